@@ -1,1 +1,34 @@
-//! The decision core of Homeostat.
+//! The decision core of Homeostat: pure, deterministic, infallible.
+//!
+//! There is no clock here, no file, no network, no randomness: time, names and answers arrive as
+//! arguments. The order of the rooms below is the order in which to read them, and a room uses
+//! only rooms above it.
+//!
+//! ```text
+//!  observation ─> episode ─> incident ─> plan ─> guard ─> order ─> verdict ─> closed
+//!                               ▲                                     │
+//!                               └──────────── next remedy ◄───────────┘
+//!  every arrow is a fact; facts fold into the state; `engine` takes turns
+//! ```
+
+pub mod time;
+pub mod limits;
+pub mod name;
+pub mod label;
+pub mod template;
+pub mod alert;
+pub mod policy;
+pub mod evidence;
+pub mod plan;
+pub mod hold;
+pub mod ledger;
+pub mod guard;
+pub mod order;
+pub mod verdict;
+pub mod incident;
+pub mod notice;
+pub mod fact;
+pub mod state;
+pub mod event;
+pub mod decide;
+pub mod engine;

@@ -1,0 +1,119 @@
+//! One observation of an alert, and the episode that observations belong to.
+//!
+//! An observation is what somebody told us at one moment; an episode is one continuous firing.
+//! `startsAt` is evidence and not identity: Alertmanager merges it backwards, and a Prometheus
+//! that restarts moves it forwards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::label::{Fingerprint, LabelSet};
+use crate::name::SourceName;
+use crate::time::{Span, Timestamp};
+
+/// The label that our own alerts carry; an alert with it never opens an incident.
+pub const OWN_LABEL: &str = "homeostat";
+
+/// Through which door an observation came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// A webhook of Alertmanager or Grafana.
+    Webhook,
+    /// The alerts API, to which Prometheus and applications post.
+    Api,
+}
+
+/// Whether an observation says that the alert fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It fires.
+    Firing,
+    /// It does not fire any more.
+    Resolved,
+}
+
+/// What stays the same of an alert while it fires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Who sent it.
+    pub source: SourceName,
+    /// Through which door.
+    pub door: Door,
+    /// As its source computed it, or computed from the labels where the source sent none.
+    pub fingerprint: Fingerprint,
+    /// Its labels.
+    pub labels: LabelSet,
+    /// Its annotations, as first seen.
+    pub annotations: LabelSet,
+    /// When its source says that it began.
+    pub starts_at: Option<Timestamp>,
+    /// The expression's page at its source, as sent: not trusted to be a link.
+    pub generator_url: String,
+    /// The receiver of the notification.
+    pub receiver: String,
+    /// The URL by which its Alertmanager calls itself.
+    pub external_url: String,
+    /// The labels by which its notification was grouped.
+    pub group_labels: LabelSet,
+}
+
+impl Alert {
+    /// Returns the name of the alert, empty where it has none.
+    pub fn name(&self) -> &str {
+        self.labels.get("alertname").unwrap_or_default()
+    }
+
+    /// Tells whether Homeostat fired it itself.
+    pub fn is_own(&self) -> bool {
+        self.labels.get(OWN_LABEL).is_some()
+    }
+}
+
+/// What somebody told us about an alert at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The alert.
+    pub alert: Alert,
+    /// Whether it fires.
+    pub status: Status,
+    /// When it ended, or, with the alerts API, until when it is to be believed.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// One continuous firing of one alert of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Episode {
+    /// The alert.
+    pub alert: Alert,
+    /// When we first heard of it.
+    pub began_at: Timestamp,
+    /// How long it may go unmentioned before it has lapsed.
+    pub lapse: Span,
+}
+
+/// How an episode ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum Ending {
+    /// Its source said so.
+    Resolved {
+        /// When it ended, by its source.
+        ends_at: Option<Timestamp>,
+    },
+    /// Its source stopped mentioning it. Never evidence of healing.
+    Lapsed,
+}
+
+/// When an alert was last mentioned as firing, and until when it asked to be believed.
+///
+/// This lives outside the state: repeats of a firing alert write nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// When it was last mentioned, or when we started, where we do not know.
+    pub seen_at: Timestamp,
+    /// Until when it fires unless mentioned again.
+    pub ends_at: Option<Timestamp>,
+    /// False from a restart until the alert is mentioned again.
+    pub known: bool,
+}

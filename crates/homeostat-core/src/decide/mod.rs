@@ -1,0 +1,275 @@
+//! `(state, book, event, now) -> facts + effects`: every decision is made here, and nothing else
+//! is done here.
+//!
+//! One visible table says what each event means in each stage of an incident; the leaves compute.
+//!
+//! | event | settling | ready, held, backing off | asking | acting | verifying | closed |
+//! |---|---|---|---|---|---|---|
+//! | alarm | pursue | pursue | hold: no answer | – | conclude, look, or miss | tell |
+//! | next step due | recover | pursue | recover | – | heal | release |
+//! | answer | – | – | pursue | – | read | – |
+//! | run over | – | – | – | verify, retry, climb | – | – |
+//!
+//! Recover: all alerts ended by themselves. A verification that finds the alert still firing
+//! climbs to the next remedy; one that knows nothing hands over to a person.
+
+mod closing;
+mod observe;
+mod prove;
+mod pursue;
+
+use crate::alert::{Alert, Presence, Status};
+use crate::event::{Effect, Event, Remark};
+use crate::fact::{Fact, What};
+use crate::incident::{Incident, Stage, Standing};
+use crate::ledger::Pause;
+use crate::name::{EpisodeId, IncidentId, OrderId};
+use crate::order::{Ended, Found, Outcome};
+use crate::policy::Book;
+use crate::state::State;
+use crate::time::Timestamp;
+use crate::verdict::Look;
+
+/// What one event leads to.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// What happened, in order.
+    pub facts: Vec<Fact>,
+    /// What is wanted of the world.
+    pub effects: Vec<Effect>,
+    /// What an observation came to.
+    pub remark: Option<Remark>,
+}
+
+/// Everything a decision is made from, and the decision as it grows.
+struct Desk<'a> {
+    state: &'a State,
+    book: &'a Book,
+    now: Timestamp,
+    decision: Decision,
+}
+
+impl Desk<'_> {
+    fn note(&mut self, what: What) {
+        self.decision.facts.push(Fact { at: self.now, what });
+    }
+
+    fn want(&mut self, effect: Effect) {
+        self.decision.effects.push(effect);
+    }
+}
+
+/// When an incident's alerts were last mentioned.
+type Presences = [(EpisodeId, Presence)];
+
+/// Decides what an event means.
+pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decision {
+    let mut desk = Desk { state, book, now, decision: Decision::default() };
+    match event {
+        Event::Started { boot } => {
+            desk.note(What::EngineStarted { boot });
+            desk.decision.effects = recover(state);
+        }
+        Event::Observed(observation) => observe::observe(&mut desk, *observation),
+        Event::Vouched { observation, evidence } => {
+            observe::vouched(&mut desk, *observation, &evidence);
+        }
+        Event::Unseen(episode) => observe::lapse(&mut desk, episode),
+        Event::Answered { incident, step, evidence, presence } => {
+            if let Some(incident) = state.incident(incident).filter(|i| i.step == step) {
+                match &incident.stage {
+                    Stage::Asking { .. } => {
+                        pursue::pursue(&mut desk, incident, &presence, Some(&evidence));
+                    }
+                    Stage::Verifying(verification) => {
+                        if let Look::Asked(_) = verification.look {
+                            prove::read(&mut desk, incident, verification, &evidence);
+                        }
+                    }
+                    Stage::Settling { .. }
+                    | Stage::Ready
+                    | Stage::Held { .. }
+                    | Stage::BackingOff { .. }
+                    | Stage::Acting
+                    | Stage::Closed { .. } => {}
+                }
+            }
+        }
+        Event::Ready { incident, presence } => {
+            if let Some(incident) = state.incident(incident) {
+                step(&mut desk, incident, &presence);
+            }
+        }
+        Event::Woke { incident, presence } => {
+            if let Some(incident) = state.incident(incident) {
+                wake(&mut desk, incident, &presence);
+            }
+        }
+        Event::OrderEnded { order, ended } => end_order(&mut desk, &order, ended),
+        Event::OrderFound { order, found } => find_order(&mut desk, &order, found),
+        Event::NoticeTold(incident) => {
+            if state.notice(incident).is_some_and(|owed| !owed.told) {
+                desk.note(What::NoticeTold { incident });
+            }
+        }
+        Event::NoticeEnded(incident) => {
+            if state.notice(incident).is_some_and(|owed| owed.cleared) {
+                desk.note(What::NoticeEnded { incident });
+            }
+        }
+        Event::Pause { by, reason } => {
+            desk.note(What::EnginePaused { pause: Pause { by, reason, since: now } });
+        }
+        Event::Resume { by } => {
+            if state.ledgers().paused.is_some() {
+                desk.note(What::EngineResumed { by });
+            }
+        }
+        Event::Reloaded => reload(&mut desk),
+    }
+    desk.decision
+}
+
+/// Lists what must be done again after a restart: running orders are asked about, and what is
+/// owed to people is told again.
+pub fn recover(state: &State) -> Vec<Effect> {
+    let running = state
+        .incidents()
+        .filter(|incident| incident.stage == Stage::Acting)
+        .filter_map(|incident| incident.order.as_ref())
+        .map(|order| Effect::Inquire(order.id.clone()));
+    let owed = state.notices().map(|owed| {
+        let notice = Box::new(owed.notice.clone());
+        if owed.cleared { Effect::Clear(notice) } else { Effect::Tell(notice) }
+    });
+    running.chain(owed).collect()
+}
+
+fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
+    match &incident.stage {
+        Stage::Settling { .. } | Stage::Asking { .. } => {
+            if incident.all_ended() {
+                closing::recover(desk, incident);
+            }
+        }
+        Stage::Ready | Stage::Held { .. } | Stage::BackingOff { .. } => {
+            pursue::pursue(desk, incident, presence, None);
+        }
+        Stage::Acting => {}
+        Stage::Verifying(verification) => {
+            if desk.state.is_healed(incident, verification) {
+                closing::heal(desk, incident, verification);
+            }
+        }
+        Stage::Closed { .. } => {
+            if incident.all_ended() {
+                closing::release(desk, incident);
+            }
+        }
+    }
+}
+
+fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
+    let now = desk.now;
+    if incident.tell_at.is_some_and(|at| at <= now) {
+        closing::tell_delay(desk, incident);
+    }
+    match &incident.stage {
+        Stage::Settling { until } | Stage::BackingOff { until } if *until <= now => {
+            pursue::pursue(desk, incident, presence, None);
+        }
+        Stage::Held { until: Some(until), .. } if *until <= now => {
+            pursue::pursue(desk, incident, presence, None);
+        }
+        Stage::Asking { asked_at } if now.since(*asked_at) >= crate::limits::ANSWER_PATIENCE => {
+            pursue::no_answer(desk, incident);
+        }
+        Stage::Verifying(verification) => prove::wake(desk, incident, verification),
+        Stage::Settling { .. }
+        | Stage::BackingOff { .. }
+        | Stage::Held { .. }
+        | Stage::Asking { .. }
+        | Stage::Ready
+        | Stage::Acting
+        | Stage::Closed { .. } => {}
+    }
+}
+
+/// The incident that waits for this order, if one does.
+fn acting_on<'a>(state: &'a State, order: &OrderId) -> Option<&'a Incident> {
+    state.incident(order.incident).filter(|incident| {
+        incident.stage == Stage::Acting && incident.order.as_ref().is_some_and(|o| o.id == *order)
+    })
+}
+
+fn end_order(desk: &mut Desk<'_>, order: &OrderId, ended: Ended) {
+    let Some(incident) = acting_on(desk.state, order) else { return };
+    let outcome = ended.outcome.clone();
+    desk.note(What::OrderEnded { order: order.clone(), ended });
+    pursue::after_order(desk, incident, &outcome, false);
+}
+
+fn find_order(desk: &mut Desk<'_>, order: &OrderId, found: Found) {
+    let Some(incident) = acting_on(desk.state, order) else { return };
+    match found {
+        Found::NotStarted => desk.note(What::OrderReturned { order: order.clone() }),
+        Found::Ended(ended) => end_order(desk, order, ended),
+        Found::Unknown(reason) => {
+            let outcome = Outcome::Unknown { reason };
+            let ended = Ended { outcome: outcome.clone(), started_at: None, output: String::new() };
+            desk.note(What::OrderEnded { order: order.clone(), ended });
+            pursue::after_order(desk, incident, &outcome, true);
+        }
+    }
+}
+
+fn reload(desk: &mut Desk<'_>) {
+    desk.note(What::BookChanged);
+    let mut opened = std::collections::BTreeMap::new();
+    for id in desk.state.all_firing() {
+        let Some(episode) = desk.state.episode(id) else { continue };
+        observe::open_incidents(desk, id, &episode.alert, &mut opened);
+    }
+}
+
+/// The incident's alerts that fire, the leading one first.
+fn firing<'a>(
+    state: &'a State,
+    incident: &'a Incident,
+) -> impl Iterator<Item = (EpisodeId, &'a Alert)> {
+    let firing = incident.episodes.iter().filter(|a| a.standing == Standing::Firing);
+    firing.filter_map(|a| Some((a.episode, &state.episode(a.episode)?.alert)))
+}
+
+/// The incident's alerts, those that fire first.
+fn alerts<'a>(state: &'a State, incident: &'a Incident) -> Vec<(&'a Alert, Status)> {
+    let mut alerts: Vec<_> = incident
+        .episodes
+        .iter()
+        .filter_map(|attached| {
+            let status = match attached.standing {
+                Standing::Firing => Status::Firing,
+                Standing::Resolved | Standing::Lapsed => Status::Resolved,
+            };
+            Some((&state.episode(attached.episode)?.alert, status))
+        })
+        .collect();
+    alerts.sort_by_key(|(_, status)| *status == Status::Resolved);
+    alerts
+}
+
+/// The incident's alerts that one question may ask about.
+fn asked_alerts<'a>(state: &'a State, incident: &'a Incident) -> impl Iterator<Item = &'a Alert> {
+    let alerts = alerts(state, incident).into_iter().map(|(alert, _)| alert);
+    alerts.take(crate::limits::ASKED_ALERTS)
+}
+
+fn presence_of(presences: &Presences, id: EpisodeId, began_at: Timestamp) -> Presence {
+    let known = presences.iter().find(|(episode, _)| *episode == id).map(|(_, p)| *p);
+    known.unwrap_or(Presence { seen_at: began_at, ends_at: None, known: false })
+}
+
+/// The number of an incident opened in this very decision.
+fn nth_incident(state: &State, already_opened: u64) -> IncidentId {
+    IncidentId(state.next_incident().0 + already_opened)
+}

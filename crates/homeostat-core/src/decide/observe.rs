@@ -1,0 +1,177 @@
+//! What an observation means: a new episode, a repeat, an end, or nothing that counts.
+
+use std::collections::BTreeMap;
+
+use super::{Desk, closing, nth_incident};
+use crate::alert::{Alert, Door, Ending, Observation, Status};
+use crate::event::{About, Effect, Question, Remark};
+use crate::evidence::{Ask, Evidence};
+use crate::fact::What;
+use crate::ledger::Subject;
+use crate::limits::defaults;
+use crate::name::{EpisodeId, IncidentId};
+use crate::plan::Ladder;
+use crate::policy::{Escalate, Mode, Policy};
+
+pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation) {
+    let remark = if observation.alert.is_own() {
+        Remark::Own
+    } else {
+        match status(desk, &observation) {
+            Status::Resolved => resolve(desk, &observation),
+            Status::Firing => fire(desk, observation),
+        }
+    };
+    desk.decision.remark = Some(remark);
+}
+
+/// Alerts of the alerts API fire until their `endsAt`.
+fn status(desk: &Desk<'_>, observation: &Observation) -> Status {
+    match (observation.alert.door, observation.ends_at) {
+        (Door::Api, Some(ends_at)) if ends_at <= desk.now => Status::Resolved,
+        (Door::Api, _) => Status::Firing,
+        (Door::Webhook, _) => observation.status,
+    }
+}
+
+fn resolve(desk: &mut Desk<'_>, observation: &Observation) -> Remark {
+    let alert = &observation.alert;
+    let key = (alert.source.clone(), alert.fingerprint);
+    let Some(episode) = desk.state.firing(&key) else { return Remark::Strange };
+    let began = desk.state.episode(episode).and_then(|known| known.alert.starts_at);
+    let ends_at = observation.ends_at;
+    if let (Some(began), Some(ends_at)) = (began, ends_at)
+        && ends_at < began
+    {
+        return Remark::Stale;
+    }
+    desk.note(What::EpisodeEnded { episode, ending: Ending::Resolved { ends_at } });
+    Remark::Ended
+}
+
+fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
+    let alert = &observation.alert;
+    let key = (alert.source.clone(), alert.fingerprint);
+    if desk.state.firing(&key).is_some() {
+        return Remark::Repeated;
+    }
+    let stale = match (desk.state.last_end(&key), alert.starts_at) {
+        (Some(ended_at), Some(starts_at)) => starts_at <= ended_at,
+        (Some(_) | None, _) => false,
+    };
+    if !stale {
+        begin(desk, observation.alert);
+        return Remark::Began;
+    }
+    let witnesses = &desk.book.witnesses;
+    let ask = if witnesses.alertmanagers.contains(&alert.source) {
+        Ask::listed(alert)
+    } else if alert.door == Door::Api && witnesses.prometheus {
+        Ask::rule(alert, &crate::policy::TargetLabels::All)
+    } else {
+        return Remark::Stale;
+    };
+    let about = About::Observation(Box::new(observation));
+    desk.want(Effect::Ask(Question { about, asks: vec![ask] }));
+    Remark::Doubted
+}
+
+/// Takes an observation that looked stale, if a witness says that it fires now.
+pub(super) fn vouched(desk: &mut Desk<'_>, observation: Observation, evidence: &Evidence) {
+    let alert = &observation.alert;
+    let key = (alert.source.clone(), alert.fingerprint);
+    let listed = matches!(evidence.listing(alert), Some(Ok(listing)) if listing.alert.is_some());
+    let by_rule = matches!(evidence.rule(alert), Some(Ok(Some(report))) if report.firing > 0);
+    desk.decision.remark = Some(if desk.state.firing(&key).is_some() {
+        Remark::Repeated
+    } else if listed || by_rule {
+        begin(desk, observation.alert);
+        Remark::Began
+    } else {
+        Remark::Stale
+    });
+}
+
+/// Ends an episode that its source stopped mentioning.
+pub(super) fn lapse(desk: &mut Desk<'_>, episode: EpisodeId) {
+    if desk.state.is_firing(episode) {
+        desk.note(What::EpisodeEnded { episode, ending: Ending::Lapsed });
+    }
+}
+
+fn begin(desk: &mut Desk<'_>, alert: Alert) {
+    let episode = desk.state.next_episode();
+    let taking = desk.book.taking(&alert.labels);
+    let lapse = taking.iter().map(|policy| policy.lapse).max().unwrap_or(defaults::LAPSE);
+    desk.note(What::EpisodeBegan { episode, alert: alert.clone(), lapse });
+    open_incidents(desk, episode, &alert, &mut BTreeMap::new());
+}
+
+/// Gives an episode to the policies that take its alert: each opens an incident for its target, or
+/// attaches the episode to the one that is open or latched.
+///
+/// `opened` are the incidents that this very decision has opened before.
+pub(super) fn open_incidents(
+    desk: &mut Desk<'_>,
+    episode: EpisodeId,
+    alert: &Alert,
+    opened: &mut BTreeMap<Subject, IncidentId>,
+) {
+    for policy in desk.book.taking(&alert.labels) {
+        let picked = policy.target.pick(&alert.labels);
+        let target = picked.clone().unwrap_or_else(|_| policy.target.present(&alert.labels));
+        let subject = (policy.name.clone(), target);
+        let known = desk.state.incident_of(&subject);
+        if known.is_some_and(|i| i.episodes.iter().any(|attached| attached.episode == episode)) {
+            continue;
+        }
+        let existing = known.map(|incident| incident.id).or_else(|| opened.get(&subject).copied());
+        if let Some(incident) = existing {
+            desk.note(What::EpisodeAttached { incident, episode });
+            continue;
+        }
+        let incident = nth_incident(desk.state, opened.len() as u64);
+        open(desk, incident, policy, &subject, episode);
+        opened.insert(subject.clone(), incident);
+        if let Err(missing) = picked {
+            let names: Vec<&str> = missing.iter().map(|name| &**name).collect();
+            let reason = format!("the alert has no target label {}", names.join(", "));
+            closing::hand_over_unopened(desk, incident, policy, &subject.1, alert, reason);
+        }
+    }
+}
+
+fn open(
+    desk: &mut Desk<'_>,
+    incident: IncidentId,
+    policy: &Policy,
+    subject: &Subject,
+    episode: EpisodeId,
+) {
+    let now = desk.now;
+    let past = desk.state.ledgers().past(subject);
+    let recent = past.filter(|past| {
+        past.healed && past.closed_at.is_some_and(|at| now.since(at) <= policy.relapse)
+    });
+    let unheld = match (recent, past) {
+        (Some(past), _) => past.unheld + 1,
+        (None, Some(past)) if !past.healed => past.unheld + 1,
+        (None, _) => 0,
+    };
+    let tell_at = match (&policy.escalate, policy.mode) {
+        (Escalate::After { after, .. }, Mode::Auto) => Some(now + *after),
+        (Escalate::After { .. }, Mode::Shadow) | (Escalate::Nobody, _) => None,
+    };
+    let settles_at = (!policy.settle.is_zero()).then(|| now + policy.settle);
+    desk.note(What::IncidentOpened {
+        incident,
+        policy: subject.0.clone(),
+        target: subject.1.clone(),
+        episode,
+        relapse_of: recent.map(|past| past.incident),
+        ladder: recent.map_or_else(Ladder::default, |past| past.ladder.clone()),
+        unheld,
+        settles_at,
+        tell_at,
+    });
+}

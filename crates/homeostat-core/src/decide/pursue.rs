@@ -1,0 +1,293 @@
+//! The next step of an incident that waits: which remedy, which evidence, and whether it may.
+
+use super::{Desk, Presences, alerts, asked_alerts, closing, firing, presence_of, prove};
+use crate::alert::Alert;
+use crate::event::{About, Effect, Question, Run};
+use crate::evidence::{Ask, Evidence};
+use crate::fact::What;
+use crate::guard::{self, Bench, Deed, Judgement, Permit};
+use crate::hold::{Gate, Hold};
+use crate::incident::Incident;
+use crate::limits;
+use crate::name::BootId;
+use crate::order::{Draft, Order, Outcome, Proof, Result as Taken};
+use crate::plan::{self, Ladder, LockKey, Rendered, Step};
+use crate::policy::{Mode, Policy, Remedy};
+use crate::template::{Place, TemplateError, Values};
+use crate::time::Timestamp;
+use crate::verdict;
+
+/// A remedy made concrete for one incident.
+struct Concrete<'a> {
+    policy: &'a Policy,
+    remedy: &'a Remedy,
+    action: Rendered,
+    locks: Vec<LockKey>,
+    query: Option<String>,
+    ladder: Ladder,
+}
+
+/// Takes the next step: closes, asks, holds, or issues.
+pub(super) fn pursue(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    presence: &Presences,
+    evidence: Option<&Evidence>,
+) {
+    let book = desk.book;
+    let Some(policy) = book.policy(&incident.policy) else {
+        return closing::cancel(desk, incident, "policy removed");
+    };
+    if incident.all_ended() {
+        return match &incident.order {
+            Some(order) if !incident.returned => {
+                let proof = order.proof.clone();
+                prove::begin(desk, incident, &proof);
+            }
+            Some(_) | None => closing::recover(desk, incident),
+        };
+    }
+    let remedy = match plan::next(policy, &incident.ladder) {
+        Step::Try(remedy) => remedy,
+        Step::Exhausted => return closing::exhaust(desk, incident, policy),
+        Step::Gone(remedy) => {
+            let reason = format!("remedy {remedy}, the last that was tried, is gone from the policy");
+            return closing::hand_over(desk, incident, policy, reason);
+        }
+    };
+    match concrete(desk, incident, policy, remedy) {
+        Ok(concrete) => weigh(desk, incident, &concrete, presence, evidence),
+        Err(error) => {
+            let reason = format!("remedy {} cannot be run for this alert: {error}", remedy.name);
+            closing::hand_over(desk, incident, policy, reason);
+        }
+    }
+}
+
+fn concrete<'a>(
+    desk: &Desk<'_>,
+    incident: &Incident,
+    policy: &'a Policy,
+    remedy: &'a Remedy,
+) -> Result<Concrete<'a>, TemplateError> {
+    let leading = firing(desk.state, incident).next().map(|(_, alert)| alert);
+    let values = values(incident, remedy, leading);
+    let query = policy.verify.query.as_ref();
+    let mut ladder = incident.ladder.clone();
+    ladder.orders -= u32::from(incident.returned);
+    Ok(Concrete {
+        policy,
+        remedy,
+        action: plan::render(remedy, &values)?,
+        locks: plan::locks(policy, &incident.target, &values)?,
+        query: query.map(|query| query.render(Place::Promql, &values)).transpose()?,
+        ladder,
+    })
+}
+
+fn values(incident: &Incident, remedy: &Remedy, leading: Option<&Alert>) -> Values {
+    Values {
+        labels: leading.map(|alert| alert.labels.clone()).unwrap_or_default(),
+        annotations: leading.map(|alert| alert.annotations.clone()).unwrap_or_default(),
+        incident: incident.id.0,
+        policy: incident.policy.to_string(),
+        remedy: remedy.name.to_string(),
+        attempt: incident.next_order(&remedy.name).attempt,
+    }
+}
+
+/// Lets the guards judge: first by the ledgers alone, then by evidence.
+fn weigh(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    concrete: &Concrete<'_>,
+    presence: &Presences,
+    evidence: Option<&Evidence>,
+) {
+    let (state, book) = (desk.state, desk.book);
+    let deed = Deed {
+        incident: incident.id,
+        policy: concrete.policy,
+        remedy: concrete.remedy,
+        target: &incident.target,
+        ladder: &concrete.ladder,
+        continues: incident.order.is_some(),
+        unheld: incident.unheld,
+        locks: &concrete.locks,
+        firing: firing(state, incident)
+            .filter_map(|(id, alert)| {
+                let began_at = state.episode(id)?.began_at;
+                Some((alert, presence_of(presence, id, began_at)))
+            })
+            .take(limits::ASKED_ALERTS)
+            .collect(),
+        now: desk.now,
+    };
+    let bench = Bench { ledgers: state.ledgers(), book };
+    let by_ledgers = guard::judge_ledgers(&deed, bench);
+    if concrete.remedy.mode == Mode::Shadow {
+        let holds = match by_ledgers {
+            Judgement::Held(holds) => holds,
+            Judgement::Permitted(_) | Judgement::Stopped(_) => Vec::new(),
+        };
+        return desk.note(What::RemedyShadowed {
+            incident: incident.id,
+            remedy: concrete.remedy.name.clone(),
+            action: concrete.action.clone(),
+            holds,
+        });
+    }
+    if !matches!(by_ledgers, Judgement::Permitted(_)) {
+        return conclude(desk, incident, concrete, &Evidence::none(desk.now), by_ledgers);
+    }
+    let asks = questions(desk, incident, concrete, &deed);
+    let evidence = match evidence {
+        _ if asks.is_empty() => Evidence::none(desk.now),
+        Some(evidence) if desk.now.since(evidence.gathered_at) <= limits::EVIDENCE_AGE => {
+            evidence.clone()
+        }
+        Some(_) | None => return ask(desk, incident, asks),
+    };
+    let judgement = guard::judge(&deed, bench, &evidence);
+    conclude(desk, incident, concrete, &evidence, judgement);
+}
+
+fn questions(
+    desk: &Desk<'_>,
+    incident: &Incident,
+    concrete: &Concrete<'_>,
+    deed: &Deed<'_>,
+) -> Vec<Ask> {
+    let mut asks = guard::questions(deed, desk.book);
+    let alerts = asked_alerts(desk.state, incident);
+    for ask in verdict::questions_before(concrete.policy, alerts, &desk.book.witnesses) {
+        if !asks.contains(&ask) {
+            asks.push(ask);
+        }
+    }
+    asks
+}
+
+pub(super) fn ask(desk: &mut Desk<'_>, incident: &Incident, asks: Vec<Ask>) {
+    let step = incident.step + 1;
+    desk.note(What::EvidenceAsked { incident: incident.id, step });
+    desk.want(Effect::Ask(Question { about: About::Incident(incident.id, step), asks }));
+}
+
+fn conclude(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    concrete: &Concrete<'_>,
+    evidence: &Evidence,
+    judgement: Judgement,
+) {
+    match judgement {
+        Judgement::Held(holds) => {
+            let until = look_again(incident, &holds, desk.now);
+            let remedy = concrete.remedy.name.clone();
+            desk.note(What::OrderHeld { incident: incident.id, remedy, holds, until });
+        }
+        Judgement::Stopped(reason) => {
+            closing::hand_over(desk, incident, concrete.policy, reason);
+        }
+        Judgement::Permitted(permit) => {
+            let query = concrete.query.clone();
+            let alerts = asked_alerts(desk.state, incident);
+            let proof = verdict::proof(concrete.policy, query, alerts, evidence);
+            issue(desk, incident, concrete, proof, permit);
+        }
+    }
+}
+
+fn issue(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    concrete: &Concrete<'_>,
+    proof: Proof,
+    permit: Permit,
+) {
+    let draft = Draft {
+        id: incident.next_order(&concrete.remedy.name),
+        action: concrete.action.clone(),
+        timeout: concrete.remedy.timeout,
+        idempotent: concrete.remedy.idempotent,
+        proof,
+        locks: concrete.locks.clone(),
+        boot: desk.state.boot().cloned().unwrap_or_else(|| BootId::new("")),
+    };
+    let order = Order::issue(draft, permit);
+    let alerts = alerts(desk.state, incident).into_iter().map(|(a, s)| (a.clone(), s)).collect();
+    let policy = incident.policy.clone();
+    let run = Run { order: order.clone(), policy, alerts, decided_at: desk.now };
+    desk.note(if incident.returned {
+        What::OrderReissued { order }
+    } else {
+        What::OrderIssued { order }
+    });
+    desk.want(Effect::Run(Box::new(run)));
+}
+
+/// When a hold is judged again. A gate wakes the oldest who wait for it; the others look by
+/// themselves, in case those that were woken did not use it.
+fn look_again(incident: &Incident, holds: &[Hold], now: Timestamp) -> Option<Timestamp> {
+    if let Some(known) = holds.iter().filter_map(Hold::until).max() {
+        return Some(known);
+    }
+    if holds.iter().any(|hold| hold.gate().is_none()) {
+        return Some(now + incident.look_again_after());
+    }
+    let only_paused = holds.iter().all(|hold| hold.gate() == Some(Gate::Resume));
+    (!only_paused).then(|| now + limits::LOOK_AGAIN_CAP)
+}
+
+/// Holds an incident whose question nobody answered in time.
+pub(super) fn no_answer(desk: &mut Desk<'_>, incident: &Incident) {
+    let policy = desk.book.policy(&incident.policy);
+    let step = policy.map_or(Step::Exhausted, |policy| plan::next(policy, &incident.ladder));
+    let Step::Try(remedy) = step else {
+        return pursue(desk, incident, &[], None);
+    };
+    let why = format!("nobody answered within {}", limits::ANSWER_PATIENCE);
+    let holds = vec![Hold::NotFresh { why }];
+    let until = look_again(incident, &holds, desk.now);
+    let remedy = remedy.name.clone();
+    desk.note(What::OrderHeld { incident: incident.id, remedy, holds, until });
+}
+
+/// What follows a run: proof, a retry, or the next remedy. A retry is for a known failure only;
+/// a time-out or an unknown outcome is verified, because the action may have had its effect.
+pub(super) fn after_order(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    outcome: &Outcome,
+    after_crash: bool,
+) {
+    let Some(order) = &incident.order else { return };
+    let book = desk.book;
+    let policy = book.policy(&incident.policy);
+    let remedy = policy.and_then(|policy| policy.remedy(&order.id.remedy));
+    match outcome.result() {
+        Taken::Uncertain if after_crash && order.idempotent => {
+            desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
+        }
+        Taken::Done | Taken::Uncertain => prove::begin(desk, incident, &order.proof),
+        Taken::Failed => match remedy {
+            Some(remedy) if incident.ladder.failures < remedy.retries => {
+                let until = desk.now + plan::backoff(remedy, incident.ladder.failures + 1);
+                desk.note(What::RetryScheduled { incident: incident.id, until });
+            }
+            Some(_) | None => desk.note(What::RemedyGivenUp {
+                incident: incident.id,
+                remedy: order.id.remedy.clone(),
+                reason: outcome.to_string(),
+            }),
+        },
+        Taken::Refused => {
+            let reason = format!("remedy {} {outcome}", order.id.remedy);
+            match policy {
+                Some(policy) => closing::hand_over(desk, incident, policy, reason),
+                None => closing::cancel(desk, incident, "policy removed"),
+            }
+        }
+    }
+}

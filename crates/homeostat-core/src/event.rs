@@ -1,0 +1,151 @@
+//! Everything that may wake the engine, and everything that it may want: two closed enums.
+
+use crate::alert::{Alert, Observation, Presence, Status};
+use crate::evidence::{Ask, Evidence};
+use crate::name::{BootId, EpisodeId, IncidentId, OrderId};
+use crate::notice::Notice;
+use crate::order::{Ended, Found, Order};
+use crate::time::Timestamp;
+
+/// What may wake the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The engine starts, in this boot of the machine.
+    Started {
+        /// The boot.
+        boot: BootId,
+    },
+    /// Somebody told us about an alert.
+    Observed(Box<Observation>),
+    /// Witnesses were asked about an observation that looked stale.
+    Vouched {
+        /// The observation.
+        observation: Box<Observation>,
+        /// What they said.
+        evidence: Evidence,
+    },
+    /// An episode went unmentioned for too long.
+    Unseen(EpisodeId),
+    /// Witnesses answered a question about an incident.
+    Answered {
+        /// Which incident.
+        incident: IncidentId,
+        /// The number of the question.
+        step: u32,
+        /// What they said.
+        evidence: Evidence,
+        /// When its alerts were last mentioned.
+        presence: Vec<(EpisodeId, Presence)>,
+    },
+    /// An incident's next step is due.
+    Ready {
+        /// Which incident.
+        incident: IncidentId,
+        /// When its alerts were last mentioned.
+        presence: Vec<(EpisodeId, Presence)>,
+    },
+    /// An incident's alarm went off.
+    Woke {
+        /// Which incident.
+        incident: IncidentId,
+        /// When its alerts were last mentioned.
+        presence: Vec<(EpisodeId, Presence)>,
+    },
+    /// A run is over.
+    OrderEnded {
+        /// Which order.
+        order: OrderId,
+        /// How it ended.
+        ended: Ended,
+    },
+    /// After a restart, this was found of a run.
+    OrderFound {
+        /// Which order.
+        order: OrderId,
+        /// What.
+        found: Found,
+    },
+    /// Somebody accepted a notice.
+    NoticeTold(IncidentId),
+    /// Nothing is owed for a notice any more.
+    NoticeEnded(IncidentId),
+    /// An operator pauses.
+    Pause {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// An operator resumes.
+    Resume {
+        /// Who.
+        by: String,
+    },
+    /// The configuration changed.
+    Reloaded,
+}
+
+/// What an observation came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remark {
+    /// It began an episode.
+    Began,
+    /// It repeats what is known, and wrote nothing.
+    Repeated,
+    /// It ended an episode.
+    Ended,
+    /// It is older than the end of the episode it belongs to.
+    Stale,
+    /// It looks stale, and witnesses are asked.
+    Doubted,
+    /// It resolves what is not known to fire.
+    Strange,
+    /// Homeostat fired it itself.
+    Own,
+}
+
+/// Whom an answer is for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum About {
+    /// An incident, and the number of the question.
+    Incident(IncidentId, u32),
+    /// An observation that looks stale.
+    Observation(Box<Observation>),
+}
+
+/// Things to ask together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Whom the answer is for.
+    pub about: About,
+    /// What to ask.
+    pub asks: Vec<Ask>,
+}
+
+/// An order with the data that goes with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The order.
+    pub order: Order,
+    /// Under which policy.
+    pub policy: crate::name::PolicyName,
+    /// The incident's alerts, the leading one first.
+    pub alerts: Vec<(Alert, Status)>,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+}
+
+/// What the engine wants of the world. Performed only once the facts are committed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Run this.
+    Run(Box<Run>),
+    /// Find out what became of this run.
+    Inquire(OrderId),
+    /// Ask this.
+    Ask(Question),
+    /// Tell a person, and go on telling until cleared.
+    Tell(Box<Notice>),
+    /// Tell that it is over.
+    Clear(Box<Notice>),
+}

@@ -1,0 +1,194 @@
+//! What can be asked of the world, what it answers, and which grade of proof an answer can give.
+//!
+//! Core never asks by itself: it returns questions, and answers arrive as events. An answer that
+//! could not be had is an answer too ([`Trouble`]); it never counts as good news.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::Alert;
+use crate::label::{Fingerprint, LabelSet};
+use crate::name::SourceName;
+use crate::policy::TargetLabels;
+use crate::time::{Span, Timestamp};
+
+/// How well a healing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// The alert's source says that it resolved.
+    Reported,
+    /// Its rule was evaluated after the action, is healthy, and finds nothing.
+    Confirmed,
+    /// And the policy's query held.
+    Proven,
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reported => "reported",
+            Self::Confirmed => "confirmed",
+            Self::Proven => "proven",
+        })
+    }
+}
+
+/// One thing to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Does this Alertmanager list the alert?
+    Listed {
+        /// The Alertmanager.
+        source: SourceName,
+        /// The alert's fingerprint there.
+        fingerprint: Fingerprint,
+    },
+    /// What does the Prometheus rule behind an alert say?
+    Rule {
+        /// Name of the alert.
+        alertname: Arc<str>,
+        /// The alert's labels as they came, perhaps relabelled on the way.
+        labels: LabelSet,
+        /// The labels that must be equal.
+        target: TargetLabels,
+    },
+    /// Is the result of this PromQL not empty?
+    Query {
+        /// The expression, rendered.
+        promql: String,
+    },
+}
+
+impl Ask {
+    /// Asks whether an alert's own Alertmanager lists it.
+    pub fn listed(alert: &Alert) -> Self {
+        Self::Listed { source: alert.source.clone(), fingerprint: alert.fingerprint }
+    }
+
+    /// Asks what the rule behind an alert says.
+    pub fn rule(alert: &Alert, target: &TargetLabels) -> Self {
+        Self::Rule {
+            alertname: alert.name().into(),
+            labels: alert.labels.clone(),
+            target: target.clone(),
+        }
+    }
+}
+
+/// Tells whether an instance of a rule is the alert that was sent.
+///
+/// External labels and alert relabelling are on the wire but not in Prometheus' own answers: the
+/// target labels must be equal, and no label that both have may differ.
+pub fn is_same_alert(instance: &LabelSet, sent: &LabelSet, target: &TargetLabels) -> bool {
+    let target_agrees = match target {
+        TargetLabels::All => true,
+        TargetLabels::Named(names) => names.iter().all(|n| instance.get(n) == sent.get(n)),
+    };
+    target_agrees
+        && instance
+            .iter()
+            .all(|(name, value)| sent.get(name).is_none_or(|sent_value| sent_value == value))
+}
+
+/// Why there is no answer, for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble(pub String);
+
+/// What an Alertmanager says about one alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// For how long the Alertmanager runs.
+    pub uptime: Span,
+    /// How many alerts it lists in all.
+    pub total: usize,
+    /// The alert, if it is listed.
+    pub alert: Option<ListedAlert>,
+}
+
+/// An alert as an Alertmanager lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAlert {
+    /// Who silences or inhibits it, if anybody does.
+    pub suppressed_by: Option<String>,
+    /// When it was last told to fire.
+    pub updated_at: Timestamp,
+    /// When it began.
+    pub starts_at: Timestamp,
+}
+
+/// What a Prometheus says about a rule and those of its instances that are the alert in question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleReport {
+    /// The error of its last evaluation, if its health is not `ok`.
+    pub unhealthy: Option<String>,
+    /// When it was last evaluated.
+    pub last_evaluation: Timestamp,
+    /// Instances that fire.
+    pub firing: usize,
+    /// Instances that are pending.
+    pub pending: usize,
+    /// Instances that fire only because of `keep_firing_for`.
+    pub kept_firing: usize,
+    /// The rule's `keep_firing_for`.
+    pub keep_firing_for: Span,
+}
+
+/// One answer, in the order of the asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// Answers [`Ask::Listed`].
+    Listed(Result<Listing, Trouble>),
+    /// Answers [`Ask::Rule`]; `None` where no Prometheus knows the rule.
+    Rule(Result<Option<RuleReport>, Trouble>),
+    /// Answers [`Ask::Query`] with the number of samples.
+    Query(Result<usize, Trouble>),
+}
+
+/// Asks and their findings, side by side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// What was asked and what was found.
+    pub found: Vec<(Ask, Finding)>,
+    /// When the oldest of the findings was gathered.
+    pub gathered_at: Timestamp,
+}
+
+impl Evidence {
+    /// Makes evidence where nothing needed to be asked.
+    pub fn none(now: Timestamp) -> Self {
+        Self { found: Vec::new(), gathered_at: now }
+    }
+
+    /// Returns what the alert's own Alertmanager said.
+    pub fn listing(&self, alert: &Alert) -> Option<&Result<Listing, Trouble>> {
+        self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
+            (Ask::Listed { source, fingerprint }, Finding::Listed(listing))
+                if *source == alert.source && *fingerprint == alert.fingerprint =>
+            {
+                Some(listing)
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns what was said about the rule behind an alert.
+    pub fn rule(&self, alert: &Alert) -> Option<&Result<Option<RuleReport>, Trouble>> {
+        self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
+            (Ask::Rule { labels, .. }, Finding::Rule(report)) if *labels == alert.labels => {
+                Some(report)
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns what the query gave.
+    pub fn query(&self) -> Option<&Result<usize, Trouble>> {
+        self.found.iter().find_map(|(_, finding)| match finding {
+            Finding::Query(result) => Some(result),
+            Finding::Listed(_) | Finding::Rule(_) => None,
+        })
+    }
+}

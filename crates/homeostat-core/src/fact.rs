@@ -1,0 +1,301 @@
+//! What happened: the only type of core that is written down.
+//!
+//! Facts are in the past tense. Folding them gives the state again, so each fact carries all that
+//! its application needs: no clock, no configuration. A reader must go on understanding every
+//! fact that was ever written; [`VERSION`] stands beside each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, Ending};
+use crate::hold::Hold;
+use crate::incident::Closing;
+use crate::ledger::Pause;
+use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName, RemedyName};
+use crate::notice::Notice;
+use crate::order::{Ended, Order};
+use crate::plan::{Ladder, Rendered};
+use crate::policy::Target;
+use crate::time::{Span, Timestamp};
+use crate::verdict::Reading;
+
+/// The version of the facts that this program writes.
+pub const VERSION: u32 = 1;
+
+/// Something that happened, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum What {
+    /// The engine started: whatever was asked before is void.
+    EngineStarted {
+        /// In which boot of the machine.
+        boot: BootId,
+    },
+    /// The configuration changed: whatever waits is judged anew.
+    BookChanged,
+    /// Nothing may start until an operator resumes.
+    EnginePaused {
+        /// Who and why.
+        pause: Pause,
+    },
+    /// Orders may start again.
+    EngineResumed {
+        /// Who said so.
+        by: String,
+    },
+    /// An alert began to fire.
+    EpisodeBegan {
+        /// The episode's number.
+        episode: EpisodeId,
+        /// The alert.
+        alert: Alert,
+        /// How long it may go unmentioned.
+        lapse: Span,
+    },
+    /// An alert stopped firing, or being mentioned.
+    EpisodeEnded {
+        /// The episode.
+        episode: EpisodeId,
+        /// How.
+        ending: Ending,
+    },
+    /// A trouble was recognised.
+    IncidentOpened {
+        /// Its number.
+        incident: IncidentId,
+        /// The policy that takes it.
+        policy: PolicyName,
+        /// What is to be healed.
+        target: Target,
+        /// The alert that opened it.
+        episode: EpisodeId,
+        /// Of which incident it is a relapse.
+        relapse_of: Option<IncidentId>,
+        /// Where on the ladder it starts.
+        ladder: Ladder,
+        /// Healings in a row before this one that did not hold.
+        unheld: u32,
+        /// Until when the alert must fire before anything is done.
+        settles_at: Option<Timestamp>,
+        /// When a person is told, unless told before.
+        tell_at: Option<Timestamp>,
+    },
+    /// A further alert of the same trouble.
+    EpisodeAttached {
+        /// The incident.
+        incident: IncidentId,
+        /// The alert's episode.
+        episode: EpisodeId,
+    },
+    /// Evidence was asked for.
+    EvidenceAsked {
+        /// For which incident.
+        incident: IncidentId,
+        /// The number of the question.
+        step: u32,
+    },
+    /// A look at the healing found this.
+    EvidenceSeen {
+        /// Of which incident.
+        incident: IncidentId,
+        /// What was found.
+        reading: Reading,
+        /// When to look next.
+        next: Timestamp,
+    },
+    /// Guards held an order.
+    OrderHeld {
+        /// Of which incident.
+        incident: IncidentId,
+        /// The remedy that is held.
+        remedy: RemedyName,
+        /// All reasons.
+        holds: Vec<Hold>,
+        /// When it is judged again, besides when a gate opens.
+        until: Option<Timestamp>,
+    },
+    /// A remedy in shadow was recorded instead of run.
+    RemedyShadowed {
+        /// For which incident.
+        incident: IncidentId,
+        /// Which remedy.
+        remedy: RemedyName,
+        /// What would have been done.
+        action: Rendered,
+        /// What would have held it.
+        holds: Vec<Hold>,
+    },
+    /// A remedy will run.
+    OrderIssued {
+        /// All there is to know about it.
+        order: Order,
+    },
+    /// An order that certainly did not start before a restart will run.
+    OrderReissued {
+        /// The same order, permitted anew.
+        order: Order,
+    },
+    /// An order that certainly did not start before a restart waits to be permitted anew.
+    OrderReturned {
+        /// Which order.
+        order: OrderId,
+    },
+    /// A run is over.
+    OrderEnded {
+        /// Which order.
+        order: OrderId,
+        /// How it ended.
+        ended: Ended,
+    },
+    /// A known failure will be tried again.
+    RetryScheduled {
+        /// Of which incident.
+        incident: IncidentId,
+        /// When.
+        until: Timestamp,
+    },
+    /// A remedy is done with: it failed, or did not heal.
+    RemedyGivenUp {
+        /// Of which incident.
+        incident: IncidentId,
+        /// Which remedy.
+        remedy: RemedyName,
+        /// Why.
+        reason: String,
+    },
+    /// The healing by an order is being proven.
+    VerificationBegan {
+        /// Of which incident.
+        incident: IncidentId,
+        /// Since when evidence counts.
+        ended_at: Timestamp,
+        /// Until when to wait for it.
+        until: Timestamp,
+        /// When to look first; `None` where nobody can be asked.
+        look: Option<Timestamp>,
+        /// Whether all alerts resolved while the action still ran.
+        resolved: bool,
+    },
+    /// An incident is over. Its target stays latched until its alerts have ended.
+    IncidentClosed {
+        /// Which incident.
+        incident: IncidentId,
+        /// How and why.
+        closing: Closing,
+        /// When a person is told that its alert still fires.
+        tell_at: Option<Timestamp>,
+    },
+    /// All alerts of a closed incident have ended: the next firing is a new trouble.
+    LatchReleased {
+        /// Which incident.
+        incident: IncidentId,
+    },
+    /// An alarm went off that nobody wants to hear about any more.
+    AlarmDropped {
+        /// Of which incident.
+        incident: IncidentId,
+    },
+    /// A person must be told.
+    NoticeRaised {
+        /// What.
+        notice: Notice,
+    },
+    /// An Alertmanager accepted the notice.
+    NoticeTold {
+        /// Of which incident.
+        incident: IncidentId,
+    },
+    /// The notice's trouble is over, and this must be told too.
+    NoticeCleared {
+        /// Of which incident.
+        incident: IncidentId,
+    },
+    /// Nothing is owed for a notice any more.
+    NoticeEnded {
+        /// Of which incident.
+        incident: IncidentId,
+    },
+}
+
+impl What {
+    /// Returns the fact's name, as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::EngineStarted { .. } => "engine_started",
+            Self::BookChanged => "book_changed",
+            Self::EnginePaused { .. } => "engine_paused",
+            Self::EngineResumed { .. } => "engine_resumed",
+            Self::EpisodeBegan { .. } => "episode_began",
+            Self::EpisodeEnded { .. } => "episode_ended",
+            Self::IncidentOpened { .. } => "incident_opened",
+            Self::EpisodeAttached { .. } => "episode_attached",
+            Self::EvidenceAsked { .. } => "evidence_asked",
+            Self::EvidenceSeen { .. } => "evidence_seen",
+            Self::OrderHeld { .. } => "order_held",
+            Self::RemedyShadowed { .. } => "remedy_shadowed",
+            Self::OrderIssued { .. } => "order_issued",
+            Self::OrderReissued { .. } => "order_reissued",
+            Self::OrderReturned { .. } => "order_returned",
+            Self::OrderEnded { .. } => "order_ended",
+            Self::RetryScheduled { .. } => "retry_scheduled",
+            Self::RemedyGivenUp { .. } => "remedy_given_up",
+            Self::VerificationBegan { .. } => "verification_began",
+            Self::IncidentClosed { .. } => "incident_closed",
+            Self::LatchReleased { .. } => "latch_released",
+            Self::AlarmDropped { .. } => "alarm_dropped",
+            Self::NoticeRaised { .. } => "notice_raised",
+            Self::NoticeTold { .. } => "notice_told",
+            Self::NoticeCleared { .. } => "notice_cleared",
+            Self::NoticeEnded { .. } => "notice_ended",
+        }
+    }
+
+    /// Returns the incident that the fact is about, where it is about one.
+    pub fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::IncidentOpened { incident, .. }
+            | Self::EpisodeAttached { incident, .. }
+            | Self::EvidenceAsked { incident, .. }
+            | Self::EvidenceSeen { incident, .. }
+            | Self::OrderHeld { incident, .. }
+            | Self::RemedyShadowed { incident, .. }
+            | Self::RetryScheduled { incident, .. }
+            | Self::RemedyGivenUp { incident, .. }
+            | Self::VerificationBegan { incident, .. }
+            | Self::IncidentClosed { incident, .. }
+            | Self::LatchReleased { incident }
+            | Self::AlarmDropped { incident }
+            | Self::NoticeTold { incident }
+            | Self::NoticeCleared { incident }
+            | Self::NoticeEnded { incident } => Some(*incident),
+            Self::NoticeRaised { notice } => Some(notice.incident),
+            Self::OrderIssued { order } | Self::OrderReissued { order } => Some(order.id.incident),
+            Self::OrderReturned { order } | Self::OrderEnded { order, .. } => Some(order.incident),
+            Self::EngineStarted { .. }
+            | Self::BookChanged
+            | Self::EnginePaused { .. }
+            | Self::EngineResumed { .. }
+            | Self::EpisodeBegan { .. }
+            | Self::EpisodeEnded { .. } => None,
+        }
+    }
+
+    /// Returns the episode that the fact is about, where it is about one.
+    pub fn episode(&self) -> Option<EpisodeId> {
+        match self {
+            Self::EpisodeBegan { episode, .. }
+            | Self::EpisodeEnded { episode, .. }
+            | Self::IncidentOpened { episode, .. }
+            | Self::EpisodeAttached { episode, .. } => Some(*episode),
+            _ => None,
+        }
+    }
+}

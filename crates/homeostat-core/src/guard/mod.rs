@@ -1,0 +1,157 @@
+//! May this remedy run on this target now?
+//!
+//! Every guard looks at one concrete deed and rules: clear, hold, or stop. A hold carries its
+//! reason; a guard that would need evidence that nobody has gathered asks for it. All guards must
+//! clear in the turn that issues the order, and only then is there a [`Permit`]: nothing else can
+//! make one, and no order can be built without one.
+//!
+//! ```text
+//!  deed ─> pause ─ lock ─ cooldown ─ rate ─ concurrency ─ attempts ─> ask ─> fresh ─ silence ─> Permit
+//!             └──────────────┴── Hold { reason } or Stop ──┴────────────────────┘
+//! ```
+
+mod attempts;
+mod concurrency;
+mod cooldown;
+mod fresh;
+mod lock;
+mod pause;
+mod rate;
+mod silence;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, Presence};
+use crate::evidence::{Ask, Evidence};
+use crate::hold::{Guard, Hold};
+use crate::ledger::{Charge, Ledgers};
+use crate::name::IncidentId;
+use crate::plan::{Ladder, LockKey};
+use crate::policy::{Book, Policy, Remedy, Target};
+use crate::time::Timestamp;
+
+/// What is about to be done, to whom, for which alerts.
+#[derive(Debug, Clone)]
+pub struct Deed<'a> {
+    /// For which incident.
+    pub incident: IncidentId,
+    /// Under which policy.
+    pub policy: &'a Policy,
+    /// Which remedy.
+    pub remedy: &'a Remedy,
+    /// To what.
+    pub target: &'a Target,
+    /// How far up the ladder the incident is.
+    pub ladder: &'a Ladder,
+    /// Whether the incident has issued an order before: its own retries and next remedies need
+    /// not cool down.
+    pub continues: bool,
+    /// Healings in a row before this one that did not hold.
+    pub unheld: u32,
+    /// What it locks.
+    pub locks: &'a [LockKey],
+    /// The incident's alerts that fire, as far as we were told, bounded in number.
+    pub firing: Vec<(&'a Alert, Presence)>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What the guards judge by.
+#[derive(Debug, Clone, Copy)]
+pub struct Bench<'a> {
+    /// What was done before.
+    pub ledgers: &'a Ledgers,
+    /// The limits of the whole book, and whom to ask.
+    pub book: &'a Book,
+}
+
+/// What one guard says.
+#[derive(Debug, Clone, PartialEq)]
+enum Ruling {
+    /// Nothing speaks against it, because of this.
+    Clear(String),
+    /// Not now.
+    Hold(Hold),
+    /// Never for this incident.
+    Stop(String),
+}
+
+/// Why a guard let an order pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Which guard.
+    pub guard: Guard,
+    /// Its reason.
+    pub reason: String,
+}
+
+/// That all guards let this one deed pass, now. Only [`judge`] makes one.
+#[derive(Debug)]
+pub struct Permit {
+    grants: Vec<Grant>,
+    charges: Vec<Charge>,
+}
+
+impl Permit {
+    /// Gives up the permit for its reasons and what is to be charged.
+    pub fn spend(self) -> (Vec<Grant>, Vec<Charge>) {
+        (self.grants, self.charges)
+    }
+}
+
+/// What all guards together say.
+#[derive(Debug)]
+pub enum Judgement {
+    /// The order may be issued, in this turn.
+    Permitted(Permit),
+    /// Not now, for all these reasons.
+    Held(Vec<Hold>),
+    /// Never for this incident.
+    Stopped(String),
+}
+
+/// Lists what must be asked before [`judge`] can clear this deed.
+pub fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
+    fresh::questions(deed, book)
+}
+
+/// Judges by the ledgers alone, so that nobody is asked about what is held anyway.
+pub fn judge_ledgers(deed: &Deed<'_>, bench: Bench<'_>) -> Judgement {
+    settle(deed, bench, ledger_rulings(deed, bench))
+}
+
+/// Judges by the ledgers and by evidence gathered for this deed.
+pub fn judge(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) -> Judgement {
+    let mut rulings = ledger_rulings(deed, bench);
+    rulings.push((Guard::Fresh, fresh::judge(deed, bench.book, evidence)));
+    rulings.push((Guard::Silence, silence::judge(deed, evidence)));
+    settle(deed, bench, rulings)
+}
+
+fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
+    vec![
+        (Guard::Attempts, attempts::judge(deed)),
+        (Guard::Pause, pause::judge(bench.ledgers)),
+        (Guard::Lock, lock::judge(deed, bench.ledgers)),
+        (Guard::Cooldown, cooldown::judge(deed, bench.ledgers)),
+        (Guard::Rate, rate::judge(deed, bench)),
+        (Guard::Concurrency, concurrency::judge(deed, bench)),
+    ]
+}
+
+fn settle(deed: &Deed<'_>, bench: Bench<'_>, rulings: Vec<(Guard, Ruling)>) -> Judgement {
+    let mut grants = Vec::new();
+    let mut holds = Vec::new();
+    for (guard, ruling) in rulings {
+        match ruling {
+            Ruling::Clear(reason) => grants.push(Grant { guard, reason }),
+            Ruling::Hold(hold) => holds.push(hold),
+            Ruling::Stop(reason) => return Judgement::Stopped(reason),
+        }
+    }
+    if holds.is_empty() {
+        Judgement::Permitted(Permit { grants, charges: rate::charges(deed, bench) })
+    } else {
+        Judgement::Held(holds)
+    }
+}

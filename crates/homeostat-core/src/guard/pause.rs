@@ -1,0 +1,14 @@
+//! Pause: while an operator says so, nothing starts. Running actions finish and are verified.
+
+use super::Ruling;
+use crate::hold::Hold;
+use crate::ledger::Ledgers;
+
+pub(super) fn judge(ledgers: &Ledgers) -> Ruling {
+    match &ledgers.paused {
+        None => Ruling::Clear("not paused".into()),
+        Some(pause) => {
+            Ruling::Hold(Hold::Paused { by: pause.by.clone(), reason: pause.reason.clone() })
+        }
+    }
+}

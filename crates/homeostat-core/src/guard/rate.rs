@@ -1,0 +1,38 @@
+//! Rate: token buckets for the book and for the policy, taken from together.
+//!
+//! Source: the generic cell rate algorithm (ITU-T I.371), see [`crate::ledger::Charge`].
+
+use super::{Bench, Deed, Ruling};
+use crate::hold::{Hold, Scope};
+use crate::ledger::Charge;
+use crate::policy::Rate;
+
+pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
+    let mut latest = None;
+    for (scope, rate) in buckets(deed, bench) {
+        match bench.ledgers.next_token(&scope, rate) {
+            Some(until) if until > deed.now => {
+                let hold = Hold::RateSpent { scope, max: rate.max, per: rate.per, until };
+                if latest.as_ref().and_then(Hold::until).is_none_or(|other| other < until) {
+                    latest = Some(hold);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+    latest.map_or_else(|| Ruling::Clear("within the rate".into()), Ruling::Hold)
+}
+
+pub(super) fn charges(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<Charge> {
+    buckets(deed, bench)
+        .into_iter()
+        .map(|(scope, rate)| bench.ledgers.charge(scope, rate, deed.now))
+        .collect()
+}
+
+fn buckets(deed: &Deed<'_>, bench: Bench<'_>) -> [(Scope, Rate); 2] {
+    [
+        (Scope::Book, bench.book.limits.rate),
+        (Scope::Policy(deed.policy.name.clone()), deed.policy.guard.rate),
+    ]
+}

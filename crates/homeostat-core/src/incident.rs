@@ -1,0 +1,256 @@
+//! Alerts that are one trouble on one target, and how far its healing got.
+//!
+//! ```text
+//!             ┌───────────── waiting ─────────────┐
+//!  opened ──> │ settling ─> ready ─> asking       │ ──> acting ──> verifying ──> closed
+//!             │              ▲ └──> held          │        │           │
+//!             │              └──── backing off    │ <──────┴───────────┘ retry, next remedy
+//!             └───────────────────────────────────┘
+//! ```
+//!
+//! Closing latches: nothing new starts for this policy and target until all of the incident's
+//! alerts have ended.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Grade;
+use crate::hold::{Gate, Hold};
+use crate::ledger::Subject;
+use crate::limits;
+use crate::name::{EpisodeId, IncidentId, OrderId, PolicyName, RemedyName};
+use crate::order::Order;
+use crate::plan::Ladder;
+use crate::policy::Target;
+use crate::time::{Span, Timestamp};
+use crate::verdict::{Look, Verification};
+
+/// How an incident ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// A remedy healed it, to the grade that was required.
+    Healed,
+    /// It recovered by itself before any order started.
+    Recovered,
+    /// Homeostat stopped and handed over; the reason says why.
+    Escalated,
+    /// What would have been done is recorded, and nothing was done.
+    Shadowed,
+    /// It lost its object: the alert lapsed, or the policy was removed.
+    Cancelled,
+}
+
+impl End {
+    /// Returns the outcome's name, as in the API and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healed => "healed",
+            Self::Recovered => "recovered",
+            Self::Escalated => "escalated",
+            Self::Shadowed => "shadowed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How and why an incident ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// How.
+    pub outcome: End,
+    /// Why, for a person.
+    pub reason: String,
+    /// The remedy that healed.
+    pub remedy: Option<RemedyName>,
+    /// How well the healing is known.
+    pub grade: Option<Grade>,
+    /// Whether the alert resolved while the action still ran.
+    pub resolved_during_action: bool,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// The alert must fire for a while first.
+    Settling {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// The next step is due in this turn.
+    Ready,
+    /// Evidence for the guards has been asked for.
+    Asking {
+        /// When.
+        asked_at: Timestamp,
+    },
+    /// Guards hold the next order.
+    Held {
+        /// Why.
+        holds: Vec<Hold>,
+        /// When to judge again, where a gate alone does not tell.
+        until: Option<Timestamp>,
+    },
+    /// A retry waits.
+    BackingOff {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// An order runs.
+    Acting,
+    /// An action is over and its healing is being proven.
+    Verifying(Verification),
+    /// It is over.
+    Closed {
+        /// When.
+        at: Timestamp,
+        /// How and why.
+        closing: Closing,
+    },
+}
+
+impl Stage {
+    /// Returns the state's name, as in the API and in metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Settling { .. }
+            | Self::Ready
+            | Self::Asking { .. }
+            | Self::Held { .. }
+            | Self::BackingOff { .. } => "waiting",
+            Self::Acting => "acting",
+            Self::Verifying(_) => "verifying",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
+/// How an incident's alert stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It fires, as far as we were told.
+    Firing,
+    /// Its source said that it resolved.
+    Resolved,
+    /// Its source stopped mentioning it.
+    Lapsed,
+}
+
+/// An alert of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attached {
+    /// Its episode.
+    pub episode: EpisodeId,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// One trouble on one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    /// Its number.
+    pub id: IncidentId,
+    /// Under which policy.
+    pub policy: PolicyName,
+    /// What is to be healed.
+    pub target: Target,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// Of which incident it is a relapse.
+    pub relapse_of: Option<IncidentId>,
+    /// Healings in a row before this one that did not hold.
+    pub unheld: u32,
+    /// Its alerts' episodes, in the order in which they came.
+    pub episodes: Vec<Attached>,
+    /// Where it stands.
+    pub stage: Stage,
+    /// How far up the ladder it got.
+    pub ladder: Ladder,
+    /// Runs of the rung that is being tried.
+    pub attempts: u32,
+    /// The last order.
+    pub order: Option<Order>,
+    /// Whether the last order certainly did not start before a restart, and waits for its permit.
+    pub returned: bool,
+    /// What was tried and did not heal, in order, for a person.
+    pub tried: Vec<String>,
+    /// Counts questions, so that an answer to an earlier one is told apart.
+    pub step: u32,
+    /// How often in a row the guards held.
+    pub looks: u32,
+    /// When a person is told, unless told before.
+    pub tell_at: Option<Timestamp>,
+}
+
+impl Incident {
+    /// Returns what limits are counted for.
+    pub fn subject(&self) -> Subject {
+        (self.policy.clone(), self.target.clone())
+    }
+
+    /// Tells whether it is over.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed { .. })
+    }
+
+    /// Tells whether all of its alerts have ended.
+    pub fn all_ended(&self) -> bool {
+        self.episodes.iter().all(|attached| attached.standing != Standing::Firing)
+    }
+
+    /// Tells whether all of its alerts were lost sight of, and none was resolved.
+    pub fn all_lapsed(&self) -> bool {
+        self.episodes.iter().all(|attached| attached.standing == Standing::Lapsed)
+    }
+
+    /// Returns the id of the next run of a remedy.
+    pub fn next_order(&self, remedy: &RemedyName) -> OrderId {
+        let attempt = if self.returned { self.attempts } else { self.attempts + 1 };
+        OrderId { incident: self.id, remedy: remedy.clone(), attempt }
+    }
+
+    /// Returns when it must be looked at again, if time alone can move it.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        let stage = match &self.stage {
+            Stage::Settling { until } | Stage::BackingOff { until } => Some(*until),
+            Stage::Asking { asked_at } => Some(*asked_at + limits::ANSWER_PATIENCE),
+            Stage::Held { until, .. } => *until,
+            Stage::Verifying(verification) => Some(match verification.look {
+                Look::Due(at) => at.min(verification.until),
+                Look::Asked(at) => (at + limits::ANSWER_PATIENCE).min(verification.until),
+                Look::Nobody => verification.until,
+            }),
+            Stage::Ready | Stage::Acting | Stage::Closed { .. } => None,
+        };
+        match (stage, self.tell_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Returns the gates whose opening may move it.
+    pub fn gates(&self) -> Vec<Gate> {
+        match &self.stage {
+            Stage::Held { holds, .. } => holds.iter().filter_map(Hold::gate).collect(),
+            Stage::Settling { .. }
+            | Stage::Ready
+            | Stage::Asking { .. }
+            | Stage::BackingOff { .. }
+            | Stage::Acting
+            | Stage::Verifying(_)
+            | Stage::Closed { .. } => Vec::new(),
+        }
+    }
+
+    /// Returns how long to wait before judging a hold again that has no known end.
+    pub fn look_again_after(&self) -> Span {
+        limits::LOOK_AGAIN.saturating_mul(1 << self.looks.min(10)).min(limits::LOOK_AGAIN_CAP)
+    }
+}

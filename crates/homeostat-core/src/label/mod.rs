@@ -1,0 +1,248 @@
+//! Labels: what identifies an alert, and the matchers that pick some of them.
+//!
+//! Duty: hold a set of labels as an immutable value ([`LabelSet`]), give it the identity that
+//! Alertmanager gives it ([`Fingerprint`]), and decide whether it is meant by a list of matchers
+//! ([`Matchers`]) exactly as Alertmanager would.
+//!
+//! ```text
+//!   {alertname="ServiceDown", job="web"} ── fingerprint() ──▶ 64 bits of FNV-1a
+//!                  │
+//!                  ▼
+//!   job =~ "web|db" ── matches() ──▶ yes or no
+//!         ▲
+//!         └── parse: UTF-8 grammar, else classic grammar; regexes are RE2
+//! ```
+//!
+//! Not its duty: annotations as prose, templates, and which policy owns which matchers.
+//!
+//! Source: `model/labelset.go` and `model/fingerprinting.go` of `prometheus/common`;
+//! `pkg/labels`, `matcher/parse` and `matcher/compat` of Alertmanager.
+
+mod fingerprint;
+mod matcher;
+mod parse;
+mod quote;
+mod re2;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+pub use fingerprint::{Fingerprint, ParseFingerprintError};
+pub use matcher::{Matcher, Matchers, Op};
+pub use parse::{Disagreement, ParseError, Parsed};
+pub use re2::RegexError;
+
+/// A set of labels: names with values, immutable and cheap to clone.
+///
+/// Names are unique and sorted bytewise; a label with an empty value is the same as no label and
+/// is dropped. Both rules are Prometheus's, and the fingerprint relies on them.
+///
+/// As JSON it is an object of strings. Reading accepts `null` for a value, or for the whole
+/// set, as absent.
+///
+/// Source: `model/labelset.go` of `prometheus/common`.
+///
+/// ```
+/// use homeostat_core::label::LabelSet;
+///
+/// let labels = LabelSet::from_pairs([("job", "web"), ("alertname", "ServiceDown"), ("env", "")]);
+/// assert_eq!(labels.get("job"), Some("web"));
+/// assert_eq!(labels.to_string(), r#"{alertname="ServiceDown", job="web"}"#);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct LabelSet(Arc<[(Arc<str>, Arc<str>)]>);
+
+impl LabelSet {
+    /// A set of these labels. Of labels with the same name the last counts; labels with an empty
+    /// value are dropped.
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<Arc<str>>,
+        V: Into<Arc<str>>,
+    {
+        let mut labels: Vec<(Arc<str>, Arc<str>)> =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        // The sort is stable: reversed first, the last of each name leads its run and survives.
+        labels.reverse();
+        labels.sort_by(|a, b| a.0.cmp(&b.0));
+        labels.dedup_by(|later, kept| later.0 == kept.0);
+        labels.retain(|(_, value)| !value.is_empty());
+        Self(labels.into())
+    }
+
+    /// The value of a label, `None` if the set does not have it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let position = self.0.binary_search_by(|(candidate, _)| (**candidate).cmp(name)).ok()?;
+        Some(&self.0[position].1)
+    }
+
+    /// All labels, sorted by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The number of labels.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the set has no labels.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The identity of the set, the same that Alertmanager computes.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.iter())
+    }
+}
+
+impl<N: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(N, V)> for LabelSet {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self::from_pairs(pairs)
+    }
+}
+
+impl fmt::Display for LabelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (position, (name, value)) in self.iter().enumerate() {
+            if position > 0 {
+                f.write_str(", ")?;
+            }
+            if is_classic_name(name) {
+                f.write_str(name)?;
+            } else {
+                quote::go(f, name)?;
+            }
+            f.write_str("=")?;
+            quote::go(f, value)?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl Serialize for LabelSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (name, value) in self.iter() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for LabelSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(LabelSetVisitor)
+    }
+}
+
+struct LabelSetVisitor;
+
+impl<'de> Visitor<'de> for LabelSetVisitor {
+    type Value = LabelSet;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of labels, names to strings")
+    }
+
+    fn visit_unit<E>(self) -> Result<LabelSet, E> {
+        Ok(LabelSet::default())
+    }
+
+    fn visit_none<E>(self) -> Result<LabelSet, E> {
+        Ok(LabelSet::default())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<LabelSet, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelSet, A::Error> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, Option<String>>()? {
+            pairs.push((name, value.unwrap_or_default()));
+        }
+        Ok(LabelSet::from_pairs(pairs))
+    }
+}
+
+/// Whether a label name needs no quotes: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+///
+/// Source: `LabelName.IsValidLegacy` in `model/labels.go` of `prometheus/common`, with the colon
+/// that Alertmanager's matchers allow.
+pub fn is_classic_name(name: &str) -> bool {
+    let continues = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(continues)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(pairs: &[(&str, &str)]) -> LabelSet {
+        LabelSet::from_pairs(pairs.iter().copied())
+    }
+
+    #[test]
+    fn labels_are_sorted_unique_and_never_empty() {
+        let labels = set(&[("b", "1"), ("a", "old"), ("empty", ""), ("a", "new"), ("B", "2")]);
+        let listed: Vec<_> = labels.iter().collect();
+        assert_eq!(listed, [("B", "2"), ("a", "new"), ("b", "1")]);
+        assert_eq!((labels.len(), labels.is_empty()), (3, false));
+    }
+
+    #[test]
+    fn an_empty_value_given_last_removes_the_label() {
+        assert!(set(&[("a", "x"), ("a", "")]).is_empty());
+    }
+
+    #[test]
+    fn a_label_is_found_by_its_exact_name() {
+        let labels = set(&[("job", "web"), ("instance", "a:80")]);
+        assert_eq!(labels.get("job"), Some("web"));
+        assert_eq!(labels.get("jo"), None);
+        assert_eq!(labels.get(""), None);
+        assert_eq!(LabelSet::default().get("job"), None);
+    }
+
+    #[test]
+    fn sets_print_as_in_prometheus() {
+        let labels = set(&[("a", "say \"hi\"\n\\ \u{7f} é \u{202e}"), ("dot.ted", "x")]);
+        assert_eq!(labels.to_string(), r#"{a="say \"hi\"\n\\ \x7f é \u202e", "dot.ted"="x"}"#);
+        assert_eq!(LabelSet::default().to_string(), "{}");
+    }
+
+    #[test]
+    fn json_is_an_object_and_null_is_absent() {
+        let read = |json: &str| serde_json::from_str::<LabelSet>(json);
+        assert_eq!(
+            read(r#"{"b":"1","a":"2","n":null,"e":""}"#).unwrap(),
+            set(&[("a", "2"), ("b", "1")])
+        );
+        assert_eq!(read("null").unwrap(), LabelSet::default());
+        assert_eq!(read("{}").unwrap(), LabelSet::default());
+        assert!(read(r#"{"a":1}"#).is_err());
+        assert!(read("[]").is_err());
+        let labels = set(&[("b", "1"), ("a", "\"")]);
+        let json = serde_json::to_string(&labels).unwrap();
+        assert_eq!(json, r#"{"a":"\"","b":"1"}"#);
+        assert_eq!(read(&json).unwrap(), labels);
+    }
+
+    #[test]
+    fn classic_names_need_no_quotes() {
+        for name in ["a", "_", ":", "job:rate_5m", "A9"] {
+            assert!(is_classic_name(name), "{name}");
+        }
+        for name in ["", "9a", "a.b", "a-b", "é", "a b"] {
+            assert!(!is_classic_name(name), "{name}");
+        }
+    }
+}

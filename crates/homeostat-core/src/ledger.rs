@@ -1,0 +1,222 @@
+//! What guards count: pauses, locks, rates, running orders, and past healings.
+//!
+//! Ledgers change only when a fact is applied; judging by them is `guard`'s duty. They hold no
+//! limits, so that a changed configuration counts at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::hold::Scope;
+use crate::limits;
+use crate::name::{IncidentId, PolicyName, RemedyName};
+use crate::plan::{Ladder, LockKey};
+use crate::policy::{Rate, Target};
+use crate::time::Timestamp;
+
+/// An operator's word that nothing may start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who said so.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A bucket's level after an order, as the moment at which the bucket would be full again.
+///
+/// Source: the generic cell rate algorithm of ITU-T I.371, whose only state is the theoretical
+/// arrival time; it is a token bucket of `max` tokens that refills evenly over `per`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// What is charged.
+    pub scope: Scope,
+    /// When the bucket is full again.
+    pub full_at: Timestamp,
+}
+
+/// How the last healing of a target went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// The incident.
+    pub incident: IncidentId,
+    /// When it closed; `None` while it is open.
+    pub closed_at: Option<Timestamp>,
+    /// Whether it healed.
+    pub healed: bool,
+    /// How far up the ladder it got, the remedy that healed included.
+    pub ladder: Ladder,
+    /// Healings in a row before this one that did not hold.
+    pub unheld: u32,
+    /// When each remedy last ran on this target.
+    pub ran_at: BTreeMap<RemedyName, Timestamp>,
+}
+
+/// What a limit is counted for: one policy on one target.
+pub type Subject = (PolicyName, Target);
+
+/// All ledgers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ledgers {
+    /// Whether everything is paused.
+    pub paused: Option<Pause>,
+    locks: BTreeMap<LockKey, IncidentId>,
+    full_at: BTreeMap<Scope, Timestamp>,
+    running: BTreeMap<Scope, u32>,
+    past: BTreeMap<Subject, Past>,
+    past_by_age: BTreeSet<(Timestamp, Subject)>,
+}
+
+impl Ledgers {
+    /// Returns the incident that holds a lock.
+    pub fn holder(&self, key: &LockKey) -> Option<IncidentId> {
+        self.locks.get(key).copied()
+    }
+
+    /// Returns how many orders run.
+    pub fn running(&self, scope: &Scope) -> u32 {
+        self.running.get(scope).copied().unwrap_or(0)
+    }
+
+    /// Returns the last healing of a target by a policy.
+    pub fn past(&self, subject: &Subject) -> Option<&Past> {
+        self.past.get(subject)
+    }
+
+    /// Returns when a bucket has its next token.
+    pub fn next_token(&self, scope: &Scope, rate: Rate) -> Option<Timestamp> {
+        let cost = rate.cost();
+        let burst = rate.per.saturating_sub(cost);
+        self.full_at.get(scope).map(|&full_at| full_at - burst)
+    }
+
+    /// Computes the level after taking a token now.
+    pub fn charge(&self, scope: Scope, rate: Rate, now: Timestamp) -> Charge {
+        let cost = rate.cost();
+        let level = self.full_at.get(&scope).copied().unwrap_or(now).max(now);
+        Charge { scope, full_at: level + cost }
+    }
+
+    pub(crate) fn take(&mut self, charges: &[Charge]) {
+        for charge in charges {
+            self.full_at.insert(charge.scope.clone(), charge.full_at);
+        }
+    }
+
+    pub(crate) fn lock(&mut self, keys: &[LockKey], incident: IncidentId) {
+        for key in keys {
+            self.locks.insert(key.clone(), incident);
+        }
+    }
+
+    pub(crate) fn unlock(&mut self, keys: &[LockKey]) {
+        for key in keys {
+            self.locks.remove(key);
+        }
+    }
+
+    pub(crate) fn started(&mut self, policy: &PolicyName) {
+        for scope in [Scope::Book, Scope::Policy(policy.clone())] {
+            *self.running.entry(scope).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn ended(&mut self, policy: &PolicyName) {
+        for scope in [Scope::Book, Scope::Policy(policy.clone())] {
+            if let Some(count) = self.running.get_mut(&scope) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.running.remove(&scope);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn ran(
+        &mut self,
+        subject: &Subject,
+        incident: IncidentId,
+        remedy: &RemedyName,
+        at: Timestamp,
+    ) {
+        let past = self.past.entry(subject.clone()).or_insert_with(|| Past {
+            incident,
+            closed_at: None,
+            healed: false,
+            ladder: Ladder::default(),
+            unheld: 0,
+            ran_at: BTreeMap::new(),
+        });
+        past.ran_at.insert(remedy.clone(), at);
+    }
+
+    /// Remembers how an incident that acted ended.
+    pub(crate) fn closed(&mut self, subject: &Subject, at: Timestamp, ended: Past) {
+        let ran_at = match self.past.remove(subject) {
+            Some(previous) => {
+                if let Some(closed_at) = previous.closed_at {
+                    self.past_by_age.remove(&(closed_at, subject.clone()));
+                }
+                previous.ran_at
+            }
+            None => BTreeMap::new(),
+        };
+        self.past.insert(subject.clone(), Past { ran_at, closed_at: Some(at), ..ended });
+        self.past_by_age.insert((at, subject.clone()));
+        self.forget(at);
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((closed_at, subject)) = self.past_by_age.first().cloned() {
+            let old = now.since(closed_at) > limits::PAST_HEALING_MEMORY;
+            if !old && self.past_by_age.len() <= limits::PAST_HEALINGS {
+                return;
+            }
+            self.past_by_age.remove(&(closed_at, subject.clone()));
+            self.past.remove(&subject);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Span;
+
+    const RATE: Rate = Rate { max: 3, per: Span::from_secs(30) };
+
+    #[test]
+    fn a_bucket_gives_its_burst_at_once_and_then_refills_evenly() {
+        let mut ledgers = Ledgers::default();
+        let start = Timestamp::from_seconds(1_000);
+        for _ in 0..3 {
+            let free = ledgers.next_token(&Scope::Book, RATE).is_none_or(|at| at <= start);
+            assert!(free, "the burst is free");
+            let charge = ledgers.charge(Scope::Book, RATE, start);
+            ledgers.take(&[charge]);
+        }
+        let next = ledgers.next_token(&Scope::Book, RATE);
+        assert_eq!(next, Some(start + Span::from_secs(10)));
+    }
+
+    #[test]
+    fn old_healings_are_forgotten() {
+        let mut ledgers = Ledgers::default();
+        let subject = |name: &str| (PolicyName::new(name), Target::default());
+        let past = Past {
+            incident: IncidentId(1),
+            closed_at: None,
+            healed: true,
+            ladder: Ladder::default(),
+            unheld: 0,
+            ran_at: BTreeMap::new(),
+        };
+        let start = Timestamp::from_seconds(0);
+        ledgers.closed(&subject("a"), start, past.clone());
+        ledgers.closed(&subject("b"), start + Span::from_secs(8 * 86_400), past);
+        assert!(ledgers.past(&subject("a")).is_none());
+        assert!(ledgers.past(&subject("b")).is_some());
+    }
+}

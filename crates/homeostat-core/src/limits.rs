@@ -1,0 +1,115 @@
+//! Every bound of the core in one place, each with its reason.
+//!
+//! What a person may set stands in the configuration; its defaults stand here.
+
+use crate::time::Span;
+
+/// Alerts that may fire at once. At about 1 KiB each this is 200 MiB; beyond it the door answers
+/// 503 and Alertmanager keeps them.
+pub const OPEN_EPISODES: usize = 200_000;
+
+/// How long the end of an episode is remembered, to tell a late repeat from a new firing.
+/// Alertmanager peers and retries deliver within minutes; an hour is what they are promised.
+pub const ENDED_EPISODE_MEMORY: Span = Span::from_secs(2 * 3600);
+
+/// How many ended episodes are remembered at most.
+pub const ENDED_EPISODES: usize = 200_000;
+
+/// How many (policy, target) pairs are remembered for cooldown and relapse.
+pub const PAST_HEALINGS: usize = 100_000;
+
+/// How long the last healing of a target is remembered; longer than any cooldown or relapse.
+pub const PAST_HEALING_MEMORY: Span = Span::from_secs(7 * 86_400);
+
+/// Alerts of one incident that are asked about in one question. One trouble on one target seldom
+/// has more; each costs a comparison on the answer, not a request.
+pub const ASKED_ALERTS: usize = 16;
+
+/// How long an answer may take before it counts as none. Longer than the time-out of a probe.
+pub const ANSWER_PATIENCE: Span = Span::from_secs(30);
+
+/// How long after an action the first look at its healing is, unless looks are closer still.
+pub const FIRST_LOOK: Span = Span::from_secs(1);
+
+/// How old evidence may be when an order is issued on it.
+pub const EVIDENCE_AGE: Span = Span::from_secs(10);
+
+/// When a hold has no known end, look again after this, doubled each time up to the cap.
+pub const LOOK_AGAIN: Span = Span::from_secs(5);
+
+/// The longest time between two looks at a hold that has no known end.
+pub const LOOK_AGAIN_CAP: Span = Span::from_secs(60);
+
+/// Incidents pursued in one turn; the rest follow in the next, so that no turn holds up intake.
+pub const PURSUED_PER_TURN: usize = 256;
+
+/// Incidents woken when a gate opens. The oldest go first; whoever loses the race waits on.
+pub const WOKEN_PER_GATE: usize = 16;
+
+/// A cooldown grows no longer than this.
+pub const COOLDOWN_CAP: Span = Span::from_secs(24 * 3600);
+
+/// The pause between a failed run and its retry grows no longer than this.
+pub const BACKOFF_CAP: Span = Span::from_secs(300);
+
+/// A healed incident whose alert still fires after this is told to a person.
+pub const LATCH_TOLD_AFTER: Span = Span::from_secs(86_400);
+
+/// An Alertmanager younger than this may not have heard of every alert yet.
+pub const YOUNG_ALERTMANAGER: Span = Span::from_secs(300);
+
+/// How often in a row an alert must be absent from a healthy Alertmanager to count as resolved.
+pub const ABSENT_TIMES: u32 = 2;
+
+/// Instructions that one template may use; far more than any sane placeholder.
+pub const TEMPLATE_FUEL: u64 = 20_000;
+
+/// Bytes that one rendered template may have: the kernel's limit for one argument.
+pub const RENDERED_BYTES: usize = 128 * 1024;
+
+/// How long an alert of the alerts API fires that names no end, as in Alertmanager.
+pub const RESOLVE_TIMEOUT: Span = Span::from_secs(300);
+
+/// Defaults of the configuration, each the value that is used where the file says nothing.
+pub mod defaults {
+    use super::Span;
+
+    /// Time between healings of one target.
+    pub const COOLDOWN: Span = Span::from_secs(300);
+    /// Orders of one policy in [`POLICY_RATE_PER`].
+    pub const POLICY_RATE_MAX: u32 = 6;
+    /// The time over which a policy's rate counts.
+    pub const POLICY_RATE_PER: Span = Span::from_secs(3600);
+    /// Orders of one policy that run at once.
+    pub const POLICY_CONCURRENCY: u32 = 4;
+    /// Orders of the whole book in [`BOOK_RATE_PER`].
+    pub const BOOK_RATE_MAX: u32 = 60;
+    /// The time over which the book's rate counts.
+    pub const BOOK_RATE_PER: Span = Span::from_secs(3600);
+    /// Orders of the whole book that run at once.
+    pub const BOOK_CONCURRENCY: u32 = 16;
+    /// How young a firing observation must be where nobody can be asked.
+    pub const FRESH_MAX_AGE: Span = Span::from_secs(120);
+    /// A run longer than this is ended.
+    pub const TIMEOUT: Span = Span::from_secs(60);
+    /// The pause before a first retry.
+    pub const BACKOFF: Span = Span::from_secs(5);
+    /// Time between two looks of a verification.
+    pub const VERIFY_EVERY: Span = Span::from_secs(10);
+    /// How often in a row the query must hold.
+    pub const VERIFY_TIMES: u32 = 3;
+    /// The window of a verification where a Prometheus can be asked.
+    pub const VERIFY_WITHIN_PROMETHEUS: Span = Span::from_secs(120);
+    /// The window where only an Alertmanager can be asked.
+    pub const VERIFY_WITHIN_ALERTMANAGER: Span = Span::from_secs(300);
+    /// The window where nothing but webhooks tell.
+    pub const VERIFY_WITHIN_WEBHOOK: Span = Span::from_secs(900);
+    /// The same trouble again within this is a relapse.
+    pub const RELAPSE: Span = Span::from_secs(1800);
+    /// A webhook alert unseen for this long has lapsed.
+    pub const LAPSE: Span = Span::from_secs(12 * 3600);
+    /// A person is told when an incident is open for this long.
+    pub const ESCALATE_AFTER: Span = Span::from_secs(900);
+    /// The severity of an escalation.
+    pub const ESCALATE_SEVERITY: &str = "critical";
+}

@@ -1,0 +1,195 @@
+//! What the world is asked to do, and what became of it.
+//!
+//! An order cannot be built without a [`Permit`]. It stores all that is needed to finish and to
+//! verify it, so that neither a restart nor a changed configuration can lose it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Grade;
+use crate::guard::{Grant, Permit};
+use crate::ledger::Charge;
+use crate::name::{BootId, OrderId};
+use crate::plan::{LockKey, Rendered};
+use crate::policy::TargetLabels;
+use crate::time::{Span, Timestamp};
+
+/// How the healing by one order is to be proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The best grade that the incident's alerts could be given when the order was issued.
+    pub required: Grade,
+    /// The labels by which a rule's instance is known to be the alert.
+    pub target: TargetLabels,
+    /// Alerts whose rule a Prometheus knew then, by name.
+    pub rules: Vec<Arc<str>>,
+    /// The query, rendered.
+    pub query: Option<String>,
+    /// How long to wait for the proof, the rules' `keep_firing_for` included.
+    pub within: Span,
+    /// Time between two looks.
+    pub every: Span,
+    /// How often in a row the query must hold.
+    pub times: u32,
+}
+
+/// One run of one remedy, permitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Which run this is.
+    pub id: OrderId,
+    /// What is done, with every placeholder filled in.
+    pub action: Rendered,
+    /// A run longer than this is ended.
+    pub timeout: Span,
+    /// Whether an unknown outcome may be run again.
+    pub idempotent: bool,
+    /// How its healing is proven.
+    pub proof: Proof,
+    /// What it locks until its incident closes.
+    pub locks: Vec<LockKey>,
+    /// What it took from the rates.
+    pub charges: Vec<Charge>,
+    /// Why each guard let it pass.
+    pub grants: Vec<Grant>,
+    /// In which boot of the machine it was issued.
+    pub boot: BootId,
+}
+
+/// What an order is to do, before it is permitted.
+#[derive(Debug)]
+pub struct Draft {
+    /// Which run this is.
+    pub id: OrderId,
+    /// What is done.
+    pub action: Rendered,
+    /// A run longer than this is ended.
+    pub timeout: Span,
+    /// Whether an unknown outcome may be run again.
+    pub idempotent: bool,
+    /// How its healing is proven.
+    pub proof: Proof,
+    /// What it locks.
+    pub locks: Vec<LockKey>,
+    /// In which boot of the machine it is issued.
+    pub boot: BootId,
+}
+
+impl Order {
+    /// Turns a draft into an order, for a permit.
+    pub fn issue(draft: Draft, permit: Permit) -> Self {
+        let (grants, charges) = permit.spend();
+        let Draft { id, action, timeout, idempotent, proof, locks, boot } = draft;
+        Self { id, action, timeout, idempotent, proof, locks, charges, grants, boot }
+    }
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum Outcome {
+    /// It ended by itself.
+    Exited {
+        /// Its exit code.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signalled {
+        /// Its number.
+        signal: i32,
+    },
+    /// It ran into its time limit and was ended.
+    TimedOut,
+    /// It certainly did not start.
+    NotStarted {
+        /// Why.
+        reason: String,
+    },
+    /// The alert's data cannot be carried to it; it was not started, on purpose.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// Nobody knows: the engine went down while it ran, or it cannot be observed.
+    Unknown {
+        /// Why nobody knows.
+        reason: String,
+    },
+}
+
+/// How a run's outcome is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Result {
+    /// It did what it should; whether that healed is to be verified.
+    Done,
+    /// It is known to have failed: a retry, or the next remedy.
+    Failed,
+    /// It may or may not have had its effect: to be verified, never run again blindly.
+    Uncertain,
+    /// It must not be run for this alert: a person is told.
+    Refused,
+}
+
+impl Outcome {
+    /// Tells how the outcome is to be taken.
+    pub fn result(&self) -> Result {
+        match self {
+            Self::Exited { code: 0 } => Result::Done,
+            Self::Exited { .. } | Self::Signalled { .. } | Self::NotStarted { .. } => {
+                Result::Failed
+            }
+            Self::TimedOut | Self::Unknown { .. } => Result::Uncertain,
+            Self::Refused { .. } => Result::Refused,
+        }
+    }
+
+    /// Returns the outcome's name for metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Exited { code: 0 } => "succeeded",
+            Self::Exited { .. } => "failed",
+            Self::Signalled { .. } => "signalled",
+            Self::TimedOut => "timed_out",
+            Self::NotStarted { .. } => "not_started",
+            Self::Refused { .. } => "refused",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "exited with code {code}"),
+            Self::Signalled { signal } => write!(f, "was ended by signal {signal}"),
+            Self::TimedOut => f.write_str("ran into its time limit and was ended"),
+            Self::NotStarted { reason } => write!(f, "did not start: {reason}"),
+            Self::Refused { reason } => write!(f, "was refused: {reason}"),
+            Self::Unknown { reason } => write!(f, "has an unknown outcome: {reason}"),
+        }
+    }
+}
+
+/// A run that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When it started, where it did and that is known.
+    pub started_at: Option<Timestamp>,
+    /// The last part of its output, for a person.
+    pub output: String,
+}
+
+/// What is found of an order's run after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It certainly did not start.
+    NotStarted,
+    /// It is over, and this became of it.
+    Ended(Ended),
+    /// It started, and nobody knows how it went.
+    Unknown(String),
+}

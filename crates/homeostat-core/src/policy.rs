@@ -1,0 +1,321 @@
+//! Which remedies fit which alerts: policies, and the book that holds them all.
+//!
+//! A policy is meaning, not text: the configuration has checked it. The book tells which policies
+//! take an alert without looking at each: policies that require one `alertname` are found by it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::label::{LabelSet, Matcher, Matchers};
+use crate::limits::defaults;
+use crate::name::{PolicyName, RemedyName, SourceName};
+use crate::template::Template;
+use crate::time::Span;
+
+/// How far a policy or a remedy is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Records what would have been done.
+    Shadow,
+    /// Acts.
+    Auto,
+}
+
+/// Which labels of an alert say what is to be healed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetLabels {
+    /// All of them.
+    All,
+    /// These, in sorted order; each must be there.
+    Named(Vec<Arc<str>>),
+}
+
+/// What is to be healed: the values of the policy's target labels.
+pub type Target = LabelSet;
+
+impl TargetLabels {
+    /// Picks the target from an alert's labels.
+    ///
+    /// # Errors
+    ///
+    /// The names of target labels that are missing or empty.
+    pub fn pick(&self, labels: &LabelSet) -> Result<Target, Vec<Arc<str>>> {
+        let names = match self {
+            Self::All => return Ok(labels.clone()),
+            Self::Named(names) => names,
+        };
+        let missing: Vec<Arc<str>> =
+            names.iter().filter(|name| labels.get(name).is_none()).cloned().collect();
+        if missing.is_empty() { Ok(self.present(labels)) } else { Err(missing) }
+    }
+
+    /// Picks those target labels that the alert has.
+    pub fn present(&self, labels: &LabelSet) -> Target {
+        match self {
+            Self::All => labels.clone(),
+            Self::Named(names) => LabelSet::from_pairs(
+                names.iter().filter_map(|name| Some((&**name, labels.get(name)?))),
+            ),
+        }
+    }
+}
+
+/// What a remedy does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Runs a program with arguments; no shell.
+    Exec(Vec<Template>),
+    /// Runs a script by `/bin/sh`; the alert comes as environment.
+    Script(Arc<str>),
+}
+
+/// One rung of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    /// Its name, unique in the policy.
+    pub name: RemedyName,
+    /// The stricter of its own and the policy's mode.
+    pub mode: Mode,
+    /// What it does.
+    pub action: Action,
+    /// A run longer than this is ended.
+    pub timeout: Span,
+    /// How often a known failure is tried again.
+    pub retries: u32,
+    /// The pause before a first retry, doubled for each further one.
+    pub backoff: Span,
+    /// Whether running it twice does no harm, so that an unknown outcome may be run again.
+    pub idempotent: bool,
+}
+
+/// How a healing is proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// How long to wait for the proof.
+    pub within: Span,
+    /// PromQL that holds when the trouble is gone.
+    pub query: Option<Template>,
+    /// Time between two looks.
+    pub every: Span,
+    /// How often in a row the query must hold.
+    pub times: u32,
+}
+
+/// At most `max` in `per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub max: u32,
+    /// In which time.
+    pub per: Span,
+}
+
+impl Rate {
+    /// Returns the time in which one order's share refills. A rate of none at all lets one pass in
+    /// its whole time; the configuration refuses it.
+    pub fn cost(self) -> Span {
+        Span::from_micros(self.per.as_micros() / u64::from(self.max.max(1)))
+    }
+}
+
+/// The limits of a policy's guards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardLimits {
+    /// Time between healings of one target.
+    pub cooldown: Span,
+    /// Orders of the policy in a time.
+    pub rate: Rate,
+    /// Orders of the policy that run at once.
+    pub concurrency: u32,
+    /// Keys to lock besides the target.
+    pub locks: Vec<Template>,
+    /// Orders of one incident.
+    pub attempts: u32,
+    /// How young a firing observation must be where nobody can be asked.
+    pub fresh_max_age: Span,
+}
+
+/// The limits of the whole book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookLimits {
+    /// Orders that run at once.
+    pub concurrency: u32,
+    /// Orders in a time.
+    pub rate: Rate,
+}
+
+impl Default for BookLimits {
+    fn default() -> Self {
+        Self {
+            concurrency: defaults::BOOK_CONCURRENCY,
+            rate: Rate { max: defaults::BOOK_RATE_MAX, per: defaults::BOOK_RATE_PER },
+        }
+    }
+}
+
+/// Whether and when a person is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Escalate {
+    /// Nobody is told.
+    Nobody,
+    /// A person is told when healing stopped, or when an incident is open for `after`.
+    After {
+        /// Counted from the incident's opening.
+        after: Span,
+        /// The severity of the escalation's alert.
+        severity: Arc<str>,
+    },
+}
+
+/// Which remedies fit which alerts, and under which limits they may run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Its name, unique in the book.
+    pub name: PolicyName,
+    /// Which alerts it takes.
+    pub matchers: Matchers,
+    /// Which labels say what is to be healed.
+    pub target: TargetLabels,
+    /// How far it is trusted.
+    pub mode: Mode,
+    /// How long an alert must fire before anything is done (`for`).
+    pub settle: Span,
+    /// The ladder, in order.
+    pub remedies: Vec<Remedy>,
+    /// How a healing is proven.
+    pub verify: Verify,
+    /// The limits of its guards.
+    pub guard: GuardLimits,
+    /// Whether and when a person is told.
+    pub escalate: Escalate,
+    /// Whether policies after this one may take the alert too.
+    pub continues: bool,
+    /// The same trouble again within this is a relapse.
+    pub relapse: Span,
+    /// A webhook alert unseen for this long has lapsed.
+    pub lapse: Span,
+}
+
+impl Policy {
+    /// Makes the policy that stands in where no configuration is given: it shadows every alert.
+    pub fn observe() -> Self {
+        Self {
+            name: PolicyName::new("observe"),
+            matchers: Matchers::default(),
+            target: TargetLabels::All,
+            mode: Mode::Shadow,
+            settle: Span::ZERO,
+            remedies: Vec::new(),
+            verify: Verify {
+                within: defaults::VERIFY_WITHIN_WEBHOOK,
+                query: None,
+                every: defaults::VERIFY_EVERY,
+                times: defaults::VERIFY_TIMES,
+            },
+            guard: GuardLimits {
+                cooldown: defaults::COOLDOWN,
+                rate: Rate { max: defaults::POLICY_RATE_MAX, per: defaults::POLICY_RATE_PER },
+                concurrency: defaults::POLICY_CONCURRENCY,
+                locks: Vec::new(),
+                attempts: 1,
+                fresh_max_age: defaults::FRESH_MAX_AGE,
+            },
+            escalate: Escalate::Nobody,
+            continues: false,
+            relapse: defaults::RELAPSE,
+            lapse: defaults::LAPSE,
+        }
+    }
+
+    /// Returns the rung of this name.
+    pub fn remedy(&self, name: &RemedyName) -> Option<&Remedy> {
+        self.remedies.iter().find(|remedy| remedy.name == *name)
+    }
+}
+
+/// Whom the engine may ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// Sources whose alerts can be looked up in their own Alertmanager.
+    pub alertmanagers: BTreeSet<SourceName>,
+    /// Whether a Prometheus can be asked for rules and queries.
+    pub prometheus: bool,
+}
+
+/// All policies, in file order, and how to find those that take an alert.
+#[derive(Debug, Clone)]
+pub struct Book {
+    policies: Vec<Policy>,
+    /// The limits of all policies together.
+    pub limits: BookLimits,
+    /// Whom the engine may ask.
+    pub witnesses: Witnesses,
+    by_name: BTreeMap<PolicyName, usize>,
+    by_alertname: BTreeMap<String, Vec<usize>>,
+    for_any_alertname: Vec<usize>,
+}
+
+impl Book {
+    /// Binds policies into a book. Their names are unique, as the configuration has checked.
+    pub fn new(policies: Vec<Policy>, limits: BookLimits, witnesses: Witnesses) -> Self {
+        let mut by_alertname: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut for_any_alertname = Vec::new();
+        for (position, policy) in policies.iter().enumerate() {
+            let required = policy.matchers.iter().filter_map(Matcher::equality);
+            match required.into_iter().find(|(name, value)| *name == "alertname" && !value.is_empty()) {
+                Some((_, alertname)) => {
+                    by_alertname.entry(alertname.into()).or_default().push(position);
+                }
+                None => for_any_alertname.push(position),
+            }
+        }
+        let by_name = policies.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
+        Self { policies, limits, witnesses, by_name, by_alertname, for_any_alertname }
+    }
+
+    /// Makes the book that stands in where no configuration is given.
+    pub fn observe() -> Self {
+        Self::new(vec![Policy::observe()], BookLimits::default(), Witnesses::default())
+    }
+
+    /// Returns all policies in file order.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// Returns the policy of this name.
+    pub fn policy(&self, name: &PolicyName) -> Option<&Policy> {
+        self.by_name.get(name).map(|&position| &self.policies[position])
+    }
+
+    /// Returns the policies that take an alert: the first that matches, and those after it as
+    /// long as each says `continue`.
+    pub fn taking(&self, labels: &LabelSet) -> Vec<&Policy> {
+        let named = labels.get("alertname").and_then(|name| self.by_alertname.get(name));
+        let mut named = named.map_or(&[][..], Vec::as_slice).iter().peekable();
+        let mut any = self.for_any_alertname.iter().peekable();
+        let mut taking = Vec::new();
+        loop {
+            let from_named = match (named.peek(), any.peek()) {
+                (None, None) => return taking,
+                (Some(a), Some(b)) => a < b,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+            };
+            let Some(&position) = (if from_named { named.next() } else { any.next() }) else {
+                return taking;
+            };
+            let policy = &self.policies[position];
+            if policy.matchers.matches(labels) {
+                taking.push(policy);
+                if !policy.continues {
+                    return taking;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! All incidents and ledgers. [`State::apply`] is the only mutation.
+//!
+//! The state is a fold of facts. Beside what the facts say it keeps indices (by target, by alarm,
+//! by gate), each a function of the rest, so that nothing is searched for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::alert::{Ending, Episode};
+use crate::fact::{Fact, What};
+use crate::hold::{Gate, Scope};
+use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
+use crate::label::Fingerprint;
+use crate::ledger::{Ledgers, Past, Subject};
+use crate::limits;
+use crate::name::{BootId, EpisodeId, IncidentId, OrderId, SourceName};
+use crate::notice::Obligation;
+use crate::order::Order;
+use crate::time::Timestamp;
+use crate::verdict::{self, Look, Verification};
+
+/// What tells one alert from another.
+pub type AlertKey = (SourceName, Fingerprint);
+
+/// All that is known.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    boot: Option<BootId>,
+    episodes: BTreeMap<EpisodeId, Episode>,
+    firing: BTreeMap<AlertKey, EpisodeId>,
+    ended: BTreeMap<AlertKey, (Timestamp, Option<Timestamp>)>,
+    ended_by_age: BTreeSet<(Timestamp, AlertKey)>,
+    incidents: BTreeMap<IncidentId, Incident>,
+    by_subject: BTreeMap<Subject, IncidentId>,
+    by_episode: BTreeMap<EpisodeId, BTreeSet<IncidentId>>,
+    notices: BTreeMap<IncidentId, Obligation>,
+    ledgers: Ledgers,
+    alarms: BTreeSet<(Timestamp, IncidentId)>,
+    gates: BTreeMap<Gate, BTreeSet<IncidentId>>,
+    ready: BTreeSet<IncidentId>,
+    last_episode: EpisodeId,
+    last_incident: IncidentId,
+}
+
+impl State {
+    /// Returns the boot in which the engine runs.
+    pub fn boot(&self) -> Option<&BootId> {
+        self.boot.as_ref()
+    }
+
+    /// Returns an episode that fires, or whose incident is not yet forgotten.
+    pub fn episode(&self, id: EpisodeId) -> Option<&Episode> {
+        self.episodes.get(&id)
+    }
+
+    /// Returns the number of the episode in which an alert fires.
+    pub fn firing(&self, key: &AlertKey) -> Option<EpisodeId> {
+        self.firing.get(key).copied()
+    }
+
+    /// Returns all episodes that fire.
+    pub fn all_firing(&self) -> impl ExactSizeIterator<Item = EpisodeId> + '_ {
+        self.firing.values().copied()
+    }
+
+    /// Tells whether an episode still fires.
+    pub fn is_firing(&self, id: EpisodeId) -> bool {
+        self.episodes.get(&id).is_some_and(|episode| {
+            let key = (episode.alert.source.clone(), episode.alert.fingerprint);
+            self.firing.get(&key) == Some(&id)
+        })
+    }
+
+    /// Returns the `endsAt` with which an alert's last episode ended, where it is remembered.
+    pub fn last_end(&self, key: &AlertKey) -> Option<Timestamp> {
+        self.ended.get(key).and_then(|(_, ends_at)| *ends_at)
+    }
+
+    /// Returns an incident that is open or latched.
+    pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
+        self.incidents.get(&id)
+    }
+
+    /// Returns all incidents that are open or latched.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values()
+    }
+
+    /// Returns the incident that is open or latched for a policy and a target.
+    pub fn incident_of(&self, subject: &Subject) -> Option<&Incident> {
+        self.by_subject.get(subject).and_then(|id| self.incidents.get(id))
+    }
+
+    /// Returns the incidents of an episode.
+    pub fn incidents_of(&self, episode: EpisodeId) -> impl Iterator<Item = &Incident> {
+        let ids = self.by_episode.get(&episode).into_iter().flatten();
+        ids.filter_map(|id| self.incidents.get(id))
+    }
+
+    /// Returns what the guards count.
+    pub fn ledgers(&self) -> &Ledgers {
+        &self.ledgers
+    }
+
+    /// Returns what must be told.
+    pub fn notices(&self) -> impl Iterator<Item = &Obligation> {
+        self.notices.values()
+    }
+
+    /// Returns what must be told about an incident.
+    pub fn notice(&self, incident: IncidentId) -> Option<&Obligation> {
+        self.notices.get(&incident)
+    }
+
+    /// Returns the first incident whose next step is due.
+    pub fn first_ready(&self) -> Option<IncidentId> {
+        self.ready.first().copied()
+    }
+
+    /// Returns the first alarm.
+    pub fn first_alarm(&self) -> Option<(Timestamp, IncidentId)> {
+        self.alarms.first().copied()
+    }
+
+    /// Returns the number that the next episode gets.
+    pub fn next_episode(&self) -> EpisodeId {
+        self.last_episode.next()
+    }
+
+    /// Returns the number that the next incident gets.
+    pub fn next_incident(&self) -> IncidentId {
+        self.last_incident.next()
+    }
+
+    /// Takes in what happened. The only mutation.
+    pub fn apply(&mut self, fact: &Fact) {
+        let at = fact.at;
+        match &fact.what {
+            What::EngineStarted { boot } => self.start(boot, at),
+            What::BookChanged => self.rejudge_all(),
+            What::EnginePaused { pause } => self.ledgers.paused = Some(pause.clone()),
+            What::EngineResumed { .. } => {
+                self.ledgers.paused = None;
+                self.open_gate(&Gate::Resume, usize::MAX);
+            }
+            What::EpisodeBegan { episode, alert, lapse } => {
+                self.last_episode = *episode;
+                let key = (alert.source.clone(), alert.fingerprint);
+                self.firing.insert(key, *episode);
+                let begun = Episode { alert: alert.clone(), began_at: at, lapse: *lapse };
+                self.episodes.insert(*episode, begun);
+            }
+            What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
+            What::IncidentOpened { incident, episode, .. } => {
+                self.open(*incident, *episode, fact);
+            }
+            What::EpisodeAttached { incident, episode } => {
+                self.by_episode.entry(*episode).or_default().insert(*incident);
+                let standing = Standing::Firing;
+                let attached = Attached { episode: *episode, standing };
+                self.amend(*incident, |incident| incident.episodes.push(attached));
+            }
+            What::IncidentClosed { incident, closing, tell_at } => {
+                self.close(*incident, closing, *tell_at, at);
+            }
+            What::LatchReleased { incident } => self.release(*incident),
+            What::AlarmDropped { incident } => {
+                self.amend(*incident, |incident| incident.tell_at = None);
+            }
+            What::NoticeRaised { notice } => {
+                let told = self.notices.get(&notice.incident).is_some_and(|known| known.told);
+                let owed = Obligation { notice: notice.clone(), cleared: false, told };
+                self.notices.insert(notice.incident, owed);
+                self.amend(notice.incident, |incident| incident.tell_at = None);
+            }
+            What::NoticeTold { incident } => {
+                if let Some(owed) = self.notices.get_mut(incident) {
+                    owed.told = true;
+                }
+            }
+            What::NoticeCleared { incident } => {
+                if let Some(owed) = self.notices.get_mut(incident) {
+                    owed.cleared = true;
+                }
+            }
+            What::NoticeEnded { incident } => {
+                self.notices.remove(incident);
+            }
+            What::OrderIssued { order } => self.issue(order, at),
+            What::OrderReissued { order } => {
+                self.ledgers.started(&self.policy_of(order.id.incident));
+                self.change(order.id.incident, |incident| {
+                    incident.order = Some(order.clone());
+                    incident.returned = false;
+                    incident.stage = Stage::Acting;
+                });
+            }
+            What::OrderReturned { order } => {
+                self.stop_running(order);
+                self.change(order.incident, |incident| {
+                    incident.returned = true;
+                    incident.stage = Stage::Ready;
+                });
+            }
+            What::OrderEnded { order, .. } => {
+                self.stop_running(order);
+                self.change(order.incident, |incident| incident.stage = Stage::Ready);
+            }
+            What::EvidenceAsked { .. }
+            | What::EvidenceSeen { .. }
+            | What::OrderHeld { .. }
+            | What::RemedyShadowed { .. }
+            | What::RetryScheduled { .. }
+            | What::RemedyGivenUp { .. }
+            | What::VerificationBegan { .. } => self.move_on(&fact.what, at),
+        }
+    }
+
+    fn move_on(&mut self, what: &What, at: Timestamp) {
+        let Some(id) = what.incident() else { return };
+        self.change(id, |incident| match what {
+            What::EvidenceAsked { step, .. } => {
+                incident.step = *step;
+                match &mut incident.stage {
+                    Stage::Verifying(verification) => verification.look = Look::Asked(at),
+                    stage => *stage = Stage::Asking { asked_at: at },
+                }
+            }
+            What::EvidenceSeen { reading, next, .. } => {
+                if let Stage::Verifying(verification) = &mut incident.stage {
+                    verification.note(reading, *next);
+                }
+            }
+            What::OrderHeld { holds, until, .. } => {
+                incident.looks += 1;
+                incident.stage = Stage::Held { holds: holds.clone(), until: *until };
+            }
+            What::RemedyShadowed { remedy, .. } | What::RemedyGivenUp { remedy, .. } => {
+                incident.ladder.climbed = Some(remedy.clone());
+                incident.ladder.failures = 0;
+                incident.attempts = 0;
+                incident.looks = 0;
+                incident.stage = Stage::Ready;
+                if let What::RemedyGivenUp { reason, .. } = what {
+                    incident.tried.push(format!("{remedy}: {reason}"));
+                }
+            }
+            What::RetryScheduled { until, .. } => {
+                incident.ladder.failures += 1;
+                incident.stage = Stage::BackingOff { until: *until };
+            }
+            What::VerificationBegan { ended_at, until, look, resolved, .. } => {
+                if let Some(order) = &incident.order {
+                    incident.stage = Stage::Verifying(Verification {
+                        order: order.id.clone(),
+                        ended_at: *ended_at,
+                        until: *until,
+                        look: look.map_or(Look::Nobody, Look::Due),
+                        held: 0,
+                        absent: 0,
+                        last: None,
+                        resolved_during_action: *resolved,
+                    });
+                }
+            }
+            _ => {}
+        });
+    }
+
+    /// Moves an incident on: whatever it was woken for is done with.
+    fn change(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
+        self.ready.remove(&id);
+        self.amend(id, change);
+    }
+
+    /// Changes an incident and keeps the indices true.
+    fn amend(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if let Some(at) = incident.wakes_at() {
+            self.alarms.remove(&(at, id));
+        }
+        for gate in incident.gates() {
+            if let Some(waiting) = self.gates.get_mut(&gate) {
+                waiting.remove(&id);
+                if waiting.is_empty() {
+                    self.gates.remove(&gate);
+                }
+            }
+        }
+        change(incident);
+        if let Some(at) = incident.wakes_at() {
+            self.alarms.insert((at, id));
+        }
+        for gate in incident.gates() {
+            self.gates.entry(gate).or_default().insert(id);
+        }
+        if incident.stage == Stage::Ready {
+            self.ready.insert(id);
+        }
+    }
+
+    fn open_gate(&mut self, gate: &Gate, most: usize) {
+        if let Some(waiting) = self.gates.get(gate) {
+            self.ready.extend(waiting.iter().take(most));
+        }
+    }
+
+    fn start(&mut self, boot: &BootId, at: Timestamp) {
+        self.boot = Some(boot.clone());
+        let ids: Vec<IncidentId> = self.incidents.keys().copied().collect();
+        for id in ids {
+            self.change(id, |incident| match &mut incident.stage {
+                stage @ Stage::Asking { .. } => *stage = Stage::Ready,
+                Stage::Verifying(verification) => {
+                    if let Look::Asked(_) = verification.look {
+                        verification.look = Look::Due(at);
+                    }
+                }
+                Stage::Settling { .. }
+                | Stage::Ready
+                | Stage::Held { .. }
+                | Stage::BackingOff { .. }
+                | Stage::Acting
+                | Stage::Closed { .. } => {}
+            });
+        }
+    }
+
+    fn rejudge_all(&mut self) {
+        let held = self.incidents.values().filter(|i| matches!(i.stage, Stage::Held { .. }));
+        self.ready.extend(held.map(|incident| incident.id));
+    }
+
+    fn end_episode(&mut self, id: EpisodeId, ending: &Ending, at: Timestamp) {
+        let Some(episode) = self.episodes.get(&id) else { return };
+        let key = (episode.alert.source.clone(), episode.alert.fingerprint);
+        if self.firing.get(&key) == Some(&id) {
+            self.firing.remove(&key);
+        }
+        let ends_at = match ending {
+            Ending::Resolved { ends_at } => *ends_at,
+            Ending::Lapsed => None,
+        };
+        if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
+            self.ended_by_age.remove(&(before, key.clone()));
+        }
+        self.ended_by_age.insert((at, key));
+        self.forget_ended(at);
+        let incidents: Vec<IncidentId> =
+            self.by_episode.get(&id).into_iter().flatten().copied().collect();
+        if incidents.is_empty() {
+            self.episodes.remove(&id);
+        }
+        for incident in incidents {
+            self.amend(incident, |incident| {
+                for attached in incident.episodes.iter_mut().filter(|a| a.episode == id) {
+                    attached.standing = match ending {
+                        Ending::Resolved { .. } => Standing::Resolved,
+                        Ending::Lapsed => Standing::Lapsed,
+                    };
+                }
+            });
+            self.consider(incident);
+        }
+    }
+
+    /// What ended may let an incident recover, prove its healing, or be forgotten: if so, it is
+    /// looked at in this turn.
+    fn consider(&mut self, id: IncidentId) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let moves = match &incident.stage {
+            Stage::Acting => false,
+            Stage::Verifying(verification) => self.is_healed(incident, verification),
+            Stage::Settling { .. }
+            | Stage::Ready
+            | Stage::Asking { .. }
+            | Stage::Held { .. }
+            | Stage::BackingOff { .. }
+            | Stage::Closed { .. } => incident.all_ended(),
+        };
+        if moves {
+            self.ready.insert(id);
+        }
+    }
+
+    /// Tells whether the required grade holds for an incident whose action is over.
+    pub fn is_healed(&self, incident: &Incident, verification: &Verification) -> bool {
+        let Some(order) = &incident.order else { return false };
+        let reported = incident.episodes.iter().all(|attached| {
+            attached.standing == Standing::Resolved
+                || self
+                    .episodes
+                    .get(&attached.episode)
+                    .is_some_and(|episode| verdict::explains(&order.proof, &episode.alert))
+        });
+        verification.is_healed(&order.proof, reported)
+    }
+
+    fn forget_ended(&mut self, now: Timestamp) {
+        while let Some((at, key)) = self.ended_by_age.first().cloned() {
+            let old = now.since(at) > limits::ENDED_EPISODE_MEMORY;
+            if !old && self.ended_by_age.len() <= limits::ENDED_EPISODES {
+                return;
+            }
+            self.ended_by_age.remove(&(at, key.clone()));
+            self.ended.remove(&key);
+        }
+    }
+
+    fn open(&mut self, id: IncidentId, episode: EpisodeId, fact: &Fact) {
+        let What::IncidentOpened {
+            policy, target, relapse_of, ladder, unheld, settles_at, tell_at, ..
+        } = &fact.what
+        else {
+            return;
+        };
+        self.last_incident = id;
+        let incident = Incident {
+            id,
+            policy: policy.clone(),
+            target: target.clone(),
+            opened_at: fact.at,
+            relapse_of: *relapse_of,
+            unheld: *unheld,
+            episodes: vec![Attached { episode, standing: Standing::Firing }],
+            stage: Stage::Acting,
+            ladder: ladder.clone(),
+            attempts: 0,
+            order: None,
+            returned: false,
+            tried: Vec::new(),
+            step: 0,
+            looks: 0,
+            tell_at: None,
+        };
+        self.by_subject.insert(incident.subject(), id);
+        self.by_episode.entry(episode).or_default().insert(id);
+        self.incidents.insert(id, incident);
+        self.change(id, |incident| {
+            incident.tell_at = *tell_at;
+            incident.stage = settles_at.map_or(Stage::Ready, |until| Stage::Settling { until });
+        });
+    }
+
+    fn policy_of(&self, id: IncidentId) -> crate::name::PolicyName {
+        let known = self.incidents.get(&id);
+        known.map_or_else(|| crate::name::PolicyName::new(""), |i| i.policy.clone())
+    }
+
+    fn issue(&mut self, order: &Order, at: Timestamp) {
+        let id = order.id.incident;
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let subject = incident.subject();
+        self.ledgers.take(&order.charges);
+        self.ledgers.lock(&order.locks, id);
+        self.ledgers.started(&subject.0);
+        self.ledgers.ran(&subject, id, &order.id.remedy, at);
+        self.change(id, |incident| {
+            incident.ladder.orders += 1;
+            incident.attempts = order.id.attempt;
+            incident.looks = 0;
+            incident.order = Some(order.clone());
+            incident.stage = Stage::Acting;
+        });
+    }
+
+    fn stop_running(&mut self, order: &OrderId) {
+        let policy = self.policy_of(order.incident);
+        self.ledgers.ended(&policy);
+        self.open_gate(&Gate::Running(Scope::Policy(policy)), limits::WOKEN_PER_GATE);
+        self.open_gate(&Gate::Running(Scope::Book), limits::WOKEN_PER_GATE);
+    }
+
+    fn close(
+        &mut self,
+        id: IncidentId,
+        closing: &Closing,
+        tell_at: Option<Timestamp>,
+        at: Timestamp,
+    ) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        if let Some(order) = &incident.order {
+            let locks = order.locks.clone();
+            let subject = incident.subject();
+            let mut ladder = incident.ladder.clone();
+            ladder.failures = 0;
+            if let Some(remedy) = &closing.remedy {
+                ladder.climbed = Some(remedy.clone());
+            }
+            let past = Past {
+                incident: id,
+                closed_at: Some(at),
+                healed: closing.outcome == End::Healed,
+                ladder,
+                unheld: incident.unheld,
+                ran_at: BTreeMap::new(),
+            };
+            self.ledgers.closed(&subject, at, past);
+            self.ledgers.unlock(&locks);
+            for key in locks {
+                self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);
+            }
+        }
+        self.change(id, |incident| {
+            incident.tell_at = tell_at;
+            incident.stage = Stage::Closed { at, closing: closing.clone() };
+        });
+        self.consider(id);
+    }
+
+    fn release(&mut self, id: IncidentId) {
+        self.change(id, |incident| incident.tell_at = None);
+        let Some(incident) = self.incidents.remove(&id) else { return };
+        self.by_subject.remove(&incident.subject());
+        for Attached { episode, .. } in &incident.episodes {
+            let Some(others) = self.by_episode.get_mut(episode) else { continue };
+            others.remove(&id);
+            if others.is_empty() {
+                self.by_episode.remove(episode);
+                if !self.is_firing(*episode) {
+                    self.episodes.remove(episode);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Placeholders such as `{{ labels.instance | host }}`, rendered strictly.
+//!
+//! A template that names something missing refuses; a value is escaped for the place where it
+//! stands; nothing is ever handed to a shell. Which alert a template is rendered for is `plan`'s
+//! duty.
+//!
+//! Source: the Jinja language as `minijinja` has it, with strict undefined values and a bounded
+//! number of instructions.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
+use serde::Serialize;
+
+use crate::label::LabelSet;
+use crate::limits;
+
+/// The names that a template may use.
+pub const NAMES: [&str; 6] = ["labels", "annotations", "incident", "policy", "remedy", "attempt"];
+
+/// Text with placeholders, known to parse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    source: Arc<str>,
+}
+
+/// Where a value stands decides how it is escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// One element of an argument vector, or the key of a lock: no escaping, no NUL, and no
+    /// leading `-` where the template begins with a placeholder.
+    Argument,
+    /// PromQL: values are escaped as the content of a double-quoted string.
+    Promql,
+}
+
+/// What placeholders can name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Values {
+    /// Labels of the alert.
+    pub labels: LabelSet,
+    /// Annotations of the alert.
+    pub annotations: LabelSet,
+    /// Number of the incident.
+    pub incident: u64,
+    /// Name of the policy.
+    pub policy: String,
+    /// Name of the remedy.
+    pub remedy: String,
+    /// Which run of this remedy, counted from 1.
+    pub attempt: u32,
+}
+
+/// Why a template does not parse or refuses to render.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError {
+    /// What is wrong, for a person.
+    pub message: String,
+    /// Bytes of the source that are meant, where known.
+    pub span: Option<std::ops::Range<usize>>,
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+impl Template {
+    /// Parses a template and refuses names that no alert can give.
+    ///
+    /// # Errors
+    ///
+    /// The syntax is wrong, or a name is not one of [`NAMES`].
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let environment = environment(Place::Argument);
+        let parsed =
+            environment.template_from_str(source).map_err(|error| explain(source, &error))?;
+        let mut unknown: Vec<String> = parsed
+            .undeclared_variables(false)
+            .into_iter()
+            .filter(|name| !NAMES.contains(&name.as_str()))
+            .collect();
+        unknown.sort();
+        match unknown.first() {
+            None => Ok(Self { source: source.into() }),
+            Some(name) => Err(TemplateError {
+                message: format!("unknown name {name:?}; there are {}", NAMES.join(", ")),
+                span: source.find(name.as_str()).map(|at| at..at + name.len()),
+            }),
+        }
+    }
+
+    /// Returns the text as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Renders for a place.
+    ///
+    /// # Errors
+    ///
+    /// A name is missing, or the value cannot be carried to the place.
+    pub fn render(&self, place: Place, values: &Values) -> Result<String, TemplateError> {
+        if !self.source.contains('{') {
+            return Ok(self.source.to_string());
+        }
+        let environment = environment(place);
+        let rendered = environment
+            .render_str(&self.source, Serde(values))
+            .map_err(|error| explain(&self.source, &error))?;
+        self.refuse_what_cannot_be_carried(place, &rendered)?;
+        Ok(rendered)
+    }
+
+    fn refuse_what_cannot_be_carried(
+        &self,
+        place: Place,
+        rendered: &str,
+    ) -> Result<(), TemplateError> {
+        let refuse = |message: &str| {
+            Err(TemplateError { message: format!("{}: {message}", self.source), span: None })
+        };
+        if rendered.len() >= limits::RENDERED_BYTES {
+            return refuse("the value is longer than 128 KiB, the kernel's limit for an argument");
+        }
+        match place {
+            Place::Argument if rendered.contains('\0') => {
+                refuse("the value contains a NUL byte, which no argument can carry")
+            }
+            Place::Argument if self.source.starts_with('{') && rendered.starts_with('-') => refuse(
+                "the value starts with \"-\" and would be read as an option; write text before \
+                 the placeholder to allow it",
+            ),
+            Place::Argument | Place::Promql => Ok(()),
+        }
+    }
+}
+
+fn environment(place: Place) -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(limits::TEMPLATE_FUEL));
+    environment.add_filter("host", host);
+    environment.add_filter("re", quote_regex);
+    environment.add_filter("lower", |text: String| text.to_lowercase());
+    environment.add_filter("upper", |text: String| text.to_uppercase());
+    environment.add_filter("replace", |text: String, from: String, to: String| {
+        text.replace(&from, &to)
+    });
+    match place {
+        Place::Argument => environment.set_formatter(write_plain),
+        Place::Promql => environment.set_formatter(write_promql),
+    }
+    environment
+}
+
+fn text_of(value: &Value) -> Result<String, Error> {
+    if value.is_undefined() || value.is_none() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+fn write_plain(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
+    out.write_str(&text_of(value)?).map_err(Error::from)
+}
+
+fn write_promql(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
+    for c in text_of(value)?.chars() {
+        match c {
+            '"' => out.write_str("\\\""),
+            '\'' => out.write_str("\\'"),
+            '`' => out.write_str("\\x60"),
+            '\\' => out.write_str("\\\\"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)),
+            c => out.write_char(c),
+        }
+        .map_err(Error::from)?;
+    }
+    Ok(())
+}
+
+/// Strips a port: `web01:9100` gives `web01`, `[::1]:9100` gives `::1`, `::1` stays.
+fn host(text: String) -> String {
+    if let Some((address, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.to_owned();
+    }
+    match text.rsplit_once(':') {
+        Some((name, port))
+            if !name.contains(':') && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            name.to_owned()
+        }
+        Some(_) | None => text,
+    }
+}
+
+/// Quotes for a regular expression of RE2, as Go's `regexp.QuoteMeta`.
+fn quote_regex(text: String) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "\\.+*?()|[]{}^$".contains(c) {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
+}
+
+fn explain(source: &str, error: &Error) -> TemplateError {
+    let span = error.range().filter(|range| source.get(range.clone()).is_some());
+    let place = span.clone().map(|range| source[range].trim().to_owned());
+    let message = match (error.kind(), place) {
+        (ErrorKind::UndefinedError, Some(place)) => {
+            format!("{place} is not set on this alert, and a missing value is never guessed")
+        }
+        (ErrorKind::UndefinedError, None) => {
+            format!("{source}: a value is not set on this alert")
+        }
+        (ErrorKind::OutOfFuel, _) => format!("{source}: too much work for a placeholder"),
+        (_, place) => {
+            let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+            format!("{}: {detail}", place.unwrap_or_else(|| source.to_owned()))
+        }
+    };
+    TemplateError { message, span }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(labels: &[(&str, &str)]) -> Values {
+        Values {
+            labels: LabelSet::from_pairs(labels.iter().copied()),
+            annotations: LabelSet::default(),
+            incident: 17,
+            policy: "web-down".into(),
+            remedy: "restart".into(),
+            attempt: 1,
+        }
+    }
+
+    fn argument(source: &str, labels: &[(&str, &str)]) -> Result<String, String> {
+        let template = Template::parse(source).map_err(|e| e.message)?;
+        template.render(Place::Argument, &values(labels)).map_err(|e| e.message)
+    }
+
+    #[test]
+    fn values_are_put_in_as_they_are() {
+        let hostile = "a b\"'$(reboot)`\n;";
+        assert_eq!(argument("x={{ labels.l }}", &[("l", hostile)]).unwrap(), format!("x={hostile}"));
+        assert_eq!(argument("web@{{ labels.i | host }}.service", &[("i", "w1:80")]).unwrap(), "web@w1.service");
+        assert_eq!(argument("{{ incident }}-{{ attempt }}", &[]).unwrap(), "17-1");
+    }
+
+    #[test]
+    fn a_missing_value_refuses_and_is_named() {
+        for source in ["{{ labels.gone }}", "{{ labels.gone | host }}", "{{ annotations.gone }}"] {
+            let message = argument(source, &[("here", "x")]).unwrap_err();
+            assert!(message.contains("gone"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_leading_dash_is_refused_only_where_the_placeholder_begins() {
+        assert!(argument("{{ labels.l }}", &[("l", "-rf")]).unwrap_err().contains("option"));
+        assert_eq!(argument("x{{ labels.l }}", &[("l", "-rf")]).unwrap(), "x-rf");
+        assert!(argument("{% if true %}{{ labels.l }}{% endif %}", &[("l", "-rf")]).is_err());
+    }
+
+    #[test]
+    fn nul_and_overlong_values_are_refused() {
+        assert!(argument("{{ labels.l }}", &[("l", "a\0b")]).unwrap_err().contains("NUL"));
+        let long = "x".repeat(200 * 1024);
+        assert!(argument("{{ labels.l }}", &[("l", &long)]).unwrap_err().contains("128 KiB"));
+    }
+
+    #[test]
+    fn promql_values_cannot_leave_their_string() {
+        let template = Template::parse("up{i=\"{{ labels.l }}\"}").unwrap();
+        let rendered = template.render(Place::Promql, &values(&[("l", "a\"} or vector(1) #\\\n")]));
+        assert_eq!(rendered.unwrap(), "up{i=\"a\\\"} or vector(1) #\\\\\\n\"}");
+        let template = Template::parse("up{i=~\"{{ labels.l | re }}\"}").unwrap();
+        let rendered = template.render(Place::Promql, &values(&[("l", "a.b|c")]));
+        assert_eq!(rendered.unwrap(), "up{i=~\"a\\\\.b\\\\|c\"}");
+    }
+
+    #[test]
+    fn unknown_names_and_bad_syntax_are_refused_when_parsed() {
+        assert!(Template::parse("{{ label.x }}").unwrap_err().message.contains("label"));
+        assert!(Template::parse("{{ $labels.x }}").is_err());
+        assert!(Template::parse("{{ labels.x").is_err());
+        assert!(argument("{% for i in range(9999999) %}{% endfor %}", &[]).is_err());
+    }
+
+    #[test]
+    fn ports_are_stripped_and_addresses_kept() {
+        for (given, wanted) in [
+            ("a:80", "a"), ("a", "a"), ("[::1]:80", "::1"), ("::1", "::1"), ("a:b", "a:b"), ("a:", "a:"),
+        ] {
+            assert_eq!(host(given.into()), wanted);
+        }
+    }
+}

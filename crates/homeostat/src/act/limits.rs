@@ -1,0 +1,47 @@
+//! The bounds of this room, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes that are kept of one output, half from its beginning and half from its end. Enough for
+/// ten thousand lines; a thousand orders with both outputs full take 2 GiB.
+pub const OUTPUT_MAX: u64 = 1 << 20;
+
+/// Bytes of output that travel with the result into the journal and to people: about a screen.
+pub const TAIL_MAX: usize = 4 << 10;
+
+/// Bytes of one string for a new process, with its closing NUL: `MAX_ARG_STRLEN` of Linux with
+/// pages of 4 KiB. Larger pages allow more; one bound for all machines is easier to test against.
+pub const STRING_MAX: usize = 128 << 10;
+
+/// Bytes of all arguments and variables that we add. Linux allows a quarter of the stack limit,
+/// usually 2 MiB, for these, the inherited environment and a pointer to each.
+pub const ENVIRONMENT_MAX: usize = 1 << 20;
+
+/// Bytes of an order's id: a file name may have 255, and this leaves room for a suffix.
+pub const ORDER_NAME_MAX: usize = 200;
+
+/// How often a growing output is trimmed. A program that writes 1 GB/s so takes 100 MB for that
+/// long; twice as often costs twice the wake-ups for every quiet action.
+pub const TRIM_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often the output of processes that an action left behind is trimmed. They are services as a
+/// rule, and live for months.
+pub const LEFT_TRIM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many of those intervals pass between looks at whether such processes still live: a look
+/// reads `/proc` once.
+pub const LEFT_LOOK_EVERY: u32 = 30;
+
+/// How often a tree that was told to end is looked at. A look reads `/proc`, some milliseconds.
+pub const TREE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long SIGKILL may take. It is immediate but for processes in uninterruptible sleep, as on
+/// a dead NFS server; for these no time is long enough.
+pub const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes read of another process's environment. The kernel's own bound is 6 MiB for arguments and
+/// environment together.
+pub const PROC_ENVIRON_MAX: u64 = 6 << 20;
+
+/// Bytes read of an `exit` record; ours have some hundreds.
+pub const RECORD_MAX: u64 = 64 << 10;

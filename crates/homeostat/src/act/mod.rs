@@ -1,0 +1,254 @@
+//! Performs orders: one process action, from its claim to its recorded end.
+//!
+//! ```text
+//!  Execution ─> environment ─> inputs ─> claim ─> spawn ─> watch ─> (terminate) ─> exit ─> Ended
+//!                    │            │        │        │        │                       │
+//!                    └── Refused ─┴────────│────────┘        └── output is trimmed   └─ inspect,
+//!                                          └── Unknown: claimed before                  after a crash
+//! ```
+//!
+//! The duty of this room: a process starts at most once for an order, its data can never become
+//! program text, its time and its output are bounded, and what became of it can be told after a
+//! crash. *Not* its duty: whether the order may run (`guard`), what it means that it ended
+//! (`verdict`), and when it is retried (`decide`). It knows no configuration, journal or HTTP.
+//!
+//! # The order's directory
+//!
+//! `orders/<id>/` is private to the engine's user and is the action's working directory, so that
+//! what an action drops there is found, and cleaned up, together with its output.
+//!
+//! | file | what |
+//! |---|---|
+//! | `alert.json` | the complete data, also the action's stdin |
+//! | `script` | the text of a `script` action, run as `/bin/sh script` |
+//! | `claim` | made with `O_EXCL` right before the spawn: whoever makes it may spawn, once |
+//! | `stdout`, `stderr` | the output, middle left out where it is too long |
+//! | `exit` | what became of it, put in place by one rename after the end |
+//!
+//! # Why files and not pipes
+//!
+//! stdin is `alert.json` opened for reading, stdout and stderr are files opened for appending. With
+//! pipes an engine that dies, or is upgraded, sends SIGPIPE into the middle of a running remedy,
+//! and later into any service which the remedy started with its output left as it was. Files
+//! outlive us: running actions finish. They never block the writer, and there is no end of a pipe
+//! to wait for. The price: the bound on disk is kept from outside, by freeing the middle of the
+//! file every [`limits::TRIM_INTERVAL`], so that a burst may take more for that long; and an
+//! action that opens `/dev/stderr` by name, instead of writing to `>&2`, truncates its log.
+
+mod claim;
+mod environment;
+mod exec;
+pub mod limits;
+mod output;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+pub use claim::{BootId, Found, inspect};
+pub use exec::perform;
+pub use subject::{Status, Subject, SubjectAlert};
+
+/// What one run of a process needs.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// The order's id, which names its directory: `[a-zA-Z0-9._-]+`.
+    pub order: String,
+    /// What is run.
+    pub program: Program,
+    /// How long it may run; counted from the spawn.
+    pub timeout: Duration,
+    /// How long it may take to end after SIGTERM, before SIGKILL.
+    pub grace: Duration,
+    /// What it is told, as environment and on stdin.
+    pub subject: Subject,
+}
+
+/// What is run.
+///
+/// Neither form lets data become program text: an argv goes to the kernel as it is, and a script is
+/// a constant of the configuration that gets its data by environment and stdin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// A program, found on the engine's `PATH` unless it has a slash, and its arguments. No shell.
+    /// A relative path with a slash is seen from the order's directory, so it finds nothing there.
+    Argv(Vec<String>),
+    /// The text of a shell script. It is written to the order's directory and run from there,
+    /// because `sh -c` would limit it to 128 KiB and show it to everybody in the process list.
+    Script(String),
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ended by itself.
+    Exited {
+        /// Its exit code, 0–255.
+        code: i32,
+    },
+    /// A signal ended it that we did not send.
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It was still running after its timeout, and was ended.
+    TimedOut,
+    /// It was running when it was cancelled, and was ended.
+    Cancelled,
+    /// This call certainly started nothing. Whether an earlier one did, [`inspect`] tells.
+    Refused {
+        /// Why.
+        reason: Refusal,
+    },
+    /// It may have run, wholly, in part or not at all.
+    Unknown {
+        /// Why nobody can say.
+        reason: Doubt,
+    },
+}
+
+/// Why an order was certainly not started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The order's id cannot name a directory.
+    #[error("order id {order:?} cannot name a directory")]
+    OrderName {
+        /// The id.
+        order: String,
+    },
+    /// There is no program in the argv.
+    #[error("the action names no program")]
+    NoProgram,
+    /// A NUL byte: the kernel ends strings there.
+    #[error("{place} contains a NUL byte")]
+    Nul {
+        /// The variable, argument or script.
+        place: String,
+    },
+    /// Longer than one string may be that is handed to a new process.
+    #[error("{place} takes {bytes} bytes, the kernel takes at most {}", limits::STRING_MAX)]
+    TooLong {
+        /// The variable or argument.
+        place: String,
+        /// Its length with name, `=` and the closing NUL.
+        bytes: usize,
+    },
+    /// All strings together are too long, even without annotations.
+    #[error(
+        "arguments and labels take {bytes} bytes together, at most {} are carried",
+        limits::ENVIRONMENT_MAX
+    )]
+    TooMuch {
+        /// Their length.
+        bytes: usize,
+    },
+    /// Two labels would become one environment variable.
+    #[error("labels {first:?} and {second:?} both become the variable {variable}")]
+    Collision {
+        /// The variable.
+        variable: String,
+        /// The label that came first.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// The order's files could not be prepared.
+    #[error("cannot {attempt}: {error}")]
+    Storage {
+        /// What was tried.
+        attempt: String,
+        /// The system's answer.
+        error: String,
+    },
+    /// The system did not start the program.
+    #[error("cannot start {program:?}: {error}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// The system's answer.
+        error: String,
+    },
+    /// It was cancelled before it started.
+    #[error("cancelled before it started")]
+    Cancelled,
+}
+
+/// Why nobody can say what became of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Doubt {
+    /// Somebody claimed this order before; it was not run again.
+    #[error("the order is already claimed")]
+    AlreadyClaimed,
+    /// It is claimed, and its end was not recorded: it may run still.
+    #[error("the order is claimed and no end is recorded")]
+    NoExit,
+    /// The machine was started anew since: a claim may have been lost with the power.
+    #[error("the machine was started anew since the order was issued")]
+    OtherBoot,
+    /// The boot id of this machine could not be read.
+    #[error("cannot read the boot id: {error}")]
+    NoBootId {
+        /// The system's answer.
+        error: String,
+    },
+    /// The order's records could not be read.
+    #[error("cannot read the order's record: {error}")]
+    Record {
+        /// The system's or the parser's answer.
+        error: String,
+    },
+    /// The spawn failed in a way that may leave a process behind.
+    #[error("starting {program:?} failed half-way: {error}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// The system's answer.
+        error: String,
+    },
+    /// The process was started, and the system did not tell how it ended.
+    #[error("cannot learn how the process ended: {error}")]
+    Wait {
+        /// The system's answer.
+        error: String,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When it was spawned; nothing if it was not.
+    pub started_at: Option<SystemTime>,
+    /// From spawn to end, by the monotonic clock; zero if it was not spawned.
+    pub duration: Duration,
+    /// The end of its output: at most [`limits::TAIL_MAX`] bytes, stdout's first, then stderr's.
+    /// Control characters are replaced, so that it is safe to print.
+    pub tail: String,
+    /// Whether `tail` is less than the whole output.
+    pub truncated: bool,
+    /// Processes of this run that were alive after it: what it left in the background, or, after a
+    /// timeout or a cancel, what even SIGKILL did not end in time.
+    pub left: u32,
+}
+
+impl Ended {
+    /// The end of a run that has none: nothing was started, or nobody knows.
+    fn without_run(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            started_at: None,
+            duration: Duration::ZERO,
+            tail: String::new(),
+            truncated: false,
+            left: 0,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The one way to the engine: a bounded queue of requests, each answered after its commit.
+//!
+//! Doors put requests in; the driver takes them out. A full queue is answered at once, so that a
+//! slow disk makes senders try again instead of making memory grow.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use homeostat_core::alert::Observation;
+use homeostat_core::event::{Event, Remark};
+use homeostat_core::policy::Book;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+/// Requests that may wait. One is a whole notification; with a slow disk this is a second's worth.
+pub const REQUESTS: usize = 4096;
+
+/// Why a request was not taken. The sender may try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Busy {
+    /// Too many requests wait already.
+    #[error("too many requests wait already")]
+    Full,
+    /// The journal cannot be written.
+    #[error("the journal cannot be written")]
+    NotWritable,
+    /// As many alerts fire as may be known at once.
+    #[error("as many alerts fire as may be known at once")]
+    TooManyAlerts,
+    /// The engine is stopping.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+/// What a door asks of the engine.
+#[derive(Debug)]
+pub enum Request {
+    /// Take these observations, all or none, and say what each came to.
+    Observe {
+        /// The observations of one notification.
+        observations: Vec<Observation>,
+        /// Answered once they are committed.
+        answer: oneshot::Sender<Result<Vec<Remark>, Busy>>,
+    },
+    /// Take this event, and say when it is committed.
+    Command {
+        /// The event.
+        event: Event,
+        /// Answered once it is committed.
+        answer: oneshot::Sender<Result<(), Busy>>,
+    },
+    /// Put this book in force.
+    Reload {
+        /// The new book.
+        book: Arc<Book>,
+        /// Answered once it is in force.
+        answer: oneshot::Sender<Result<(), Busy>>,
+    },
+    /// Something happened that nobody waits for.
+    Tell(Event),
+    /// Stop after what waits already.
+    Stop,
+}
+
+/// The doors' end of the queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    sender: SyncSender<Request>,
+    shared: Arc<Shared>,
+}
+
+/// What both ends know.
+#[derive(Debug, Default)]
+struct Shared {
+    length: AtomicUsize,
+    not_writable: AtomicBool,
+    stopping: AtomicBool,
+}
+
+/// The driver's end of the queue.
+#[derive(Debug)]
+pub struct Inbox {
+    receiver: Receiver<Request>,
+    shared: Arc<Shared>,
+}
+
+/// Makes a queue.
+pub fn queue() -> (Queue, Inbox) {
+    let (sender, receiver) = sync_channel(REQUESTS);
+    let shared = Arc::new(Shared::default());
+    (Queue { sender, shared: shared.clone() }, Inbox { receiver, shared })
+}
+
+impl Queue {
+    /// Hands over the observations of one notification; returns once they are committed.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot take them now; none was taken.
+    pub async fn observe(&self, observations: Vec<Observation>) -> Result<Vec<Remark>, Busy> {
+        let (answer, answered) = oneshot::channel();
+        self.put(Request::Observe { observations, answer })?;
+        answered.await.unwrap_or(Err(Busy::Stopping))
+    }
+
+    /// Hands over an operator's command; returns once it is committed.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot take it now.
+    pub async fn command(&self, event: Event) -> Result<(), Busy> {
+        let (answer, answered) = oneshot::channel();
+        self.put(Request::Command { event, answer })?;
+        answered.await.unwrap_or(Err(Busy::Stopping))
+    }
+
+    /// Puts a new book in force.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot take it now; the old book stays in force.
+    pub async fn reload(&self, book: Arc<Book>) -> Result<(), Busy> {
+        let (answer, answered) = oneshot::channel();
+        self.put(Request::Reload { book, answer })?;
+        answered.await.unwrap_or(Err(Busy::Stopping))
+    }
+
+    /// Tells whether requests would be taken now.
+    ///
+    /// # Errors
+    ///
+    /// Why they would not.
+    pub fn check(&self) -> Result<(), Busy> {
+        if self.shared.stopping.load(Ordering::Relaxed) {
+            Err(Busy::Stopping)
+        } else if self.shared.not_writable.load(Ordering::Relaxed) {
+            Err(Busy::NotWritable)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns how many requests wait.
+    pub fn len(&self) -> usize {
+        self.shared.length.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether no request waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets no further request in, and lets the driver stop after those that wait.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        // A full queue needs no word: the driver looks at the flag after each group.
+        let _ = self.sender.try_send(Request::Stop);
+    }
+
+    fn put(&self, request: Request) -> Result<(), Busy> {
+        self.check()?;
+        self.shared.length.fetch_add(1, Ordering::Relaxed);
+        self.sender.try_send(request).map_err(|error| {
+            self.shared.length.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => Busy::Full,
+                TrySendError::Disconnected(_) => Busy::Stopping,
+            }
+        })
+    }
+
+    /// Tells the engine what one of its own effects came to. Waits for room: an outcome is never
+    /// dropped.
+    pub async fn report(&self, event: Event) {
+        let mut request = Request::Tell(event);
+        self.shared.length.fetch_add(1, Ordering::Relaxed);
+        loop {
+            match self.sender.try_send(request) {
+                Ok(()) => return,
+                Err(TrySendError::Disconnected(_)) => return,
+                Err(TrySendError::Full(back)) => {
+                    request = back;
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Inbox {
+    /// Waits for a request until `deadline`.
+    pub(crate) fn wait(&self, most: std::time::Duration) -> Option<Request> {
+        let request = self.receiver.recv_timeout(most).ok()?;
+        self.shared.length.fetch_sub(1, Ordering::Relaxed);
+        Some(request)
+    }
+
+    /// Takes a request if one waits.
+    pub(crate) fn take(&self) -> Option<Request> {
+        let request = self.receiver.try_recv().ok()?;
+        self.shared.length.fetch_sub(1, Ordering::Relaxed);
+        Some(request)
+    }
+
+    /// Tells whether the engine is to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the journal can be written; if not, the doors answer at once.
+    pub(crate) fn set_writable(&self, writable: bool) {
+        self.shared.not_writable.store(!writable, Ordering::Relaxed);
+    }
+}
