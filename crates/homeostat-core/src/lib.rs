@@ -32,3 +32,4 @@ pub mod state;
 pub mod event;
 pub mod decide;
 pub mod engine;
+pub mod scenario;

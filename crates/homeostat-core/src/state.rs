@@ -210,8 +210,11 @@ impl State {
             | What::OrderHeld { .. }
             | What::RemedyShadowed { .. }
             | What::RetryScheduled { .. }
-            | What::RemedyGivenUp { .. }
-            | What::VerificationBegan { .. } => self.move_on(&fact.what, at),
+            | What::RemedyGivenUp { .. } => self.move_on(&fact.what, at),
+            What::VerificationBegan { incident, .. } => {
+                self.move_on(&fact.what, at);
+                self.consider(*incident);
+            }
         }
     }
 

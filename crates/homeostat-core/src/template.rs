@@ -110,11 +110,33 @@ impl Template {
             return Ok(self.source.to_string());
         }
         let environment = environment(place);
-        let rendered = environment
-            .render_str(&self.source, Serde(values))
-            .map_err(|error| explain(&self.source, &error))?;
+        let rendered =
+            environment.render_str(&self.source, Serde(values)).map_err(|error| {
+                if error.kind() == ErrorKind::UndefinedError {
+                    self.name_what_is_missing(&environment, values)
+                } else {
+                    explain(&self.source, &error)
+                }
+            })?;
         self.refuse_what_cannot_be_carried(place, &rendered)?;
         Ok(rendered)
+    }
+
+    fn name_what_is_missing(&self, environment: &Environment, values: &Values) -> TemplateError {
+        let parsed = environment.template_from_str(&self.source);
+        let names = parsed.map(|parsed| parsed.undeclared_variables(true)).unwrap_or_default();
+        let mut missing: Vec<String> = names
+            .into_iter()
+            .filter(|name| match name.split_once('.') {
+                Some(("labels", label)) => values.labels.get(label).is_none(),
+                Some(("annotations", label)) => values.annotations.get(label).is_none(),
+                Some(_) | None => true,
+            })
+            .collect();
+        missing.sort();
+        let missing = if missing.is_empty() { "a value".to_owned() } else { missing.join(", ") };
+        let message = format!("{}: {missing} is not set on this alert", self.source);
+        TemplateError { message, span: None }
     }
 
     fn refuse_what_cannot_be_carried(
@@ -219,12 +241,6 @@ fn explain(source: &str, error: &Error) -> TemplateError {
     let span = error.range().filter(|range| source.get(range.clone()).is_some());
     let place = span.clone().map(|range| source[range].trim().to_owned());
     let message = match (error.kind(), place) {
-        (ErrorKind::UndefinedError, Some(place)) => {
-            format!("{place} is not set on this alert, and a missing value is never guessed")
-        }
-        (ErrorKind::UndefinedError, None) => {
-            format!("{source}: a value is not set on this alert")
-        }
         (ErrorKind::OutOfFuel, _) => format!("{source}: too much work for a placeholder"),
         (_, place) => {
             let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);

@@ -154,8 +154,11 @@ impl Queue {
     /// Lets no further request in, and lets the driver stop after those that wait.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.length.fetch_add(1, Ordering::Relaxed);
         // A full queue needs no word: the driver looks at the flag after each group.
-        let _ = self.sender.try_send(Request::Stop);
+        if self.sender.try_send(Request::Stop).is_err() {
+            self.shared.length.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     fn put(&self, request: Request) -> Result<(), Busy> {

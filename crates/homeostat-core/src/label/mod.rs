@@ -185,6 +185,8 @@ pub fn is_classic_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn set(pairs: &[(&str, &str)]) -> LabelSet {
         LabelSet::from_pairs(pairs.iter().copied())
@@ -234,6 +236,23 @@ mod tests {
         let json = serde_json::to_string(&labels).unwrap();
         assert_eq!(json, r#"{"a":"\"","b":"1"}"#);
         assert_eq!(read(&json).unwrap(), labels);
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_the_last_values_of_its_names_without_the_empty_ones(
+            pairs in prop::collection::vec(("[ab]{0,2}", "[xy]{0,1}"), 0..8),
+        ) {
+            let mut last: BTreeMap<String, String> = pairs.iter().cloned().collect();
+            last.retain(|_, value| !value.is_empty());
+            let labels = LabelSet::from_pairs(pairs);
+            prop_assert!(labels.iter().eq(last.iter().map(|(n, v)| (n.as_str(), v.as_str()))));
+            for name in ["", "a", "b", "ab", "c"] {
+                prop_assert_eq!(labels.get(name), last.get(name).map(String::as_str));
+            }
+            let json = serde_json::to_string(&labels).unwrap();
+            prop_assert_eq!(serde_json::from_str::<LabelSet>(&json).unwrap(), labels);
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub(super) fn with_fallback(input: &str) -> Result<Parsed, ParseError> {
         }
         (Ok(matchers), Ok(_) | Err(_)) => Ok(Parsed { matchers, disagreement: None }),
         (Err(utf8), Ok(matchers)) => {
-            let suggestion = matchers.to_string();
+            let suggestion = suggestion(&matchers);
             let disagreement = Some(Disagreement::OnlyClassic { utf8, suggestion });
             Ok(Parsed { matchers, disagreement })
         }
@@ -140,6 +140,22 @@ pub(super) fn with_fallback(input: &str) -> Result<Parsed, ParseError> {
     }
 }
 
+/// Writes matchers of the classic grammar so that both grammars read them alike.
+///
+/// The canonical form will not do: of the escapes in a JSON string, the classic grammar knows but
+/// three. Other control characters are written as they are, which both grammars accept.
+fn suggestion(matchers: &Matchers) -> String {
+    let written: Vec<String> = matchers
+        .iter()
+        .map(|matcher| {
+            let value =
+                matcher.value().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            format!("{} {} \"{value}\"", matcher.name(), matcher.op())
+        })
+        .collect();
+    format!("{{{}}}", written.join(", "))
+}
+
 /// Builds a matcher whose value was written at `place`, quotes excluded.
 fn matcher(
     input: &str,
@@ -149,4 +165,101 @@ fn matcher(
     place: Range<usize>,
 ) -> Result<Matcher, ParseError> {
     Matcher::new(name, op, value).map_err(|error| ParseError::regex(input, place, value, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fails(input: &str) -> ParseError {
+        with_fallback(input).expect_err(input)
+    }
+
+    #[test]
+    fn errors_point_at_the_place() {
+        for (input, marked, message) in [
+            ("job", "", "expected an operator after the label name, found the end of the input"),
+            ("job web", "web", "expected an operator after the label name, found `web`"),
+            ("a=1,,b=2", ",", "expected a matcher or the end after a comma, found `,`"),
+            (",a=1", ",", "expected a label name, found `,`"),
+            ("job=\"web", "\"web", "expected a closing double quote"),
+            ("é=1, job~x", "~", "`~` stands for itself only inside double quotes"),
+            ("job!web", "!", "expected `=` or `~` after `!`"),
+            ("\"a\\qb\"=1", "\\q", "unknown escape `\\q`"),
+            ("a=1, é=~\"x(y\"", "(y", "group is not closed"),
+            ("a=1, é=~\"x\\\\8\"", "x\\\\8", "unknown escape `\\8`"),
+        ] {
+            let error = fails(input);
+            assert_eq!((&input[error.span.clone()], &*error.message), (marked, message), "{input}");
+        }
+        assert_eq!(fails("a=1,,b=2").span, 4..5);
+        assert_eq!(fails("job").span, 3..3);
+    }
+
+    #[test]
+    fn a_wrong_regex_is_reported_even_where_only_the_classic_grammar_reaches_it() {
+        let error = fails("job=~a{2}(");
+        assert_eq!((error.span, error.message.as_str()), (9..10, "group is not closed"));
+    }
+
+    #[test]
+    fn errors_have_hints_for_habits_from_elsewhere() {
+        for (input, hint) in [
+            ("'job'='web'", "quote names and values with double quotes"),
+            ("job like web", "the operators are = != =~ !~"),
+            ("a.b='x'", "quote names and values with double quotes"),
+            ("a.b==x", "one = is enough"),
+            ("a.b=", "the empty value is written \"\""),
+            ("{a.b=x", "write both braces or none"),
+            ("job=~\"(?!web)\"", "RE2 cannot look ahead"),
+            ("job=~\"(?<!web)x\"", "RE2 cannot look behind"),
+            ("job=~\"a++\"", "group the inner repetition; RE2 has no possessive ones"),
+        ] {
+            assert_eq!(fails(input).hint.as_deref(), Some(hint), "{input}");
+        }
+    }
+
+    #[test]
+    fn disagreements_are_told_with_a_way_out() {
+        let parsed = with_fallback("foo=bar baz").unwrap();
+        assert_eq!(
+            parsed.disagreement.unwrap().to_string(),
+            "only the classic grammar reads these matchers (expected a comma or the end after a \
+             matcher, found `baz`): write {foo = \"bar baz\"}"
+        );
+        let parsed = with_fallback("foo=\"a\\tb\"").unwrap();
+        assert_eq!(parsed.matchers.to_string(), "{foo = \"a\\\\tb\"}");
+        assert_eq!(
+            parsed.disagreement.unwrap().to_string(),
+            "the classic grammar counts: the UTF-8 grammar would read these matchers as \
+             {foo = \"a\\tb\"}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_breaks_a_grammar(
+            input in "([{}=!~,\"\\\\ \n'a-cé(\\[*]|foo|=~|\\\\x41){0,12}",
+        ) {
+            for result in [utf8(&input), classic(&input)] {
+                if let Err(error) = result {
+                    prop_assert!(input.get(error.span).is_some());
+                }
+            }
+        }
+
+        #[test]
+        fn a_suggestion_is_read_alike_by_both_grammars(
+            input in "[a-c]=[a-c ()\"{}\\\\\t\n]{0,6}",
+        ) {
+            let read = with_fallback(&input);
+            if let Ok(Parsed { matchers, disagreement: Some(found) }) = read
+                && let Disagreement::OnlyClassic { suggestion, .. } = found
+            {
+                let agreed = Parsed { matchers, disagreement: None };
+                prop_assert_eq!(with_fallback(&suggestion), Ok(agreed));
+            }
+        }
+    }
 }

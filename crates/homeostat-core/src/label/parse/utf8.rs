@@ -56,9 +56,10 @@ impl Parser<'_> {
         let value = self.lexer.next()?;
         let Kind::Text(value_text) = &value.kind else {
             let error = value.unexpected(input, "a value after the operator");
-            return Err(match value.kind {
-                Kind::Op(Op::Equal) => error.hint("one = is enough"),
-                _ => error.hint("the empty value is written \"\""),
+            return Err(if value.kind == Kind::Op(Op::Equal) {
+                error.hint("one = is enough")
+            } else {
+                error.hint("the empty value is written \"\"")
             });
         };
         matcher(input, name_text, op, value_text, value.inner(input))
@@ -89,24 +90,22 @@ impl Parser<'_> {
 
     fn close(&mut self, braced: bool) -> Result<(), ParseError> {
         let input = self.lexer.input;
-        let brace = self.lexer.next()?;
-        let end = match (braced, &brace.kind) {
-            (true, Kind::CloseBrace) => self.lexer.next()?,
-            (true, _) => {
-                return Err(brace
-                    .unexpected(input, "a closing brace")
-                    .hint("write both braces or none"));
-            }
-            (false, Kind::CloseBrace) => {
-                return Err(ParseError::new(brace.span, "closing brace without an opening brace")
-                    .hint("write both braces or none"));
-            }
-            (false, _) => brace,
-        };
-        match end.kind {
-            Kind::End => Ok(()),
-            _ => Err(end.unexpected(input, "nothing after the closing brace")),
+        let mut end = self.lexer.next()?;
+        let closed = end.kind == Kind::CloseBrace;
+        if closed && !braced {
+            return Err(ParseError::new(end.span, "closing brace without an opening brace")
+                .hint("write both braces or none"));
         }
+        if braced && !closed {
+            return Err(end.unexpected(input, "a closing brace").hint("write both braces or none"));
+        }
+        if closed {
+            end = self.lexer.next()?;
+        }
+        if end.kind == Kind::End {
+            return Ok(());
+        }
+        Err(end.unexpected(input, "nothing after the closing brace"))
     }
 }
 
@@ -129,9 +128,10 @@ enum Kind<'a> {
 
 impl Token<'_> {
     fn unexpected(&self, input: &str, expected: &str) -> ParseError {
-        let found = match self.kind {
-            Kind::End => "the end of the input".to_owned(),
-            _ => format!("`{}`", &input[self.span.clone()]),
+        let found = if self.kind == Kind::End {
+            "the end of the input".to_owned()
+        } else {
+            format!("`{}`", &input[self.span.clone()])
         };
         ParseError::new(self.span.clone(), format!("expected {expected}, found {found}"))
     }

@@ -103,8 +103,10 @@ fn named(cursor: &mut Cursor<'_>, fold: bool) -> Result<Option<ClassUnicode>, Re
     let name = written.strip_prefix('^').unwrap_or(written);
     let Some((_, ranges)) = NAMED.iter().find(|(known, _)| *known == name) else {
         let message = format!("unknown class `{}`", cursor.text_from(start));
-        return Err(RegexError::new(cursor.span_from(start), message)
-            .hint("the classes are alnum, alpha, ascii, blank, cntrl, digit, graph, lower, print, punct, space, upper, word and xdigit"));
+        return Err(RegexError::new(cursor.span_from(start), message).hint(
+            "the classes are alnum, alpha, ascii, blank, cntrl, digit, graph, lower, print, \
+                 punct, space, upper, word and xdigit",
+        ));
     };
     Ok(Some(signed(folded(ascii(ranges), fold), written.starts_with('^'))))
 }
@@ -181,7 +183,7 @@ fn unicode_class(name: &str) -> Option<ClassUnicode> {
 }
 
 fn table(class: &str) -> Option<ClassUnicode> {
-    // Within brackets, so that the result is a class even if it has but one character.
+    // A class of one character comes back as that character.
     match regex_syntax::parse(class).ok()?.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
         HirKind::Literal(literal) => {
