@@ -48,13 +48,24 @@ pub struct Engine {
 impl Engine {
     /// Goes on from a state. What was mentioned when is not known any more: its timers start anew.
     pub fn restore(state: State, book: Arc<Book>, now: Timestamp) -> Self {
-        let mut engine =
-            Self { state, book, presence: BTreeMap::new(), lapses: BTreeSet::new() };
-        let firing: Vec<EpisodeId> = engine.state.all_firing().collect();
-        for id in firing {
-            engine.mention(id, Presence { seen_at: now, ends_at: None, known: false });
-        }
+        let state_of_nothing = State::default();
+        let (presence, lapses) = (BTreeMap::new(), BTreeSet::new());
+        let mut engine = Self { state: state_of_nothing, book, presence, lapses };
+        engine.rebuild(state, now);
         engine
+    }
+
+    /// Goes on from an earlier state, after a commit that failed. What was mentioned when is kept
+    /// for the episodes that the state knows.
+    pub fn rebuild(&mut self, state: State, now: Timestamp) {
+        let before = std::mem::take(&mut self.presence);
+        self.lapses.clear();
+        self.state = state;
+        let firing: Vec<EpisodeId> = self.state.all_firing().collect();
+        for id in firing {
+            let unknown = Presence { seen_at: now, ends_at: None, known: false };
+            self.mention(id, before.get(&id).copied().unwrap_or(unknown));
+        }
     }
 
     /// Returns what is known.
@@ -103,9 +114,7 @@ impl Engine {
             Event::Observed(observation) | Event::Vouched { observation, .. } => {
                 let alert = &observation.alert;
                 let ends_at = match alert.door {
-                    Door::Api => {
-                        Some(observation.ends_at.unwrap_or(now + limits::RESOLVE_TIMEOUT))
-                    }
+                    Door::Api => Some(observation.ends_at.unwrap_or(now + limits::RESOLVE_TIMEOUT)),
                     Door::Webhook => None,
                 };
                 let key = (alert.source.clone(), alert.fingerprint);
@@ -166,8 +175,7 @@ impl Engine {
     fn lapse(&mut self, now: Timestamp, turn: &mut Turn) {
         while let Some(&(at, id)) = self.lapses.first().filter(|(at, _)| *at <= now) {
             self.lapses.remove(&(at, id));
-            let (Some(presence), Some(episode)) =
-                (self.presence.get(&id), self.state.episode(id))
+            let (Some(presence), Some(episode)) = (self.presence.get(&id), self.state.episode(id))
             else {
                 continue;
             };

@@ -137,11 +137,8 @@ mod tests {
 
     #[test]
     fn an_order_id_reads_back_even_when_the_remedy_has_dots() {
-        let id = OrderId {
-            incident: IncidentId(17),
-            remedy: RemedyName::new("restart.v2"),
-            attempt: 3,
-        };
+        let id =
+            OrderId { incident: IncidentId(17), remedy: RemedyName::new("restart.v2"), attempt: 3 };
         assert_eq!(OrderId::try_from(id.to_string()), Ok(id));
         assert!(OrderId::try_from("17.restart".to_owned()).is_err());
     }

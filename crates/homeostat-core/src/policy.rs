@@ -266,7 +266,10 @@ impl Book {
         let mut for_any_alertname = Vec::new();
         for (position, policy) in policies.iter().enumerate() {
             let required = policy.matchers.iter().filter_map(Matcher::equality);
-            match required.into_iter().find(|(name, value)| *name == "alertname" && !value.is_empty()) {
+            match required
+                .into_iter()
+                .find(|(name, value)| *name == "alertname" && !value.is_empty())
+            {
                 Some((_, alertname)) => {
                     by_alertname.entry(alertname.into()).or_default().push(position);
                 }

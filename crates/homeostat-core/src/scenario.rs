@@ -80,12 +80,12 @@ pub struct Scenario {
 
 impl Scenario {
     /// Begins a scenario: the engine starts on an empty journal.
-    pub fn new(book: Book, start: Timestamp) -> Self {
+    pub fn new(book: Book, now: Timestamp) -> Self {
         let mut scenario = Self {
-            engine: Engine::restore(State::default(), Arc::new(book), start),
+            engine: Engine::restore(State::default(), Arc::new(book), now),
             folded: State::default(),
             journal: Vec::new(),
-            now: start,
+            now,
             boot: BootId::new("boot-1"),
             world: World::default(),
             running: BTreeMap::new(),

@@ -411,7 +411,14 @@ impl State {
 
     fn open(&mut self, id: IncidentId, episode: EpisodeId, fact: &Fact) {
         let What::IncidentOpened {
-            policy, target, relapse_of, ladder, unheld, settles_at, tell_at, ..
+            policy,
+            target,
+            relapse_of,
+            ladder,
+            unheld,
+            settles_at,
+            tell_at,
+            ..
         } = &fact.what
         else {
             return;

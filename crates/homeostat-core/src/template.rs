@@ -110,14 +110,13 @@ impl Template {
             return Ok(self.source.to_string());
         }
         let environment = environment(place);
-        let rendered =
-            environment.render_str(&self.source, Serde(values)).map_err(|error| {
-                if error.kind() == ErrorKind::UndefinedError {
-                    self.name_what_is_missing(&environment, values)
-                } else {
-                    explain(&self.source, &error)
-                }
-            })?;
+        let rendered = environment.render_str(&self.source, Serde(values)).map_err(|error| {
+            if error.kind() == ErrorKind::UndefinedError {
+                self.name_what_is_missing(&environment, values)
+            } else {
+                explain(&self.source, &error)
+            }
+        })?;
         self.refuse_what_cannot_be_carried(place, &rendered)?;
         Ok(rendered)
     }
@@ -168,12 +167,11 @@ fn environment(place: Place) -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(limits::TEMPLATE_FUEL));
     environment.add_filter("host", host);
-    environment.add_filter("re", quote_regex);
+    environment.add_filter("re", |text: String| quote_regex(&text));
     environment.add_filter("lower", |text: String| text.to_lowercase());
     environment.add_filter("upper", |text: String| text.to_uppercase());
-    environment.add_filter("replace", |text: String, from: String, to: String| {
-        text.replace(&from, &to)
-    });
+    environment
+        .add_filter("replace", |text: String, from: String, to: String| text.replace(&from, &to));
     match place {
         Place::Argument => environment.set_formatter(write_plain),
         Place::Promql => environment.set_formatter(write_promql),
@@ -217,7 +215,9 @@ fn host(text: String) -> String {
     }
     match text.rsplit_once(':') {
         Some((name, port))
-            if !name.contains(':') && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) =>
+            if !name.contains(':')
+                && !port.is_empty()
+                && port.bytes().all(|b| b.is_ascii_digit()) =>
         {
             name.to_owned()
         }
@@ -226,7 +226,7 @@ fn host(text: String) -> String {
 }
 
 /// Quotes for a regular expression of RE2, as Go's `regexp.QuoteMeta`.
-fn quote_regex(text: String) -> String {
+fn quote_regex(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for c in text.chars() {
         if "\\.+*?()|[]{}^$".contains(c) {
@@ -273,8 +273,14 @@ mod tests {
     #[test]
     fn values_are_put_in_as_they_are() {
         let hostile = "a b\"'$(reboot)`\n;";
-        assert_eq!(argument("x={{ labels.l }}", &[("l", hostile)]).unwrap(), format!("x={hostile}"));
-        assert_eq!(argument("web@{{ labels.i | host }}.service", &[("i", "w1:80")]).unwrap(), "web@w1.service");
+        assert_eq!(
+            argument("x={{ labels.l }}", &[("l", hostile)]).unwrap(),
+            format!("x={hostile}")
+        );
+        assert_eq!(
+            argument("web@{{ labels.i | host }}.service", &[("i", "w1:80")]).unwrap(),
+            "web@w1.service"
+        );
         assert_eq!(argument("{{ incident }}-{{ attempt }}", &[]).unwrap(), "17-1");
     }
 
@@ -321,7 +327,12 @@ mod tests {
     #[test]
     fn ports_are_stripped_and_addresses_kept() {
         for (given, wanted) in [
-            ("a:80", "a"), ("a", "a"), ("[::1]:80", "::1"), ("::1", "::1"), ("a:b", "a:b"), ("a:", "a:"),
+            ("a:80", "a"),
+            ("a", "a"),
+            ("[::1]:80", "::1"),
+            ("::1", "::1"),
+            ("a:b", "a:b"),
+            ("a:", "a:"),
         ] {
             assert_eq!(host(given.into()), wanted);
         }

@@ -282,7 +282,9 @@ fn read_listing(
             ((Firing::Yes, text), false)
         }
         Some(_) => unknown(format!("Alertmanager {source} lists it, from before the action's end")),
-        None if listing.total == 0 => unknown(format!("Alertmanager {source} lists nothing at all")),
+        None if listing.total == 0 => {
+            unknown(format!("Alertmanager {source} lists nothing at all"))
+        }
         None if listing.uptime < limits::YOUNG_ALERTMANAGER => unknown(format!(
             "Alertmanager {source} does not list it, but runs for {} only",
             listing.uptime

@@ -1,5 +1,7 @@
 //! The walk of an alert through the core, as scenarios: what is decided, in which order, and why.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own constants must fail")]
+
 use homeostat_core::alert::Door;
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::fact::What;

@@ -5,3 +5,4 @@
 
 pub mod queue;
 pub mod act;
+pub mod journal;

@@ -12,13 +12,8 @@ use crate::policy::{Escalate, Policy, Target};
 use crate::verdict::Verification;
 
 fn close(desk: &mut Desk<'_>, incident: IncidentId, outcome: End, reason: String) {
-    let closing = Closing {
-        outcome,
-        reason,
-        remedy: None,
-        grade: None,
-        resolved_during_action: false,
-    };
+    let closing =
+        Closing { outcome, reason, remedy: None, grade: None, resolved_during_action: false };
     desk.note(What::IncidentClosed { incident, closing, tell_at: None });
 }
 
@@ -79,12 +74,7 @@ pub(super) fn exhaust(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy)
 }
 
 /// Stops and hands over to a person.
-pub(super) fn hand_over(
-    desk: &mut Desk<'_>,
-    incident: &Incident,
-    policy: &Policy,
-    reason: String,
-) {
+pub(super) fn hand_over(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy, reason: String) {
     tell(desk, incident, &policy.escalate, &reason);
     close(desk, incident.id, End::Escalated, reason);
 }
@@ -99,17 +89,20 @@ pub(super) fn hand_over_unopened(
     reason: String,
 ) {
     if let Escalate::After { severity, .. } = &policy.escalate {
-        raise(desk, Notice {
-            incident,
-            policy: policy.name.clone(),
-            target: target.clone(),
-            source: alert.source.clone(),
-            alertname: alert.name().to_owned(),
-            severity: severity.to_string(),
-            reason: reason.clone(),
-            tried: Vec::new(),
-            since: desk.now,
-        });
+        raise(
+            desk,
+            Notice {
+                incident,
+                policy: policy.name.clone(),
+                target: target.clone(),
+                source: alert.source.clone(),
+                alertname: alert.name().to_owned(),
+                severity: severity.to_string(),
+                reason: reason.clone(),
+                tried: Vec::new(),
+                since: desk.now,
+            },
+        );
     }
     close(desk, incident, End::Escalated, reason);
 }
@@ -151,17 +144,20 @@ fn tell(desk: &mut Desk<'_>, incident: &Incident, escalate: &Escalate, reason: &
     let leading = firing(desk.state, incident).next().map(|(_, alert)| alert);
     let source = leading.map_or_else(|| SourceName::new(""), |alert| alert.source.clone());
     let alertname = leading.map_or_else(String::new, |alert| alert.name().to_owned());
-    raise(desk, Notice {
-        incident: incident.id,
-        policy: incident.policy.clone(),
-        target: incident.target.clone(),
-        source,
-        alertname,
-        severity: severity.to_string(),
-        reason: reason.to_owned(),
-        tried: incident.tried.clone(),
-        since: desk.now,
-    });
+    raise(
+        desk,
+        Notice {
+            incident: incident.id,
+            policy: incident.policy.clone(),
+            target: incident.target.clone(),
+            source,
+            alertname,
+            severity: severity.to_string(),
+            reason: reason.to_owned(),
+            tried: incident.tried.clone(),
+            since: desk.now,
+        },
+    );
 }
 
 fn raise(desk: &mut Desk<'_>, notice: Notice) {

@@ -60,7 +60,7 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
         (Some(_) | None, _) => false,
     };
     if !stale {
-        begin(desk, observation.alert);
+        begin(desk, &observation.alert);
         return Remark::Began;
     }
     let witnesses = &desk.book.witnesses;
@@ -85,7 +85,7 @@ pub(super) fn vouched(desk: &mut Desk<'_>, observation: Observation, evidence: &
     desk.decision.remark = Some(if desk.state.firing(&key).is_some() {
         Remark::Repeated
     } else if listed || by_rule {
-        begin(desk, observation.alert);
+        begin(desk, &observation.alert);
         Remark::Began
     } else {
         Remark::Stale
@@ -99,12 +99,12 @@ pub(super) fn lapse(desk: &mut Desk<'_>, episode: EpisodeId) {
     }
 }
 
-fn begin(desk: &mut Desk<'_>, alert: Alert) {
+fn begin(desk: &mut Desk<'_>, alert: &Alert) {
     let episode = desk.state.next_episode();
     let taking = desk.book.taking(&alert.labels);
     let lapse = taking.iter().map(|policy| policy.lapse).max().unwrap_or(defaults::LAPSE);
     desk.note(What::EpisodeBegan { episode, alert: alert.clone(), lapse });
-    open_incidents(desk, episode, &alert, &mut BTreeMap::new());
+    open_incidents(desk, episode, alert, &mut BTreeMap::new());
 }
 
 /// Gives an episode to the policies that take its alert: each opens an incident for its target, or

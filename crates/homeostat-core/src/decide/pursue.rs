@@ -51,7 +51,8 @@ pub(super) fn pursue(
         Step::Try(remedy) => remedy,
         Step::Exhausted => return closing::exhaust(desk, incident, policy),
         Step::Gone(remedy) => {
-            let reason = format!("remedy {remedy}, the last that was tried, is gone from the policy");
+            let reason =
+                format!("remedy {remedy}, the last that was tried, is gone from the policy");
             return closing::hand_over(desk, incident, policy, reason);
         }
     };

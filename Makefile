@@ -1,0 +1,41 @@
+# Homeostat. On a fresh Debian machine with Rust, `make demo` and `make test` need nothing before
+# them.
+
+SHELL := /bin/sh
+CARGO ?= cargo
+
+# Where `make deps` unpacks the distribution's packages when it may not install them.
+export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo test check
+
+help: ## Show this list
+	@echo 'Homeostat, the healing side of the Prometheus stack'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'demo and test need Prometheus and Alertmanager: they install the packages of the'
+	@echo 'distribution when they are missing. To use your own, say where they are:'
+	@echo '  make demo PROMETHEUS=/path/to/prometheus ALERTMANAGER=/path/to/alertmanager'
+
+deps: ## Install Prometheus and Alertmanager, if they are missing
+	@scripts/deps
+
+build: ## Build the homeostat binary
+	$(CARGO) build --locked --package homeostat
+
+demo: deps build ## Watch the whole loop on this machine, in about a minute (ARGS=--keep to stay)
+	@$(CARGO) run --quiet --locked --package homeostat -- demo $(ARGS)
+
+# The runner's summary is the last thing that is said, so the doc tests go first.
+test: deps ## Run all tests, those against the real Prometheus stack too
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) test --locked --workspace --doc && $(CARGO) nextest run --locked --workspace; \
+	else \
+	    $(CARGO) test --locked --workspace; \
+	fi
+
+check: ## Check the format and the lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings

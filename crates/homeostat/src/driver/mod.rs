@@ -1,0 +1,321 @@
+//! The one loop around the engine: take what waits, turn, commit as one group, perform, answer.
+//!
+//! ```text
+//!  Inbox ─> events ─> Engine::turn ─> Journal::commit ─┬─> effects performed, senders answered
+//!                                                      └─> failed: nothing performed, 503
+//! ```
+//!
+//! It runs on a thread of its own, because a commit blocks. While it commits, requests gather in
+//! the queue and become the next group: the slower the disk, the larger the groups.
+
+mod clock;
+mod observe;
+mod perform;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use homeostat_core::engine::{Engine, Turn};
+use homeostat_core::event::{Effect, Event, Remark};
+use homeostat_core::limits::OPEN_EPISODES;
+use homeostat_core::name::BootId;
+use homeostat_core::policy::Book;
+use homeostat_core::state::State;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use observe::Observer;
+
+pub use clock::Clock;
+pub use perform::Doors;
+
+use crate::journal::{CommitError, Journal, JournalError};
+use crate::queue::{Busy, Inbox, Request};
+use crate::telemetry::Metrics;
+
+/// Requests that become one group at most, so that no commit takes long.
+const GROUP: usize = 512;
+
+/// The longest time without a look at the clock and at whether to stop.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How often a journal that could not be written is tried.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a stopping engine waits for running actions.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Why the driver cannot go on.
+#[derive(Debug, Error)]
+pub enum Fatal {
+    /// Whether the last facts were written is uncertain: start again from what is on the disk.
+    #[error("the journal failed while it was synced; start again to recover from the disk")]
+    Uncertain(#[source] CommitError),
+    /// The journal could not be read back.
+    #[error("the journal could not be read back")]
+    Unreadable(#[source] JournalError),
+}
+
+/// The loop and all that it owns.
+#[derive(Debug)]
+pub struct Driver {
+    engine: Engine,
+    journal: Journal,
+    inbox: Inbox,
+    doors: Arc<Doors>,
+    metrics: Arc<Metrics>,
+    observer: Observer,
+    boot: BootId,
+    /// Events that were taken from the queue and whose group was not committed.
+    owed: VecDeque<Event>,
+}
+
+/// Who waits for the answer to a part of a group.
+enum Waiting {
+    /// A sender of observations: which events of the group are theirs.
+    Observations { events: Range<usize>, answer: oneshot::Sender<Result<Vec<Remark>, Busy>> },
+    Command { answer: oneshot::Sender<Result<(), Busy>> },
+}
+
+impl Driver {
+    /// Recovers from the journal.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    pub fn recover(
+        journal: Journal,
+        book: Arc<Book>,
+        inbox: Inbox,
+        doors: Arc<Doors>,
+        metrics: Arc<Metrics>,
+        boot: BootId,
+    ) -> Result<Self, Fatal> {
+        let state = replay(&journal)?;
+        let engine = Engine::restore(state, book, doors.clock.now());
+        let observer = Observer::new(metrics.clone(), engine.state());
+        let owed = VecDeque::from([Event::Started { boot: boot.clone() }]);
+        Ok(Self { engine, journal, inbox, doors, metrics, observer, boot, owed })
+    }
+
+    /// Takes turns until the queue says stop and running actions are over, or for [`DRAIN`].
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot go on; its process must end.
+    pub fn run(mut self) -> Result<(), Fatal> {
+        let mut stop_by: Option<Instant> = None;
+        loop {
+            let first = if self.owed.is_empty() { self.inbox.wait(self.patience()) } else { None };
+            self.take_turn(first)?;
+            if self.inbox.is_stopping() {
+                let by = *stop_by.get_or_insert_with(|| Instant::now() + DRAIN);
+                let running = observe::running(self.engine.state());
+                if running == 0 || Instant::now() >= by {
+                    if running > 0 {
+                        warn!(running, "stopped while actions run; they go on");
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// How long nothing need happen.
+    fn patience(&self) -> Duration {
+        match self.engine.next_wake() {
+            Some(at) => Duration::from(at.since(self.doors.clock.now())).min(IDLE),
+            None => IDLE,
+        }
+    }
+
+    fn take_turn(&mut self, first: Option<Request>) -> Result<(), Fatal> {
+        let now = self.doors.clock.now();
+        let mut events: Vec<Event> = self.owed.drain(..).collect();
+        let mut waiting = Vec::new();
+        let mut next = first.or_else(|| self.inbox.take());
+        let mut taken = 0;
+        while let Some(request) = next {
+            self.take_in(request, &mut events, &mut waiting);
+            taken += 1;
+            next = if taken < GROUP { self.inbox.take() } else { None };
+        }
+        // What nobody would send again must survive a failed commit.
+        let kept: Vec<Event> = events.iter().filter(|event| is_owed(event)).cloned().collect();
+        let turn = self.engine.turn(events, now);
+        match self.commit(&turn) {
+            Ok(()) => {
+                self.finish(turn, waiting);
+                Ok(())
+            }
+            Err(CommitError::NotWritten(error)) => {
+                error!(error = %chain(&error), "journal cannot be written; senders get 503");
+                refuse(waiting, Busy::NotWritable);
+                self.owed.extend(kept);
+                self.wait_for_the_journal()
+            }
+            Err(uncertain @ CommitError::Uncertain(_)) => {
+                refuse(waiting, Busy::NotWritable);
+                Err(Fatal::Uncertain(uncertain))
+            }
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        request: Request,
+        events: &mut Vec<Event>,
+        waiting: &mut Vec<Waiting>,
+    ) {
+        match request {
+            Request::Observe { observations, answer } => {
+                let firing = self.engine.state().all_firing().len() + events.len();
+                if firing + observations.len() > OPEN_EPISODES {
+                    // The sender may have gone; then nobody needs the answer.
+                    let _ = answer.send(Err(Busy::TooManyAlerts));
+                    return;
+                }
+                let mine = events.len()..events.len() + observations.len();
+                events.extend(observations.into_iter().map(|o| Event::Observed(Box::new(o))));
+                waiting.push(Waiting::Observations { events: mine, answer });
+            }
+            Request::Command { event, answer } => {
+                events.push(event);
+                waiting.push(Waiting::Command { answer });
+            }
+            Request::Reload { book, answer } => {
+                self.engine.replace_book(book);
+                events.push(Event::Reloaded);
+                waiting.push(Waiting::Command { answer });
+            }
+            Request::Tell(event) => events.push(event),
+            Request::Stop => {}
+        }
+    }
+
+    fn commit(&mut self, turn: &Turn) -> Result<(), CommitError> {
+        if turn.facts.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.journal.commit(&turn.facts)?;
+        self.metrics.committed(begun.elapsed().as_secs_f64(), turn.facts.len());
+        Ok(())
+    }
+
+    fn finish(&mut self, turn: Turn, waiting: Vec<Waiting>) {
+        for effect in turn.effects {
+            // A stopping engine starts nothing: an order that was not started is found so at the
+            // next start, and is permitted anew.
+            if self.inbox.is_stopping() && matches!(effect, Effect::Run(_)) {
+                continue;
+            }
+            self.doors.perform(effect, &self.boot);
+        }
+        answer(waiting, &turn.remarks);
+        self.observer.show(&turn.facts, &self.engine, self.doors.queue.len());
+    }
+
+    /// Answers 503 until the journal can be written again, then goes on from what it holds.
+    fn wait_for_the_journal(&mut self) -> Result<(), Fatal> {
+        self.inbox.set_writable(false);
+        loop {
+            let until = Instant::now() + PROBE_EVERY;
+            while let Some(left) = until.checked_duration_since(Instant::now()) {
+                match self.inbox.wait(left) {
+                    Some(Request::Tell(event)) => self.owed.push_back(event),
+                    Some(Request::Observe { answer, .. }) => {
+                        // The sender may have gone; then nobody needs the answer.
+                        let _ = answer.send(Err(Busy::NotWritable));
+                    }
+                    Some(Request::Command { answer, .. } | Request::Reload { answer, .. }) => {
+                        let _ = answer.send(Err(Busy::NotWritable));
+                    }
+                    Some(Request::Stop) | None => {}
+                }
+            }
+            if self.inbox.is_stopping() {
+                return Ok(());
+            }
+            if let Err(error) = self.journal.probe() {
+                warn!(error = %chain(&error), "journal still cannot be written");
+                continue;
+            }
+            let state = replay(&self.journal)?;
+            self.engine.rebuild(state, self.doors.clock.now());
+            self.inbox.set_writable(true);
+            info!("journal can be written again");
+            return Ok(());
+        }
+    }
+}
+
+/// Events that come from effects: nobody sends them a second time.
+fn is_owed(event: &Event) -> bool {
+    match event {
+        Event::Started { .. }
+        | Event::OrderEnded { .. }
+        | Event::OrderFound { .. }
+        | Event::Answered { .. }
+        | Event::Vouched { .. }
+        | Event::NoticeTold(_)
+        | Event::NoticeEnded(_) => true,
+        Event::Observed(_)
+        | Event::Unseen(_)
+        | Event::Ready { .. }
+        | Event::Woke { .. }
+        | Event::Pause { .. }
+        | Event::Resume { .. }
+        | Event::Reloaded => false,
+    }
+}
+
+fn replay(journal: &Journal) -> Result<State, Fatal> {
+    let mut state = State::default();
+    let begun = Instant::now();
+    let mut facts = 0_u64;
+    journal
+        .replay(|fact| {
+            state.apply(fact);
+            facts += 1;
+        })
+        .map_err(Fatal::Unreadable)?;
+    info!(facts, seconds = begun.elapsed().as_secs_f64(), "journal replayed");
+    Ok(state)
+}
+
+fn answer(waiting: Vec<Waiting>, remarks: &[Option<Remark>]) {
+    for one in waiting {
+        // A sender that has gone needs no answer: it will send again.
+        match one {
+            Waiting::Observations { events, answer } => {
+                drop(answer.send(Ok(remarks[events].iter().copied().flatten().collect())));
+            }
+            Waiting::Command { answer } => drop(answer.send(Ok(()))),
+        }
+    }
+}
+
+fn refuse(waiting: Vec<Waiting>, busy: Busy) {
+    for one in waiting {
+        match one {
+            Waiting::Observations { answer, .. } => drop(answer.send(Err(busy))),
+            Waiting::Command { answer } => drop(answer.send(Err(busy))),
+        }
+    }
+}
+
+/// Writes an error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

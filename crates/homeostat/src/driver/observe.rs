@@ -1,0 +1,156 @@
+//! Shows what happened: every fact that a person would want to know as a log line, and all of
+//! them as metrics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use homeostat_core::engine::Engine;
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::incident::{End, Stage};
+use homeostat_core::name::{IncidentId, OrderId, PolicyName};
+use homeostat_core::state::State;
+use homeostat_core::time::Timestamp;
+use tracing::{info, warn};
+
+use crate::telemetry::Metrics;
+
+/// Gauges are counted anew at most this often: they look at every open incident.
+const GAUGES_EVERY: Duration = Duration::from_millis(250);
+
+/// Turns facts into log lines and metrics.
+#[derive(Debug)]
+pub(super) struct Observer {
+    metrics: Arc<Metrics>,
+    known: BTreeMap<IncidentId, Known>,
+    gauged_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Known {
+    policy: PolicyName,
+    opened_at: Timestamp,
+}
+
+/// How many orders run.
+pub(super) fn running(state: &State) -> usize {
+    state.incidents().filter(|incident| incident.stage == Stage::Acting).count()
+}
+
+impl Observer {
+    pub(super) fn new(metrics: Arc<Metrics>, state: &State) -> Self {
+        let known = state.incidents().map(|incident| {
+            let policy = incident.policy.clone();
+            (incident.id, Known { policy, opened_at: incident.opened_at })
+        });
+        Self { metrics, known: known.collect(), gauged_at: None }
+    }
+
+    /// Shows what was committed.
+    pub(super) fn show(&mut self, facts: &[Fact], engine: &Engine, queued: usize) {
+        for fact in facts {
+            self.count(fact);
+            log(fact);
+        }
+        self.metrics.set_queue_length(queued);
+        if self.gauged_at.is_none_or(|at| at.elapsed() >= GAUGES_EVERY) {
+            self.gauged_at = Some(Instant::now());
+            self.gauge(engine.state());
+        }
+    }
+
+    fn count(&mut self, fact: &Fact) {
+        match &fact.what {
+            What::IncidentOpened { incident, policy, .. } => {
+                let known = Known { policy: policy.clone(), opened_at: fact.at };
+                self.known.insert(*incident, known);
+            }
+            What::LatchReleased { incident } => {
+                self.known.remove(incident);
+            }
+            What::OrderHeld { incident, holds, .. } => {
+                let policy = self.policy(*incident);
+                holds.iter().for_each(|hold| self.metrics.held(policy, hold.guard().as_str()));
+            }
+            What::OrderEnded { order, ended } => {
+                let seconds = ended.started_at.map(|at| fact.at.since(at).as_secs_f64());
+                let result = ended.outcome.as_str();
+                let policy = self.policy(order.incident);
+                self.metrics.order_ended(policy, order.remedy.as_str(), result, seconds);
+            }
+            What::IncidentClosed { incident, closing, .. } => {
+                let policy = self.policy(*incident);
+                self.metrics.incident_closed(policy, closing.outcome.as_str());
+                if let (End::Healed, Some(known)) = (closing.outcome, self.known.get(incident)) {
+                    let seconds = fact.at.since(known.opened_at).as_secs_f64();
+                    self.metrics.healed(policy, seconds);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn policy(&self, incident: IncidentId) -> &str {
+        self.known.get(&incident).map_or("", |known| known.policy.as_str())
+    }
+
+    fn gauge(&self, state: &State) {
+        let mut open: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
+        for incident in state.incidents().filter(|incident| !incident.is_closed()) {
+            let key = (incident.policy.to_string(), incident.stage.as_str());
+            *open.entry(key).or_default() += 1;
+        }
+        self.metrics.set_incidents_open(open);
+        self.metrics.set_alerts_active(state.all_firing().len());
+        self.metrics.set_orders_running(running(state));
+        self.metrics.set_paused(state.ledgers().paused.is_some());
+    }
+}
+
+/// Writes one line for what a person would want to know.
+fn log(fact: &Fact) {
+    match &fact.what {
+        What::EpisodeBegan { episode, alert, .. } => info!(
+            %episode, source = %alert.source, alertname = alert.name(), labels = %alert.labels,
+            fingerprint = %alert.fingerprint, "alert fires"
+        ),
+        What::EpisodeEnded { episode, ending } => {
+            info!(%episode, ending = ?ending, "alert ended");
+        }
+        What::IncidentOpened { incident, policy, target, relapse_of, .. } => {
+            let relapse_of = relapse_of.map(|id| id.0);
+            info!(%incident, %policy, %target, relapse_of, "incident opened");
+        }
+        What::OrderHeld { incident, remedy, holds, .. } => {
+            let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
+            info!(%incident, %remedy, reason = holds.join("; "), "order held");
+        }
+        What::RemedyShadowed { incident, remedy, action, .. } => {
+            info!(%incident, %remedy, %action, "remedy shadowed");
+        }
+        What::OrderIssued { order } => issued(&order.id, &order.action.to_string(), "order issued"),
+        What::OrderReissued { order } => {
+            issued(&order.id, &order.action.to_string(), "order issued again");
+        }
+        What::RemedyGivenUp { incident, remedy, reason } => {
+            info!(%incident, %remedy, reason, "remedy given up");
+        }
+        What::IncidentClosed { incident, closing, .. } => match closing.outcome {
+            End::Escalated => warn!(%incident, reason = closing.reason, "incident escalated"),
+            End::Healed | End::Recovered | End::Shadowed | End::Cancelled => info!(
+                %incident, outcome = %closing.outcome, reason = closing.reason, "incident closed"
+            ),
+        },
+        What::NoticeRaised { notice } => {
+            warn!(incident = %notice.incident, reason = notice.reason, "a person is needed");
+        }
+        What::NoticeTold { incident } => info!(%incident, "notice accepted"),
+        What::EnginePaused { pause } => warn!(by = pause.by, reason = pause.reason, "paused"),
+        What::EngineResumed { by } => info!(by, "resumed"),
+        _ => {}
+    }
+}
+
+fn issued(order: &OrderId, action: &str, message: &str) {
+    info!(%order, incident = %order.incident, action, "{message}");
+}

@@ -1,0 +1,17 @@
+//! The floor under all rooms: facts, written down in groups, and read back.
+//!
+//! SQL lives here and nowhere else. A group is committed whole or not at all; a commit whose
+//! outcome is uncertain is told apart, because nobody may go on from it.
+//!
+//! | table | holds |
+//! |---|---|
+//! | `facts` | what happened, in order; `body` is JSON, `version` says how to read it |
+//! | `incidents` | a projection for listing: one row an incident, written in the same commit |
+
+mod lock;
+mod read;
+mod sqlite;
+
+pub use lock::{DirectoryLock, LockError};
+pub use read::{Filter, Page, Reader};
+pub use sqlite::{CommitError, Journal, JournalError};

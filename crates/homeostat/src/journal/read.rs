@@ -1,0 +1,146 @@
+//! The readers' end of the journal: committed facts only, beside the writer and never in its way.
+
+use std::path::{Path, PathBuf};
+
+use homeostat_core::fact::Fact;
+use homeostat_core::name::IncidentId;
+use parking_lot::Mutex;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+
+use super::sqlite::{JournalError, number, read_fact};
+
+/// Which incidents to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those in this state.
+    pub state: Option<String>,
+    /// Only those of this policy.
+    pub policy: Option<String>,
+    /// Only those whose target has these labels.
+    pub target: Vec<(String, String)>,
+    /// At most so many.
+    pub limit: usize,
+    /// Only those with a smaller number.
+    pub before: Option<IncidentId>,
+}
+
+/// Incidents, the newest first.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The facts of each, in order.
+    pub incidents: Vec<Vec<Fact>>,
+    /// Where to go on, if there are more.
+    pub next: Option<IncidentId>,
+}
+
+/// Reads what is committed.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Reader {
+    /// Opens the journal of a directory for reading. A writer must have made it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        let path = directory.join("homeostat.db");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(|source| {
+            JournalError::Sqlite { path: path.clone(), doing: "opened", source }
+        })?;
+        Ok(Self { path, connection: Mutex::new(connection) })
+    }
+
+    /// Lists incidents.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    pub fn list(&self, filter: &Filter) -> Result<Page, JournalError> {
+        let connection = self.connection.lock();
+        let mut ids = self.ids(&connection, filter)?;
+        let next = (ids.len() > filter.limit).then(|| {
+            ids.truncate(filter.limit);
+            ids.last().copied().unwrap_or_default()
+        });
+        let incidents =
+            ids.iter().map(|&id| self.facts(&connection, id)).collect::<Result<_, _>>()?;
+        Ok(Page { incidents, next })
+    }
+
+    /// Returns the facts of one incident and of its alerts, in order; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    pub fn incident(&self, id: IncidentId) -> Result<Option<Vec<Fact>>, JournalError> {
+        let facts = self.facts(&self.connection.lock(), id)?;
+        Ok((!facts.is_empty()).then_some(facts))
+    }
+
+    fn ids(
+        &self,
+        connection: &Connection,
+        filter: &Filter,
+    ) -> Result<Vec<IncidentId>, JournalError> {
+        let mut sql = "SELECT id FROM incidents WHERE 1=1".to_owned();
+        let mut values: Vec<Value> = Vec::new();
+        if let Some(state) = &filter.state {
+            sql.push_str(" AND state = ?");
+            values.push(state.clone().into());
+        }
+        if let Some(policy) = &filter.policy {
+            sql.push_str(" AND policy = ?");
+            values.push(policy.clone().into());
+        }
+        for (name, value) in &filter.target {
+            sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(target) WHERE key = ? AND atom = ?)");
+            values.push(name.clone().into());
+            values.push(value.clone().into());
+        }
+        if let Some(before) = filter.before {
+            sql.push_str(" AND id < ?");
+            values.push(number(before.0).into());
+        }
+        sql.push_str(" ORDER BY id DESC LIMIT ?");
+        values.push(i64::try_from(filter.limit + 1).unwrap_or(i64::MAX).into());
+        let failed = |source| self.error(source);
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let rows = statement
+            .query_map(params_from_iter(values), |row| row.get::<_, i64>(0))
+            .map_err(failed)?;
+        rows.map(|id| id.map(|id| IncidentId(id.unsigned_abs())).map_err(failed)).collect()
+    }
+
+    fn facts(&self, connection: &Connection, id: IncidentId) -> Result<Vec<Fact>, JournalError> {
+        let failed = |source| self.error(source);
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT seq, at, version, body FROM facts WHERE incident = ?1
+                 UNION
+                 SELECT seq, at, version, body FROM facts WHERE incident IS NULL AND episode IN
+                   (SELECT episode FROM facts WHERE incident = ?1 AND episode IS NOT NULL)
+                 ORDER BY seq",
+            )
+            .map_err(failed)?;
+        let mut rows = statement.query(params![number(id.0)]).map_err(failed)?;
+        let mut facts = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let seq = row.get(0).map_err(failed)?;
+            let fact = read_fact(row.get(1), row.get(2), row.get_ref(3)).map_err(|reason| {
+                JournalError::Unreadable { path: self.path.clone(), seq, reason }
+            })?;
+            facts.push(fact);
+        }
+        Ok(facts)
+    }
+
+    fn error(&self, source: rusqlite::Error) -> JournalError {
+        JournalError::Sqlite { path: self.path.clone(), doing: "read", source }
+    }
+}

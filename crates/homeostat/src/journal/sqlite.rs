@@ -1,0 +1,303 @@
+//! The journal in SQLite: WAL, `synchronous=FULL`, one writer.
+
+use std::path::{Path, PathBuf};
+
+use homeostat_core::fact::{Fact, VERSION, What};
+use homeostat_core::name::IncidentId;
+use homeostat_core::time::Timestamp;
+use rusqlite::{Connection, ErrorCode, Transaction, params};
+use thiserror::Error;
+
+/// The version of the tables.
+const SCHEMA: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE facts (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    incident INTEGER,
+    episode INTEGER,
+    body TEXT NOT NULL
+);
+CREATE INDEX facts_incident ON facts (incident, seq) WHERE incident IS NOT NULL;
+CREATE INDEX facts_episode ON facts (episode, seq) WHERE episode IS NOT NULL;
+CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY,
+    policy TEXT NOT NULL,
+    target TEXT NOT NULL,
+    state TEXT NOT NULL,
+    outcome TEXT,
+    opened_at INTEGER NOT NULL,
+    closed_at INTEGER
+);
+CREATE INDEX incidents_state ON incidents (state, id);
+";
+
+/// Why the journal cannot be read or written.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    /// SQLite says so.
+    #[error("the journal {} cannot be {doing}", path.display())]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// What was attempted: `opened`, `read`, `written`.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A newer program has written it.
+    #[error(
+        "the journal {} has version {found} and this program knows version {SCHEMA}: \
+         a newer homeostat wrote it",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// A fact cannot be read.
+    #[error("fact {seq} of the journal {} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// Which fact.
+        seq: i64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a group was not committed.
+#[derive(Debug, Error)]
+pub enum CommitError {
+    /// Nothing of it was written.
+    #[error("nothing was written")]
+    NotWritten(#[source] JournalError),
+    /// Nobody knows whether it was written: stop, and recover from what is on the disk.
+    #[error("it is uncertain whether the facts were written")]
+    Uncertain(#[source] JournalError),
+}
+
+/// The writer's end of the journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Journal {
+    /// Opens the journal in a directory, making it where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened, or a newer program has written it.
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        let path = directory.join("homeostat.db");
+        let failed = |source| JournalError::Sqlite { path: path.clone(), doing: "opened", source };
+        let connection = Connection::open(&path).map_err(failed)?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=1000;
+                 PRAGMA wal_autocheckpoint=4000; PRAGMA temp_store=MEMORY;",
+            )
+            .map_err(failed)?;
+        let found: i64 =
+            connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+        match found {
+            0 => {
+                let make =
+                    format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={SCHEMA}; COMMIT;");
+                connection.execute_batch(&make).map_err(failed)?;
+            }
+            SCHEMA => {}
+            found => return Err(JournalError::Newer { path, found }),
+        }
+        Ok(Self { path, connection })
+    }
+
+    /// Reads all facts in order.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be read, or a fact is not understood.
+    pub fn replay(&self, mut each: impl FnMut(&Fact)) -> Result<(), JournalError> {
+        let failed = |source| self.error("read", source);
+        let mut statement = self
+            .connection
+            .prepare("SELECT seq, at, version, body FROM facts ORDER BY seq")
+            .map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let seq: i64 = row.get(0).map_err(failed)?;
+            let fact = read_fact(row.get(1), row.get(2), row.get_ref(3)).map_err(|reason| {
+                JournalError::Unreadable { path: self.path.clone(), seq, reason }
+            })?;
+            each(&fact);
+        }
+        Ok(())
+    }
+
+    /// Writes a group of facts durably, all or none.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written, or nobody knows.
+    pub fn commit(&mut self, facts: &[Fact]) -> Result<(), CommitError> {
+        let path = self.path.clone();
+        let failed = |source| JournalError::Sqlite { path: path.clone(), doing: "written", source };
+        let transaction =
+            self.connection.transaction().map_err(|e| CommitError::NotWritten(failed(e)))?;
+        for fact in facts {
+            write_fact(&transaction, fact).map_err(|e| CommitError::NotWritten(failed(e)))?;
+        }
+        transaction.commit().map_err(|error| {
+            if is_certainly_not_written(&error) {
+                CommitError::NotWritten(failed(error))
+            } else {
+                CommitError::Uncertain(failed(error))
+            }
+        })
+    }
+
+    /// Tries whether the journal can be written, without leaving a trace.
+    ///
+    /// # Errors
+    ///
+    /// It cannot.
+    pub fn probe(&mut self) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        let failed = |source| JournalError::Sqlite { path: path.clone(), doing: "written", source };
+        let transaction = self.connection.transaction().map_err(failed)?;
+        // The index makes this write pages, so that a full disk shows.
+        transaction
+            .execute("CREATE TABLE probe AS SELECT hex(zeroblob(65536)) AS filler", [])
+            .map_err(failed)?;
+        transaction.execute("DROP TABLE probe", []).map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+
+    fn error(&self, doing: &'static str, source: rusqlite::Error) -> JournalError {
+        JournalError::Sqlite { path: self.path.clone(), doing, source }
+    }
+}
+
+/// Errors after which SQLite has rolled back, or had not yet begun to write the commit.
+fn is_certainly_not_written(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory
+        )
+    )
+}
+
+/// Reads one row. Facts of other versions than the present one will be translated here.
+pub(super) fn read_fact(
+    at: rusqlite::Result<i64>,
+    version: rusqlite::Result<u32>,
+    body: rusqlite::Result<rusqlite::types::ValueRef<'_>>,
+) -> Result<Fact, String> {
+    let text = |error: rusqlite::Error| error.to_string();
+    let version = version.map_err(text)?;
+    if version != VERSION {
+        return Err(format!("it has version {version}, and this program knows {VERSION}"));
+    }
+    let body = body.map_err(text)?;
+    let body = body.as_str().map_err(|error| error.to_string())?;
+    let what: What = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    Ok(Fact { at: Timestamp::from_micros(at.map_err(text)?), what })
+}
+
+fn write_fact(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
+    let what = &fact.what;
+    let body = serde_json::to_string(what)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO facts (at, version, kind, incident, episode, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            fact.at.micros(),
+            VERSION,
+            what.kind(),
+            what.incident().map(|id| number(id.0)),
+            what.episode().map(|id| number(id.0)),
+            body
+        ])?;
+    project(transaction, fact)
+}
+
+/// Numbers count from 1 and stay far below SQLite's largest.
+pub(super) fn number(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
+}
+
+/// Keeps the row of the fact's incident true.
+fn project(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
+    match &fact.what {
+        What::IncidentOpened { incident, policy, target, .. } => {
+            let target = serde_json::to_string(target)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO incidents (id, policy, target, state, opened_at)
+                     VALUES (?1, ?2, ?3, 'waiting', ?4)",
+                )?
+                .execute(params![number(incident.0), policy.as_str(), target, fact.at.micros()])?;
+        }
+        What::IncidentClosed { incident, closing, .. } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE incidents SET state = 'closed', outcome = ?2, closed_at = ?3
+                     WHERE id = ?1",
+                )?
+                .execute(params![
+                    number(incident.0),
+                    closing.outcome.as_str(),
+                    fact.at.micros()
+                ])?;
+        }
+        what => {
+            if let (Some(state), Some(incident)) = (state_after(what), what.incident()) {
+                set_state(transaction, incident, state)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn set_state(
+    transaction: &Transaction<'_>,
+    incident: IncidentId,
+    state: &str,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("UPDATE incidents SET state = ?2 WHERE id = ?1 AND state <> ?2")?
+        .execute(params![number(incident.0), state])?;
+    Ok(())
+}
+
+/// The state in which a fact leaves its incident, where it changes it.
+fn state_after(what: &What) -> Option<&'static str> {
+    match what {
+        What::OrderIssued { .. } | What::OrderReissued { .. } => Some("acting"),
+        What::VerificationBegan { .. } => Some("verifying"),
+        What::OrderHeld { .. }
+        | What::OrderReturned { .. }
+        | What::OrderEnded { .. }
+        | What::RetryScheduled { .. }
+        | What::RemedyGivenUp { .. } => Some("waiting"),
+        _ => None,
+    }
+}
