@@ -22,8 +22,8 @@ pub const PAST_HEALINGS: usize = 100_000;
 pub const PAST_HEALING_MEMORY: Span = Span::from_secs(7 * 86_400);
 
 /// Alerts of one incident that are asked about in one question. One trouble on one target seldom
-/// has more; each costs a comparison on the answer, not a request.
-pub const ASKED_ALERTS: usize = 16;
+/// has more than a few. Those beyond it are never taken as healed without their source's word.
+pub const ASKED_ALERTS: usize = 128;
 
 /// How long an answer may take before it counts as none. Longer than the time-out of a probe.
 pub const ANSWER_PATIENCE: Span = Span::from_secs(30);

@@ -92,8 +92,7 @@ impl Scenario {
             issued: Vec::new(),
             told: BTreeMap::new(),
         };
-        let boot = scenario.boot.clone();
-        scenario.turn(vec![Event::Started { boot }]);
+        scenario.turn(vec![Event::Started { boot: scenario.boot.clone() }]);
         scenario
     }
 

@@ -504,7 +504,9 @@ impl State {
                 unheld: incident.unheld,
                 ran_at: BTreeMap::new(),
             };
-            self.ledgers.closed(&subject, at, past);
+            if !incident.returned {
+                self.ledgers.closed(&subject, at, past);
+            }
             self.ledgers.unlock(&locks);
             for key in locks {
                 self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);

@@ -72,7 +72,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         }
         Event::Observed(observation) => observe::observe(&mut desk, *observation),
         Event::Vouched { observation, evidence } => {
-            observe::vouched(&mut desk, *observation, &evidence);
+            observe::vouched(&mut desk, &observation, &evidence);
         }
         Event::Unseen(episode) => observe::lapse(&mut desk, episode),
         Event::Answered { incident, step, evidence, presence } => {

@@ -77,7 +77,7 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
 }
 
 /// Takes an observation that looked stale, if a witness says that it fires now.
-pub(super) fn vouched(desk: &mut Desk<'_>, observation: Observation, evidence: &Evidence) {
+pub(super) fn vouched(desk: &mut Desk<'_>, observation: &Observation, evidence: &Evidence) {
     let alert = &observation.alert;
     let key = (alert.source.clone(), alert.fingerprint);
     let listed = matches!(evidence.listing(alert), Some(Ok(listing)) if listing.alert.is_some());

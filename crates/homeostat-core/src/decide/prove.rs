@@ -1,6 +1,6 @@
 //! The proof of a healing: when to look, what to ask, and what a look means.
 
-use super::{Desk, asked_alerts, closing, pursue};
+use super::{Desk, alerts, asked_alerts, closing, pursue};
 use crate::evidence::Evidence;
 use crate::fact::What;
 use crate::incident::Incident;
@@ -56,7 +56,7 @@ pub(super) fn read(
     evidence: &Evidence,
 ) {
     let Some(order) = &incident.order else { return };
-    let alerts = asked_alerts(desk.state, incident);
+    let alerts = alerts(desk.state, incident).into_iter().map(|(alert, _)| alert);
     let reading = verdict::read(&order.proof, verification.ended_at, alerts, evidence);
     let next = desk.now + order.proof.every;
     let mut so_far = verification.clone();

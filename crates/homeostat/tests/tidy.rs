@@ -1,0 +1,137 @@
+//! Keeps the house in order: the rooms' order, the walls between them, and what the documents say
+//! about paths.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the tree must fail")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Doors that never use each other.
+const DOORS: [&str; 6] = ["intake", "act", "probe", "journal", "notice", "web"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, ending));
+        } else if name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The rooms of a crate, in the order of `lib.rs`.
+fn rooms(crate_src: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(crate_src.join("lib.rs")).unwrap();
+    let rooms = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    rooms.map(str::to_owned).collect()
+}
+
+/// The room that a file belongs to.
+fn room_of(crate_src: &Path, file: &Path) -> String {
+    let first = file.strip_prefix(crate_src).unwrap().components().next().unwrap();
+    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// The rooms that a file's code names as `crate::room`.
+fn used(file: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
+        .collect()
+}
+
+#[test]
+fn a_room_of_core_uses_only_rooms_above_it() {
+    let src = root().join("crates/homeostat-core/src");
+    let rooms = rooms(&src);
+    assert!(rooms.len() > 15, "the list of rooms was not found");
+    for file in files(&src, ".rs") {
+        let room = room_of(&src, &file);
+        let Some(position) = rooms.iter().position(|r| *r == room) else {
+            assert_eq!(room, "lib", "{} belongs to no room", file.display());
+            continue;
+        };
+        for used in used(&file) {
+            let above = rooms[..=position].contains(&used) || !rooms.contains(&used);
+            assert!(above, "{} uses {used}, which stands below {room}", file.display());
+        }
+    }
+}
+
+#[test]
+fn doors_never_use_each_other() {
+    let src = root().join("crates/homeostat/src");
+    for door in DOORS {
+        let inside = files(&src.join(door), ".rs");
+        assert!(!inside.is_empty(), "there is no door {door}");
+        for file in inside {
+            for used in used(&file) {
+                let wall = DOORS.contains(&used.as_str()) && used != door;
+                assert!(!wall, "{} uses {used}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn sql_stays_in_the_journal() {
+    let src = root().join("crates/homeostat/src");
+    for file in files(&src, ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let in_journal = room_of(&src, &file) == "journal";
+        assert!(in_journal || !text.contains("rusqlite"), "{} knows SQL", file.display());
+    }
+}
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    let root = root();
+    let mut seen = 0;
+    for document in files(&root, ".md") {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let beside = document.parent().unwrap();
+        for path in paths(&text) {
+            seen += 1;
+            let exists = root.join(&path).exists() || beside.join(&path).exists();
+            assert!(exists, "{} names {path}, which does not exist", document.display());
+        }
+    }
+    assert!(seen > 20, "the documents' paths were not found");
+}
+
+/// Relative links, and code spans that begin with a folder of the tree.
+fn paths(text: &str) -> Vec<String> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+    let spans = text.split('`').skip(1).step_by(2).filter(|span| {
+        let folder = ["crates/", "docs/", "examples/", "scripts/", "contrib/"];
+        folder.iter().any(|f| span.starts_with(f)) && !span.contains([' ', '*', '<', '\n'])
+    });
+    links.chain(spans).map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_is_left_undone_in_the_code() {
+    let marks = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "XX".to_owned() + "X"];
+    for file in files(&root().join("crates"), ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for mark in &marks {
+            assert!(!text.contains(mark.as_str()), "{} has a {mark}", file.display());
+        }
+        for (number, line) in text.lines().enumerate() {
+            let width = line.chars().count();
+            let place = format!("{}:{}", file.display(), number + 1);
+            assert!(width <= 120, "{place} is {width} columns wide");
+        }
+    }
+}
