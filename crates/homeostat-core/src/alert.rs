@@ -33,6 +33,16 @@ pub enum Status {
     Resolved,
 }
 
+impl Status {
+    /// Returns the status as Alertmanager writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
 /// What stays the same of an alert while it fires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

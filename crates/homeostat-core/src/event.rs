@@ -141,7 +141,12 @@ pub enum Effect {
     /// Run this.
     Run(Box<Run>),
     /// Find out what became of this run.
-    Inquire(OrderId),
+    Inquire {
+        /// The order.
+        order: OrderId,
+        /// The boot in which it was issued: after another one, its claim tells nothing.
+        issued_in: BootId,
+    },
     /// Ask this.
     Ask(Question),
     /// Tell a person, and go on telling until cleared.

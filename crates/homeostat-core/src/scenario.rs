@@ -237,7 +237,7 @@ impl Scenario {
             .effects
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Inquire(order) => Some(order.clone()),
+                Effect::Inquire { order, .. } => Some(order.clone()),
                 Effect::Run(_) | Effect::Ask(_) | Effect::Tell(_) | Effect::Clear(_) => None,
             })
             .collect();
@@ -287,7 +287,7 @@ impl Scenario {
                 self.running.insert(run.order.id.clone(), ((*run).clone(), limit));
                 self.issued.push(*run);
             }
-            Effect::Inquire(_) => {}
+            Effect::Inquire { .. } => {}
             Effect::Ask(question) => self.reply(question),
             Effect::Tell(notice) => {
                 let incident = notice.incident;

@@ -10,7 +10,7 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Object, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ pub enum Place {
     /// One element of an argument vector, or the key of a lock: no escaping, no NUL, and no
     /// leading `-` where the template begins with a placeholder.
     Argument,
-    /// PromQL: values are escaped as the content of a double-quoted string.
+    /// PromQL: values are escaped as the content of a string in double or single quotes.
     Promql,
 }
 
@@ -71,11 +71,11 @@ impl fmt::Display for TemplateError {
 impl std::error::Error for TemplateError {}
 
 impl Template {
-    /// Parses a template and refuses names that no alert can give.
+    /// Parses a template and refuses names that no alert can give, and filters that there are not.
     ///
     /// # Errors
     ///
-    /// The syntax is wrong, or a name is not one of [`NAMES`].
+    /// The syntax is wrong, a name is not one of [`NAMES`], or no alert could render it.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         let environment = environment(Place::Argument);
         let parsed =
@@ -87,7 +87,7 @@ impl Template {
             .collect();
         unknown.sort();
         match unknown.first() {
-            None => Ok(Self { source: source.into() }),
+            None => try_out(source).map(|()| Self { source: source.into() }),
             Some(name) => Err(TemplateError {
                 message: format!("unknown name {name:?}; there are {}", NAMES.join(", ")),
                 span: source.find(name.as_str()).map(|at| at..at + name.len()),
@@ -162,6 +162,35 @@ impl Template {
     }
 }
 
+/// An alert that has every label and every annotation.
+#[derive(Debug)]
+enum Anything {
+    Alert,
+    Labels,
+}
+
+impl Object for Anything {
+    fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
+        Some(match (&**self, name.as_str()) {
+            (Self::Alert, Some("labels" | "annotations")) => Value::from_object(Self::Labels),
+            (Self::Alert, Some("incident" | "attempt")) => Value::from(1),
+            (Self::Alert | Self::Labels, _) => Value::from("x"),
+        })
+    }
+}
+
+/// Renders once for an alert that has everything: unknown filters only show when they are used.
+fn try_out(source: &str) -> Result<(), TemplateError> {
+    if !source.contains('{') {
+        return Ok(());
+    }
+    let alert = Value::from_object(Anything::Alert);
+    match environment(Place::Argument).render_str(source, alert) {
+        Err(error) if error.kind() != ErrorKind::UndefinedError => Err(explain(source, &error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn environment(place: Place) -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -193,8 +222,9 @@ fn write_plain(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Err
 fn write_promql(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
     for c in text_of(value)?.chars() {
         match c {
-            '"' => out.write_str("\\\""),
-            '\'' => out.write_str("\\'"),
+            // PromQL refuses an escaped quote in a string of the other quote.
+            '"' => out.write_str("\\x22"),
+            '\'' => out.write_str("\\x27"),
             '`' => out.write_str("\\x60"),
             '\\' => out.write_str("\\\\"),
             '\n' => out.write_str("\\n"),
@@ -310,7 +340,7 @@ mod tests {
     fn promql_values_cannot_leave_their_string() {
         let template = Template::parse("up{i=\"{{ labels.l }}\"}").unwrap();
         let rendered = template.render(Place::Promql, &values(&[("l", "a\"} or vector(1) #\\\n")]));
-        assert_eq!(rendered.unwrap(), "up{i=\"a\\\"} or vector(1) #\\\\\\n\"}");
+        assert_eq!(rendered.unwrap(), "up{i=\"a\\x22} or vector(1) #\\\\\\n\"}");
         let template = Template::parse("up{i=~\"{{ labels.l | re }}\"}").unwrap();
         let rendered = template.render(Place::Promql, &values(&[("l", "a.b|c")]));
         assert_eq!(rendered.unwrap(), "up{i=~\"a\\\\.b\\\\|c\"}");
@@ -321,6 +351,10 @@ mod tests {
         assert!(Template::parse("{{ label.x }}").unwrap_err().message.contains("label"));
         assert!(Template::parse("{{ $labels.x }}").is_err());
         assert!(Template::parse("{{ labels.x").is_err());
+        assert!(Template::parse("{{ labels.x | hsot }}").unwrap_err().message.contains("hsot"));
+        assert!(Template::parse("{{ labels.x | host | replace('a', 'b') }}").is_ok());
+        assert!(Template::parse("{{ labels.x | replace('a') }}").is_err());
+        assert!(Template::parse("{{ labels['x'] }}-{{ incident }}{{ attempt }}").is_ok());
         assert!(argument("{% for i in range(9999999) %}{% endfor %}", &[]).is_err());
     }
 

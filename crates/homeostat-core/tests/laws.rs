@@ -79,13 +79,13 @@ fn book(witnessed: bool, narrow: bool) -> Book {
     down.continues = true;
     let policies = vec![down, named("any", "")];
     let alertmanagers = if witnessed { [SourceName::new("main")].into() } else { [].into() };
-    let witnesses = Witnesses { alertmanagers, prometheus: witnessed };
-    Book::new(policies, BookLimits::default(), witnesses)
+    let asked = Witnesses { alertmanagers, prometheus: witnessed };
+    Book::new(policies, BookLimits::default(), asked)
 }
 
 fn labels(alert: u8) -> [(&'static str, &'static str); 2] {
     let name = if alert < 2 { "Down" } else { "Slow" };
-    [("alertname", name), ("instance", if alert % 2 == 0 { "a:80" } else { "b:80" })]
+    [("alertname", name), ("instance", if alert.is_multiple_of(2) { "a:80" } else { "b:80" })]
 }
 
 fn door(api: bool) -> (&'static str, Door) {

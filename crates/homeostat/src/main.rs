@@ -1,2 +1,13 @@
-//! The `homeostat` binary.
-fn main() {}
+//! The `homeostat` binary: parse, run, exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use homeostat::cli::{self, Streams};
+
+fn main() -> ExitCode {
+    // Only an earlier call in this process could make it fail, and there is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    cli::run(std::env::args_os(), Streams { out: &mut out, err: &mut err }).into()
+}

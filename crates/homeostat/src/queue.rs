@@ -180,8 +180,7 @@ impl Queue {
         self.shared.length.fetch_add(1, Ordering::Relaxed);
         loop {
             match self.sender.try_send(request) {
-                Ok(()) => return,
-                Err(TrySendError::Disconnected(_)) => return,
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
                 Err(TrySendError::Full(back)) => {
                     request = back;
                     tokio::time::sleep(std::time::Duration::from_millis(5)).await;

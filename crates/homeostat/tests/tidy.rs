@@ -128,10 +128,5 @@ fn nothing_is_left_undone_in_the_code() {
         for mark in &marks {
             assert!(!text.contains(mark.as_str()), "{} has a {mark}", file.display());
         }
-        for (number, line) in text.lines().enumerate() {
-            let width = line.chars().count();
-            let place = format!("{}:{}", file.display(), number + 1);
-            assert!(width <= 120, "{place} is {width} columns wide");
-        }
     }
 }

@@ -137,7 +137,7 @@ pub fn recover(state: &State) -> Vec<Effect> {
         .incidents()
         .filter(|incident| incident.stage == Stage::Acting)
         .filter_map(|incident| incident.order.as_ref())
-        .map(|order| Effect::Inquire(order.id.clone()));
+        .map(|order| Effect::Inquire { order: order.id.clone(), issued_in: order.boot.clone() });
     let owed = state.notices().map(|owed| {
         let notice = Box::new(owed.notice.clone());
         if owed.cleared { Effect::Clear(notice) } else { Effect::Tell(notice) }

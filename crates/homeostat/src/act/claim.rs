@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use homeostat_core::name::BootId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,26 +22,14 @@ const SCRIPT: &str = "script";
 const CLAIM: &str = "claim";
 const EXIT: &str = "exit";
 
-/// The id that the kernel drew when this machine was started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BootId(String);
-
-impl BootId {
-    /// A boot id that was stored.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self(id.into())
-    }
-
-    /// This machine's. An error means that no claim can be judged, so nothing may be started.
-    pub fn current() -> io::Result<Self> {
-        Ok(Self(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned()))
-    }
-
-    /// As the kernel writes it: a UUID.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// Returns the id that the kernel drew when this machine was started.
+///
+/// # Errors
+///
+/// It cannot be read. No claim can be judged then, so nothing may be started.
+pub fn current_boot() -> io::Result<BootId> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(BootId::new(id.trim_end()))
 }
 
 /// What an order's directory tells a restarted engine.
@@ -69,7 +58,7 @@ pub fn inspect(root: &Path, order: &str, issued: &BootId) -> Found {
         Ok(None) => {}
         Err(error) => return Found::Unknown(Doubt::Record { error: error.to_string() }),
     }
-    match BootId::current() {
+    match current_boot() {
         Ok(current) if current == *issued => {}
         Ok(_) => return Found::Unknown(Doubt::OtherBoot),
         Err(error) => return Found::Unknown(Doubt::NoBootId { error: error.to_string() }),
@@ -157,7 +146,7 @@ impl Directory {
 
     /// Takes the right to spawn, which exists once.
     pub(super) fn claim(&self) -> Result<Claimed, Refusal> {
-        let boot = BootId::current().map_err(|error| storage("read the boot id", &error))?;
+        let boot = current_boot().map_err(|error| storage("read the boot id", &error))?;
         let at = Timestamp::now().to_string();
         let claim = Claim { pid: std::process::id(), boot: &boot, run: &self.run, at };
         let text = serde_json::to_vec(&claim).expect("strings and numbers are always JSON");
@@ -303,7 +292,7 @@ mod tests {
 
     #[test]
     fn inspect_follows_its_table() {
-        let here = BootId::current().unwrap();
+        let here = current_boot().unwrap();
         let elsewhere = BootId::new("another");
         let root = tempfile::tempdir().unwrap();
         let look = |issued: &BootId| inspect(root.path(), ORDER, issued);
@@ -358,7 +347,7 @@ mod tests {
             serde_json::from_slice(&fs::read(directory.path().join(CLAIM)).unwrap()).unwrap();
         assert_eq!(claim["run"], "one");
         assert_eq!(claim["pid"], std::process::id());
-        assert_eq!(claim["boot"], BootId::current().unwrap().as_str());
+        assert_eq!(claim["boot"], current_boot().unwrap().as_str());
     }
 
     #[test]

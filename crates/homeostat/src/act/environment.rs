@@ -228,7 +228,9 @@ fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Status, Subject};
+    use homeostat_core::alert::Status;
+
+    use super::super::Subject;
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -49,9 +49,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-pub use claim::{BootId, Found, inspect};
+pub use claim::{Found, current_boot, inspect};
 pub use exec::perform;
-pub use subject::{Status, Subject, SubjectAlert};
+pub use subject::{Subject, SubjectAlert};
 
 /// What one run of a process needs.
 #[derive(Debug, Clone)]

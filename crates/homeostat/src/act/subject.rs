@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use homeostat_core::alert::Status;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -50,26 +51,6 @@ pub struct SubjectAlert {
     pub ends_at: Option<Timestamp>,
     /// Where its rule can be seen. Shown as it came: whoever opens it must check its scheme.
     pub generator_url: String,
-}
-
-/// Whether an alert fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// It fires.
-    Firing,
-    /// It ended.
-    Resolved,
-}
-
-impl Status {
-    /// As Alertmanager writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Firing => "firing",
-            Self::Resolved => "resolved",
-        }
-    }
 }
 
 /// How Go writes no time, which is what the webhook has for an alert that did not end.

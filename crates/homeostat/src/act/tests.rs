@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use homeostat_core::alert::Status;
+
 use super::*;
 
 const ORDER: &str = "i1-restart-1";
@@ -54,7 +56,7 @@ impl Bench {
     }
 
     fn found(&self) -> Found {
-        inspect(self.root.path(), ORDER, &BootId::current().unwrap())
+        inspect(self.root.path(), ORDER, &current_boot().unwrap())
     }
 
     /// The process whose number the action wrote to a file; ended with the test.

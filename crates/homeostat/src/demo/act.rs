@@ -23,6 +23,8 @@ pub(super) enum Stage {
     Decided,
     /// The order ended.
     Acted,
+    /// The remedy is known not to have healed.
+    Unhealed,
     /// The service answers again.
     Recovered,
     /// The incident is closed as healed.
@@ -48,6 +50,7 @@ impl Stage {
             Self::Held => "held",
             Self::Decided => "decided",
             Self::Acted => "acted",
+            Self::Unhealed => "unhealed",
             Self::Recovered => "recovered",
             Self::Proven => "proven",
             Self::Escalated => "escalated",

@@ -46,7 +46,9 @@ impl Ink {
     const fn of(stage: Stage) -> Self {
         match stage {
             Stage::Fault | Stage::Escalated => Self::Red,
-            Stage::Pending | Stage::Firing | Stage::Held | Stage::Told => Self::Yellow,
+            Stage::Pending | Stage::Firing | Stage::Held | Stage::Unhealed | Stage::Told => {
+                Self::Yellow
+            }
             Stage::Notified | Stage::Decided | Stage::Acted => Self::Cyan,
             Stage::Recovered | Stage::Proven => Self::Green,
             Stage::Closed | Stage::Resolved => Self::Plain,

@@ -14,11 +14,11 @@ use super::world::{ALERT, World};
 /// Which stage an entry of an incident's timeline shows. `incident_closed` is told apart by the
 /// incident's outcome; kinds that do not stand here are not shown.
 const STAGES: [(&str, Stage); 6] = [
-    ("alert_firing", Stage::Notified),
     ("incident_opened", Stage::Notified),
-    ("held", Stage::Held),
+    ("order_held", Stage::Held),
     ("order_issued", Stage::Decided),
     ("order_ended", Stage::Acted),
+    ("remedy_given_up", Stage::Unhealed),
     ("incident_closed", Stage::Closed),
 ];
 
@@ -194,7 +194,8 @@ mod tests {
             text: String::new(),
         };
         let mut incident = Incident { id: "i1".to_owned(), ..Incident::default() };
-        incident.timeline = vec![entry("alert_firing"), entry("order_issued"), entry("evidence")];
+        incident.timeline =
+            vec![entry("incident_opened"), entry("order_issued"), entry("evidence")];
         watch.see_incident(&mut news, Instance::B, &incident);
         watch.see_incident(&mut news, Instance::B, &incident);
         assert_eq!(stages(&news), [Stage::Notified, Stage::Decided]);

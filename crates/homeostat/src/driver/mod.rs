@@ -11,8 +11,10 @@
 mod clock;
 mod observe;
 mod perform;
+#[cfg(test)]
+mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,9 +22,10 @@ use std::time::{Duration, Instant};
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{Effect, Event, Remark};
 use homeostat_core::limits::OPEN_EPISODES;
-use homeostat_core::name::BootId;
+use homeostat_core::name::{BootId, SourceName};
 use homeostat_core::policy::Book;
 use homeostat_core::state::State;
+use parking_lot::RwLock;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
@@ -30,6 +33,7 @@ use tracing::{error, info, warn};
 use observe::Observer;
 
 pub use clock::Clock;
+pub use observe::Standing;
 pub use perform::Doors;
 
 use crate::journal::{CommitError, Journal, JournalError};
@@ -57,6 +61,9 @@ pub enum Fatal {
     /// The journal could not be read back.
     #[error("the journal could not be read back")]
     Unreadable(#[source] JournalError),
+    /// The driver's thread died of a bug.
+    #[error("the driver died of a bug; its log line says where")]
+    Died,
 }
 
 /// The loop and all that it owns.
@@ -68,7 +75,6 @@ pub struct Driver {
     doors: Arc<Doors>,
     metrics: Arc<Metrics>,
     observer: Observer,
-    boot: BootId,
     /// Events that were taken from the queue and whose group was not committed.
     owed: VecDeque<Event>,
 }
@@ -76,8 +82,13 @@ pub struct Driver {
 /// Who waits for the answer to a part of a group.
 enum Waiting {
     /// A sender of observations: which events of the group are theirs.
-    Observations { events: Range<usize>, answer: oneshot::Sender<Result<Vec<Remark>, Busy>> },
-    Command { answer: oneshot::Sender<Result<(), Busy>> },
+    Observations {
+        events: Range<usize>,
+        answer: oneshot::Sender<Result<Vec<Remark>, Busy>>,
+    },
+    Command {
+        answer: oneshot::Sender<Result<(), Busy>>,
+    },
 }
 
 impl Driver {
@@ -96,9 +107,21 @@ impl Driver {
     ) -> Result<Self, Fatal> {
         let state = replay(&journal)?;
         let engine = Engine::restore(state, book, doors.clock.now());
-        let observer = Observer::new(metrics.clone(), engine.state());
-        let owed = VecDeque::from([Event::Started { boot: boot.clone() }]);
-        Ok(Self { engine, journal, inbox, doors, metrics, observer, boot, owed })
+        let observer = Observer::new(metrics.clone(), &engine);
+        let owed = VecDeque::from([Event::Started { boot }]);
+        Ok(Self { engine, journal, inbox, doors, metrics, observer, owed })
+    }
+
+    /// Returns what it publishes for readers.
+    pub fn standing(&self) -> Arc<RwLock<Standing>> {
+        self.observer.standing()
+    }
+
+    /// Returns the sources of the alerts that fire.
+    pub fn sources(&self) -> BTreeSet<SourceName> {
+        let state = self.engine.state();
+        let firing = state.all_firing().filter_map(|id| state.episode(id));
+        firing.map(|episode| episode.alert.source.clone()).collect()
     }
 
     /// Takes turns until the queue says stop and running actions are over, or for [`DRAIN`].
@@ -164,12 +187,7 @@ impl Driver {
         }
     }
 
-    fn take_in(
-        &mut self,
-        request: Request,
-        events: &mut Vec<Event>,
-        waiting: &mut Vec<Waiting>,
-    ) {
+    fn take_in(&mut self, request: Request, events: &mut Vec<Event>, waiting: &mut Vec<Waiting>) {
         match request {
             Request::Observe { observations, answer } => {
                 let firing = self.engine.state().all_firing().len() + events.len();
@@ -213,10 +231,10 @@ impl Driver {
             if self.inbox.is_stopping() && matches!(effect, Effect::Run(_)) {
                 continue;
             }
-            self.doors.perform(effect, &self.boot);
+            self.doors.perform(effect);
         }
-        answer(waiting, &turn.remarks);
         self.observer.show(&turn.facts, &self.engine, self.doors.queue.len());
+        answer(waiting, &turn.remarks);
     }
 
     /// Answers 503 until the journal can be written again, then goes on from what it holds.
@@ -309,7 +327,7 @@ fn refuse(waiting: Vec<Waiting>, busy: Busy) {
 }
 
 /// Writes an error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

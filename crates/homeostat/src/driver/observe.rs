@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use homeostat_core::alert::Ending;
 use homeostat_core::engine::Engine;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::{End, Stage};
+use homeostat_core::ledger::Pause;
 use homeostat_core::name::{IncidentId, OrderId, PolicyName};
+use homeostat_core::policy::Book;
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
+use parking_lot::RwLock;
 use tracing::{info, warn};
 
 use crate::telemetry::Metrics;
@@ -18,12 +22,26 @@ use crate::telemetry::Metrics;
 /// Gauges are counted anew at most this often: they look at every open incident.
 const GAUGES_EVERY: Duration = Duration::from_millis(250);
 
+/// How things stand, for readers.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Who paused, and why.
+    pub paused: Option<Pause>,
+    /// Alerts that fire.
+    pub alerts_active: usize,
+    /// Incidents that are open, by state.
+    pub incidents_open: BTreeMap<String, usize>,
+    /// The policies in force.
+    pub book: Arc<Book>,
+}
+
 /// Turns facts into log lines and metrics.
 #[derive(Debug)]
 pub(super) struct Observer {
     metrics: Arc<Metrics>,
     known: BTreeMap<IncidentId, Known>,
     gauged_at: Option<Instant>,
+    standing: Arc<RwLock<Standing>>,
 }
 
 #[derive(Debug)]
@@ -38,12 +56,17 @@ pub(super) fn running(state: &State) -> usize {
 }
 
 impl Observer {
-    pub(super) fn new(metrics: Arc<Metrics>, state: &State) -> Self {
-        let known = state.incidents().map(|incident| {
+    pub(super) fn new(metrics: Arc<Metrics>, engine: &Engine) -> Self {
+        let known = engine.state().incidents().map(|incident| {
             let policy = incident.policy.clone();
             (incident.id, Known { policy, opened_at: incident.opened_at })
         });
-        Self { metrics, known: known.collect(), gauged_at: None }
+        let standing = Arc::new(RwLock::new(stand(engine)));
+        Self { metrics, known: known.collect(), gauged_at: None, standing }
+    }
+
+    pub(super) fn standing(&self) -> Arc<RwLock<Standing>> {
+        self.standing.clone()
     }
 
     /// Shows what was committed.
@@ -53,9 +76,10 @@ impl Observer {
             log(fact);
         }
         self.metrics.set_queue_length(queued);
-        if self.gauged_at.is_none_or(|at| at.elapsed() >= GAUGES_EVERY) {
+        let commanded = facts.iter().any(|fact| is_command(&fact.what));
+        if commanded || self.gauged_at.is_none_or(|at| at.elapsed() >= GAUGES_EVERY) {
             self.gauged_at = Some(Instant::now());
-            self.gauge(engine.state());
+            self.gauge(engine);
         }
     }
 
@@ -70,7 +94,9 @@ impl Observer {
             }
             What::OrderHeld { incident, holds, .. } => {
                 let policy = self.policy(*incident);
-                holds.iter().for_each(|hold| self.metrics.held(policy, hold.guard().as_str()));
+                for hold in holds {
+                    self.metrics.held(policy, hold.guard().as_str());
+                }
             }
             What::OrderEnded { order, ended } => {
                 let seconds = ended.started_at.map(|at| fact.at.since(at).as_secs_f64());
@@ -94,17 +120,38 @@ impl Observer {
         self.known.get(&incident).map_or("", |known| known.policy.as_str())
     }
 
-    fn gauge(&self, state: &State) {
+    fn gauge(&self, engine: &Engine) {
+        let state = engine.state();
         let mut open: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
         for incident in state.incidents().filter(|incident| !incident.is_closed()) {
             let key = (incident.policy.to_string(), incident.stage.as_str());
             *open.entry(key).or_default() += 1;
         }
+        *self.standing.write() = stand(engine);
         self.metrics.set_incidents_open(open);
         self.metrics.set_alerts_active(state.all_firing().len());
         self.metrics.set_orders_running(running(state));
         self.metrics.set_paused(state.ledgers().paused.is_some());
     }
+}
+
+fn stand(engine: &Engine) -> Standing {
+    let state = engine.state();
+    let mut incidents_open: BTreeMap<String, usize> = BTreeMap::new();
+    for incident in state.incidents().filter(|incident| !incident.is_closed()) {
+        *incidents_open.entry(incident.stage.as_str().to_owned()).or_default() += 1;
+    }
+    Standing {
+        paused: state.ledgers().paused.clone(),
+        alerts_active: state.all_firing().len(),
+        incidents_open,
+        book: engine.book().clone(),
+    }
+}
+
+/// Whether an operator waits to see this.
+fn is_command(what: &What) -> bool {
+    matches!(what, What::EnginePaused { .. } | What::EngineResumed { .. } | What::BookChanged)
 }
 
 /// Writes one line for what a person would want to know.
@@ -114,8 +161,11 @@ fn log(fact: &Fact) {
             %episode, source = %alert.source, alertname = alert.name(), labels = %alert.labels,
             fingerprint = %alert.fingerprint, "alert fires"
         ),
-        What::EpisodeEnded { episode, ending } => {
-            info!(%episode, ending = ?ending, "alert ended");
+        What::EpisodeEnded { episode, ending: Ending::Resolved { .. } } => {
+            info!(%episode, "alert resolved");
+        }
+        What::EpisodeEnded { episode, ending: Ending::Lapsed } => {
+            warn!(%episode, "alert lapsed: its source stopped mentioning it");
         }
         What::IncidentOpened { incident, policy, target, relapse_of, .. } => {
             let relapse_of = relapse_of.map(|id| id.0);

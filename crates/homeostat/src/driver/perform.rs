@@ -38,28 +38,28 @@ pub struct Doors {
     pub orders: PathBuf,
     /// Whom to ask; replaced when the configuration changes.
     pub prober: RwLock<Arc<Prober>>,
-    /// Who tells people; replaced when the configuration changes.
-    pub teller: RwLock<Arc<Teller>>,
+    /// Who tells people.
+    pub teller: Teller,
 }
 
 impl Doors {
     /// Performs one effect. Returns at once; what it came to arrives as an event.
-    pub(super) fn perform(self: &Arc<Self>, effect: Effect, boot: &BootId) {
+    pub(super) fn perform(self: &Arc<Self>, effect: Effect) {
         match effect {
             Effect::Run(run) => {
                 let doors = self.clone();
                 self.runtime.spawn(async move { doors.run(*run).await });
             }
-            Effect::Inquire(order) => {
-                let (doors, boot) = (self.clone(), boot.clone());
-                self.runtime.spawn(async move { doors.inquire(order, boot).await });
+            Effect::Inquire { order, issued_in } => {
+                let doors = self.clone();
+                self.runtime.spawn(async move { doors.inquire(order, issued_in).await });
             }
             Effect::Ask(question) => {
                 let doors = self.clone();
                 self.runtime.spawn(async move { doors.ask(question).await });
             }
-            Effect::Tell(notice) => self.teller.read().tell(*notice),
-            Effect::Clear(notice) => self.teller.read().clear(*notice),
+            Effect::Tell(notice) => self.teller.tell(*notice),
+            Effect::Clear(notice) => self.teller.clear(*notice),
         }
     }
 
@@ -73,12 +73,10 @@ impl Doors {
         self.queue.report(Event::OrderEnded { order, ended }).await;
     }
 
-    async fn inquire(&self, order: OrderId, boot: BootId) {
+    async fn inquire(&self, order: OrderId, issued_in: BootId) {
         let (root, name) = (self.orders.clone(), order.to_string());
-        let issued = act::BootId::new(boot.as_str());
-        let looked =
-            tokio::task::spawn_blocking(move || act::inspect(&root, &name, &issued)).await;
-        let found = match looked {
+        let looked = tokio::task::spawn_blocking(move || act::inspect(&root, &name, &issued_in));
+        let found = match looked.await {
             Ok(act::Found::NotStarted) => Found::NotStarted,
             Ok(act::Found::Ended(ended)) => Found::Ended(ended_of(ended)),
             Ok(act::Found::Unknown(doubt)) => Found::Unknown(doubt.to_string()),
@@ -132,10 +130,7 @@ fn execution(run: &Run) -> act::Execution {
 fn subject(alert: &Alert, status: Status) -> act::SubjectAlert {
     let time = |at: Timestamp| jiff::Timestamp::from_microsecond(at.micros()).ok();
     act::SubjectAlert {
-        status: match status {
-            Status::Firing => act::Status::Firing,
-            Status::Resolved => act::Status::Resolved,
-        },
+        status,
         fingerprint: alert.fingerprint.to_string(),
         labels: map(&alert.labels),
         annotations: map(&alert.annotations),

@@ -11,6 +11,8 @@
 mod lock;
 mod read;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 pub use lock::{DirectoryLock, LockError};
 pub use read::{Filter, Page, Reader};

@@ -28,8 +28,8 @@ pub struct Filter {
 /// Incidents, the newest first.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// The facts of each, in order.
-    pub incidents: Vec<Vec<Fact>>,
+    /// Each with its facts, in order.
+    pub incidents: Vec<(IncidentId, Vec<Fact>)>,
     /// Where to go on, if there are more.
     pub next: Option<IncidentId>,
 }
@@ -68,8 +68,10 @@ impl Reader {
             ids.truncate(filter.limit);
             ids.last().copied().unwrap_or_default()
         });
-        let incidents =
-            ids.iter().map(|&id| self.facts(&connection, id)).collect::<Result<_, _>>()?;
+        let incidents = ids
+            .iter()
+            .map(|&id| Ok((id, self.facts(&connection, id)?)))
+            .collect::<Result<_, JournalError>>()?;
         Ok(Page { incidents, next })
     }
 
@@ -99,7 +101,9 @@ impl Reader {
             values.push(policy.clone().into());
         }
         for (name, value) in &filter.target {
-            sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(target) WHERE key = ? AND atom = ?)");
+            sql.push_str(
+                " AND EXISTS (SELECT 1 FROM json_each(target) WHERE key = ? AND atom = ?)",
+            );
             values.push(name.clone().into());
             values.push(value.clone().into());
         }

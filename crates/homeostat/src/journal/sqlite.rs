@@ -182,6 +182,12 @@ impl Journal {
         transaction.commit().map_err(failed)
     }
 
+    /// Lets the database have no more pages than this, as a full disk would.
+    #[cfg(test)]
+    pub(crate) fn bound_pages(&self, pages: u32) -> rusqlite::Result<()> {
+        self.connection.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))
+    }
+
     fn error(&self, doing: &'static str, source: rusqlite::Error) -> JournalError {
         JournalError::Sqlite { path: self.path.clone(), doing, source }
     }
@@ -262,11 +268,7 @@ fn project(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
                     "UPDATE incidents SET state = 'closed', outcome = ?2, closed_at = ?3
                      WHERE id = ?1",
                 )?
-                .execute(params![
-                    number(incident.0),
-                    closing.outcome.as_str(),
-                    fact.at.micros()
-                ])?;
+                .execute(params![number(incident.0), closing.outcome.as_str(), fact.at.micros()])?;
         }
         what => {
             if let (Some(state), Some(incident)) = (state_after(what), what.incident()) {

@@ -1,136 +1,22 @@
-//! All incidents and ledgers. [`State::apply`] is the only mutation.
-//!
-//! The state is a fold of facts. Beside what the facts say it keeps indices (by target, by alarm,
-//! by gate), each a function of the rest, so that nothing is searched for.
+//! What each fact does to the state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::alert::{Ending, Episode};
 use crate::fact::{Fact, What};
 use crate::hold::{Gate, Scope};
 use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
-use crate::label::Fingerprint;
-use crate::ledger::{Ledgers, Past, Subject};
+use crate::ledger::Past;
 use crate::limits;
-use crate::name::{BootId, EpisodeId, IncidentId, OrderId, SourceName};
+use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::Obligation;
 use crate::order::Order;
 use crate::time::Timestamp;
-use crate::verdict::{self, Look, Verification};
+use crate::verdict::{Look, Verification};
 
-/// What tells one alert from another.
-pub type AlertKey = (SourceName, Fingerprint);
-
-/// All that is known.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct State {
-    boot: Option<BootId>,
-    episodes: BTreeMap<EpisodeId, Episode>,
-    firing: BTreeMap<AlertKey, EpisodeId>,
-    ended: BTreeMap<AlertKey, (Timestamp, Option<Timestamp>)>,
-    ended_by_age: BTreeSet<(Timestamp, AlertKey)>,
-    incidents: BTreeMap<IncidentId, Incident>,
-    by_subject: BTreeMap<Subject, IncidentId>,
-    by_episode: BTreeMap<EpisodeId, BTreeSet<IncidentId>>,
-    notices: BTreeMap<IncidentId, Obligation>,
-    ledgers: Ledgers,
-    alarms: BTreeSet<(Timestamp, IncidentId)>,
-    gates: BTreeMap<Gate, BTreeSet<IncidentId>>,
-    ready: BTreeSet<IncidentId>,
-    last_episode: EpisodeId,
-    last_incident: IncidentId,
-}
+use super::State;
 
 impl State {
-    /// Returns the boot in which the engine runs.
-    pub fn boot(&self) -> Option<&BootId> {
-        self.boot.as_ref()
-    }
-
-    /// Returns an episode that fires, or whose incident is not yet forgotten.
-    pub fn episode(&self, id: EpisodeId) -> Option<&Episode> {
-        self.episodes.get(&id)
-    }
-
-    /// Returns the number of the episode in which an alert fires.
-    pub fn firing(&self, key: &AlertKey) -> Option<EpisodeId> {
-        self.firing.get(key).copied()
-    }
-
-    /// Returns all episodes that fire.
-    pub fn all_firing(&self) -> impl ExactSizeIterator<Item = EpisodeId> + '_ {
-        self.firing.values().copied()
-    }
-
-    /// Tells whether an episode still fires.
-    pub fn is_firing(&self, id: EpisodeId) -> bool {
-        self.episodes.get(&id).is_some_and(|episode| {
-            let key = (episode.alert.source.clone(), episode.alert.fingerprint);
-            self.firing.get(&key) == Some(&id)
-        })
-    }
-
-    /// Returns the `endsAt` with which an alert's last episode ended, where it is remembered.
-    pub fn last_end(&self, key: &AlertKey) -> Option<Timestamp> {
-        self.ended.get(key).and_then(|(_, ends_at)| *ends_at)
-    }
-
-    /// Returns an incident that is open or latched.
-    pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
-        self.incidents.get(&id)
-    }
-
-    /// Returns all incidents that are open or latched.
-    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents.values()
-    }
-
-    /// Returns the incident that is open or latched for a policy and a target.
-    pub fn incident_of(&self, subject: &Subject) -> Option<&Incident> {
-        self.by_subject.get(subject).and_then(|id| self.incidents.get(id))
-    }
-
-    /// Returns the incidents of an episode.
-    pub fn incidents_of(&self, episode: EpisodeId) -> impl Iterator<Item = &Incident> {
-        let ids = self.by_episode.get(&episode).into_iter().flatten();
-        ids.filter_map(|id| self.incidents.get(id))
-    }
-
-    /// Returns what the guards count.
-    pub fn ledgers(&self) -> &Ledgers {
-        &self.ledgers
-    }
-
-    /// Returns what must be told.
-    pub fn notices(&self) -> impl Iterator<Item = &Obligation> {
-        self.notices.values()
-    }
-
-    /// Returns what must be told about an incident.
-    pub fn notice(&self, incident: IncidentId) -> Option<&Obligation> {
-        self.notices.get(&incident)
-    }
-
-    /// Returns the first incident whose next step is due.
-    pub fn first_ready(&self) -> Option<IncidentId> {
-        self.ready.first().copied()
-    }
-
-    /// Returns the first alarm.
-    pub fn first_alarm(&self) -> Option<(Timestamp, IncidentId)> {
-        self.alarms.first().copied()
-    }
-
-    /// Returns the number that the next episode gets.
-    pub fn next_episode(&self) -> EpisodeId {
-        self.last_episode.next()
-    }
-
-    /// Returns the number that the next incident gets.
-    pub fn next_incident(&self) -> IncidentId {
-        self.last_incident.next()
-    }
-
     /// Takes in what happened. The only mutation.
     pub fn apply(&mut self, fact: &Fact) {
         let at = fact.at;
@@ -385,19 +271,6 @@ impl State {
         }
     }
 
-    /// Tells whether the required grade holds for an incident whose action is over.
-    pub fn is_healed(&self, incident: &Incident, verification: &Verification) -> bool {
-        let Some(order) = &incident.order else { return false };
-        let reported = incident.episodes.iter().all(|attached| {
-            attached.standing == Standing::Resolved
-                || self
-                    .episodes
-                    .get(&attached.episode)
-                    .is_some_and(|episode| verdict::explains(&order.proof, &episode.alert))
-        });
-        verification.is_healed(&order.proof, reported)
-    }
-
     fn forget_ended(&mut self, now: Timestamp) {
         while let Some((at, key)) = self.ended_by_age.first().cloned() {
             let old = now.since(at) > limits::ENDED_EPISODE_MEMORY;
@@ -451,9 +324,9 @@ impl State {
         });
     }
 
-    fn policy_of(&self, id: IncidentId) -> crate::name::PolicyName {
+    fn policy_of(&self, id: IncidentId) -> PolicyName {
         let known = self.incidents.get(&id);
-        known.map_or_else(|| crate::name::PolicyName::new(""), |i| i.policy.clone())
+        known.map_or_else(|| PolicyName::new(""), |i| i.policy.clone())
     }
 
     fn issue(&mut self, order: &Order, at: Timestamp) {

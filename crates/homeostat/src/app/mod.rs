@@ -1,0 +1,377 @@
+//! Starts the parts in order and stops them last in, first out.
+//!
+//! ```text
+//!  start: configuration ─> directory lock ─> journal ─> doors ─> driver ─> listeners
+//!  stop:  listeners (what is under way is answered) ─> driver (what runs is waited for) ─> doors
+//! ```
+//!
+//! Tests run it in their own process; the binary adds signals and exit codes.
+
+mod history;
+mod signals;
+mod wiring;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use homeostat_core::time::Timestamp;
+use parking_lot::RwLock;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::act;
+use crate::config::{self, Config, Report};
+use crate::driver::{Clock, Doors, Driver, Fatal, Standing};
+use crate::intake;
+use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
+use crate::notice::Telling;
+use crate::queue::{Queue, queue};
+use crate::telemetry::Metrics;
+use crate::web::api::status::ConfigStatus;
+use crate::web::auth::{Token, TokenError};
+use crate::web::exposure::{self, Exposed};
+use crate::web::origin::NotAHost;
+use crate::web::server;
+
+pub use crate::driver::chain as describe;
+pub use signals::until_signalled;
+
+/// What an engine is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration; without one every alert is recorded in shadow.
+    pub config_file: Option<PathBuf>,
+    /// Where the journal and the orders are kept.
+    pub storage_path: PathBuf,
+    /// The addresses to serve.
+    pub listen_addresses: Vec<SocketAddr>,
+    /// The URL by which people reach the engine, for links.
+    pub external_url: Option<String>,
+    /// Host names that may be asked for, besides the loopback names.
+    pub allowed_hosts: Vec<String>,
+    /// The file with the token that every request must show.
+    pub bearer_token_file: Option<PathBuf>,
+    /// Whether addresses that others reach are served without a token.
+    pub allow_anonymous: bool,
+    /// The largest body that is taken in, in bytes.
+    pub max_body: usize,
+    /// What was built.
+    pub build: Build,
+}
+
+/// What was built.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// The version.
+    pub version: &'static str,
+    /// The revision it was built from.
+    pub revision: &'static str,
+    /// The branch it was built from.
+    pub branch: &'static str,
+}
+
+/// Why an engine does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration has errors.
+    #[error("{0}")]
+    Config(Box<Report>),
+    /// An address would be open to everybody.
+    #[error("{0}; {help}", help = Exposed::HELP)]
+    Exposed(#[from] Exposed),
+    /// A host name or URL is not one.
+    #[error(transparent)]
+    NotAHost(#[from] NotAHost),
+    /// The token cannot be read.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The storage directory cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal cannot be recovered from.
+    #[error(transparent)]
+    Recovery(#[from] Fatal),
+    /// A source cannot be talked to as configured.
+    #[error("source {name} cannot be used: {reason}")]
+    Source {
+        /// The source.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// An address cannot be served.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The machine does not say which boot this is.
+    #[error("the kernel does not say which boot this is")]
+    Boot(#[source] std::io::Error),
+    /// The driver's thread cannot be started.
+    #[error("the driver's thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// An engine that runs.
+#[derive(Debug)]
+pub struct App {
+    addresses: Vec<SocketAddr>,
+    queue: Queue,
+    reloader: Arc<Reloader>,
+    server: tokio::task::JoinHandle<()>,
+    stop_server: watch::Sender<bool>,
+    driver: JoinHandle<()>,
+    driver_ended: Ended,
+    telling: Telling,
+    _lock: DirectoryLock,
+}
+
+/// Reads the configuration again and puts it in force.
+#[derive(Debug)]
+struct Reloader {
+    file: Option<PathBuf>,
+    queue: Queue,
+    doors: Arc<Doors>,
+    sources: intake::Sources,
+    metrics: Arc<Metrics>,
+    status: RwLock<ConfigStatus>,
+    /// One reload at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl App {
+    /// Starts an engine. Returns once it serves. One straight list of parts, in order.
+    ///
+    /// # Errors
+    ///
+    /// Anything that would keep it from doing its duty; nothing is left running.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let asks_token = options.bearer_token_file.is_some();
+        exposure::permit(&options.listen_addresses, asks_token, options.allow_anonymous)?;
+        let token = options.bearer_token_file.as_deref().map(Token::from_file).transpose()?;
+        let config = match &options.config_file {
+            Some(path) => config::load(path).map_err(|r| StartError::Config(Box::new(r)))?,
+            None => Config::observe(),
+        };
+        warn_of(&config);
+        let boot = act::current_boot().map_err(StartError::Boot)?;
+        let lock = DirectoryLock::take(&options.storage_path)?;
+        let journal = Journal::open(&options.storage_path)?;
+        let reader = Reader::open(&options.storage_path)?;
+        let listeners = listen(&options.listen_addresses).await?;
+        let addresses: Vec<SocketAddr> =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+
+        let build = options.build;
+        let metrics = Arc::new(Metrics::new(build.version, build.revision, build.branch));
+        let clock = Arc::new(Clock::default());
+        let (queue, inbox) = queue();
+        let (doors, telling) = wiring::doors(&options, &config, &queue, &clock)?;
+        let doors = Arc::new(doors);
+        let sources = intake::Sources::new(wiring::source_names(&config));
+        let reloader = Arc::new(Reloader {
+            file: options.config_file.clone(),
+            queue: queue.clone(),
+            doors: doors.clone(),
+            sources: sources.clone(),
+            metrics: metrics.clone(),
+            status: RwLock::new(ConfigStatus::default()),
+            turn: tokio::sync::Mutex::new(()),
+        });
+        reloader.settle(clock.now());
+        let book = Arc::new(config.book);
+        let (observed, started_in) = (metrics.clone(), boot.clone());
+        let driver = Driver::recover(journal, book, inbox, doors, observed, started_in)?;
+        sources.recall(driver.sources().iter());
+        let parts = wiring::Parts {
+            token,
+            addresses: addresses.clone(),
+            queue: queue.clone(),
+            clock,
+            metrics,
+            sources,
+            standing: driver.standing(),
+            reloader: reloader.clone(),
+            boot,
+        };
+        let router = wiring::router(&options, parts, reader)?;
+        let (driver, driver_ended) = run(driver)?;
+        let (stop_server, stopped) = watch::channel(false);
+        let server = tokio::spawn(serve(listeners, router, stopped));
+        info!(?addresses, "engine ready");
+        Ok(Self {
+            addresses,
+            queue,
+            reloader,
+            server,
+            stop_server,
+            driver,
+            driver_ended,
+            telling,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the addresses that are served.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Reads the configuration again and puts it in force.
+    ///
+    /// # Errors
+    ///
+    /// The configuration has errors, or cannot be put in force now; the earlier one stays.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.reloader.reload().await
+    }
+
+    /// Runs until `stop`, then stops in order.
+    ///
+    /// # Errors
+    ///
+    /// The engine could not go on by itself.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Fatal> {
+        let ended = tokio::select! {
+            () = stop => None,
+            ended = &mut self.driver_ended => Some(ended),
+        };
+        self.stop_server.send_replace(true);
+        if let Err(error) = (&mut self.server).await {
+            error!(%error, "server failed");
+        }
+        self.queue.stop();
+        let ended = match ended {
+            Some(ended) => ended,
+            None => (&mut self.driver_ended).await,
+        };
+        let joined = tokio::task::spawn_blocking(move || self.driver.join()).await;
+        self.telling.stop().await;
+        info!("engine stopped");
+        match (ended, joined) {
+            (Ok(ended), _) => ended,
+            (Err(_), joined) => {
+                error!(?joined, "driver failed");
+                Err(Fatal::Died)
+            }
+        }
+    }
+
+    /// Lets SIGHUP reload, until `stop` resolves.
+    pub fn reload_on_hangup(&self) {
+        let reloader = self.reloader.clone();
+        signals::on_hangup(move || {
+            let reloader = reloader.clone();
+            async move {
+                // Whoever sent the signal reads the log: `reload` has written it there.
+                let _ = reloader.reload().await;
+            }
+        });
+    }
+}
+
+fn warn_of(config: &Config) {
+    if !config.warnings.problems().is_empty() {
+        warn!(warnings = %config.warnings, "configuration has warnings");
+    }
+}
+
+async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::new();
+    for &address in addresses {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.map_err(|source| StartError::Listen { address, source })?);
+    }
+    Ok(listeners)
+}
+
+type Ended = tokio::sync::oneshot::Receiver<Result<(), Fatal>>;
+
+fn run(driver: Driver) -> Result<(JoinHandle<()>, Ended), StartError> {
+    let (ended, receiver) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("driver".into());
+    let handle = thread
+        .spawn(move || {
+            let result = driver.run();
+            // The app may be gone already; then the process ends anyway.
+            let _ = ended.send(result);
+        })
+        .map_err(StartError::Thread)?;
+    Ok((handle, receiver))
+}
+
+async fn serve(
+    listeners: Vec<TcpListener>,
+    router: axum::Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let stop = async move {
+        // A sender that is gone means that the app is gone.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    server::serve(listeners, router, server::Limits::default(), stop).await;
+}
+
+impl Reloader {
+    async fn reload(&self) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
+        let result = self.try_reload().await;
+        let now = self.doors.clock.now();
+        match &result {
+            Ok(()) => {
+                self.settle(now);
+                info!("configuration reloaded");
+            }
+            Err(reason) => {
+                self.metrics.reloaded(false, seconds(now));
+                self.status.write().last_error = Some(reason.clone());
+                error!(reason, "configuration not reloaded; the earlier one stays in force");
+            }
+        }
+        result
+    }
+
+    async fn try_reload(&self) -> Result<(), String> {
+        let Some(file) = self.file.clone() else {
+            return Err("there is no configuration file: start with --config.file".into());
+        };
+        let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
+        let config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
+        warn_of(&config);
+        let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
+        let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
+        let names = wiring::source_names(&config);
+        *self.doors.prober.write() = Arc::new(prober);
+        self.sources.configure(names);
+        self.doors.teller.configure(clusters);
+        self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())
+    }
+
+    /// The configuration that was read is in force.
+    fn settle(&self, now: Timestamp) {
+        self.metrics.reloaded(true, seconds(now));
+        *self.status.write() = ConfigStatus {
+            file: self.file.as_ref().map(|path| path.display().to_string()),
+            loaded_at: Some(now),
+            last_error: None,
+        };
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.since(Timestamp::EPOCH).as_secs_f64()
+}
+
+/// How things stand, as the driver last published it.
+type SharedStanding = Arc<RwLock<Standing>>;

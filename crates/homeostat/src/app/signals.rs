@@ -1,0 +1,42 @@
+//! The signals of a service: TERM and INT stop, HUP reloads.
+
+use std::future::Future;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn until_signalled() {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            info!(signal = name, "stopping");
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            error!(%error, "signals cannot be received; stop the process otherwise");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Does something at each SIGHUP.
+pub(super) fn on_hangup<F, D>(act: D)
+where
+    F: Future<Output = ()> + Send + 'static,
+    D: Fn() -> F + Send + 'static,
+{
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    act().await;
+                }
+            });
+        }
+        Err(error) => error!(%error, "SIGHUP cannot be received"),
+    }
+}

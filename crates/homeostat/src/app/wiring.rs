@@ -1,0 +1,207 @@
+//! Which part gets which: the only place, besides the driver, that knows all doors.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use homeostat_core::alert::Status as AlertStatus;
+use homeostat_core::name::{BootId, SourceName};
+use parking_lot::RwLock;
+use reqwest::Url;
+use tokio::runtime::Handle;
+
+use super::history::Committed;
+use super::{Options, Reloader, SharedStanding, StartError};
+use crate::client::{Authorization, BasicAuth, Client, ClientOptions, Secret, TlsOptions};
+use crate::config::Config;
+use crate::config::{Credentials, HttpConfig, SecretSource};
+use crate::driver::{Clock, Doors};
+use crate::intake::{self, Bounds, Intake, NotificationResult, Tally};
+use crate::journal::Reader;
+use crate::notice::{self, Teller, Telling};
+use crate::probe::{self, Prober};
+use crate::queue::Queue;
+use crate::telemetry::Metrics;
+use crate::web::api::Status;
+use crate::web::auth::Token;
+use crate::web::guard::Guard;
+use crate::web::origin::Names;
+use crate::web::{self, Web};
+
+/// What the routes are made of.
+pub(super) struct Parts {
+    pub(super) token: Option<Token>,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) queue: Queue,
+    pub(super) clock: Arc<Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) sources: intake::Sources,
+    pub(super) standing: SharedStanding,
+    pub(super) reloader: Arc<Reloader>,
+    pub(super) boot: BootId,
+}
+
+/// The names of the configured sources, in file order.
+pub(super) fn source_names(config: &Config) -> Vec<SourceName> {
+    config.sources.alertmanagers.iter().map(|source| source.name.clone()).collect()
+}
+
+/// Opens the doors through which effects leave.
+pub(super) fn doors(
+    options: &Options,
+    config: &Config,
+    queue: &Queue,
+    clock: &Arc<Clock>,
+) -> Result<(Doors, Telling), StartError> {
+    let told_at = clock.clone();
+    let settings = notice::Settings {
+        external_url: options.external_url.clone(),
+        clock: Box::new(move || told_at.now()),
+        refresh: notice::REFRESH,
+    };
+    let (teller, telling) = Teller::start(clusters(config)?, settings, queue.clone());
+    let doors = Doors {
+        runtime: Handle::current(),
+        queue: queue.clone(),
+        clock: clock.clone(),
+        orders: absolute(&options.storage_path).join("orders"),
+        prober: RwLock::new(Arc::new(prober(config)?)),
+        teller,
+    };
+    Ok((doors, telling))
+}
+
+/// Actions run in their order's directory, so that its path must not depend on ours.
+fn absolute(path: &Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Whom to ask, by this configuration.
+pub(super) fn prober(config: &Config) -> Result<Prober, StartError> {
+    let alertmanagers = config.sources.alertmanagers.iter().map(|source| {
+        let peers = peers(&source.name, &source.urls, &source.http)?;
+        Ok(probe::AlertmanagerSource { name: source.name.clone(), peers })
+    });
+    let prometheuses = config
+        .sources
+        .prometheuses
+        .iter()
+        .map(|source| client(&source.name, source.url.as_str(), &source.http));
+    Ok(Prober::new(probe::Witnesses {
+        alertmanagers: alertmanagers.collect::<Result<_, StartError>>()?,
+        prometheuses: prometheuses.collect::<Result<_, StartError>>()?,
+    }))
+}
+
+/// Whom to tell, by this configuration.
+pub(super) fn clusters(config: &Config) -> Result<Vec<notice::Cluster>, StartError> {
+    let clusters = config.sources.alertmanagers.iter().map(|source| {
+        let peers = peers(&source.name, &source.urls, &source.http)?;
+        Ok(notice::Cluster { name: source.name.clone(), peers })
+    });
+    clusters.collect()
+}
+
+fn peers(name: &SourceName, urls: &[Url], http: &HttpConfig) -> Result<Vec<Client>, StartError> {
+    urls.iter().map(|url| client(name, url.as_str(), http)).collect()
+}
+
+fn client(name: &SourceName, url: &str, http: &HttpConfig) -> Result<Client, StartError> {
+    Client::new(url, client_options(http))
+        .map_err(|error| StartError::Source { name: name.to_string(), reason: error.line() })
+}
+
+fn client_options(http: &HttpConfig) -> ClientOptions {
+    let secret = |source: &SecretSource| match source {
+        SecretSource::Inline(secret) => Secret::Text(secret.reveal().to_owned()),
+        SecretSource::File(path) => Secret::File(path.clone()),
+    };
+    let mut options = ClientOptions {
+        tls: TlsOptions {
+            ca_file: http.tls.ca_file.clone(),
+            cert_file: http.tls.client.as_ref().map(|client| client.cert_file.clone()),
+            key_file: http.tls.client.as_ref().map(|client| client.key_file.clone()),
+            server_name: http.tls.server_name.clone(),
+            insecure_skip_verify: http.tls.insecure_skip_verify,
+        },
+        ..ClientOptions::default()
+    };
+    match &http.credentials {
+        Credentials::Anonymous => {}
+        Credentials::Basic { username, password } => {
+            let password = password.as_ref().map(secret);
+            options.basic_auth = Some(BasicAuth { username: username.clone(), password });
+        }
+        Credentials::Header { scheme, credentials } => {
+            let credentials = secret(credentials);
+            options.authorization = Some(Authorization { scheme: scheme.clone(), credentials });
+        }
+    }
+    options
+}
+
+/// Joins all routes.
+pub(super) fn router(
+    options: &Options,
+    parts: Parts,
+    reader: Reader,
+) -> Result<axum::Router, StartError> {
+    let external_url = options.external_url.as_deref();
+    let names = Names::new(&parts.addresses, external_url, &options.allowed_hosts)?;
+    let status = status(options, &parts);
+    let Parts { token, queue, clock, metrics, sources, standing, reloader, .. } = parts;
+    let tally = Arc::new(Counted(metrics.clone()));
+    let bounds = Bounds { bytes: options.max_body, ..Bounds::default() };
+    let intake = Intake::new(queue.clone(), sources, tally, move || clock.now()).bounds(bounds);
+    let web = Web {
+        guard: Arc::new(Guard { token, names }),
+        queue,
+        metrics,
+        history: Arc::new(Committed(reader)),
+        book: Arc::new(move || standing.read().book.clone()),
+        reload: Arc::new(move || {
+            let reloader = reloader.clone();
+            Box::pin(async move { reloader.reload().await })
+        }),
+        status,
+    };
+    Ok(web::router(&web, intake::router(intake)))
+}
+
+fn status(options: &Options, parts: &Parts) -> Arc<dyn Fn() -> Status + Send + Sync> {
+    let build = options.build;
+    let started_at = parts.clock.now();
+    let boot = parts.boot.to_string();
+    let listen_addresses: Vec<String> = parts.addresses.iter().map(ToString::to_string).collect();
+    let (queue, standing) = (parts.queue.clone(), parts.standing.clone());
+    let reloader = parts.reloader.clone();
+    Arc::new(move || {
+        let standing = standing.read().clone();
+        Status {
+            version: build.version.to_owned(),
+            revision: build.revision.to_owned(),
+            started_at,
+            boot: boot.clone(),
+            not_ready: queue.check().err().map(|busy| busy.to_string()),
+            paused: standing.paused,
+            queue_length: queue.len(),
+            alerts_active: standing.alerts_active,
+            incidents_open: standing.incidents_open,
+            config: reloader.status.read().clone(),
+            listen_addresses: listen_addresses.clone(),
+        }
+    })
+}
+
+/// Counts in our metrics what comes in.
+struct Counted(Arc<Metrics>);
+
+impl Tally for Counted {
+    fn notification(&self, source: &SourceName, result: NotificationResult) {
+        self.0.notification(source.as_str(), result.as_str());
+    }
+
+    fn alerts(&self, source: &SourceName, status: AlertStatus, count: u64) {
+        self.0.alerts(source.as_str(), status.as_str(), count);
+    }
+}

@@ -1,0 +1,171 @@
+//! `homeostat check`: is this configuration valid?
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Exit, Output, answered, counted, write_json};
+use crate::config::{self, Config, Report, Row};
+
+/// Validate a configuration
+///
+/// Finds all errors at once and shows each with its place and how to put it right. Exits with 0
+/// if the configuration is valid, with 1 if it is not, and with 2 if it cannot be read. Warnings
+/// do not change the exit code.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat check
+  homeostat check --config.file /etc/homeostat/homeostat.yml
+  homeostat check --output json | jq -r '.problems[] | \"\\(.file):\\(.line): \\(.message)\"'")]
+pub(crate) struct Args {
+    /// The configuration
+    #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
+    config_file: PathBuf,
+    /// The form of the answer
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    output: Output,
+}
+
+/// The answer for a machine.
+#[derive(Debug, Serialize)]
+struct Answer {
+    valid: bool,
+    errors: usize,
+    warnings: usize,
+    problems: Vec<Row>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let loaded = config::load(&args.config_file);
+    let exit = match &loaded {
+        Ok(_) => Exit::Fine,
+        Err(report) if report.is_unreadable() => Exit::Cannot,
+        Err(_) => Exit::No,
+    };
+    let report = match &loaded {
+        Ok(config) => &config.warnings,
+        Err(report) => report,
+    };
+    let written = match args.output {
+        Output::Json => write_json(out, &answer(report)),
+        Output::Text => {
+            let shown =
+                if report.problems().is_empty() { Ok(()) } else { writeln!(err, "{report}\n") };
+            shown.and_then(|()| match &loaded {
+                Ok(config) => writeln!(out, "{}", summary(args, config)),
+                Err(report) => writeln!(err, "{}", count(report)),
+            })
+        }
+    };
+    answered(&written, exit)
+}
+
+fn answer(report: &Report) -> Answer {
+    let errors = report.errors();
+    let problems = report.rows();
+    Answer { valid: errors == 0, errors, warnings: problems.len() - errors, problems }
+}
+
+fn summary(args: &Args, config: &Config) -> String {
+    let warnings = config.warnings.problems().len();
+    let known = format!(
+        "{}: valid, with {}",
+        args.config_file.display(),
+        counted(config.book.policies().len(), "policy", "policies"),
+    );
+    if warnings == 0 {
+        known
+    } else {
+        format!("{known} and {}", counted(warnings, "warning", "warnings"))
+    }
+}
+
+fn count(report: &Report) -> String {
+    let errors = report.errors();
+    let warnings = report.problems().len() - errors;
+    let errors = counted(errors, "error", "errors");
+    let name = report.name();
+    if warnings == 0 {
+        format!("{name}: {errors}")
+    } else {
+        format!("{name}: {errors}, {}", counted(warnings, "warning", "warnings"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: Option<&str>, output: Output) -> (Exit, String, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let config_file = directory.path().join("homeostat.yml");
+        if let Some(text) = text {
+            std::fs::write(&config_file, text).unwrap();
+        }
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = run(&Args { config_file, output }, &mut out, &mut err);
+        let place = format!("{}/", directory.path().display());
+        let read = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&place, "");
+        (exit, read(out), read(err))
+    }
+
+    const VALID: &str = "policies: [{ name: a, matchers: [a=b], mode: shadow, remedies: [] }]";
+    const WRONG: &str = "policies: [{ nam: a, matchers: [a=b], mode: shadow, remedies: [] }]";
+
+    #[test]
+    fn a_valid_configuration_says_so() {
+        let (exit, out, err) = check(Some(VALID), Output::Text);
+        assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+        assert_eq!(out, "homeostat.yml: valid, with 1 policy\n");
+    }
+
+    #[test]
+    fn an_invalid_configuration_is_a_no_with_its_reasons() {
+        let (exit, out, err) = check(Some(WRONG), Output::Text);
+        assert_eq!((exit, out.as_str()), (Exit::No, ""));
+        insta::assert_snapshot!(err, @r#"
+        error: unknown key "nam" in a policy
+         --> homeostat.yml:1:14
+          |
+        1 | policies: [{ nam: a, matchers: [a=b], mode: shadow, remedies: [] }]
+          |              ^^^
+          |
+          = help: did you mean "name"?
+
+        homeostat.yml: 1 error
+        "#);
+    }
+
+    #[test]
+    fn a_machine_gets_the_place_of_each_problem() {
+        let (exit, out, err) = check(Some(WRONG), Output::Json);
+        assert_eq!((exit, err.as_str()), (Exit::No, ""));
+        insta::assert_snapshot!(out, @r#"
+        {
+          "valid": false,
+          "errors": 1,
+          "warnings": 0,
+          "problems": [
+            {
+              "severity": "error",
+              "file": "homeostat.yml",
+              "line": 1,
+              "column": 14,
+              "message": "unknown key \"nam\" in a policy",
+              "help": "did you mean \"name\"?"
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_an_invalid_one() {
+        let (exit, _, err) = check(None, Output::Text);
+        assert_eq!(exit, Exit::Cannot);
+        assert!(err.starts_with("error: homeostat.yml: cannot be read: No such file"), "{err}");
+    }
+}

@@ -1,0 +1,353 @@
+//! `homeostat explain`: what would be done about this alert?
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use homeostat_core::policy::Mode;
+
+use super::explanation::{self, Explanation, Guards, Outcome, Proof, Rung, Taken};
+use super::labels::{self, Pair};
+use super::{Exit, Output, answered, counted, write_json};
+use crate::config;
+
+/// Show what would be done about an alert
+///
+/// Shows which policies take an alert with these labels, what it heals, the remedies with their
+/// arguments filled in, the limits of the guards and how the healing is proven; and the policies
+/// that nearly take it, with what is missing. Nothing is run. Exits with 1 if no policy takes it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat explain alertname=ServiceDown job=web instance=a:80
+  homeostat explain --config.file homeostat.yml --output json alertname=DiskFull")]
+pub(crate) struct Args {
+    /// The configuration
+    #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
+    config_file: PathBuf,
+    /// Labels of the alert
+    #[arg(value_name = "name=value", required = true)]
+    labels: Vec<Pair>,
+    /// An annotation of the alert; may be repeated
+    #[arg(long = "annotation", value_name = "name=value")]
+    annotations: Vec<Pair>,
+    /// The form of the answer
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let config = match config::load(&args.config_file) {
+        Ok(config) => config,
+        Err(report) => return answered(&writeln!(err, "{report}"), Exit::Cannot),
+    };
+    let annotations = labels::set(&args.annotations);
+    let explanation = explanation::explain(&config.book, labels::set(&args.labels), &annotations);
+    let written = match args.output {
+        Output::Json => write_json(out, &explanation),
+        Output::Text => write_text(out, &explanation),
+    };
+    answered(&written, if explanation.taken.is_empty() { Exit::No } else { Exit::Fine })
+}
+
+fn write_text(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
+    if let Some(ignored) = &explanation.ignored {
+        return writeln!(out, "{ignored}");
+    }
+    if explanation.taken.is_empty() {
+        writeln!(out, "no policy takes {}", explanation.labels)?;
+    }
+    for taken in &explanation.taken {
+        write_taken(out, taken)?;
+    }
+    if !explanation.passed.is_empty() {
+        writeln!(out, "not taken by")?;
+        for passed in &explanation.passed {
+            writeln!(out, "  {}: {}", passed.policy, passed.because)?;
+        }
+    }
+    match (explanation.others, explanation.passed.is_empty()) {
+        (0, _) => Ok(()),
+        (others, true) => writeln!(out, "{others} other policies are about other alerts"),
+        (others, false) => writeln!(out, "  … and {others} more"),
+    }
+}
+
+fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
+    let mut line = |name: &str, text: &str| writeln!(out, "  {name:<10}{text}");
+    line("policy", &format!("{} ({})", taken.policy, mode(taken.mode)))?;
+    if taken.missing.is_empty() {
+        line("target", &taken.target.to_string())?;
+    } else {
+        let missing = taken.missing.join(", ");
+        line("target", &format!("cannot be told, nothing is done: there is no label {missing}"))?;
+    }
+    line("for", &taken.settle.to_string())?;
+    for (position, rung) in taken.remedies.iter().enumerate() {
+        let name = if position == 0 { "remedies" } else { "" };
+        line(name, &format!("{}. {}", position + 1, rung_text(rung)))?;
+    }
+    line("locks", &outcome_text(&taken.locks, |locks| locks.join(", ")))?;
+    line("guards", &own_guards(&taken.guards))?;
+    line("", &book_guards(&taken.guards))?;
+    line("verify", &proof_text(&taken.verify))?;
+    line("relapse", &format!("within {} the ladder goes on where it stood", taken.relapse))?;
+    line(
+        "escalate",
+        &match &taken.escalate {
+            Some(person) => format!("after {}, as {}", person.after, person.severity),
+            None => "nobody is told".to_owned(),
+        },
+    )?;
+    if taken.continues {
+        line("continue", "later policies may take it too")?;
+    }
+    writeln!(out)
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Shadow => "shadow",
+        Mode::Auto => "auto",
+    }
+}
+
+fn outcome_text<T>(outcome: &Outcome<T>, show: impl FnOnce(&T) -> String) -> String {
+    match outcome {
+        Outcome::Is(value) => show(value),
+        Outcome::Refused(why) => format!("refused: {why}"),
+    }
+}
+
+fn rung_text(rung: &Rung) -> String {
+    let mut text = format!("{} ({}", rung.name, mode(rung.mode));
+    if rung.retries > 0 {
+        let retries = counted(rung.retries as usize, "retry", "retries");
+        let _ = write!(text, ", {retries} after {}", rung.backoff);
+    }
+    if rung.idempotent {
+        text.push_str(", idempotent");
+    }
+    let action = outcome_text(&rung.action, ToString::to_string);
+    format!("{text}, at most {}): {action}", rung.timeout)
+}
+
+fn own_guards(guards: &Guards) -> String {
+    format!(
+        "cooldown {}; {} per {}, {} at once; {}; alert at most {} old",
+        guards.cooldown,
+        counted(guards.rate.max as usize, "order", "orders"),
+        guards.rate.per,
+        guards.concurrency,
+        counted(guards.attempts as usize, "attempt", "attempts"),
+        guards.fresh_max_age,
+    )
+}
+
+fn book_guards(guards: &Guards) -> String {
+    format!(
+        "all policies: {} per {}, {} at once",
+        counted(guards.book_rate.max as usize, "order", "orders"),
+        guards.book_rate.per,
+        guards.book_concurrency,
+    )
+}
+
+fn proof_text(proof: &Proof) -> String {
+    let Some(query) = &proof.query else {
+        return format!("within {}: the alert is resolved", proof.within);
+    };
+    let query = outcome_text(query, Clone::clone);
+    format!("within {}: {} times, {} apart: {query}", proof.within, proof.times, proof.every)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOK: &str = r#"
+sources:
+  alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }]
+  prometheuses: [{ name: main, url: "http://127.0.0.1:9090" }]
+policies:
+  - name: web-down
+    matchers: ['alertname="ServiceDown"', 'job="web"']
+    target: [instance]
+    mode: auto
+    remedies:
+      - { name: restart, exec: [systemctl, restart, "web@{{ labels.instance | host }}"], retries: 1 }
+      - { name: reboot, mode: shadow, script: "exec reboot" }
+    verify: { query: 'up{instance="{{ labels.instance }}"} == 1' }
+    guard: { lock: ["rack/{{ labels.rack }}"] }
+    continue: true
+  - name: log
+    matchers: ['alertname=~"Service.*"']
+    mode: shadow
+    remedies: [{ name: log, exec: [logger, "{{ labels.alertname }}"] }]
+  - { name: late, matchers: ['job="web"'], mode: shadow, remedies: [] }
+  - { name: db, matchers: ['alertname="ServiceDown"', 'job="db"'], mode: shadow, remedies: [] }
+  - { name: disk, matchers: ['alertname="DiskFull"'], mode: shadow, remedies: [] }
+"#;
+
+    fn explain(labels: &[&str], output: Output) -> (Exit, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let config_file = directory.path().join("homeostat.yml");
+        std::fs::write(&config_file, BOOK).unwrap();
+        let labels = labels.iter().map(|label| label.parse().unwrap()).collect();
+        let args = Args { config_file, labels, annotations: Vec::new(), output };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = run(&args, &mut out, &mut err);
+        assert_eq!(String::from_utf8(err).unwrap(), "");
+        (exit, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn it_shows_who_takes_an_alert_and_what_would_be_done() {
+        let labels = ["alertname=ServiceDown", "job=web", "instance=a:80", "rack=r1"];
+        let (exit, out) = explain(&labels, Output::Text);
+        assert_eq!(exit, Exit::Fine);
+        insta::assert_snapshot!(out, @r#"
+          policy    web-down (auto)
+          target    {instance="a:80"}
+          for       0s
+          remedies  1. restart (auto, 1 retry after 5s, at most 1m): systemctl restart web@a
+                    2. reboot (shadow, at most 1m): script: exec reboot
+          locks     lock rack/r1, target {instance="a:80"}
+          guards    cooldown 5m; 6 orders per 1h, 4 at once; 2 attempts; alert at most 2m old
+                    all policies: 60 orders per 1h, 16 at once
+          verify    within 2m: 3 times, 10s apart: up{instance="a:80"} == 1
+          relapse   within 30m the ladder goes on where it stood
+          escalate  after 15m, as critical
+          continue  later policies may take it too
+
+          policy    log (shadow)
+          target    {alertname="ServiceDown", instance="a:80", job="web", rack="r1"}
+          for       0s
+          remedies  1. log (shadow, at most 1m): logger ServiceDown
+          locks     policy log
+          guards    cooldown 5m; 6 orders per 1h, 4 at once; 1 attempt; alert at most 2m old
+                    all policies: 60 orders per 1h, 16 at once
+          verify    within 2m: the alert is resolved
+          relapse   within 30m the ladder goes on where it stood
+          escalate  after 15m, as critical
+
+        not taken by
+          late: it matches, but log takes the alert first
+          db: job = "db" does not hold: it is "web"
+          … and 1 more
+        "#);
+    }
+
+    #[test]
+    fn it_shows_what_refuses() {
+        let (exit, out) = explain(&["alertname=ServiceDown", "job=web"], Output::Text);
+        assert_eq!(exit, Exit::Fine);
+        assert!(out.contains("there is no label instance"), "{out}");
+        assert!(out.contains("labels.rack is not set on this alert"), "{out}");
+        assert!(out.contains("labels.instance is not set on this alert"), "{out}");
+    }
+
+    #[test]
+    fn an_alert_that_nobody_takes_is_a_no_with_the_near_misses() {
+        let (exit, out) = explain(&["alertname=Other", "job=db"], Output::Text);
+        assert_eq!(exit, Exit::No);
+        insta::assert_snapshot!(out, @r#"
+        no policy takes {alertname="Other", job="db"}
+        not taken by
+          db: alertname = "ServiceDown" does not hold: it is "Other"
+          … and 4 more
+        "#);
+        let (exit, out) = explain(&["alertname=ServiceDown", "homeostat=escalation"], Output::Text);
+        assert_eq!(exit, Exit::No);
+        assert!(out.contains("our own"), "{out}");
+    }
+
+    #[test]
+    fn a_machine_gets_the_same() {
+        let (exit, out) = explain(&["alertname=ServiceDown", "instance=a:80"], Output::Json);
+        assert_eq!(exit, Exit::Fine);
+        insta::assert_snapshot!(out, @r#"
+        {
+          "labels": {
+            "alertname": "ServiceDown",
+            "instance": "a:80"
+          },
+          "ignored": null,
+          "taken": [
+            {
+              "policy": "log",
+              "mode": "shadow",
+              "target": {
+                "alertname": "ServiceDown",
+                "instance": "a:80"
+              },
+              "missing": [],
+              "for": "0s",
+              "remedies": [
+                {
+                  "name": "log",
+                  "mode": "shadow",
+                  "action": {
+                    "is": {
+                      "exec": [
+                        "logger",
+                        "ServiceDown"
+                      ]
+                    }
+                  },
+                  "timeout": "1m",
+                  "retries": 0,
+                  "backoff": "5s",
+                  "idempotent": false
+                }
+              ],
+              "locks": {
+                "is": [
+                  "policy log"
+                ]
+              },
+              "guards": {
+                "cooldown": "5m",
+                "rate": {
+                  "max": 6,
+                  "per": "1h"
+                },
+                "concurrency": 4,
+                "attempts": 1,
+                "fresh_max_age": "2m",
+                "book_rate": {
+                  "max": 60,
+                  "per": "1h"
+                },
+                "book_concurrency": 16
+              },
+              "verify": {
+                "within": "2m",
+                "query": null,
+                "every": "10s",
+                "times": 3
+              },
+              "escalate": {
+                "after": "15m",
+                "severity": "critical"
+              },
+              "relapse": "30m",
+              "continue": false
+            }
+          ],
+          "passed": [
+            {
+              "policy": "web-down",
+              "because": "job = \"web\" does not hold: there is no such label"
+            },
+            {
+              "policy": "db",
+              "because": "job = \"db\" does not hold: there is no such label"
+            }
+          ],
+          "others": 2
+        }
+        "#);
+    }
+}

@@ -1,0 +1,196 @@
+//! `homeostat incidents`: a table of them, or one with its timeline, evidence and reasons.
+
+use std::io::{self, Write};
+
+use clap::Args as ClapArgs;
+use comfy_table::{ContentArrangement, Table, presets};
+use homeostat_core::time::Timestamp;
+use serde::Serialize;
+
+use super::client::{Client, Server, Trouble};
+use super::labels::Pair;
+use super::plain::{cut, lines, plain};
+use super::{Exit, Output};
+use crate::web::api::view::{AlertView, Entry, IncidentList, IncidentView, OrderView, StateView};
+
+/// Characters of a reason in the table; the whole of it stands in the detail.
+const REASON: usize = 60;
+
+/// List incidents, or tell one
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  \
+                  homeostat incidents --state waiting\n  \
+                  homeostat incidents --policy web-down --target instance=a:80\n  \
+                  homeostat incidents 17\n  \
+                  homeostat incidents 17 --output json")]
+pub(super) struct Args {
+    /// Tell this one, with all that happened and why
+    id: Option<String>,
+
+    /// Only those in this state: waiting, acting, verifying or closed
+    #[arg(long, conflicts_with = "id")]
+    state: Option<String>,
+
+    /// Only those of this policy
+    #[arg(long, conflicts_with = "id")]
+    policy: Option<String>,
+
+    /// Only those with this target label; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "id")]
+    target: Vec<Pair>,
+
+    /// At most so many
+    #[arg(long, default_value_t = 50, conflicts_with = "id")]
+    limit: u32,
+
+    /// Go on from where an earlier list ended
+    #[arg(long, conflicts_with = "id")]
+    cursor: Option<String>,
+
+    /// Print text for a person, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
+    let client = Client::new(&args.server)?;
+    if let Some(id) = &args.id {
+        let incident: IncidentView = client.get(&["api", "v1", "incidents", id], &[])?;
+        match args.output {
+            Output::Text => tell(&incident, out)?,
+            Output::Json => json(&incident, out)?,
+        }
+        return Ok(Exit::Fine);
+    }
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(args.state.iter().map(|state| ("state", state.clone())));
+    query.extend(args.policy.iter().map(|policy| ("policy", policy.clone())));
+    query.extend(args.target.iter().map(|p| ("target", format!("{}={}", p.name, p.value))));
+    query.extend(args.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
+    let list: IncidentList = client.get(&["api", "v1", "incidents"], &query)?;
+    match args.output {
+        Output::Text => table(&list, out)?,
+        Output::Json => json(&list, out)?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}
+
+/// Prints a list as a table.
+pub(super) fn table(list: &IncidentList, out: &mut dyn Write) -> io::Result<()> {
+    if list.incidents.is_empty() {
+        return writeln!(out, "no incidents");
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["ID", "STATE", "POLICY", "TARGET", "OPENED", "REASON"]);
+    for incident in &list.incidents {
+        table.add_row([
+            incident.id.clone(),
+            standing(incident).to_owned(),
+            plain(&incident.policy).into_owned(),
+            plain(&incident.target.to_string()).into_owned(),
+            seconds(incident.opened_at),
+            plain(&cut(&incident.reason, REASON)).into_owned(),
+        ]);
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(&line).trim_end())?;
+    }
+    if let Some(cursor) = &list.next_cursor {
+        writeln!(out, "\nmore: homeostat incidents --cursor {}", plain(cursor))?;
+    }
+    Ok(())
+}
+
+/// The outcome of what is closed, the state of what is not.
+fn standing(incident: &IncidentView) -> &str {
+    match (incident.state, incident.outcome) {
+        (StateView::Closed, Some(outcome)) => outcome.as_str(),
+        (state, _) => state.as_str(),
+    }
+}
+
+/// Prints one incident with all that happened.
+pub(super) fn tell(incident: &IncidentView, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "incident {}: {}", plain(&incident.id), headline(incident))?;
+    let mut fields = vec![
+        ("policy", incident.policy.clone()),
+        ("target", incident.target.to_string()),
+        ("opened", seconds(incident.opened_at)),
+    ];
+    if let Some(closed_at) = incident.closed_at {
+        let took = closed_at.since(incident.opened_at);
+        fields.push(("closed", format!("{}, after {took}", seconds(closed_at))));
+    }
+    if let Some(earlier) = &incident.relapse_of {
+        fields.push(("relapse", format!("of incident {earlier}")));
+    }
+    fields.push(("reason", incident.reason.clone()));
+    for (name, value) in fields {
+        writeln!(out, "  {name:<8} {}", plain(&value))?;
+    }
+    section(out, "alerts", &incident.alerts, tell_alert)?;
+    section(out, "orders", &incident.orders, tell_order)?;
+    section(out, "timeline", &incident.timeline, tell_entry)
+}
+
+fn headline(incident: &IncidentView) -> String {
+    let remedy = incident.remedy.as_ref().map(|remedy| format!(" by {}", plain(remedy)));
+    let grade = incident.grade.map(|grade| format!(", {grade}"));
+    let standing = standing(incident);
+    format!("{standing}{}{}", remedy.unwrap_or_default(), grade.unwrap_or_default())
+}
+
+fn section<T>(
+    out: &mut dyn Write,
+    title: &str,
+    items: &[T],
+    tell: fn(&T, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}")?;
+    items.iter().try_for_each(|item| tell(item, out))
+}
+
+fn tell_alert(alert: &AlertView, out: &mut dyn Write) -> io::Result<()> {
+    let labels = alert.labels.to_string();
+    writeln!(
+        out,
+        "  {:<8} {}, says {}",
+        alert.status.as_str(),
+        plain(&labels),
+        plain(&alert.source)
+    )
+}
+
+fn tell_order(order: &OrderView, out: &mut dyn Write) -> io::Result<()> {
+    let result = match &order.outcome {
+        Some(outcome) => outcome.as_str(),
+        None => order.state.as_str(),
+    };
+    writeln!(out, "  {:<16} {}: {}", plain(&order.id), plain(&order.action), plain(result))?;
+    lines(&order.output).try_for_each(|line| writeln!(out, "  {:16} | {line}", ""))
+}
+
+fn tell_entry(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    let times = if entry.count > 1 { format!(" ({} times)", entry.count) } else { String::new() };
+    writeln!(out, "  {}  {}{times}", seconds(entry.at), plain(&entry.text))?;
+    let rulings = entry.grants.iter();
+    let mut told = rulings.map(|ruling| (plain(&ruling.guard), plain(&ruling.reason)));
+    told.try_for_each(|(guard, reason)| writeln!(out, "  {:20}    {guard}: {reason}", ""))
+}
+
+/// A time to the second: nobody reads more at night.
+fn seconds(at: Timestamp) -> String {
+    Timestamp::from_seconds(at.seconds()).to_string()
+}

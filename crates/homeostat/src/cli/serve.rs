@@ -1,0 +1,199 @@
+//! `homeostat serve`: reads its options and runs the app until it is stopped.
+
+use std::error::Error;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use axum::http::Uri;
+use clap::Args;
+use tracing::Level;
+
+use super::Exit;
+use crate::app::{self, App, Build, StartError};
+use crate::telemetry::logging::{self, Format};
+
+/// Run the engine
+///
+/// Without --config.file every alert is taken in, recorded and logged, and nothing is done.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  homeostat serve --config.file homeostat.yml\n\n\
+                  In alertmanager.yml:\n  receivers:\n    - name: homeostat\n      \
+                  webhook_configs: [{ url: \"http://127.0.0.1:9999/hooks\" }]")]
+pub(super) struct Options {
+    /// The configuration; without it nothing is done and everything is recorded
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub(super) config_file: Option<PathBuf>,
+
+    /// Where the journal and the output of remedies are kept; one engine a directory
+    #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
+    pub(super) storage_path: PathBuf,
+
+    /// Address to serve; may be given more than once
+    #[arg(
+        long = "web.listen-address",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:9999",
+        value_parser = listen_address
+    )]
+    pub(super) listen_addresses: Vec<SocketAddr>,
+
+    /// The URL by which people reach this server, for links in what they are told
+    #[arg(long = "web.external-url", value_name = "URL", value_parser = external_url)]
+    pub(super) external_url: Option<String>,
+
+    /// A further name by which this server is called; may be given more than once
+    #[arg(long = "web.allowed-host", value_name = "HOST")]
+    pub(super) allowed_hosts: Vec<String>,
+
+    /// Ask every request for the token in this file (Authorization: Bearer …)
+    ///
+    /// Open without it are only /-/healthy, /-/ready and the page at /, which holds no data.
+    #[arg(long = "web.bearer-token-file", value_name = "FILE")]
+    pub(super) bearer_token_file: Option<PathBuf>,
+
+    /// Serve addresses that are not loopback without a token: who can post here can start actions
+    #[arg(long = "web.allow-anonymous")]
+    pub(super) allow_anonymous: bool,
+
+    /// The largest notification that is read
+    #[arg(
+        long = "web.max-body",
+        value_name = "SIZE",
+        default_value = "32MiB",
+        value_parser = Size::from_str
+    )]
+    pub(super) max_body: Size,
+
+    /// The least severe log lines to show: error, warn, info, debug or trace
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = level)]
+    pub(super) log_level: Level,
+
+    /// How log lines look: logfmt or json
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        value_parser = Format::from_str
+    )]
+    pub(super) log_format: Format,
+}
+
+/// Runs the engine until it is stopped.
+pub(crate) fn run(options: Options, err: &mut dyn Write) -> Exit {
+    logging::start(options.log_level, options.log_format);
+    let result = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(until_stopped(options)),
+        Err(error) => Err(format!("the runtime cannot be started: {error}").into()),
+    };
+    let Err(error) = result else { return Exit::Fine };
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(err, "error: {}", app::describe(&*error));
+    match error.downcast_ref() {
+        Some(StartError::Config(_)) => Exit::No,
+        Some(_) | None => Exit::Cannot,
+    }
+}
+
+async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let app = App::start(app::Options {
+        config_file: options.config_file,
+        storage_path: options.storage_path,
+        listen_addresses: options.listen_addresses,
+        external_url: options.external_url,
+        allowed_hosts: options.allowed_hosts,
+        bearer_token_file: options.bearer_token_file,
+        allow_anonymous: options.allow_anonymous,
+        max_body: options.max_body.0,
+        build: Build { version: super::VERSION, revision: super::REVISION, branch: super::BRANCH },
+    })
+    .await?;
+    app.reload_on_hangup();
+    app.run(app::until_signalled()).await?;
+    Ok(())
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size(usize);
+
+impl FromStr for Size {
+    type Err = String;
+
+    /// Reads `512KiB`, `32MiB`, `1GiB`. As elsewhere in this ecosystem `MB` means the same as
+    /// `MiB`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected a size as in 512KiB, 32MiB or 1GiB".to_owned();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit {
+            "B" => 0,
+            "KiB" | "KB" => 10,
+            "MiB" | "MB" => 20,
+            "GiB" | "GB" => 30,
+            _ => return Err(wrong()),
+        };
+        let number: usize = number.parse().map_err(|_| wrong())?;
+        let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes > 0);
+        bytes.map(Self).ok_or_else(wrong)
+    }
+}
+
+/// Reads an address as `127.0.0.1:9999`, `[::1]:9999`, `localhost:9999`, or `:9999` for all IPv4
+/// addresses of the machine.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong =
+        || "expected an IP address and a port as in 127.0.0.1:9999, [::1]:9999 or :9999".to_owned();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let ip = match host {
+        "localhost" => Ipv4Addr::LOCALHOST,
+        "" => Ipv4Addr::UNSPECIFIED,
+        _ => return Err(wrong()),
+    };
+    Ok(SocketAddr::from((ip, port.parse().map_err(|_| wrong())?)))
+}
+
+fn external_url(text: &str) -> Result<String, String> {
+    let wrong = || "expected a URL as in https://homeostat.example/".to_owned();
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let is_web = uri.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+    if is_web && uri.authority().is_some() { Ok(text.to_owned()) } else { Err(wrong()) }
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    text.parse().map_err(|_| "expected error, warn, info, debug or trace".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_two() {
+        assert_eq!("32MiB".parse(), Ok(Size(32 << 20)));
+        assert_eq!("512KB".parse(), Ok(Size(512 << 10)));
+        assert_eq!("7B".parse(), Ok(Size(7)));
+        for wrong in ["", "32", "MiB", "0B", "-1B", "1.5MiB", "32 MiB", "99999999999999GiB"] {
+            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn listen_addresses_are_read_as_in_prometheus() {
+        for (text, meant) in [
+            ("127.0.0.1:9999", "127.0.0.1:9999"),
+            ("localhost:1", "127.0.0.1:1"),
+            (":9999", "0.0.0.0:9999"),
+            ("[::]:9999", "[::]:9999"),
+        ] {
+            assert_eq!(listen_address(text), Ok(meant.parse().unwrap()), "{text}");
+        }
+        for wrong in ["9999", "host.example:80", "127.0.0.1", ":", ":99999", "::1:80x"] {
+            assert!(listen_address(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,388 @@
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+
+use homeostat_core::name::IncidentId;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::web::api::view::{IncidentList, IncidentView};
+use crate::web::api::{fixture, fold};
+
+/// Runs a command line; gives the exit, what was printed, and what was complained about.
+fn run_line(arguments: &[&str]) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = std::iter::once("homeostat").chain(arguments.iter().copied()).map(OsString::from);
+    let streams = Streams { out: &mut out, err: &mut err };
+    let exit = run(args, streams);
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+/// A server that gives one answer; the handle gives the request that it got.
+fn server(status: &str, body: &str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut buffer = [0; 4096];
+        while !is_whole(&request) {
+            let read = stream.read(&mut buffer).unwrap();
+            request.extend_from_slice(&buffer[..read]);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (url, asked)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok())?
+    });
+    body.len() >= length.unwrap_or(0)
+}
+
+fn body(request: &str) -> Value {
+    serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn healed() -> IncidentView {
+    fold(IncidentId(1), &fixture::healed_by_the_second().facts).unwrap()
+}
+
+fn held() -> IncidentView {
+    fold(IncidentId(1), &fixture::held().facts).unwrap()
+}
+
+fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
+    let mut out = Vec::new();
+    print(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_version_is_said_as_in_the_ecosystem() {
+    let (exit, out, _) = run_line(&["--version"]);
+    assert_eq!(exit, Exit::Fine);
+    let first = out.lines().next().unwrap();
+    assert!(first.starts_with(&format!("homeostat, version {VERSION} (branch: ")), "{first}");
+    assert!(first.contains(", revision: ") && first.ends_with(')'), "{first}");
+}
+
+#[test]
+fn wrong_usage_is_exit_2_and_help_is_fine() {
+    for line in [
+        vec![],
+        vec!["frobnicate"],
+        vec!["serve", "--web.max-body", "huge"],
+        vec!["serve", "--web.listen-address", "here"],
+        vec!["serve", "--log.format", "xml"],
+        vec!["serve", "--web.external-url", "homeostat.example"],
+        vec!["fire"],
+        vec!["fire", "no-pair"],
+        vec!["pause"],
+        vec!["incidents", "1", "--state", "closed"],
+    ] {
+        let (exit, out, err) = run_line(&line);
+        assert_eq!((exit, out.as_str()), (Exit::Cannot, ""), "{line:?}");
+        assert!(!err.is_empty(), "{line:?}");
+    }
+    for line in [vec!["--help"], vec!["help", "fire"]] {
+        let (exit, out, err) = run_line(&line);
+        assert_eq!((exit, out.is_empty(), err.as_str()), (Exit::Fine, false, ""), "{line:?}");
+    }
+}
+
+#[test]
+fn each_help_teaches_with_an_example() {
+    for command in ["serve", "fire", "incidents", "pause", "resume"] {
+        let (_, out, _) = run_line(&[command, "--help"]);
+        assert!(out.contains(&format!("Example:\n  homeostat {command}")), "{out}");
+    }
+}
+
+#[test]
+fn the_help_lists_what_there_is() {
+    insta::assert_snapshot!(run_line(&["-h"]).1, @r#"
+    A self-healing engine for the Prometheus stack
+
+    Usage: homeostat <COMMAND>
+
+    Commands:
+      serve      Run the engine
+      check      Validate a configuration
+      explain    Show what would be done about an alert
+      match      Tell whether matchers match labels
+      fire       Send a test alert
+      incidents  List incidents, or tell one
+      pause      Let no remedy start until `resume`
+      resume     Let remedies start again
+      demo       Watch the whole loop on this machine, in about a minute
+      help       Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Start with `homeostat serve`: without a configuration it takes every alert in
+    and only says what it saw.
+    "#);
+}
+
+#[test]
+fn the_help_of_fire_shows_how() {
+    insta::assert_snapshot!(run_line(&["fire", "-h"]).1, @r#"
+    Send a test alert
+
+    Usage: homeostat fire [OPTIONS] <NAME=VALUE>...
+
+    Arguments:
+      <NAME=VALUE>...  The alert's labels
+
+    Options:
+          --annotation <NAME=VALUE>
+              An annotation; may be given more than once
+          --resolve
+              Say that the alert is over
+          --url <URL>
+              The server to talk to [default: http://127.0.0.1:9999]
+          --token-file <FILE>
+              Show the token in this file
+      -h, --help
+              Print help (see more with '--help')
+
+    Example:
+      homeostat fire alertname=ServiceDown job=web instance=a:80 \
+          --annotation summary='a does not answer'
+      homeostat fire alertname=ServiceDown job=web instance=a:80 --resolve
+    "#);
+}
+
+fn serve_options(arguments: &[&str]) -> String {
+    let args = ["homeostat", "serve"].into_iter().chain(arguments.iter().copied());
+    match CommandLine::try_parse_from(args).unwrap().command {
+        Command::Serve(options) => format!("{options:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn serve_needs_nothing_and_takes_the_flags_of_the_ecosystem() {
+    let out = serve_options(&[]);
+    for part in
+        ["config_file: None", "./data", "[127.0.0.1:9999]", "Size(33554432)", "Info", "Logfmt"]
+    {
+        assert!(out.contains(part), "{part} is missing in {out}");
+    }
+    let out = serve_options(&[
+        "--config.file=h.yml",
+        "--web.listen-address=:1",
+        "--web.listen-address=[::1]:2",
+        "--web.allowed-host=heal.example",
+        "--web.max-body=1MiB",
+        "--log.level=debug",
+        "--log.format=json",
+        "--web.allow-anonymous",
+    ]);
+    for part in ["0.0.0.0:1", "[::1]:2", "heal.example", "1048576", "Debug", "Json"] {
+        assert!(out.contains(part), "{part} is missing in {out}");
+    }
+}
+
+#[test]
+fn incidents_are_a_table() {
+    let mut odd = held();
+    odd.id = "2".into();
+    odd.policy = "evil\u{1b}[2J".into();
+    let list = IncidentList { incidents: vec![odd, healed()], next_cursor: Some("1".into()) };
+    insta::assert_snapshot!(printed(|out| incidents::table(&list, out)), @r#"
+    ID  STATE    POLICY         TARGET             OPENED                REASON
+    2   waiting  evil\u{1b}[2J  {instance="a:80"}  2026-01-05T09:00:00Z  remedy restart is held: pause: paused by ann: migration
+    1   healed   web-down       {instance="a:80"}  2026-01-05T09:00:00Z  confirmed by remedy reboot: rule ServiceDown is inactive
+
+    more: homeostat incidents --cursor 1
+    "#);
+    let empty = IncidentList { incidents: Vec::new(), next_cursor: None };
+    assert_eq!(printed(|out| incidents::table(&empty, out)), "no incidents\n");
+}
+
+#[test]
+fn one_incident_is_told_with_its_timeline_and_reasons() {
+    insta::assert_snapshot!(printed(|out| incidents::tell(&healed(), out)), @r#"
+    incident 1: healed by reboot, confirmed
+      policy   web-down
+      target   {instance="a:80"}
+      opened   2026-01-05T09:00:00Z
+      closed   2026-01-05T09:00:15Z, after 15s
+      reason   confirmed by remedy reboot: rule ServiceDown is inactive
+
+    alerts
+      resolved {alertname="ServiceDown", instance="a:80", job="web"}, says main
+
+    orders
+      1.restart.1      systemctl restart web@a: exited with code 1
+                       | Job for web@a.service failed.
+      1.restart.2      systemctl restart web@a: exited with code 1
+                       | Job for web@a.service failed.
+      1.reboot.1       script: exec reboot: exited with code 0
+
+    timeline
+      2026-01-05T09:00:00Z  Source main says that alert ServiceDown fires.
+      2026-01-05T09:00:00Z  Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
+      2026-01-05T09:00:00Z  All guards agree: remedy restart starts: `systemctl restart web@a`.
+                              attempts: order 1 of at most 3
+                              pause: not paused
+                              lock: free: target {instance="a:80"}
+                              cooldown: this target was not healed before
+                              rate: within the rate
+                              concurrency: few enough orders are running
+                              fresh: Alertmanager main lists it now
+                              silence: not silenced
+      2026-01-05T09:00:03Z  Remedy restart exited with code 1 after 2s.
+      2026-01-05T09:00:03Z  It will be tried again at 2026-01-05T09:00:08Z.
+      2026-01-05T09:00:08Z  All guards agree: remedy restart starts, run 2: `systemctl restart web@a`.
+                              attempts: order 2 of at most 3
+                              pause: not paused
+                              lock: free: target {instance="a:80"}
+                              cooldown: the same incident goes on
+                              rate: within the rate
+                              concurrency: few enough orders are running
+                              fresh: Alertmanager main lists it now
+                              silence: not silenced
+      2026-01-05T09:00:10Z  Remedy restart exited with code 1 after 2s.
+      2026-01-05T09:00:10Z  Remedy restart is done with: it exited with code 1.
+      2026-01-05T09:00:10Z  All guards agree: remedy reboot starts: `script: exec reboot`.
+                              attempts: order 3 of at most 3
+                              pause: not paused
+                              lock: free: target {instance="a:80"}
+                              cooldown: the same incident goes on
+                              rate: within the rate
+                              concurrency: few enough orders are running
+                              fresh: Alertmanager main lists it now
+                              silence: not silenced
+      2026-01-05T09:00:14Z  Remedy reboot exited with code 0 after 2s.
+      2026-01-05T09:00:14Z  Now it is checked whether that healed; the answer is due by 2026-01-05T09:15:14Z.
+      2026-01-05T09:00:15Z  Looked: rule ServiceDown is inactive.
+      2026-01-05T09:00:15Z  Closed as healed: confirmed by remedy reboot: rule ServiceDown is inactive.
+      2026-01-05T09:00:16Z  The source of alert ServiceDown says that it resolved.
+      2026-01-05T09:00:16Z  All of its alerts have ended: the next one is a new trouble.
+    "#);
+}
+
+#[test]
+fn a_held_incident_says_why_and_how_often() {
+    insta::assert_snapshot!(printed(|out| incidents::tell(&held(), out)), @r#"
+    incident 1: waiting
+      policy   web-down
+      target   {instance="a:80"}
+      opened   2026-01-05T09:00:00Z
+      reason   remedy restart is held: pause: paused by ann: migration
+
+    alerts
+      firing   {alertname="ServiceDown", instance="a:80", job="web"}, says main
+
+    timeline
+      2026-01-05T09:00:00Z  Source main says that alert ServiceDown fires.
+      2026-01-05T09:00:00Z  Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
+      2026-01-05T09:00:00Z  Remedy restart is held: pause: paused by ann: migration. (4 times)
+    "#);
+}
+
+#[test]
+fn a_list_is_asked_for_with_its_filters() {
+    let (url, asked) = server("200 OK", r#"{"incidents":[],"next_cursor":null}"#);
+    let (exit, out, _) = run_line(&[
+        "incidents",
+        "--state",
+        "waiting",
+        "--target",
+        "instance=a:80",
+        "--limit",
+        "3",
+        "--output",
+        "json",
+        "--url",
+        &format!("{url}/prefix/"),
+    ]);
+    assert_eq!(exit, Exit::Fine);
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["incidents"], json!([]));
+    let request = asked.join().unwrap();
+    let line = request.lines().next().unwrap();
+    assert_eq!(
+        line,
+        "GET /prefix/api/v1/incidents?limit=3&state=waiting&target=instance%3Da%3A80 HTTP/1.1"
+    );
+}
+
+#[test]
+fn a_test_alert_is_posted_by_the_alerts_api() {
+    let (url, asked) = server("200 OK", "");
+    let labels = ["alertname=Down", "query=a=b"];
+    let line = ["fire", labels[0], labels[1], "--annotation", "summary=it is down", "--url", &url];
+    let (exit, out, _) = run_line(&line);
+    assert_eq!(exit, Exit::Fine);
+    assert_eq!(out, format!("fired {{alertname=\"Down\", query=\"a=b\"}} at {url}/\n"));
+    let request = asked.join().unwrap();
+    assert!(request.starts_with("POST /api/v2/alerts HTTP/1.1"));
+    let alert = &body(&request)[0];
+    assert_eq!(alert["labels"], json!({ "alertname": "Down", "query": "a=b" }));
+    assert_eq!(alert["annotations"], json!({ "summary": "it is down" }));
+    assert!(alert["startsAt"].is_string() && alert.get("endsAt").is_none());
+    let (url, asked) = server("200 OK", "");
+    assert_eq!(run_line(&["fire", "alertname=Down", "--resolve", "--url", &url]).0, Exit::Fine);
+    let alert = &body(&asked.join().unwrap())[0];
+    assert!(alert["endsAt"].is_string() && alert.get("startsAt").is_none());
+}
+
+#[test]
+fn an_operator_pauses_with_a_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    std::fs::write(&path, "s3cret\n").unwrap();
+    let (url, asked) = server("200 OK", r#"{"paused":true}"#);
+    let token = path.to_str().unwrap();
+    let line =
+        ["pause", "--reason", "migration", "--by", "ann", "--token-file", token, "--url", &url];
+    assert_eq!(run_line(&line).0, Exit::Fine);
+    let request = asked.join().unwrap();
+    assert!(request.starts_with("POST /api/v1/pause HTTP/1.1"));
+    assert!(request.to_lowercase().contains("authorization: bearer s3cret\r\n"));
+    assert!(request.to_lowercase().contains("content-type: application/json\r\n"));
+    assert_eq!(body(&request), json!({ "by": "ann", "reason": "migration" }));
+}
+
+#[test]
+fn what_cannot_be_done_says_why_and_what_to_do() {
+    let (exit, _, err) = run_line(&["incidents", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(exit, Exit::Cannot);
+    assert!(
+        err.starts_with("error: cannot reach http://127.0.0.1:1/: Connection refused"),
+        "{err}"
+    );
+    assert!(err.contains("help: is `homeostat serve` running there?"), "{err}");
+
+    let (url, _asked) = server("401 Unauthorized", "{\"error\":\"this needs a token\"}");
+    let (exit, _, err) = run_line(&["resume", "--url", &url]);
+    assert_eq!(exit, Exit::Cannot);
+    assert!(err.contains("401 Unauthorized: this needs a token"), "{err}");
+    assert!(err.contains("help: show the server's token with --token-file"), "{err}");
+
+    let (url, _asked) = server("302 Found", "");
+    assert_eq!(run_line(&["pause", "--reason", "r", "--url", &url]).0, Exit::Cannot);
+
+    let (url, _asked) = server("200 OK", "<html>");
+    let (exit, _, err) = run_line(&["incidents", "7", "--url", &url]);
+    assert_eq!(exit, Exit::Cannot);
+    assert!(err.contains("gave an answer that cannot be read"), "{err}");
+
+    let line = ["incidents", "--token-file", "/nonexistent/token"];
+    assert!(run_line(&line).2.contains("cannot read /nonexistent/token"));
+}

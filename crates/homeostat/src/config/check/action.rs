@@ -1,0 +1,180 @@
+//! What remedies do, and the templates in it.
+//!
+//! Labels reach a process as arguments, environment or stdin, never as text of a shell: whoever
+//! may send an alert could otherwise write the script.
+
+use std::sync::Arc;
+
+use homeostat_core::policy::Action;
+use homeostat_core::template::{NAMES, Template};
+
+use super::super::raw;
+use super::super::read::{Field, Problems, Spanned, Text};
+use super::super::report::Problem;
+
+/// Checks that a remedy does exactly one thing.
+pub(super) fn check(remedy: &raw::Remedy, problems: &mut Problems) -> Option<Action> {
+    match (&remedy.exec, &remedy.script) {
+        (Field::Given(argv), Field::Absent) => exec(argv, problems),
+        (Field::Absent, Field::Given(text)) => script(text, problems),
+        (Field::Given(_) | Field::Wrong, Field::Given(_) | Field::Wrong) => {
+            let place = remedy.script.given().map_or(&remedy.span, |text| &text.span);
+            let problem =
+                Problem::error(place.clone(), "a remedy does one thing: `exec` or `script`");
+            problems.report(problem.help("remove one, or make it a remedy of its own"));
+            None
+        }
+        (Field::Absent, Field::Absent) if remedy.acts_otherwise => None,
+        (Field::Absent, Field::Absent) => {
+            let problem = Problem::error(remedy.span.clone(), "this remedy does nothing");
+            problems.report(problem.help("add `exec: [program, argument]` or `script: …`"));
+            None
+        }
+        (Field::Wrong, Field::Absent) | (Field::Absent, Field::Wrong) => None,
+    }
+}
+
+fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Action> {
+    let Some(program) = argv.value.first() else {
+        let problem = Problem::error(argv.span.clone(), "`exec` names no program");
+        problems.report(problem.help("write exec: [program, argument, …]"));
+        return None;
+    };
+    if program.value.trim().is_empty() {
+        problems.report(Problem::error(program.span.clone(), "`exec` names no program"));
+    } else if program.value.contains("{{") {
+        let problem =
+            Problem::error(program.span.clone(), "the program itself cannot come from an alert");
+        problems.report(problem.help("name the program; placeholders may stand in its arguments"));
+    } else if argv.value.len() == 1 && program.value.contains(' ') {
+        let words: Vec<&str> = program.value.split_whitespace().collect();
+        let problem = Problem::warning(program.span.clone(), "no shell splits this into words");
+        problems.report(problem.help(format!("write exec: [{}]", words.join(", "))));
+    }
+    for element in &argv.value {
+        if element.value.contains('\0') {
+            let message = "no argument can carry a NUL byte";
+            problems.report(Problem::error(element.span.clone(), message));
+        }
+    }
+    refuse_shell_text(&argv.value, problems);
+    let templates: Vec<Template> =
+        argv.value.iter().filter_map(|element| template(element, problems)).collect();
+    (templates.len() == argv.value.len()).then_some(Action::Exec(templates))
+}
+
+const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "fish"];
+
+/// `sh -c "… {{ labels.x }}"` would hand a label to a shell as text.
+fn refuse_shell_text(argv: &[Text], problems: &mut Problems) {
+    let is_shell = |text: &Text| {
+        let name = text.value.rsplit('/').next().unwrap_or_default();
+        SHELLS.contains(&name)
+    };
+    let Some(shell) = argv.iter().position(is_shell) else { return };
+    let mut arguments = argv[shell + 1..].iter().skip_while(|text| {
+        let flags = text.value.strip_prefix('-').unwrap_or_default();
+        !flags.contains('c') || flags.starts_with('-')
+    });
+    if let Some(text) = arguments.nth(1)
+        && text.value.contains("{{")
+    {
+        let problem = Problem::error(text.span.clone(), "a placeholder cannot stand in shell text");
+        problems.report(problem.help(environment_help(&text.value)));
+    }
+}
+
+fn script(text: &Text, problems: &mut Problems) -> Option<Action> {
+    if text.value.trim().is_empty() {
+        problems.report(Problem::error(text.span.clone(), "this script is empty"));
+        return None;
+    }
+    if text.value.contains('\0') {
+        problems.report(Problem::error(text.span.clone(), "no script can carry a NUL byte"));
+        return None;
+    }
+    if let Some(range) = placeholder_of_ours(&text.value) {
+        let problem = Problem::error(text.part(&range), "a placeholder cannot stand in a script");
+        problems.report(problem.help(environment_help(&text.value[range])));
+        return None;
+    }
+    Some(Action::Script(Arc::from(text.value.as_str())))
+}
+
+/// Finds a placeholder that would name something of an alert. Other braces are the script's own:
+/// `docker inspect --format '{{.State.Status}}'` must stay possible.
+fn placeholder_of_ours(script: &str) -> Option<std::ops::Range<usize>> {
+    let mut from = 0;
+    while let Some(start) = script[from..].find("{{").map(|at| from + at) {
+        let rest = &script[start..];
+        // Braces that nothing closes are no placeholder.
+        let end = start + rest.find("}}")? + 2;
+        let inner = script[start..end].trim_matches(['{', '}', '-', ' ', '\t', '\n']);
+        let head: String = inner.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if NAMES.contains(&head.as_str()) || foreign_label(inner).is_some() {
+            return Some(start..end);
+        }
+        from = start + 2;
+    }
+    None
+}
+
+fn environment_help(text: &str) -> String {
+    let name = label_in(text).unwrap_or("instance");
+    format!("labels come as environment: write \"$HOMEOSTAT_LABEL_{name}\"")
+}
+
+/// The name of the label that a placeholder asks for.
+fn label_in(text: &str) -> Option<&str> {
+    let ours = text.find("labels.").map(|at| word(&text[at + "labels.".len()..]));
+    foreign_label(text).or(ours).filter(|name| !name.is_empty())
+}
+
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// The name of the label in Go's templates, as in Prometheus's rules and Alertmanager's receivers.
+fn foreign_label(text: &str) -> Option<&str> {
+    const FORMS: [&str; 6] =
+        ["$labels.", ".Labels.", ".CommonLabels.", ".GroupLabels.", ".Annotations.", ".Alerts"];
+    FORMS.iter().find_map(|form| text.find(form).map(|at| word(&text[at + form.len()..])))
+}
+
+/// Reads a template.
+pub(super) fn template(text: &Text, problems: &mut Problems) -> Option<Template> {
+    match Template::parse(&text.value) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let place = error.span.map_or_else(|| text.span.clone(), |span| text.part(&span));
+            let problem = match foreign_label(&text.value) {
+                Some(name) => {
+                    let name = if name.is_empty() { "instance" } else { name };
+                    Problem::error(place, "this is a placeholder of Go's templates, not of ours")
+                        .help(format!("write {{{{ labels.{name} }}}}"))
+                }
+                None if text.value.contains("$value") => Problem::error(place, error.message)
+                    .help("an alert does not carry the value of its expression"),
+                None => Problem::error(place, error.message)
+                    .help("write placeholders as in {{ labels.instance | host }}"),
+            };
+            problems.report(problem);
+            None
+        }
+    }
+}
+
+/// Reads the keys of a policy's locks.
+pub(super) fn locks(field: &Field<Spanned<Vec<Text>>>, problems: &mut Problems) -> Vec<Template> {
+    let Some(list) = field.given() else { return Vec::new() };
+    let mut locks = Vec::new();
+    for text in &list.value {
+        if text.value.trim().is_empty() {
+            problems.report(Problem::error(text.span.clone(), "this lock has no name"));
+        } else {
+            locks.extend(template(text, problems));
+        }
+    }
+    locks
+}

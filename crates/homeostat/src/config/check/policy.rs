@@ -1,0 +1,298 @@
+//! One policy.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use homeostat_core::label::Matchers;
+use homeostat_core::limits::defaults;
+use homeostat_core::name::{PolicyName, RemedyName};
+use homeostat_core::policy::{Action, Escalate, Mode, Policy, Remedy, TargetLabels, Verify};
+use homeostat_core::time::Span;
+
+use super::super::read::{Field, Problems, Spanned, Text};
+use super::super::report::Problem;
+use super::super::{limits, raw};
+use super::guard::Height;
+use super::{Names, Surroundings, action, at_least_one, guard, query, some_time};
+
+/// Checks one policy.
+pub(super) fn check(
+    raw: &raw::Policy,
+    surroundings: &Surroundings<'_>,
+    names: &mut Names,
+    problems: &mut Problems,
+) -> Policy {
+    let name = names.check(&raw.name, &raw.span, problems);
+    let matchers = matchers(raw, problems);
+    let mode = mode(raw, problems);
+    let remedies = remedies(raw, mode, problems);
+    let height = height(raw);
+    let settle = raw.settle.value_or(Span::ZERO);
+    Policy {
+        name: PolicyName::new(name),
+        matchers,
+        target: target(&raw.target, problems),
+        mode,
+        settle,
+        remedies,
+        verify: verify(&raw.verify, surroundings, problems),
+        guard: guard::check(raw.guard.given(), surroundings.defaults, &height, problems),
+        escalate: escalate(raw, mode, settle, surroundings, problems),
+        continues: raw.continues.value_or(false),
+        relapse: raw.relapse.value_or(defaults::RELAPSE),
+        lapse: some_time(&raw.lapse, defaults::LAPSE, problems),
+    }
+}
+
+fn matchers(raw: &raw::Policy, problems: &mut Problems) -> Matchers {
+    let list = match &raw.matchers {
+        Field::Given(list) => list,
+        Field::Absent => {
+            let problem = Problem::error(raw.span.clone(), "this policy has no `matchers`");
+            problems.report(problem.help("to take every alert, say so: `matchers: []`"));
+            return Matchers::default();
+        }
+        Field::Wrong => return Matchers::default(),
+    };
+    let mut matchers = Matchers::default();
+    for text in &list.value {
+        match Matchers::parse(&text.value) {
+            Ok(parsed) => {
+                if let Some(disagreement) = parsed.disagreement {
+                    let message = disagreement.to_string();
+                    problems.report(Problem::warning(text.span.clone(), message));
+                }
+                if parsed.matchers.is_empty() {
+                    let problem = Problem::warning(text.span.clone(), "this is no condition");
+                    problems.report(problem.help("to take every alert, write `matchers: []`"));
+                }
+                matchers.extend(parsed.matchers);
+            }
+            Err(error) => {
+                let problem = Problem::error(text.part(&error.span), error.message);
+                problems.report(match error.hint {
+                    Some(hint) => problem.help(hint),
+                    None => problem,
+                });
+            }
+        }
+    }
+    matchers
+}
+
+fn mode(raw: &raw::Policy, problems: &mut Problems) -> Mode {
+    if raw.mode.is_absent() {
+        let problem = Problem::error(raw.span.clone(), "this policy has no `mode`");
+        problems.report(problem.help(
+            "write `mode: shadow` to watch what would be done, or `mode: auto` to have it done",
+        ));
+    }
+    raw.mode.value_or(Mode::Shadow)
+}
+
+fn target(field: &Field<Spanned<Vec<Text>>>, problems: &mut Problems) -> TargetLabels {
+    let Some(list) = field.given() else { return TargetLabels::All };
+    if list.value.is_empty() {
+        let problem = Problem::error(list.span.clone(), "an empty target says nothing");
+        problems.report(problem.help(
+            "name the labels that say what is healed, as in target: [instance]; leave it out to \
+             mean all labels",
+        ));
+    }
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for text in &list.value {
+        if text.value.is_empty() {
+            problems.report(Problem::error(text.span.clone(), "no label has an empty name"));
+        } else if text.value.contains(['{', '=', '$']) {
+            let message = "a target is the name of a label, not a template or a matcher";
+            let problem = Problem::error(text.span.clone(), message);
+            problems.report(problem.help("write target: [instance]"));
+        } else if !names.insert(&text.value) {
+            let problem = Problem::error(text.span.clone(), "this label is named twice");
+            problems.report(problem.help("remove one of them"));
+        }
+    }
+    TargetLabels::Named(names.into_iter().map(Arc::from).collect())
+}
+
+fn remedies(raw: &raw::Policy, mode: Mode, problems: &mut Problems) -> Vec<Remedy> {
+    let list = match &raw.remedies {
+        Field::Given(list) => list,
+        Field::Absent => {
+            let problem = Problem::error(raw.span.clone(), "this policy has no `remedies`");
+            problems.report(problem.help("write remedies: [{ name: restart, exec: [program] }]"));
+            return Vec::new();
+        }
+        Field::Wrong => return Vec::new(),
+    };
+    if list.value.is_empty() && mode == Mode::Auto {
+        let problem = Problem::error(list.span.clone(), "`mode: auto` without a remedy");
+        problems.report(problem.help("add a remedy, or write `mode: shadow`"));
+    }
+    let mut names = Names::of("remedy");
+    list.value.iter().map(|raw| remedy(raw, mode, &mut names, problems)).collect()
+}
+
+fn remedy(raw: &raw::Remedy, mode: Mode, names: &mut Names, problems: &mut Problems) -> Remedy {
+    let name = names.check(&raw.name, &raw.span, problems);
+    if let Some(retries) = raw.retries.given()
+        && retries.value > limits::RETRIES
+    {
+        let message = format!("more than {} retries", limits::RETRIES);
+        let problem = Problem::error(retries.span.clone(), message);
+        problems.report(problem.help("what fails that often needs another remedy"));
+    }
+    let retried = match &raw.retries {
+        Field::Absent => false,
+        Field::Wrong => true,
+        Field::Given(retries) => retries.value > 0,
+    };
+    if let (Some(backoff), false) = (raw.backoff.given(), retried) {
+        let problem = Problem::warning(backoff.span.clone(), "nothing is retried");
+        problems.report(problem.help("`backoff` lies before retries: add `retries: 1`"));
+    }
+    Remedy {
+        name: RemedyName::new(name),
+        mode: raw.mode.value_or(mode).min(mode),
+        action: action::check(raw, problems).unwrap_or_else(|| Action::Exec(Vec::new())),
+        timeout: some_time(&raw.timeout, defaults::TIMEOUT, problems),
+        retries: raw.retries.value_or(0).min(limits::RETRIES),
+        backoff: raw.backoff.value_or(defaults::BACKOFF),
+        idempotent: raw.idempotent.value_or(false),
+    }
+}
+
+/// Counts the orders of the whole ladder. A policy in shadow is counted as if it acted, so that
+/// its ladder is known to hold before it does.
+fn height(raw: &raw::Policy) -> Height {
+    let Some(list) = raw.remedies.given() else { return Height { orders: 0, span: 0..0 } };
+    let acts = |remedy: &&raw::Remedy| remedy.mode.value_or(Mode::Auto) == Mode::Auto;
+    let runs = |remedy: &raw::Remedy| 1 + remedy.retries.value_or(0).min(limits::RETRIES);
+    let orders = list.value.iter().filter(acts).map(runs).fold(0, u32::saturating_add);
+    Height { orders, span: list.span.clone() }
+}
+
+fn verify(
+    field: &Field<raw::Verify>,
+    surroundings: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Verify {
+    let within = if surroundings.prometheus {
+        defaults::VERIFY_WITHIN_PROMETHEUS
+    } else if surroundings.alertmanager {
+        defaults::VERIFY_WITHIN_ALERTMANAGER
+    } else {
+        defaults::VERIFY_WITHIN_WEBHOOK
+    };
+    let Some(raw) = field.given() else {
+        return Verify {
+            within,
+            query: None,
+            every: defaults::VERIFY_EVERY,
+            times: defaults::VERIFY_TIMES,
+        };
+    };
+    let verify = Verify {
+        within: some_time(&raw.within, within, problems),
+        query: raw.query.given().and_then(|text| query::check(text, problems)),
+        every: some_time(&raw.every, defaults::VERIFY_EVERY, problems),
+        times: at_least_one(&raw.times, defaults::VERIFY_TIMES, problems),
+    };
+    if let (Some(text), false) = (raw.query.given(), surroundings.prometheus) {
+        let problem = Problem::error(text.span.clone(), "there is no Prometheus to ask this query");
+        problems.report(problem.help(
+            "add sources: { prometheuses: [{ name: main, url: \"http://127.0.0.1:9090\" }] }",
+        ));
+    }
+    if let (Some(times), true) = (raw.times.given(), raw.query.is_absent()) {
+        let problem = Problem::warning(times.span.clone(), "there is no query to hold so often");
+        problems.report(problem.help("add `query: …`, or remove `times`"));
+    }
+    check_window(raw, &verify, problems);
+    verify
+}
+
+/// The window must have room for the proof that is asked for.
+fn check_window(raw: &raw::Verify, verify: &Verify, problems: &mut Problems) {
+    let looks = verify.every.saturating_mul(u64::from(verify.times - 1));
+    let place = || raw.within.given().map_or(&raw.span, |within| &within.span).clone();
+    if raw.query.given().is_some() && looks >= verify.within {
+        let message = format!(
+            "{} leaves no room for {} looks {} apart, which take {looks}",
+            verify.within, verify.times, verify.every
+        );
+        problems.report(
+            Problem::error(place(), message)
+                .help("make `within` longer, or `every` or `times` smaller"),
+        );
+    } else if verify.within < Span::from_secs(30) {
+        let message = format!("{} is shorter than most scrapes and evaluations", verify.within);
+        problems.report(Problem::warning(place(), message).help(
+            "`within` should outlast scrape interval, evaluation interval and the rule's `for`: \
+             what is not seen by then is unknown and goes to a person",
+        ));
+    }
+}
+
+fn escalate(
+    raw: &raw::Policy,
+    mode: Mode,
+    settle: Span,
+    surroundings: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Escalate {
+    let (span, after, severity) = match &raw.escalate {
+        Field::Given(raw::Escalate::Nobody) => return Escalate::Nobody,
+        Field::Given(raw::Escalate::Person { span, after, severity }) => {
+            (Some(span), after, severity.given())
+        }
+        Field::Absent | Field::Wrong => (None, &Field::Absent, None),
+    };
+    if !surroundings.alertmanager {
+        cannot_tell(raw, mode, span.cloned(), problems);
+        return Escalate::Nobody;
+    }
+    if let Some(text) = severity
+        && text.value.trim().is_empty()
+    {
+        problems.report(Problem::error(text.span.clone(), "this severity is empty"));
+    }
+    let place = after.given().map(|after| after.span.clone()).or(span.cloned());
+    let after = some_time(after, defaults::ESCALATE_AFTER, problems);
+    if after <= settle {
+        let message = format!("a person is told after {after}, before anything is tried");
+        let place = place.or(raw.settle.given().map(|settle| settle.span.clone()));
+        let place = place.unwrap_or_else(|| raw.span.clone());
+        let problem = Problem::warning(place, message);
+        problems.report(problem.help(format!("`for: {settle}` runs first: tell later than that")));
+    }
+    let severity = severity.map_or(defaults::ESCALATE_SEVERITY, |text| &text.value);
+    Escalate::After { after, severity: Arc::from(severity) }
+}
+
+const TELL_HELP: &str = "add sources: { alertmanagers: [{ name: main, urls: \
+    [\"http://127.0.0.1:9093\"] }] }, or say that nobody is told: `escalate: none`";
+
+/// What acts on its own must be able to call for help, or say that it will not.
+fn cannot_tell(
+    raw: &raw::Policy,
+    mode: Mode,
+    escalate: Option<std::ops::Range<usize>>,
+    problems: &mut Problems,
+) {
+    let wrong = matches!(raw.escalate, Field::Wrong);
+    match (mode, escalate) {
+        (Mode::Auto, _) if wrong => {}
+        (Mode::Auto, span) => {
+            let mode = raw.mode.given().map(|mode| mode.span.clone());
+            let place = span.or(mode).unwrap_or_else(|| raw.span.clone());
+            let message = "this policy acts, and there is no Alertmanager to tell a person by";
+            problems.report(Problem::error(place, message).help(TELL_HELP));
+        }
+        (Mode::Shadow, Some(span)) => {
+            let message = "nobody can be told: there is no Alertmanager to tell a person by";
+            problems.report(Problem::warning(span, message).help(TELL_HELP));
+        }
+        (Mode::Shadow, None) => {}
+    }
+}

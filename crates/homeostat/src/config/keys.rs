@@ -1,0 +1,300 @@
+//! Which keys there are, which are still to come, and which habits people bring along.
+//!
+//! Duty: one table for each kind of map in the file. Not its duty: what a key's value means.
+
+/// The keys of one kind of map.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// Which map, for a person: `a remedy`.
+    pub(super) of: &'static str,
+    /// Keys that are read.
+    pub(super) known: &'static [&'static str],
+    /// Keys that are known but not built yet: errors, because an engine that ignored them would
+    /// be less careful than the writer asked for.
+    pub(super) later: &'static [&'static str],
+    /// Keys that mean something elsewhere: the key, ours that it stands for, and help.
+    pub(super) habits: &'static [Habit],
+}
+
+/// A key that people know from elsewhere.
+#[derive(Debug)]
+pub(super) struct Habit {
+    pub(super) key: &'static str,
+    /// Our key that was probably meant; empty where there is none.
+    pub(super) meant: &'static str,
+    pub(super) help: &'static str,
+}
+
+const fn habit(key: &'static str, meant: &'static str, help: &'static str) -> Habit {
+    Habit { key, meant, help }
+}
+
+impl Keys {
+    /// Our key that a foreign one stands for, and help.
+    pub(super) fn habit(&self, key: &str) -> Option<&'static Habit> {
+        self.habits.iter().find(|habit| habit.key == key)
+    }
+}
+
+/// Finds where a key belongs that stands in the wrong map.
+pub(super) fn home(key: &str) -> Option<&'static str> {
+    let homes = HOMES.iter().filter(|(_, keys)| keys.known.contains(&key));
+    let mut homes = homes.chain(HOMES.iter().filter(|(_, keys)| keys.later.contains(&key)));
+    homes.next().map(|(home, _)| *home)
+}
+
+const HOMES: [(&str, &Keys); 8] = [
+    ("the top level of the file", &FILE),
+    ("`sources`", &SOURCES),
+    ("`guard`", &GUARD),
+    ("`guard.fresh`", &FRESH),
+    ("`verify`", &VERIFY),
+    ("`escalate`", &ESCALATE),
+    ("a policy", &POLICY),
+    ("a remedy of the list `remedies`", &REMEDY),
+];
+
+const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";
+const MATCHERS_HELP: &str = "matchers are Alertmanager's, as a list: matchers: ['job=\"web\"']";
+const NO_RECEIVERS: &str =
+    "Homeostat acts instead of notifying: a policy names its actions under `remedies`";
+const EXEC_HELP: &str = "a program and its arguments stand under `exec: [program, argument]`, \
+     shell text under `script:`";
+
+/// The whole file.
+pub(super) static FILE: Keys = Keys {
+    of: "a configuration",
+    known: &["sources", "limits", "defaults", "policies"],
+    later: &["time_intervals", "regression", "notify"],
+    habits: &[
+        habit("policy", "policies", "policies stand in a list: policies: [{ name: … }]"),
+        habit("rules", "policies", "what is done about an alert stands in the list `policies`"),
+        habit("groups", "", "this looks like a file of alerting rules: those stay in Prometheus"),
+        habit("route", "policies", "alerts find their policy by its `matchers`"),
+        habit("receivers", "policies", NO_RECEIVERS),
+        habit("receiver", "policies", NO_RECEIVERS),
+        habit("global", "defaults", "what holds for all policies stands under `defaults`"),
+        habit("mute_time_intervals", "", "`time_intervals` and `guard.freeze` are not built yet"),
+        habit("alertmanagers", "sources", "alertmanagers stand under `sources`"),
+        habit("prometheuses", "sources", "prometheuses stand under `sources`"),
+        habit("alerting", "sources", "alertmanagers stand under `sources`"),
+        habit("commands", "policies", "each command becomes a policy with a remedy"),
+    ],
+};
+
+/// `sources`.
+pub(super) static SOURCES: Keys = Keys {
+    of: "sources",
+    known: &["alertmanagers", "prometheuses"],
+    later: &[],
+    habits: &[
+        habit("alertmanager", "alertmanagers", "write a list: alertmanagers: [{ name: main, … }]"),
+        habit("prometheus", "prometheuses", "write a list: prometheuses: [{ name: main, … }]"),
+    ],
+};
+
+const BEARER_HELP: &str =
+    "write authorization: { credentials_file: … }; its type is Bearer unless it says otherwise";
+
+/// One of `sources.alertmanagers`.
+pub(super) static ALERTMANAGER: Keys = Keys {
+    of: "an Alertmanager",
+    known: &["name", "urls", "http_config", "basic_auth", "authorization", "tls_config"],
+    later: &["oauth2", "proxy_url", "http_headers", "sigv4"],
+    habits: &[
+        habit("url", "urls", "an Alertmanager has `urls`, all peers of one cluster: urls: [\"…\"]"),
+        habit("static_configs", "urls", "write urls: [\"http://host:9093\"]"),
+        habit("targets", "urls", "write urls: [\"http://host:9093\"]"),
+        habit("bearer_token", "", BEARER_HELP),
+        habit("bearer_token_file", "", BEARER_HELP),
+    ],
+};
+
+/// One of `sources.prometheuses`.
+pub(super) static PROMETHEUS: Keys = Keys {
+    of: "a Prometheus",
+    known: &["name", "url", "http_config", "basic_auth", "authorization", "tls_config"],
+    later: &["oauth2", "proxy_url", "http_headers", "sigv4"],
+    habits: &[
+        habit("urls", "url", "a Prometheus has one `url`; list replicas as sources of their own"),
+        habit("bearer_token", "", BEARER_HELP),
+        habit("bearer_token_file", "", BEARER_HELP),
+    ],
+};
+
+/// `http_config` of a source.
+pub(super) static HTTP: Keys = Keys {
+    of: "http_config",
+    known: &["basic_auth", "authorization", "tls_config"],
+    later: &["oauth2", "proxy_url", "http_headers", "sigv4", "follow_redirects", "enable_http2"],
+    habits: &[habit("bearer_token", "", BEARER_HELP), habit("bearer_token_file", "", BEARER_HELP)],
+};
+
+/// `basic_auth` of a source.
+pub(super) static BASIC_AUTH: Keys = Keys {
+    of: "basic_auth",
+    known: &["username", "password", "password_file"],
+    later: &["username_file"],
+    habits: &[habit("user", "username", "write `username`")],
+};
+
+/// `authorization` of a source.
+pub(super) static AUTHORIZATION: Keys = Keys {
+    of: "authorization",
+    known: &["type", "credentials", "credentials_file"],
+    later: &[],
+    habits: &[
+        habit("token", "credentials", "write `credentials`"),
+        habit("token_file", "credentials_file", "write `credentials_file`"),
+    ],
+};
+
+/// `tls_config` of a source.
+pub(super) static TLS: Keys = Keys {
+    of: "tls_config",
+    known: &["ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify"],
+    later: &["ca", "cert", "key", "min_version", "max_version"],
+    habits: &[],
+};
+
+/// `limits`.
+pub(super) static LIMITS: Keys =
+    Keys { of: "limits", known: &["concurrency", "rate"], later: &[], habits: &[] };
+
+/// `defaults`.
+pub(super) static DEFAULTS: Keys = Keys {
+    of: "defaults",
+    known: &["guard"],
+    later: &[],
+    habits: &[
+        habit("mode", "", "every policy says its own `mode`, so that nobody is surprised"),
+        habit("verify", "", DEFAULTS_HELP),
+        habit("escalate", "", DEFAULTS_HELP),
+        habit("for", "", DEFAULTS_HELP),
+        habit("relapse", "", DEFAULTS_HELP),
+        habit("lapse", "", DEFAULTS_HELP),
+        habit("timeout", "", DEFAULTS_HELP),
+    ],
+};
+
+/// A rate, of `limits` or of `guard`.
+pub(super) static RATE: Keys = Keys {
+    of: "a rate",
+    known: &["max", "per"],
+    later: &[],
+    habits: &[
+        habit("window", "per", "write `per`"),
+        habit("limit", "max", "write `max`"),
+        habit("every", "per", "write `per`"),
+    ],
+};
+
+const GUARDS_LATER: &[&str] = &["freeze", "watchdog", "storm", "flap", "breaker", "blast_radius"];
+
+/// `guard` of a policy.
+pub(super) static GUARD: Keys = Keys {
+    of: "guard",
+    known: &["cooldown", "rate", "concurrency", "lock", "attempts", "fresh"],
+    later: GUARDS_LATER,
+    habits: &[
+        habit("locks", "lock", "write `lock`, a list"),
+        habit("max_attempts", "attempts", "write `attempts`"),
+        habit("max_age", "fresh", "write fresh: { max_age: … }"),
+    ],
+};
+
+/// `defaults.guard`.
+pub(super) static DEFAULT_GUARD: Keys = Keys {
+    of: "defaults.guard",
+    known: &["cooldown", "rate", "concurrency", "attempts", "fresh"],
+    later: GUARDS_LATER,
+    habits: &[habit("lock", "", "a lock belongs to the `guard` of each policy that needs it")],
+};
+
+/// `guard.fresh`.
+pub(super) static FRESH: Keys =
+    Keys { of: "guard.fresh", known: &["max_age"], later: &[], habits: &[] };
+
+/// One of `policies`.
+pub(super) static POLICY: Keys = Keys {
+    of: "a policy",
+    known: &[
+        "name",
+        "matchers",
+        "target",
+        "mode",
+        "for",
+        "remedies",
+        "verify",
+        "guard",
+        "escalate",
+        "continue",
+        "relapse",
+        "on_resolve",
+        "lapse",
+    ],
+    later: &["regression", "notify"],
+    habits: &[
+        habit("match", "matchers", MATCHERS_HELP),
+        habit("match_re", "matchers", "matchers are a list: matchers: ['job=~\"web|db\"']"),
+        habit("matcher", "matchers", MATCHERS_HELP),
+        habit("match_labels", "matchers", MATCHERS_HELP),
+        habit("labels", "matchers", MATCHERS_HELP),
+        habit("alert", "matchers", "write matchers: ['alertname=\"…\"']"),
+        habit("alertname", "matchers", "write matchers: ['alertname=\"…\"']"),
+        habit("expr", "", "rules stay in Prometheus: a policy takes their alerts by `matchers`"),
+        habit("receiver", "remedies", NO_RECEIVERS),
+        habit("group_by", "target", "which labels say what is healed stands under `target`"),
+        habit("actions", "remedies", "the ladder of actions stands under `remedies`"),
+        habit("action", "remedies", "the ladder of actions stands under `remedies`"),
+        habit("remedy", "remedies", "write a list: remedies: [{ name: …, exec: […] }]"),
+        habit("steps", "remedies", "the ladder of actions stands under `remedies`"),
+        habit("command", "remedies", "write remedies: [{ name: …, exec: [program, argument] }]"),
+        habit("cmd", "remedies", "write remedies: [{ name: …, exec: [program, argument] }]"),
+        habit("shell", "remedies", "write remedies: [{ name: …, script: … }]"),
+        habit("exec", "remedies", "write remedies: [{ name: …, exec: [program, argument] }]"),
+        habit("script", "remedies", "write remedies: [{ name: …, script: … }]"),
+        habit("dry_run", "mode", "write `mode: shadow`"),
+        habit("enabled", "mode", "write `mode: shadow` to watch without acting"),
+        habit("repeat_interval", "", "write guard: { cooldown: … }"),
+    ],
+};
+
+/// One of a policy's `remedies`.
+pub(super) static REMEDY: Keys = Keys {
+    of: "a remedy",
+    known: &["name", "mode", "exec", "script", "timeout", "retries", "backoff", "idempotent"],
+    later: &["http", "call", "undo", "when"],
+    habits: &[
+        habit("command", "exec", EXEC_HELP),
+        habit("cmd", "exec", EXEC_HELP),
+        habit("args", "exec", EXEC_HELP),
+        habit("run", "exec", EXEC_HELP),
+        habit("argv", "exec", EXEC_HELP),
+        habit("shell", "script", "shell text stands under `script:`; /bin/sh runs it"),
+        habit("sh", "script", "shell text stands under `script:`; /bin/sh runs it"),
+        habit("bash", "script", "write exec: [bash, /path/to/script], or `script:` for /bin/sh"),
+        habit("webhook", "exec", "`http` is not built yet; exec: [curl, …] can call a web service"),
+        habit("env", "", "labels come as environment: $HOMEOSTAT_LABEL_instance"),
+        habit("retry", "retries", "write `retries`"),
+        habit("max_retries", "retries", "write `retries`"),
+    ],
+};
+
+/// `verify` of a policy.
+pub(super) static VERIFY: Keys = Keys {
+    of: "verify",
+    known: &["within", "query", "every", "times"],
+    later: &["worse", "regression"],
+    habits: &[
+        habit("expr", "query", "write `query`"),
+        habit("promql", "query", "write `query`"),
+        habit("timeout", "within", "write `within`"),
+        habit("interval", "every", "write `every`"),
+        habit("for", "within", "write `within`"),
+    ],
+};
+
+/// `escalate` of a policy.
+pub(super) static ESCALATE: Keys =
+    Keys { of: "escalate", known: &["after", "severity"], later: &[], habits: &[] };

@@ -1,0 +1,29 @@
+//! Every bound of the configuration in one place, each with its reason.
+
+/// Bytes of a configuration file. Ten thousand policies take about four MiB.
+pub const FILE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Nodes of a file once its aliases are written out. Ten thousand policies have about half a
+/// million; aliases of aliases would make billions of a few lines.
+pub const NODES: usize = 2_000_000;
+
+/// How deep a file may be nested; ours are seven levels deep.
+pub const DEPTH: usize = 64;
+
+/// Policies of a book.
+pub const POLICIES: usize = 20_000;
+
+/// Characters of a name: it is a label's value, a metric's label and part of a directory's name.
+pub const NAME_CHARS: usize = 63;
+
+/// Retries of one remedy. Whoever needs more wants another remedy.
+pub const RETRIES: u32 = 100;
+
+/// Errors that are collected, and as many warnings; whoever has more mends these first.
+pub const PROBLEMS_KEPT: usize = 1_000;
+
+/// Bytes of one message; what is longer is not read.
+pub const MESSAGE_BYTES: usize = 1_000;
+
+/// Problems that are shown to a person at once.
+pub const PROBLEMS_SHOWN: usize = 50;

@@ -1,0 +1,173 @@
+//! The configuration: from the file as it was typed to what is meant.
+//!
+//! ```text
+//!  text ── yaml ──▶ tree ── raw ──▶ what was typed ── check ──▶ Config
+//!             └──────────┴── problems, each with its place ──┘└─▶ Report
+//! ```
+//!
+//! All errors of a file are found at once, and a file with one error is not used at all. What is
+//! known but not built yet is an error too: an engine that ignored a guard would be less careful
+//! than its configuration says.
+//!
+//! Not its duty: reading the secrets and certificates that a file names, and talking to anybody.
+
+mod check;
+mod http;
+mod keys;
+pub mod limits;
+mod nearest;
+mod raw;
+mod read;
+mod report;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+use homeostat_core::name::SourceName;
+use homeostat_core::policy::Book;
+use reqwest::Url;
+
+pub use http::{ClientCertificate, Credentials, HttpConfig, Secret, SecretSource, TlsConfig};
+pub use report::{Problem, Report, Row, Severity};
+
+use read::Reader;
+
+/// A configuration that has been checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which remedies fit which alerts.
+    pub book: Book,
+    /// Whom to ask.
+    pub sources: Sources,
+    /// What is allowed and probably not meant.
+    pub warnings: Report,
+}
+
+/// Whom to ask, to confirm, to verify and to reconcile.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Alertmanagers, in file order: the first one also has the bare `/hooks`.
+    pub alertmanagers: Vec<AlertmanagerSource>,
+    /// Prometheuses, in file order.
+    pub prometheuses: Vec<PrometheusSource>,
+}
+
+/// One cluster of Alertmanagers.
+#[derive(Debug, Clone)]
+pub struct AlertmanagerSource {
+    /// Its name, and that of its hook: `/hooks/NAME`.
+    pub name: SourceName,
+    /// All peers, at least one.
+    pub urls: Vec<Url>,
+    /// How the peers are talked to.
+    pub http: HttpConfig,
+}
+
+/// One Prometheus.
+#[derive(Debug, Clone)]
+pub struct PrometheusSource {
+    /// Its name.
+    pub name: SourceName,
+    /// Where it is.
+    pub url: Url,
+    /// How it is talked to.
+    pub http: HttpConfig,
+}
+
+impl Config {
+    /// Makes the configuration that stands in where none is given: every alert is taken in,
+    /// recorded and shadowed, and nobody is asked.
+    pub fn observe() -> Self {
+        Self {
+            book: Book::observe(),
+            sources: Sources::default(),
+            warnings: Report::new("", "", Vec::new()),
+        }
+    }
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+///
+/// The file cannot be read, or it has errors: all that could be found, and its warnings.
+pub fn load(path: &Path) -> Result<Config, Report> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let bound = limits::FILE_BYTES as u64 + 1;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(bound).read_to_end(&mut bytes))
+        .map_err(|error| Report::unread(&name, &error.to_string()))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => {
+            let readable = error.utf8_error().valid_up_to();
+            let bytes = error.into_bytes();
+            let text = String::from_utf8_lossy(&bytes);
+            let problem = Problem::error(readable..readable + 1, "these bytes are not UTF-8");
+            Err(Report::new(&name, &text, vec![problem]))
+        }
+    }
+}
+
+/// Checks the text of a configuration. Relative paths in it are meant from the directory of the
+/// file that `name` says.
+///
+/// # Errors
+///
+/// The text has errors: all that could be found, and its warnings.
+///
+/// ```
+/// let text = "policies: [{ name: watch, matchers: ['job=\"web\"'], mode: shadow, remedies: [] }]";
+/// let config = homeostat::config::parse("homeostat.yml", text).unwrap();
+/// assert_eq!(config.book.policies().len(), 1);
+/// ```
+pub fn parse(name: &str, text: &str) -> Result<Config, Report> {
+    if text.len() > limits::FILE_BYTES {
+        let message = format!("larger than {} MiB", limits::FILE_BYTES / (1024 * 1024));
+        return Err(Report::new(name, "", vec![Problem::of_file(message)]));
+    }
+    let mut reader = Reader::new(text);
+    let file = match yaml::parse(text) {
+        Ok(Some(document)) => raw::file(&mut reader, &document),
+        Ok(None) => Some(raw::File::default()),
+        Err(problem) => return Err(Report::new(name, text, vec![problem])),
+    };
+    let directory = Path::new(name).parent().unwrap_or(Path::new(""));
+    let shown = mask(text, &mut reader.secrets);
+    let mut problems = reader.problems;
+    let checked = file.map(|file| check::check(&file, directory, &mut problems));
+    let report = Report::new(name, &shown, problems.into_vec());
+    match checked {
+        Some((book, sources)) if report.errors() == 0 => {
+            Ok(Config { book, sources, warnings: report })
+        }
+        Some(_) | None => Err(report),
+    }
+}
+
+/// Writes asterisks over secrets. Their bytes are counted, so that all places stay the same.
+fn mask<'a>(text: &'a str, secrets: &mut Vec<Range<usize>>) -> Cow<'a, str> {
+    if secrets.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    // An alias repeats a secret where it stands.
+    secrets.sort_by_key(|secret| secret.start);
+    secrets.dedup();
+    let mut masked = String::with_capacity(text.len());
+    for secret in secrets {
+        let before = text.get(masked.len()..secret.start);
+        let inner = text.get(secret.clone());
+        let (Some(before), Some(inner)) = (before, inner) else { continue };
+        masked.push_str(before);
+        masked.extend(inner.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }));
+    }
+    masked.push_str(text.get(masked.len()..).unwrap_or_default());
+    Cow::Owned(masked)
+}

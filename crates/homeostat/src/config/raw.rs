@@ -1,0 +1,478 @@
+//! The file as it was typed: every value where it stands, nothing filled in yet.
+//!
+//! Duty: the shape of the file. Not its duty: defaults, and what values mean together (`check`).
+
+use std::ops::Range;
+
+use homeostat_core::policy::Mode;
+use homeostat_core::time::Span;
+
+use super::keys;
+use super::nearest::nearest;
+use super::read::{Field, Reader, Spanned, Text, matchers_of};
+use super::report::Problem;
+use super::yaml::{Kind, Node};
+
+type Length = Field<Spanned<Span>>;
+type Count = Field<Spanned<u32>>;
+type Words = Field<Spanned<Vec<Text>>>;
+
+/// The whole file.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub(super) sources: Field<Sources>,
+    pub(super) limits: Field<Limits>,
+    pub(super) defaults: Field<Guard>,
+    pub(super) policies: Field<Spanned<Vec<Policy>>>,
+}
+
+/// `sources`.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    pub(super) alertmanagers: Field<Spanned<Vec<Source>>>,
+    pub(super) prometheuses: Field<Spanned<Vec<Source>>>,
+}
+
+/// An Alertmanager or a Prometheus.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) span: Range<usize>,
+    pub(super) name: Field<Text>,
+    /// `urls` of an Alertmanager, the one `url` of a Prometheus.
+    pub(super) urls: Words,
+    pub(super) http: Http,
+}
+
+/// How a source is talked to.
+#[derive(Debug, Default)]
+pub(super) struct Http {
+    pub(super) basic_auth: Field<BasicAuth>,
+    pub(super) authorization: Field<Authorization>,
+    pub(super) tls: Field<Tls>,
+}
+
+/// `basic_auth`.
+#[derive(Debug)]
+pub(super) struct BasicAuth {
+    pub(super) span: Range<usize>,
+    pub(super) username: Field<Text>,
+    pub(super) password: Field<Text>,
+    pub(super) password_file: Field<Text>,
+}
+
+/// `authorization`.
+#[derive(Debug)]
+pub(super) struct Authorization {
+    pub(super) span: Range<usize>,
+    pub(super) scheme: Field<Text>,
+    pub(super) credentials: Field<Text>,
+    pub(super) credentials_file: Field<Text>,
+}
+
+/// `tls_config`.
+#[derive(Debug)]
+pub(super) struct Tls {
+    pub(super) ca_file: Field<Text>,
+    pub(super) cert_file: Field<Text>,
+    pub(super) key_file: Field<Text>,
+    pub(super) server_name: Field<Text>,
+    pub(super) insecure_skip_verify: Field<Spanned<bool>>,
+}
+
+/// `limits`.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub(super) concurrency: Count,
+    pub(super) rate: Field<Rate>,
+}
+
+/// A rate.
+#[derive(Debug)]
+pub(super) struct Rate {
+    pub(super) span: Range<usize>,
+    pub(super) max: Count,
+    pub(super) per: Length,
+}
+
+/// `guard`, of a policy or of `defaults`.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    pub(super) cooldown: Length,
+    pub(super) rate: Field<Rate>,
+    pub(super) concurrency: Count,
+    pub(super) locks: Words,
+    pub(super) attempts: Count,
+    pub(super) fresh_max_age: Length,
+}
+
+/// One policy.
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) span: Range<usize>,
+    pub(super) name: Field<Text>,
+    pub(super) matchers: Words,
+    pub(super) target: Words,
+    pub(super) mode: Field<Spanned<Mode>>,
+    pub(super) settle: Length,
+    pub(super) remedies: Field<Spanned<Vec<Remedy>>>,
+    pub(super) verify: Field<Verify>,
+    pub(super) guard: Field<Guard>,
+    pub(super) escalate: Field<Escalate>,
+    pub(super) continues: Field<Spanned<bool>>,
+    pub(super) relapse: Length,
+    pub(super) lapse: Length,
+}
+
+/// One remedy.
+#[derive(Debug)]
+pub(super) struct Remedy {
+    pub(super) span: Range<usize>,
+    pub(super) name: Field<Text>,
+    pub(super) mode: Field<Spanned<Mode>>,
+    pub(super) exec: Words,
+    pub(super) script: Field<Text>,
+    /// Whether it has an action that is not built yet.
+    pub(super) acts_otherwise: bool,
+    pub(super) timeout: Length,
+    pub(super) retries: Count,
+    pub(super) backoff: Length,
+    pub(super) idempotent: Field<Spanned<bool>>,
+}
+
+/// `verify`.
+#[derive(Debug)]
+pub(super) struct Verify {
+    pub(super) span: Range<usize>,
+    pub(super) within: Length,
+    pub(super) query: Field<Text>,
+    pub(super) every: Length,
+    pub(super) times: Count,
+}
+
+/// `escalate`.
+#[derive(Debug)]
+pub(super) enum Escalate {
+    /// `none`.
+    Nobody,
+    /// A map.
+    Person { span: Range<usize>, after: Length, severity: Field<Text> },
+}
+
+/// Reads the whole file.
+pub(super) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
+    let fields = reader.fields(node, &keys::FILE)?;
+    Some(File {
+        sources: fields.read(reader, "sources", sources),
+        limits: fields.read(reader, "limits", limits),
+        defaults: fields.read(reader, "defaults", |reader, node| {
+            let fields = reader.fields(node, &keys::DEFAULTS)?;
+            Some(match fields.read(reader, "guard", default_guard) {
+                Field::Given(guard) => guard,
+                Field::Absent | Field::Wrong => Guard::default(),
+            })
+        }),
+        policies: fields.read(reader, "policies", |reader, node| {
+            maps(reader, node, "a list of policies", policy)
+        }),
+    })
+}
+
+/// Reads a list of maps; a wrong one is left out, so that the others are still checked.
+fn maps<T>(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    wanted: &str,
+    read: fn(&mut Reader<'_>, &Node) -> Option<T>,
+) -> Option<Spanned<Vec<T>>> {
+    let help = |node: &Node| match &node.kind {
+        Kind::Map(_) => Some("begin each element with `- `".to_owned()),
+        Kind::Scalar(_) | Kind::List(_) => None,
+    };
+    let read = |reader: &mut Reader<'_>, node: &Node| Some(read(reader, node));
+    let list = reader.list(node, wanted, help, read)?;
+    Some(Spanned { value: list.value.into_iter().flatten().collect(), span: list.span })
+}
+
+fn sources(reader: &mut Reader<'_>, node: &Node) -> Option<Sources> {
+    let fields = reader.fields(node, &keys::SOURCES)?;
+    Some(Sources {
+        alertmanagers: fields.read(reader, "alertmanagers", |reader, node| {
+            maps(reader, node, "a list of Alertmanagers", alertmanager)
+        }),
+        prometheuses: fields.read(reader, "prometheuses", |reader, node| {
+            maps(reader, node, "a list of Prometheuses", prometheus)
+        }),
+    })
+}
+
+fn alertmanager(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+    let fields = reader.fields(node, &keys::ALERTMANAGER)?;
+    Some(Source {
+        name: fields.read(reader, "name", Reader::text),
+        urls: fields.read(reader, "urls", |reader, node| reader.texts(node, "urls")),
+        http: http_of(reader, &fields),
+        span: fields.span,
+    })
+}
+
+fn prometheus(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+    let fields = reader.fields(node, &keys::PROMETHEUS)?;
+    Some(Source {
+        name: fields.read(reader, "name", Reader::text),
+        urls: fields.read(reader, "url", |reader, node| {
+            let url = reader.text(node)?;
+            Some(Spanned { span: url.span.clone(), value: vec![url] })
+        }),
+        http: http_of(reader, &fields),
+        span: fields.span,
+    })
+}
+
+/// Reads how a source is talked to: its keys stand beside `url`, as in a scrape configuration of
+/// Prometheus, or under `http_config`, as in Alertmanager.
+fn http_of(reader: &mut Reader<'_>, fields: &super::read::Fields<'_>) -> Http {
+    let nested = fields.read(reader, "http_config", |reader, node| {
+        let fields = reader.fields(node, &keys::HTTP)?;
+        Some(http(reader, &fields))
+    });
+    let beside = http(reader, fields);
+    let Field::Given(nested) = nested else { return beside };
+    let both = !(beside.basic_auth.is_absent()
+        && beside.authorization.is_absent()
+        && beside.tls.is_absent());
+    if let (true, Some(node)) = (both, fields.node("http_config")) {
+        let problem = Problem::error(node.span.clone(), "`http_config` is given in two places");
+        reader.problems.report(problem.help("move all of its keys here, or beside the URL"));
+    }
+    nested
+}
+
+fn http(reader: &mut Reader<'_>, fields: &super::read::Fields<'_>) -> Http {
+    Http {
+        basic_auth: fields.read(reader, "basic_auth", |reader, node| {
+            let fields = reader.fields(node, &keys::BASIC_AUTH)?;
+            Some(BasicAuth {
+                username: fields.read(reader, "username", Reader::text),
+                password: fields.read(reader, "password", Reader::secret),
+                password_file: fields.read(reader, "password_file", Reader::text),
+                span: fields.span,
+            })
+        }),
+        authorization: fields.read(reader, "authorization", |reader, node| {
+            let fields = reader.fields(node, &keys::AUTHORIZATION)?;
+            Some(Authorization {
+                scheme: fields.read(reader, "type", Reader::text),
+                credentials: fields.read(reader, "credentials", Reader::secret),
+                credentials_file: fields.read(reader, "credentials_file", Reader::text),
+                span: fields.span,
+            })
+        }),
+        tls: fields.read(reader, "tls_config", |reader, node| {
+            let fields = reader.fields(node, &keys::TLS)?;
+            Some(Tls {
+                ca_file: fields.read(reader, "ca_file", Reader::text),
+                cert_file: fields.read(reader, "cert_file", Reader::text),
+                key_file: fields.read(reader, "key_file", Reader::text),
+                server_name: fields.read(reader, "server_name", Reader::text),
+                insecure_skip_verify: fields.read(reader, "insecure_skip_verify", Reader::flag),
+            })
+        }),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>, node: &Node) -> Option<Limits> {
+    let fields = reader.fields(node, &keys::LIMITS)?;
+    Some(Limits {
+        concurrency: fields.read(reader, "concurrency", Reader::count),
+        rate: fields.read(reader, "rate", rate),
+    })
+}
+
+fn rate(reader: &mut Reader<'_>, node: &Node) -> Option<Rate> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        return reader.wrong(node, "a rate", Some("write rate: { max: 6, per: 1h }"));
+    }
+    let fields = reader.fields(node, &keys::RATE)?;
+    Some(Rate {
+        max: fields.read(reader, "max", Reader::count),
+        per: fields.read(reader, "per", Reader::duration),
+        span: fields.span,
+    })
+}
+
+fn default_guard(reader: &mut Reader<'_>, node: &Node) -> Option<Guard> {
+    guard(reader, node, &keys::DEFAULT_GUARD)
+}
+
+fn guard(reader: &mut Reader<'_>, node: &Node, keys: &'static super::keys::Keys) -> Option<Guard> {
+    let fields = reader.fields(node, keys)?;
+    let fresh = fields.read(reader, "fresh", |reader, node| {
+        let fields = reader.fields(node, &keys::FRESH)?;
+        Some(fields.read(reader, "max_age", Reader::duration))
+    });
+    Some(Guard {
+        cooldown: fields.read(reader, "cooldown", Reader::duration),
+        rate: fields.read(reader, "rate", rate),
+        concurrency: fields.read(reader, "concurrency", Reader::count),
+        locks: if keys.known.contains(&"lock") {
+            fields.read(reader, "lock", |reader, node| reader.texts(node, "lock"))
+        } else {
+            Field::Absent
+        },
+        attempts: fields.read(reader, "attempts", Reader::count),
+        fresh_max_age: match fresh {
+            Field::Given(max_age) => max_age,
+            Field::Absent => Field::Absent,
+            Field::Wrong => Field::Wrong,
+        },
+    })
+}
+
+fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
+    let fields = reader.fields(node, &keys::POLICY)?;
+    fields.read(reader, "on_resolve", on_resolve);
+    Some(Policy {
+        name: fields.read(reader, "name", Reader::text),
+        matchers: fields.read(reader, "matchers", matchers),
+        target: fields.read(reader, "target", |reader, node| reader.texts(node, "target")),
+        mode: fields.read(reader, "mode", mode),
+        settle: fields.read(reader, "for", Reader::duration),
+        remedies: fields.read(reader, "remedies", |reader, node| {
+            maps(reader, node, "a list of remedies", remedy)
+        }),
+        verify: fields.read(reader, "verify", verify),
+        guard: fields.read(reader, "guard", |reader, node| guard(reader, node, &keys::GUARD)),
+        escalate: fields.read(reader, "escalate", escalate),
+        continues: fields.read(reader, "continue", Reader::flag),
+        relapse: fields.read(reader, "relapse", Reader::duration),
+        lapse: fields.read(reader, "lapse", Reader::duration),
+        span: fields.span,
+    })
+}
+
+fn matchers(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Vec<Text>>> {
+    let help = |node: &Node| match &node.kind {
+        Kind::Map(_) => matchers_of("matchers", node),
+        Kind::Scalar(scalar) => {
+            let quoted = scalar.text.trim().replace('\'', "''");
+            Some(format!("write a list: matchers: ['{quoted}']"))
+        }
+        Kind::List(_) => None,
+    };
+    // A wrong one is left out, so that the others are still checked.
+    let read = |reader: &mut Reader<'_>, node: &Node| {
+        Some(match &node.kind {
+            Kind::Map(_) => {
+                let help = matchers_of("matchers", node);
+                reader.wrong(node, "a matcher as a text", help.as_deref())
+            }
+            Kind::Scalar(_) | Kind::List(_) => reader.text(node),
+        })
+    };
+    let list = reader.list(node, "a list of matchers", help, read)?;
+    Some(Spanned { value: list.value.into_iter().flatten().collect(), span: list.span })
+}
+
+fn mode(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Mode>> {
+    let text = reader.text(node)?;
+    let value = match text.value.as_str() {
+        "shadow" => Mode::Shadow,
+        "auto" => Mode::Auto,
+        "approve" => {
+            let problem = Problem::error(text.span, "`mode: approve` is not built yet");
+            reader.problems.report(
+                problem.help("write `mode: shadow` to watch what would be done, or `mode: auto`"),
+            );
+            return None;
+        }
+        other => {
+            let problem = Problem::error(text.span, format!("there is no mode {other:?}"));
+            let meant = match other {
+                "dry-run" | "dry_run" | "dryrun" | "off" | "manual" | "test" => Some("shadow"),
+                "on" | "active" | "enforce" | "act" => Some("auto"),
+                _ => nearest(other, ["shadow", "auto"]),
+            };
+            reader.problems.report(problem.help(meant.map_or_else(
+                || "modes are `shadow`, which records what would be done, and `auto`".to_owned(),
+                |meant| format!("did you mean {meant:?}?"),
+            )));
+            return None;
+        }
+    };
+    Some(Spanned { value, span: text.span })
+}
+
+fn on_resolve(reader: &mut Reader<'_>, node: &Node) -> Option<()> {
+    let text = reader.text(node)?;
+    let problem = match text.value.as_str() {
+        "finish" => return Some(()),
+        "signal" => Problem::error(text.span, "`on_resolve: signal` is not built yet")
+            .help("write `on_resolve: finish`, or leave it out: that is the default"),
+        other => Problem::error(text.span, format!("there is no `on_resolve: {other}`"))
+            .help("write `on_resolve: finish`, or leave it out: that is the default"),
+    };
+    reader.problems.report(problem);
+    None
+}
+
+fn remedy(reader: &mut Reader<'_>, node: &Node) -> Option<Remedy> {
+    let fields = reader.fields(node, &keys::REMEDY)?;
+    let Kind::Map(entries) = &node.kind else { return None };
+    let acts_otherwise = entries.iter().any(|(key, _)| {
+        matches!(&key.kind, Kind::Scalar(key) if key.text == "http" || key.text == "call")
+    });
+    Some(Remedy {
+        name: fields.read(reader, "name", Reader::text),
+        mode: fields.read(reader, "mode", mode),
+        exec: fields.read(reader, "exec", exec),
+        script: fields.read(reader, "script", Reader::text),
+        acts_otherwise,
+        timeout: fields.read(reader, "timeout", Reader::duration),
+        retries: fields.read(reader, "retries", Reader::count),
+        backoff: fields.read(reader, "backoff", Reader::duration),
+        idempotent: fields.read(reader, "idempotent", Reader::flag),
+        span: fields.span,
+    })
+}
+
+fn exec(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Vec<Text>>> {
+    let help = |node: &Node| {
+        let Kind::Scalar(scalar) = &node.kind else { return None };
+        let words: Vec<&str> = scalar.text.split_whitespace().collect();
+        Some(format!(
+            "no shell splits it: write exec: [{}]; shell text stands under `script:`",
+            words.join(", ")
+        ))
+    };
+    reader.list(node, "a program and its arguments as a list", help, Reader::text)
+}
+
+fn verify(reader: &mut Reader<'_>, node: &Node) -> Option<Verify> {
+    let fields = reader.fields(node, &keys::VERIFY)?;
+    Some(Verify {
+        within: fields.read(reader, "within", Reader::duration),
+        query: fields.read(reader, "query", Reader::text),
+        every: fields.read(reader, "every", Reader::duration),
+        times: fields.read(reader, "times", Reader::count),
+        span: fields.span,
+    })
+}
+
+fn escalate(reader: &mut Reader<'_>, node: &Node) -> Option<Escalate> {
+    match &node.kind {
+        Kind::Scalar(scalar) if scalar.text == "none" => Some(Escalate::Nobody),
+        Kind::Scalar(_) | Kind::List(_) => reader.wrong(
+            node,
+            "`none` or a map",
+            Some("write escalate: { after: 15m, severity: critical }, or escalate: none"),
+        ),
+        Kind::Map(_) => {
+            let fields = reader.fields(node, &keys::ESCALATE)?;
+            Some(Escalate::Person {
+                after: fields.read(reader, "after", Reader::duration),
+                severity: fields.read(reader, "severity", Reader::text),
+                span: fields.span,
+            })
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Takes alerts in: the only room that knows the JSON of Alertmanager, Prometheus and Grafana.
+//!
+//! ```text
+//!  POST, PUT /hooks…  ─> body ─> webhook    ─┐                     ┌─ committed ─> 200
+//!                                            ├─> observations ─> queue
+//!  POST /api/v2/alerts ─> body ─> alerts_api ┘                     └─ busy ──────> 503
+//! ```
+//!
+//! Duty: turn what others send into observations, hand them to the engine, and answer so that no
+//! sender ever loses an alert or sends one in a loop. *Not* its duty: what an observation means
+//! (core), and who may post (`web`).
+//!
+//! | what happens | answer | why |
+//! |---|---|---|
+//! | committed, all of it or what was usable | 200 | |
+//! | a webhook's body is unusable | 200 | it would be sent again for ever; it is quarantined |
+//! | the same, or some of it, with the alerts API | 400 | not sent again; valid ones are kept |
+//! | overload, shutdown, the disk failed | 503 | Alertmanager tries again soon |
+//! | larger than the limit | 413 | |
+//! | slower than the time limits | 408 | |
+//! | another method | 405 | a GET that got 200 would count as delivered |
+//!
+//! Never a redirect, which would be followed by a GET, and never a 429, which Alertmanager does
+//! not try again.
+
+pub mod alerts_api;
+mod body;
+mod sources;
+#[cfg(test)]
+mod tests;
+pub mod webhook;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use bytes::Bytes;
+use homeostat_core::alert::{Observation, Status};
+use homeostat_core::name::SourceName;
+use homeostat_core::time::Timestamp;
+
+use crate::queue::{Busy, Queue};
+
+pub use body::Bounds;
+use body::{Reader, Refusal, Taken};
+pub use sources::{OTHER_NAMES, Sources};
+pub use wire::{Problem, Problems};
+
+/// Bytes that are kept of a quarantined body: enough to see what sent it and why it does not fit.
+pub const SAMPLE_BYTES: usize = 4 << 10;
+
+/// What one request came to; a label of `notifications_received_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotificationResult {
+    /// All of it is committed.
+    Accepted,
+    /// What was usable is committed.
+    Partial,
+    /// Nothing was usable: kept aside (webhooks), or refused (alerts API).
+    Quarantined,
+    /// The engine could not take it now.
+    Busy,
+    /// Its body is too large.
+    TooLarge,
+    /// Its body did not arrive.
+    Incomplete,
+}
+
+impl NotificationResult {
+    /// Returns the value of the label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Partial => "partial",
+            Self::Quarantined => "quarantined",
+            Self::Busy => "busy",
+            Self::TooLarge => "too_large",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// Counts what comes in. Called in the middle of answering: must neither wait nor fail.
+pub trait Tally: Send + Sync {
+    /// A request was answered.
+    fn notification(&self, source: &SourceName, result: NotificationResult);
+
+    /// So many alerts with this status were committed.
+    fn alerts(&self, source: &SourceName, status: Status, count: u64);
+}
+
+/// A body that says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Whose it is.
+    pub source: SourceName,
+    /// When it came.
+    pub at: Timestamp,
+    /// Why it says nothing.
+    pub reason: String,
+    /// How long it is.
+    pub length: usize,
+    /// Its beginning, at most [`SAMPLE_BYTES`].
+    pub sample: Bytes,
+}
+
+/// The doors for alerts, ready to be opened by [`router`].
+pub struct Intake {
+    queue: Queue,
+    sources: Sources,
+    reader: Reader,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    tally: Arc<dyn Tally>,
+    quarantine: Box<dyn Fn(Quarantined) + Send + Sync>,
+    incomplete: Box<dyn Fn(&SourceName) + Send + Sync>,
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+impl Intake {
+    /// Builds doors that hand observations to this queue.
+    pub fn new(
+        queue: Queue,
+        sources: Sources,
+        tally: Arc<dyn Tally>,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            queue,
+            sources,
+            reader: Reader::new(Bounds::default()),
+            clock: Box::new(clock),
+            tally,
+            quarantine: Box::new(|_| {}),
+            incomplete: Box::new(|_| {}),
+        }
+    }
+
+    /// Sets other bounds for bodies than the default ones.
+    #[must_use]
+    pub fn bounds(mut self, bounds: Bounds) -> Self {
+        self.reader = Reader::new(bounds);
+        self
+    }
+
+    /// Hands quarantined bodies to whoever keeps them. Must neither wait nor fail.
+    #[must_use]
+    pub fn on_quarantine(mut self, keep: impl Fn(Quarantined) + Send + Sync + 'static) -> Self {
+        self.quarantine = Box::new(keep);
+        self
+    }
+
+    /// Tells of a source whose notification did not bring all of its alerts, because its sender
+    /// truncated it or it was too large: the rest must be asked for. Must neither wait nor fail.
+    #[must_use]
+    pub fn on_incomplete(mut self, tell: impl Fn(&SourceName) + Send + Sync + 'static) -> Self {
+        self.incomplete = Box::new(tell);
+        self
+    }
+
+    async fn take_webhook(&self, source: &SourceName, body: Body) -> Response {
+        let body = match self.reader.read(body).await {
+            Ok(body) => body,
+            Err(refusal) => return self.refuse(source, &refusal),
+        };
+        let parsed = match webhook::parse(&body.bytes, source) {
+            Ok(parsed) => parsed,
+            Err(unusable) => {
+                self.put_aside(source, &body, unusable.to_string());
+                return StatusCode::OK.into_response();
+            }
+        };
+        if let Err(busy) = self.commit(source, parsed.observations).await {
+            return self.busy(source, busy);
+        }
+        let truncated = parsed.truncated;
+        if truncated > 0 {
+            tracing::info!(%source, truncated, "notification truncated by its sender");
+            (self.incomplete)(source);
+        }
+        if parsed.problems.is_empty() {
+            self.tally.notification(source, NotificationResult::Accepted);
+        } else {
+            let (skipped, problems) = (parsed.problems.count, &parsed.problems);
+            tracing::warn!(%source, skipped, %problems, "alerts of a notification skipped");
+            self.tally.notification(source, NotificationResult::Partial);
+        }
+        StatusCode::OK.into_response()
+    }
+
+    async fn take_alerts(&self, body: Body) -> Response {
+        let source = SourceName::new(SourceName::API);
+        let body = match self.reader.read(body).await {
+            Ok(body) => body,
+            Err(refusal) => return self.refuse(&source, &refusal),
+        };
+        let parsed = match alerts_api::parse(&body.bytes, (self.clock)()) {
+            Ok(parsed) => parsed,
+            Err(unparseable) => {
+                let reason = unparseable.to_string();
+                self.put_aside(&source, &body, reason.clone());
+                return bad_request(&reason);
+            }
+        };
+        let kept = parsed.valid.len();
+        if let Err(busy) = self.commit(&source, parsed.valid).await {
+            return self.busy(&source, busy);
+        }
+        if parsed.invalid.is_empty() {
+            self.tally.notification(&source, NotificationResult::Accepted);
+            return StatusCode::OK.into_response();
+        }
+        let (invalid, problems) = (parsed.invalid.count, &parsed.invalid);
+        tracing::warn!(%source, invalid, %problems, "invalid alerts refused");
+        let nothing = kept == 0;
+        let partly = NotificationResult::Partial;
+        let result = if nothing { NotificationResult::Quarantined } else { partly };
+        self.tally.notification(&source, result);
+        bad_request(&problems.to_string())
+    }
+
+    /// Returns once the engine has committed these; nothing is asked of it for nothing.
+    async fn commit(
+        &self,
+        source: &SourceName,
+        observations: Vec<Observation>,
+    ) -> Result<(), Busy> {
+        if observations.is_empty() {
+            return Ok(());
+        }
+        let now = (self.clock)();
+        let fires = |observation: &&Observation| is_firing(observation, now);
+        let firing = observations.iter().filter(fires).count() as u64;
+        let resolved = observations.len() as u64 - firing;
+        self.queue.observe(observations).await?;
+        for (status, count) in [(Status::Firing, firing), (Status::Resolved, resolved)] {
+            if count > 0 {
+                self.tally.alerts(source, status, count);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_aside(&self, source: &SourceName, body: &Taken, reason: String) {
+        let length = body.bytes.len();
+        tracing::warn!(%source, error = %reason, bytes = length, "notification quarantined");
+        self.tally.notification(source, NotificationResult::Quarantined);
+        // A copy, so that a sample does not keep 32 MiB alive.
+        let sample = Bytes::copy_from_slice(&body.bytes[..length.min(SAMPLE_BYTES)]);
+        let at = (self.clock)();
+        (self.quarantine)(Quarantined { source: source.clone(), at, reason, length, sample });
+    }
+
+    fn busy(&self, source: &SourceName, busy: Busy) -> Response {
+        // Not louder: an overload would fill the disk with it. It is counted.
+        tracing::debug!(%source, reason = %busy, "notification refused for now");
+        self.tally.notification(source, NotificationResult::Busy);
+        (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()).into_response()
+    }
+
+    fn refuse(&self, source: &SourceName, refusal: &Refusal) -> Response {
+        tracing::warn!(%source, error = %refusal, "body of a notification refused");
+        let (status, result) = match refusal {
+            Refusal::TooLarge(_) => {
+                (self.incomplete)(source);
+                (StatusCode::PAYLOAD_TOO_LARGE, NotificationResult::TooLarge)
+            }
+            Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, NotificationResult::Incomplete),
+            Refusal::Crowded => (StatusCode::SERVICE_UNAVAILABLE, NotificationResult::Busy),
+            Refusal::Aborted(_) => (StatusCode::BAD_REQUEST, NotificationResult::Incomplete),
+        };
+        self.tally.notification(source, result);
+        // The rest of the body may still be on its way: nothing else can follow it.
+        let close = [(CONNECTION, HeaderValue::from_static("close"))];
+        (status, close, refusal.to_string()).into_response()
+    }
+}
+
+/// Opens the doors.
+///
+/// Whoever nests this below a prefix keeps the rule that no path here is ever redirected.
+pub fn router(intake: Intake) -> Router {
+    let hook = || MethodRouter::new().post(named_hook).put(named_hook);
+    let bare = || MethodRouter::new().post(bare_hook).put(bare_hook);
+    Router::new()
+        .route("/hooks", bare())
+        .route("/hooks/", bare())
+        .route("/hooks/{name}", hook())
+        .route("/hooks/{name}/", hook())
+        .route("/api/v2/alerts", post(alerts))
+        .route("/api/v2/alerts/", post(alerts))
+        .route("/api/v1/alerts", post(alerts))
+        .route("/api/v1/alerts/", post(alerts))
+        .with_state(Arc::new(intake))
+}
+
+async fn bare_hook(State(intake): State<Arc<Intake>>, body: Body) -> Response {
+    let source = intake.sources.bare();
+    intake.take_webhook(&source, body).await
+}
+
+async fn named_hook(
+    State(intake): State<Arc<Intake>>,
+    name: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Response {
+    let source = match &name {
+        // A slash too many.
+        Ok(Path(name)) if name.is_empty() => intake.sources.bare(),
+        Ok(Path(name)) => intake.sources.named(name),
+        // What is not UTF-8 is not a name, but its alerts are alerts.
+        Err(_) => intake.sources.other(),
+    };
+    intake.take_webhook(&source, body).await
+}
+
+async fn alerts(State(intake): State<Arc<Intake>>, body: Body) -> Response {
+    intake.take_alerts(body).await
+}
+
+/// Alertmanager's own form of an error: a JSON string.
+fn bad_request(reason: &str) -> Response {
+    let json = serde_json::Value::from(reason).to_string();
+    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+/// Whether an observation says that its alert fires now: with the alerts API, by its end.
+fn is_firing(observation: &Observation, now: Timestamp) -> bool {
+    use homeostat_core::alert::Door;
+    match observation.alert.door {
+        Door::Webhook => observation.status == Status::Firing,
+        Door::Api => observation.ends_at.is_none_or(|ends_at| ends_at > now),
+    }
+}

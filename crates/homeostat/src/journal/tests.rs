@@ -1,0 +1,131 @@
+use homeostat_core::alert::Door;
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::name::{BootId, IncidentId};
+use homeostat_core::policy::Book;
+use homeostat_core::scenario::Scenario;
+use homeostat_core::time::{Span, Timestamp};
+
+use super::*;
+
+/// What happens to two alerts, one of which resolves.
+fn story() -> Vec<Fact> {
+    let mut play = Scenario::new(Book::observe(), Timestamp::from_seconds(1_700_000_000));
+    play.fire("main", Door::Webhook, &[("alertname", "Down"), ("instance", "a:80")]);
+    play.fire("main", Door::Webhook, &[("alertname", "Down"), ("it's", "\"quoted\"")]);
+    play.advance(Span::from_secs(5));
+    play.resolve("main", Door::Webhook, &[("alertname", "Down"), ("instance", "a:80")]);
+    play.journal().to_vec()
+}
+
+fn read_back(journal: &Journal) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    journal.replay(|fact| facts.push(fact.clone())).unwrap();
+    facts
+}
+
+fn filter(limit: usize) -> Filter {
+    Filter { limit, ..Filter::default() }
+}
+
+#[test]
+fn facts_read_back_in_order_after_the_journal_was_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let story = story();
+    let (first, second) = story.split_at(3);
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(first).unwrap();
+    journal.commit(second).unwrap();
+    drop(journal);
+    assert_eq!(read_back(&Journal::open(directory.path()).unwrap()), story);
+}
+
+#[test]
+fn incidents_are_listed_newest_first_with_their_alerts() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    let page = reader.list(&filter(1)).unwrap();
+    assert_eq!(page.incidents[0].0, IncidentId(2));
+    assert_eq!(page.next, Some(IncidentId(2)));
+    let kinds: Vec<&str> = page.incidents[0].1.iter().map(|fact| fact.what.kind()).collect();
+    assert_eq!(kinds, ["episode_began", "incident_opened", "incident_closed"]);
+
+    let rest = reader.list(&Filter { before: page.next, ..filter(10) }).unwrap();
+    assert_eq!(rest.incidents.len(), 1);
+    assert_eq!(rest.next, None);
+    let kinds: Vec<&str> = rest.incidents[0].1.iter().map(|fact| fact.what.kind()).collect();
+    assert!(kinds.contains(&"episode_ended") && kinds.contains(&"latch_released"), "{kinds:?}");
+    assert!(reader.incident(IncidentId(3)).unwrap().is_none());
+}
+
+#[test]
+fn incidents_are_found_by_state_policy_and_target() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    let count = |filter: &Filter| reader.list(filter).unwrap().incidents.len();
+    let state = |state: &str| Filter { state: Some(state.into()), ..filter(10) };
+    assert_eq!((count(&state("closed")), count(&state("waiting"))), (2, 0));
+    let policy = |policy: &str| Filter { policy: Some(policy.into()), ..filter(10) };
+    assert_eq!((count(&policy("observe")), count(&policy("other"))), (2, 0));
+    let target = |name: &str, value: &str| Filter {
+        target: vec![(name.into(), value.into())],
+        ..filter(10)
+    };
+    assert_eq!(count(&target("instance", "a:80")), 1);
+    assert_eq!(count(&target("it's", "\"quoted\"")), 1);
+    assert_eq!(count(&target("instance", "a")), 0);
+}
+
+#[test]
+fn a_directory_serves_one_engine() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = DirectoryLock::take(directory.path()).unwrap();
+    let second = DirectoryLock::take(directory.path()).unwrap_err();
+    let pid = std::process::id().to_string();
+    assert!(matches!(&second, LockError::InUse { pid: other, .. } if *other == pid), "{second}");
+    drop(first);
+    DirectoryLock::take(directory.path()).unwrap();
+}
+
+#[test]
+fn a_journal_of_a_newer_program_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Journal::open(directory.path()).unwrap());
+    let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
+    raw.execute_batch("PRAGMA user_version=99").unwrap();
+    drop(raw);
+    assert!(matches!(Journal::open(directory.path()), Err(JournalError::Newer { found: 99, .. })));
+}
+
+#[test]
+fn a_fact_that_is_not_understood_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
+    raw.execute("UPDATE facts SET body = '{\"kind\":\"sneezed\"}' WHERE seq = 3", []).unwrap();
+    let error = journal.replay(|_| {}).unwrap_err();
+    assert!(matches!(error, JournalError::Unreadable { seq: 3, .. }), "{error}");
+}
+
+#[test]
+fn a_full_disk_writes_nothing_and_is_survived() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    let story = story();
+    journal.commit(&story).unwrap();
+    journal.bound_pages(20).unwrap();
+    let boot = BootId::new("x".repeat(500_000));
+    let large = Fact { at: Timestamp::EPOCH, what: What::EngineStarted { boot } };
+    let error = journal.commit(&[large]).unwrap_err();
+    assert!(matches!(error, CommitError::NotWritten(_)), "{error:?}");
+    assert!(journal.probe().is_err(), "the probe sees it too");
+    assert_eq!(read_back(&journal), story);
+    journal.bound_pages(1_000_000).unwrap();
+    journal.probe().unwrap();
+    journal.commit(&story[..1]).unwrap();
+    assert_eq!(read_back(&journal).len(), story.len() + 1);
+}

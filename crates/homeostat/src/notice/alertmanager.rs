@@ -1,0 +1,179 @@
+//! Notices as alerts: what Alertmanager gets to see.
+//!
+//! | what | value |
+//! |---|---|
+//! | `alertname` | `HomeostatEscalation` |
+//! | `homeostat` | `escalation`: our own intake knows it by this label and opens no incident |
+//! | `policy`, `severity`, `incident`, `alert` | of the notice; `alert` is the alert's name |
+//! | the target's labels | as they are, unless they are called like one of these |
+//!
+//! Source: `api/v2/openapi.yaml` of Alertmanager.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use homeostat_core::alert::OWN_LABEL;
+use homeostat_core::label::is_classic_name;
+use homeostat_core::notice::Notice;
+use homeostat_core::time::{Span, Timestamp};
+use reqwest::StatusCode;
+use serde::Serialize;
+
+use super::{Cluster, LASTING};
+use crate::client;
+
+/// The name of the alert that calls a person.
+pub const ESCALATION: &str = "HomeostatEscalation";
+
+/// The value of [`OWN_LABEL`] on it.
+const KIND: &str = "escalation";
+
+/// What goes to one cluster in one request.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) items: Vec<Item>,
+    /// Whether labels with unusual names are left out: an Alertmanager before 0.27 refuses them,
+    /// and a person must be told.
+    pub(super) careful: bool,
+}
+
+/// One notice as it was when it was sent.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) notice: Notice,
+    /// What it was called before: over.
+    pub(super) former: Vec<Notice>,
+    /// Whether it is over.
+    pub(super) clearing: bool,
+    pub(super) version: u64,
+}
+
+/// What came of a parcel.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// At least one peer took it.
+    Accepted,
+    /// Somebody says that it is not valid.
+    Refused(String),
+    /// Nobody could be reached, or nobody could take it now.
+    Failed(String),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert<'a> {
+    labels: BTreeMap<&'a str, &'a str>,
+    annotations: BTreeMap<&'a str, String>,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+    #[serde(rename = "generatorURL", skip_serializing_if = "String::is_empty")]
+    generator_url: String,
+}
+
+impl Parcel {
+    /// Writes all alerts of the parcel, as of now.
+    pub(super) fn alerts(&self, now: Timestamp, external_url: Option<&str>) -> Vec<u8> {
+        let ahead = now + Span::from(LASTING);
+        let incidents: Vec<String> =
+            self.items.iter().map(|item| item.notice.incident.to_string()).collect();
+        let mut alerts = Vec::with_capacity(self.items.len());
+        for (item, incident) in self.items.iter().zip(&incidents) {
+            let ends_at = if item.clearing { now } else { ahead };
+            let of = |notice, ends_at| self.alert(notice, incident, (now, ends_at), external_url);
+            alerts.extend(item.former.iter().map(|former| of(former, now)));
+            alerts.push(of(&item.notice, ends_at));
+        }
+        serde_json::to_vec(&alerts).expect("texts and times can be written as JSON")
+    }
+
+    fn alert<'a>(
+        &self,
+        notice: &'a Notice,
+        incident: &'a str,
+        (now, ends_at): (Timestamp, Timestamp),
+        external_url: Option<&str>,
+    ) -> Alert<'a> {
+        let usual = |name: &str| !self.careful || (is_classic_name(name) && !name.contains(':'));
+        let mut labels: BTreeMap<&str, &str> =
+            notice.target.iter().filter(|(name, _)| usual(name)).collect();
+        labels.extend([
+            ("alertname", ESCALATION),
+            (OWN_LABEL, KIND),
+            ("policy", notice.policy.as_str()),
+            ("severity", &notice.severity),
+            ("incident", incident),
+            ("alert", &notice.alertname),
+        ]);
+        let link = external_url
+            .map(|url| format!("{}/incidents/{incident}", url.trim_end_matches('/')))
+            .unwrap_or_default();
+        let tried = match notice.tried.as_slice() {
+            [] => "nothing".to_owned(),
+            steps => steps.join("; "),
+        };
+        let mut annotations = BTreeMap::from([
+            ("summary", summary(notice)),
+            ("description", notice.reason.clone()),
+            ("tried", tried),
+        ]);
+        if !link.is_empty() {
+            annotations.insert("link", link.clone());
+        }
+        let generator_url = if self.careful { String::new() } else { link };
+        // A clock that was set back must not make an alert that ends before it starts.
+        let starts_at = notice.since.min(now);
+        Alert { labels, annotations, starts_at, ends_at, generator_url }
+    }
+
+    /// Sends the alerts to every peer of the cluster.
+    pub(super) async fn send(self, alerts: Vec<u8>) -> (Self, Outcome) {
+        let posts = self.cluster.peers.iter().map(|peer| async {
+            let reply = peer.post_json("/api/v2/alerts", alerts.clone()).await;
+            let reply = match reply {
+                Ok(reply) if reply.status.is_success() => return Outcome::Accepted,
+                Ok(reply) => reply,
+                Err(error) => return Outcome::Failed(error.line()),
+            };
+            let text = format!("{} answered {}: {}", peer.server(), reply.status, reply.excerpt());
+            match reply.status {
+                StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                    Outcome::Refused(text)
+                }
+                _ => Outcome::Failed(text),
+            }
+        });
+        let nobody = Outcome::Failed("the cluster has no URL".into());
+        let outcome = client::all(posts).await.into_iter().reduce(better).unwrap_or(nobody);
+        let (cluster, notices) = (&self.cluster.name, self.items.len());
+        match &outcome {
+            Outcome::Accepted => tracing::debug!(%cluster, notices, "notices accepted"),
+            Outcome::Refused(error) => {
+                tracing::error!(%cluster, notices, %error, "notices refused");
+            }
+            Outcome::Failed(error) => {
+                tracing::warn!(%cluster, notices, %error, "notices could not be sent");
+            }
+        }
+        (self, outcome)
+    }
+}
+
+/// Of two peers' answers: one that accepts counts; else one that says what is wrong.
+fn better(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Outcome::Accepted, _) | (_, Outcome::Accepted) => Outcome::Accepted,
+        (refused @ Outcome::Refused(_), _) | (_, refused @ Outcome::Refused(_)) => refused,
+        (failed @ Outcome::Failed(_), Outcome::Failed(_)) => failed,
+    }
+}
+
+fn summary(notice: &Notice) -> String {
+    let Notice { policy, target, alertname, .. } = notice;
+    match (alertname.as_str(), target.is_empty()) {
+        ("", true) => format!("A person is needed: policy {policy}"),
+        ("", false) => format!("A person is needed: policy {policy} on {target}"),
+        (alert, true) => format!("A person is needed: {alert}"),
+        (alert, false) => format!("A person is needed: {alert} on {target}"),
+    }
+}

@@ -1,0 +1,275 @@
+//! What is owed, to whom, and when it is due: plain values, with time as an argument.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use homeostat_core::event::Event;
+use homeostat_core::name::IncidentId;
+use homeostat_core::notice::Notice;
+use tokio::time::Instant;
+
+use super::alertmanager::{Item, Outcome, Parcel};
+use super::{Cluster, LASTING};
+
+/// Notices in one request: as many alerts as Prometheus sends in one.
+const BATCH: usize = 256;
+
+/// The pause after a first failure, doubled after each further one.
+const BACKOFF: Duration = Duration::from_millis(500);
+
+/// The longest pause after a failure: a person should be called soon after Alertmanager is back.
+const BACKOFF_CAP: Duration = Duration::from_secs(30);
+
+/// When a request that is under way counts as lost. No request takes as long.
+const LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// Earlier forms of a notice, under other labels, whose end is still owed. Notices change a few
+/// times at most; older ones lapse by themselves.
+const FORMER: usize = 4;
+
+/// All that is owed. Bounded by the incidents of the engine: there is one notice an incident.
+#[derive(Debug)]
+pub(super) struct Table {
+    owed: BTreeMap<IncidentId, Owed>,
+    clusters: Vec<Arc<Cluster>>,
+}
+
+/// What is owed for one incident.
+#[derive(Debug)]
+pub(super) struct Owed {
+    notice: Notice,
+    former: Vec<Notice>,
+    clearing: bool,
+    /// Whether we have said that it was accepted.
+    told: bool,
+    /// Counts changes, so that an answer to what was sent before one is known.
+    version: u64,
+    due: Instant,
+    failures: u32,
+    /// Until when a request about it is under way.
+    under_way: Option<Instant>,
+    /// When whatever was told has ended by itself.
+    lapses_at: Instant,
+    /// Whether it was refused: sent alone since, and without labels of unusual names.
+    careful: bool,
+}
+
+/// What to do now.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// To be sent.
+    pub(super) parcels: Vec<Parcel>,
+    /// Nothing is owed for these any more.
+    pub(super) ended: Vec<IncidentId>,
+    /// When to look again; `None`: when something changes.
+    pub(super) next: Option<Instant>,
+}
+
+impl Table {
+    pub(super) fn new(clusters: Vec<Cluster>) -> Self {
+        Self { owed: BTreeMap::new(), clusters: clusters.into_iter().map(Arc::new).collect() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.owed.len()
+    }
+
+    pub(super) fn is_nobody_there(&self) -> bool {
+        self.clusters.is_empty()
+    }
+
+    pub(super) fn configure(&mut self, clusters: Vec<Cluster>, now: Instant) {
+        self.clusters = clusters.into_iter().map(Arc::new).collect();
+        for owed in self.owed.values_mut() {
+            owed.change(now);
+        }
+    }
+
+    pub(super) fn tell(&mut self, notice: Notice, now: Instant) {
+        match self.owed.get_mut(&notice.incident) {
+            Some(owed) => owed.replace(notice, now),
+            None => {
+                self.owed.insert(notice.incident, Owed::new(notice, now));
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self, notice: Notice, now: Instant) {
+        let owed = self.owed.entry(notice.incident).or_insert_with(|| Owed::new(notice, now));
+        owed.clearing = true;
+        owed.change(now);
+    }
+
+    /// Takes what is due, the longest overdue first, in at most `room` parcels.
+    pub(super) fn due(&mut self, now: Instant, room: usize) -> Due {
+        let nobody = self.clusters.is_empty();
+        let over = |owed: &Owed| owed.clearing && (nobody || owed.lapses_at <= now);
+        let gone = |(incident, owed): (&IncidentId, &Owed)| over(owed).then_some(*incident);
+        let ended: Vec<IncidentId> = self.owed.iter().filter_map(gone).collect();
+        for incident in &ended {
+            self.owed.remove(incident);
+        }
+        if nobody {
+            return Due { ended, ..Due::default() };
+        }
+        let mut ready: Vec<(Instant, IncidentId)> = self
+            .owed
+            .iter()
+            .map(|(incident, owed)| (owed.ready_at(), *incident))
+            .filter(|(at, _)| *at <= now)
+            .collect();
+        ready.sort_unstable();
+        let mut parcels: Vec<Parcel> = Vec::new();
+        for (_, incident) in ready {
+            let Some(owed) = self.owed.get_mut(&incident) else { continue };
+            let cluster = cluster_of(&self.clusters, &owed.notice);
+            let fits = |parcel: &&mut Parcel| {
+                !owed.careful
+                    && !parcel.careful
+                    && parcel.items.len() < BATCH
+                    && Arc::ptr_eq(&parcel.cluster, cluster)
+            };
+            let item = owed.item();
+            if let Some(parcel) = parcels.iter_mut().find(fits) {
+                parcel.items.push(item);
+            } else if parcels.len() < room {
+                let (cluster, careful) = (cluster.clone(), owed.careful);
+                parcels.push(Parcel { cluster, items: vec![item], careful });
+            } else {
+                // It stays due; the end of any request makes room.
+                continue;
+            }
+            owed.under_way = Some(now + LOST_AFTER);
+        }
+        let later = self.owed.values().map(Owed::ready_at).filter(|at| *at > now);
+        Due { parcels, ended, next: later.min() }
+    }
+
+    /// Takes in what came of a parcel, and returns what the engine should know.
+    pub(super) fn settle(
+        &mut self,
+        parcel: &Parcel,
+        outcome: &Outcome,
+        now: Instant,
+        refresh: Duration,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        // One pause for all, so that they stay together in their next batch.
+        let luck = luck();
+        for item in &parcel.items {
+            let incident = item.notice.incident;
+            let Some(owed) = self.owed.get_mut(&incident) else { continue };
+            owed.under_way = None;
+            match outcome {
+                Outcome::Accepted if item.clearing && owed.version == item.version => {
+                    self.owed.remove(&incident);
+                    events.push(Event::NoticeEnded(incident));
+                }
+                Outcome::Accepted => {
+                    owed.accepted(item, now, refresh);
+                    if !item.clearing && !owed.told {
+                        owed.told = true;
+                        events.push(Event::NoticeTold(incident));
+                    }
+                }
+                Outcome::Refused(_) if !owed.careful => {
+                    owed.careful = true;
+                    owed.due = now;
+                }
+                Outcome::Refused(_) | Outcome::Failed(_) => owed.failed(item, now, luck),
+            }
+        }
+        events
+    }
+}
+
+/// The cluster that the alert came from, else the first.
+fn cluster_of<'a>(clusters: &'a [Arc<Cluster>], notice: &Notice) -> &'a Arc<Cluster> {
+    let own = clusters.iter().find(|cluster| cluster.name == notice.source);
+    own.unwrap_or(&clusters[0])
+}
+
+impl Owed {
+    fn new(notice: Notice, now: Instant) -> Self {
+        Self {
+            notice,
+            former: Vec::new(),
+            clearing: false,
+            told: false,
+            version: 0,
+            due: now,
+            failures: 0,
+            under_way: None,
+            // An earlier run may have told it until just now.
+            lapses_at: now + LASTING,
+            careful: false,
+        }
+    }
+
+    fn change(&mut self, now: Instant) {
+        self.version += 1;
+        self.failures = 0;
+        self.due = now;
+    }
+
+    /// What the new notice does not know, because its alert is gone, the one before has said.
+    fn replace(&mut self, mut notice: Notice, now: Instant) {
+        if notice.alertname.is_empty() {
+            notice.alertname.clone_from(&self.notice.alertname);
+            notice.source = self.notice.source.clone();
+        }
+        let before = std::mem::replace(&mut self.notice, notice);
+        if self.former.len() < FORMER && is_another_alert(&before, &self.notice) {
+            self.former.push(before);
+        }
+        self.former.retain(|former| is_another_alert(former, &self.notice));
+        self.clearing = false;
+        self.change(now);
+    }
+
+    /// Two requests about one incident never overlap: the later one could arrive first.
+    fn ready_at(&self) -> Instant {
+        self.under_way.map_or(self.due, |until| until.max(self.due))
+    }
+
+    fn item(&self) -> Item {
+        Item {
+            notice: self.notice.clone(),
+            former: self.former.clone(),
+            clearing: self.clearing,
+            version: self.version,
+        }
+    }
+
+    fn accepted(&mut self, item: &Item, now: Instant, refresh: Duration) {
+        self.failures = 0;
+        self.lapses_at = now + LASTING;
+        if self.version == item.version {
+            self.former.clear();
+            self.due = now + refresh;
+        }
+    }
+
+    fn failed(&mut self, item: &Item, now: Instant, luck: f64) {
+        if self.version == item.version {
+            let doubled = BACKOFF.saturating_mul(1 << self.failures.min(16));
+            self.due = now + doubled.min(BACKOFF_CAP).mul_f64(luck);
+            self.failures += 1;
+        }
+    }
+}
+
+/// Whether Alertmanager takes the two for different alerts.
+fn is_another_alert(one: &Notice, other: &Notice) -> bool {
+    (&one.policy, &one.severity, &one.alertname, &one.target)
+        != (&other.policy, &other.severity, &other.alertname, &other.target)
+}
+
+/// A number between a half and one, so that several senders do not fall into step.
+fn luck() -> f64 {
+    let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
+    0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX)
+}

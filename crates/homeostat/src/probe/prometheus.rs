@@ -1,0 +1,270 @@
+//! What a Prometheus says about a rule, and whether an expression holds.
+//!
+//! Rules are found by the name of their alert. External labels and alert relabelling are on the
+//! wire and not in these answers, so that core's [`is_same_alert`] says which instance is the alert
+//! in question. All rules of that name, over groups and Prometheuses, are put together as one: it
+//! is healthy if all are, was evaluated when the last of them was, and its instances are theirs.
+//! Rules whose own labels contradict the alert's are another alert's.
+//!
+//! Source: `web/api/v1/api.go` of Prometheus.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use homeostat_core::evidence::{RuleReport, Trouble, is_same_alert};
+use homeostat_core::label::LabelSet;
+use homeostat_core::policy::TargetLabels;
+use homeostat_core::time::{Span, Timestamp};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::sync::Semaphore;
+
+use super::flight::Flight;
+use super::{Found, decode};
+use crate::client::{self, Client, Reply, one_line};
+
+/// Names by which the answer is narrowed. More would not fit into a URL; then all rules are sent.
+const NAMES_ASKED: usize = 64;
+
+/// How long a query may be evaluated, so that Prometheus gives up before we do and says so.
+const QUERY_TIMEOUT: &str = "4s";
+
+/// One Prometheus.
+#[derive(Debug)]
+pub(super) struct Prometheus {
+    client: Client,
+    flight: Flight<BTreeSet<Arc<str>>, Answer>,
+}
+
+/// The rules that one Prometheus has, and when it was asked.
+type Answer = Arc<(Result<Vec<Rule>, Trouble>, Timestamp)>;
+
+/// The alert whose rule is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) alertname: &'a Arc<str>,
+    pub(super) labels: &'a LabelSet,
+    pub(super) target: &'a TargetLabels,
+}
+
+impl Prometheus {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, flight: Flight::default() }
+    }
+
+    async fn rules(
+        &self,
+        alertname: &Arc<str>,
+        places: &Semaphore,
+        now: &impl Fn() -> Timestamp,
+    ) -> Answer {
+        let want = |names: &mut BTreeSet<Arc<str>>| {
+            names.insert(alertname.clone());
+        };
+        let request = |names| async move {
+            let _place = places.acquire().await;
+            let at = now();
+            Arc::new((ask_rules(&self.client, &names).await, at))
+        };
+        self.flight.join(want, request).await
+    }
+}
+
+/// Asks every Prometheus for the rule behind an alert.
+///
+/// One that does not answer is left out where another knows the rule. Where none knows it, it is
+/// trouble: the one that is silent may be the one that knows.
+pub(super) async fn rule(
+    prometheuses: &[Prometheus],
+    wanted: Wanted<'_>,
+    places: &Semaphore,
+    now: &impl Fn() -> Timestamp,
+) -> Found<Option<RuleReport>> {
+    let asked = prometheuses.iter().map(|known| known.rules(wanted.alertname, places, now));
+    let answers = client::all(asked).await;
+    let at = answers.iter().map(|answer| answer.1).min().unwrap_or_else(now);
+    let rules = answers.iter().filter_map(|answer| answer.0.as_ref().ok()).flatten();
+    if let Some(report) = report(rules, wanted) {
+        return (Ok(Some(report)), at);
+    }
+    let trouble = answers.iter().find_map(|answer| answer.0.as_ref().err().cloned());
+    (trouble.map_or(Ok(None), Err), at)
+}
+
+/// Asks the first Prometheus whether an expression gives anything.
+pub(super) async fn query(
+    prometheuses: &[Prometheus],
+    promql: &str,
+    places: &Semaphore,
+    now: &impl Fn() -> Timestamp,
+) -> Found<usize> {
+    let Some(Prometheus { client, .. }) = prometheuses.first() else {
+        return (Err(Trouble("no Prometheus is configured".into())), now());
+    };
+    let _place = places.acquire().await;
+    let at = now();
+    (ask_query(client, promql).await, at)
+}
+
+async fn ask_rules(client: &Client, names: &BTreeSet<Arc<str>>) -> Result<Vec<Rule>, Trouble> {
+    let mut query = vec![("type", "alert")];
+    if names.len() <= NAMES_ASKED {
+        // Older ones do not know this filter and send all; names are compared again below.
+        query.extend(names.iter().map(|name| ("rule_name[]", &**name)));
+    }
+    let reply = client.get("/api/v1/rules", &query).await.map_err(|e| Trouble(e.line()))?;
+    let data: RulesData = data(client, reply).await?;
+    let rules = data.groups.into_iter().flat_map(|group| group.rules);
+    Ok(rules.filter(|rule| names.contains(&*rule.name)).collect())
+}
+
+async fn ask_query(client: &Client, promql: &str) -> Result<usize, Trouble> {
+    let form = [("query", promql), ("timeout", QUERY_TIMEOUT)];
+    let reply = client.post_form("/api/v1/query", &form).await.map_err(|e| Trouble(e.line()))?;
+    let data: QueryData = data(client, reply).await?;
+    match data.result_type.as_str() {
+        "vector" => Ok(data.result.len()),
+        other => {
+            let other = one_line(other);
+            Err(Trouble(format!("the query returns a {other}; use a vector expression")))
+        }
+    }
+}
+
+/// Reads the envelope of an answer. Warnings are left out: they do not change what was found.
+async fn data<T: for<'de> Deserialize<'de> + Send + 'static>(
+    client: &Client,
+    reply: Reply,
+) -> Result<T, Trouble> {
+    let server = client.server();
+    if reply.status.is_success() {
+        let answer: Success<T> = decode(reply.body, server).await?;
+        return Ok(answer.data);
+    }
+    let text = match serde_json::from_slice::<Failure>(&reply.body) {
+        Ok(Failure { error_type, error }) => {
+            format!("{}: {}", one_line(&error_type), one_line(&error))
+        }
+        Err(_) => reply.excerpt(),
+    };
+    Err(Trouble(format!("{server} answered {}: {text}", reply.status)))
+}
+
+#[derive(Deserialize)]
+struct Success<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    error_type: String,
+    error: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryData {
+    result_type: String,
+    result: Vec<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct RulesData {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    #[serde(default)]
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    name: String,
+    #[serde(default)]
+    labels: LabelSet,
+    #[serde(default)]
+    health: String,
+    #[serde(default)]
+    last_error: String,
+    last_evaluation: Timestamp,
+    #[serde(default)]
+    keep_firing_for: f64,
+    #[serde(default)]
+    alerts: Option<Vec<Instance>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Instance {
+    labels: LabelSet,
+    state: String,
+    #[serde(default)]
+    keep_firing_since: Option<Timestamp>,
+}
+
+fn report<'a>(rules: impl Iterator<Item = &'a Rule>, wanted: Wanted<'_>) -> Option<RuleReport> {
+    let mut merged: Option<RuleReport> = None;
+    for rule in rules.filter(|rule| rule.may_have_sent(wanted)) {
+        let found = rule.report(wanted);
+        merged = Some(match merged {
+            None => found,
+            Some(one) => RuleReport {
+                unhealthy: one.unhealthy.or(found.unhealthy),
+                last_evaluation: one.last_evaluation.min(found.last_evaluation),
+                firing: one.firing + found.firing,
+                pending: one.pending + found.pending,
+                kept_firing: one.kept_firing + found.kept_firing,
+                keep_firing_for: one.keep_firing_for.max(found.keep_firing_for),
+            },
+        });
+    }
+    merged
+}
+
+impl Rule {
+    /// A label whose value is a template may have any value.
+    fn may_have_sent(&self, wanted: Wanted<'_>) -> bool {
+        let contradicts = |(name, value): (&str, &str)| {
+            !value.contains("{{") && wanted.labels.get(name).is_some_and(|sent| sent != value)
+        };
+        *self.name == **wanted.alertname && !self.labels.iter().any(contradicts)
+    }
+
+    fn report(&self, wanted: Wanted<'_>) -> RuleReport {
+        let keeping = std::time::Duration::try_from_secs_f64(self.keep_firing_for);
+        let mut report = RuleReport {
+            unhealthy: self.trouble(),
+            last_evaluation: self.last_evaluation,
+            firing: 0,
+            pending: 0,
+            kept_firing: 0,
+            keep_firing_for: keeping.map_or(Span::ZERO, Span::from),
+        };
+        for instance in self.alerts.iter().flatten() {
+            if !is_same_alert(&instance.labels, wanted.labels, wanted.target) {
+                continue;
+            }
+            let kept = instance.keep_firing_since.is_some_and(|since| !since.is_go_zero());
+            match instance.state.as_str() {
+                "pending" => report.pending += 1,
+                "firing" if kept => report.kept_firing += 1,
+                "firing" => report.firing += 1,
+                _ => {}
+            }
+        }
+        report
+    }
+
+    fn trouble(&self) -> Option<String> {
+        match (self.health.as_str(), self.last_error.as_str()) {
+            ("ok", _) => None,
+            (_, "") if self.last_evaluation.is_go_zero() => Some("it was never evaluated".into()),
+            (health, "") => Some(format!("its health is {:?}", one_line(health))),
+            (_, error) => Some(one_line(error)),
+        }
+    }
+}

@@ -1,0 +1,500 @@
+use std::cell::Cell;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use homeostat_core::evidence::{Listing, RuleReport};
+use homeostat_core::label::{Fingerprint, LabelSet};
+use homeostat_core::policy::TargetLabels;
+use homeostat_core::time::Span;
+use serde_json::json;
+
+use super::*;
+use crate::client::ClientOptions;
+use crate::client::tests::{Canned, Server, eventually, ok};
+use crate::demo::stack;
+
+fn now() -> Timestamp {
+    let micros = jiff::Timestamp::now().as_microsecond();
+    Timestamp::from_micros(micros)
+}
+
+fn client(url: &str) -> Client {
+    Client::new(url, ClientOptions::default()).unwrap()
+}
+
+fn alertmanagers(urls: &[&str]) -> Prober {
+    let peers = urls.iter().map(|url| client(url)).collect();
+    let main = AlertmanagerSource { name: SourceName::new("main"), peers };
+    Prober::new(Witnesses { alertmanagers: vec![main], prometheuses: Vec::new() })
+}
+
+fn prometheuses(urls: &[&str]) -> Prober {
+    let prometheuses = urls.iter().map(|url| client(url)).collect();
+    Prober::new(Witnesses { alertmanagers: Vec::new(), prometheuses })
+}
+
+fn labels(pairs: &[(&str, &str)]) -> LabelSet {
+    LabelSet::from_pairs(pairs.iter().copied())
+}
+
+fn listed(pairs: &[(&str, &str)]) -> Ask {
+    let fingerprint = labels(pairs).fingerprint();
+    Ask::Listed { source: SourceName::new("main"), fingerprint }
+}
+
+fn rule(pairs: &[(&str, &str)], target: &[&str]) -> Ask {
+    let labels = labels(pairs);
+    let target = TargetLabels::Named(target.iter().map(|name| Arc::from(*name)).collect());
+    Ask::Rule { alertname: labels.get("alertname").unwrap().into(), labels, target }
+}
+
+async fn find(prober: &Prober, ask: Ask) -> Finding {
+    let evidence = prober.ask(vec![ask.clone()], now).await;
+    let [(asked, finding)] = <[_; 1]>::try_from(evidence.found).unwrap();
+    assert_eq!(asked, ask);
+    finding
+}
+
+async fn listing(prober: &Prober, ask: Ask) -> Result<Listing, String> {
+    match find(prober, ask).await {
+        Finding::Listed(answer) => answer.map_err(|Trouble(text)| text),
+        Finding::Rule(_) | Finding::Query(_) => panic!("a listing was asked for"),
+    }
+}
+
+async fn report(prober: &Prober, ask: Ask) -> Result<Option<RuleReport>, String> {
+    match find(prober, ask).await {
+        Finding::Rule(answer) => answer.map_err(|Trouble(text)| text),
+        Finding::Listed(_) | Finding::Query(_) => panic!("a rule was asked for"),
+    }
+}
+
+async fn query(prober: &Prober, promql: &str) -> Result<usize, String> {
+    match find(prober, Ask::Query { promql: promql.into() }).await {
+        Finding::Query(answer) => answer.map_err(|Trouble(text)| text),
+        Finding::Listed(_) | Finding::Rule(_) => panic!("a query was asked"),
+    }
+}
+
+/// Nobody listens there: the port was free a moment ago.
+fn dead() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+const DOWN: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a")];
+const OTHER: &[(&str, &str)] = &[("alertname", "Other"), ("instance", "a")];
+
+// --- an Alertmanager ---
+
+#[tokio::test]
+async fn an_alert_is_listed_from_its_firing_to_its_end() {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let alertmanager = stack::Alertmanager::builder().start(sandbox.path()).await.unwrap();
+    let prober = alertmanagers(&[&alertmanager.url()]);
+    let before = now();
+    assert_eq!(listing(&prober, listed(DOWN)).await.unwrap().total, 0);
+    alertmanager.fire(DOWN).await.unwrap();
+    alertmanager.fire(OTHER).await.unwrap();
+    let found = listing(&prober, listed(DOWN)).await.unwrap();
+    assert_eq!(found.total, 2);
+    assert!(found.uptime < Span::from_secs(60), "{found:?}");
+    let alert = found.alert.unwrap();
+    assert_eq!(alert.suppressed_by, None);
+    assert!(alert.updated_at >= before && alert.updated_at <= now(), "{alert:?}");
+    assert!(alert.starts_at >= before, "{alert:?}");
+    assert_eq!(listing(&prober, listed(&[("no", "such")])).await.unwrap().alert, None);
+    alertmanager.resolve(DOWN).await.unwrap();
+    eventually("a resolved alert is not listed", async || {
+        let found = listing(&prober, listed(DOWN)).await.unwrap();
+        found.alert.is_none() && found.total == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn silences_and_inhibiting_alerts_are_named() {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let configuration = r#"{ route: { receiver: x, group_wait: 1s }, receivers: [{ name: x }],
+        inhibit_rules: [{ source_matchers: ["alertname=Other"],
+                          target_matchers: ["alertname=Down"], equal: [instance] }] }"#;
+    let builder = stack::Alertmanager::builder().configuration(configuration);
+    let alertmanager = builder.start(sandbox.path()).await.unwrap();
+    let prober = alertmanagers(&[&alertmanager.url()]);
+    alertmanager.fire(DOWN).await.unwrap();
+    alertmanager.fire(OTHER).await.unwrap();
+    let inhibitor = format!("inhibiting alert {}", labels(OTHER).fingerprint());
+    eventually("the alert is inhibited", async || {
+        let alert = listing(&prober, listed(DOWN)).await.unwrap().alert.unwrap();
+        alert.suppressed_by.as_deref() == Some(&*inhibitor)
+    })
+    .await;
+    assert_eq!(listing(&prober, listed(OTHER)).await.unwrap().alert.unwrap().suppressed_by, None);
+    let silence = json!({
+        "matchers": [{ "name": "alertname", "value": "Other", "isRegex": false }],
+        "startsAt": now().to_string(), "endsAt": (now() + Span::from_secs(600)).to_string(),
+        "createdBy": "test", "comment": "test",
+    });
+    let api = client(&alertmanager.url());
+    let reply = api.post_json("/api/v2/silences", silence.to_string().into_bytes()).await.unwrap();
+    let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    let silenced = format!("silence {}", reply["silenceID"].as_str().unwrap());
+    eventually("the alert is silenced", async || {
+        let alert = listing(&prober, listed(OTHER)).await.unwrap().alert.unwrap();
+        alert.suppressed_by.as_deref() == Some(&*silenced)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_peer_that_answers_is_enough_and_none_is_trouble() {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let alertmanager = stack::Alertmanager::builder().start(sandbox.path()).await.unwrap();
+    alertmanager.fire(DOWN).await.unwrap();
+    let dead = dead();
+    let prober = alertmanagers(&[&dead, &alertmanager.url()]);
+    assert!(listing(&prober, listed(DOWN)).await.unwrap().alert.is_some());
+    let trouble = listing(&alertmanagers(&[&dead]), listed(DOWN)).await.unwrap_err();
+    assert!(trouble.starts_with(&format!("{dead} could not be reached: ")), "{trouble}");
+    assert_eq!(listing(&alertmanagers(&[]), listed(DOWN)).await.unwrap_err(), "it has no URL");
+    let stranger =
+        Ask::Listed { source: SourceName::new("x"), fingerprint: labels(DOWN).fingerprint() };
+    let trouble = listing(&prober, stranger).await.unwrap_err();
+    assert_eq!(trouble, "no Alertmanager is configured as x");
+}
+
+/// An Alertmanager that started and was told of alerts at these times.
+fn canned_alertmanager(uptime: &str, alerts: serde_json::Value) -> Server {
+    let status = json!({ "uptime": uptime, "cluster": {}, "versionInfo": {} }).to_string();
+    Server::start(move |request| {
+        if request.head.starts_with("GET /api/v2/status ") {
+            return ok(&status);
+        }
+        ok(&alerts.to_string())
+    })
+}
+
+fn canned_alert(fingerprint: &str, updated: &str, silenced_by: &[&str]) -> serde_json::Value {
+    let state = if silenced_by.is_empty() { "active" } else { "suppressed" };
+    json!({
+        "fingerprint": fingerprint, "startsAt": "2026-11-22T10:00:00.123456789+01:00",
+        "updatedAt": updated, "endsAt": "2026-11-22T13:00:00Z", "labels": { "a": "b" },
+        "status": { "state": state, "silencedBy": silenced_by, "inhibitedBy": [] },
+        "annotations": {}, "receivers": [{ "name": "x" }], "generatorURL": "",
+    })
+}
+
+#[tokio::test]
+async fn peers_are_put_together_on_the_safe_side() {
+    let (old, young) = ("2026-11-22T11:30:00Z", "2026-11-22T12:00:00Z");
+    let first = canned_alertmanager(
+        "2026-11-01T00:00:00Z",
+        json!([
+            canned_alert("00000000000000aa", old, &[]),
+            canned_alert("00000000000000bb", old, &[])
+        ]),
+    );
+    let second = canned_alertmanager(
+        "2026-11-22T11:59:00Z",
+        json!([
+            canned_alert("00000000000000aa", young, &["s-1"]),
+            canned_alert("00000000000000cc", old, &[])
+        ]),
+    );
+    let at: Timestamp = young.parse().unwrap();
+    let prober = alertmanagers(&[&first.url, &second.url]);
+    let ask =
+        |number| Ask::Listed { source: SourceName::new("main"), fingerprint: Fingerprint(number) };
+    let evidence = prober.ask(vec![ask(0xaa), ask(0xbb), ask(0xdd)], || at).await;
+    let listings: Vec<&Listing> = evidence
+        .found
+        .iter()
+        .map(|(_, finding)| match finding {
+            Finding::Listed(Ok(listing)) => listing,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    for listing in &listings {
+        assert_eq!((listing.total, listing.uptime), (3, Span::from_secs(60)));
+    }
+    let both = listings[0].alert.as_ref().unwrap();
+    assert_eq!(both.suppressed_by.as_deref(), Some("silence s-1"));
+    assert_eq!(both.updated_at, at);
+    assert_eq!(both.starts_at.to_string(), "2026-11-22T09:00:00.123456Z");
+    assert_eq!(listings[1].alert.as_ref().unwrap().suppressed_by, None);
+    assert_eq!(listings[2].alert, None);
+    assert_eq!(evidence.gathered_at, at);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_trouble() {
+    let cases: [(u16, &str, &str); 4] = [
+        (503, "no\nleader", "answered 503 Service Unavailable: no leader"),
+        (401, "", "answered 401 Unauthorized: "),
+        (200, "<html>", "is not understood: "),
+        (200, "{}", "is not understood: missing field"),
+    ];
+    for (status, body, text) in cases {
+        let answer = move |_: &_| Canned::Answer(status, "", body.as_bytes().to_vec());
+        let server = Server::start(answer);
+        let trouble = listing(&alertmanagers(&[&server.url]), listed(DOWN)).await.unwrap_err();
+        assert!(trouble.contains(text) && trouble.contains(&server.url), "{trouble}");
+        let trouble = query(&prometheuses(&[&server.url]), "up").await.unwrap_err();
+        assert!(trouble.contains(text), "{trouble}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_witness_that_hangs_is_trouble_after_a_while() {
+    let server = Server::start(|_| Canned::Silence);
+    let prober = alertmanagers(&[&server.url]);
+    let asked_at = now();
+    let evidence = prober.ask(vec![listed(DOWN), listed(OTHER)], || asked_at).await;
+    for (_, finding) in &evidence.found {
+        let Finding::Listed(Err(Trouble(text))) = finding else { panic!("{finding:?}") };
+        assert!(text.ends_with("did not answer within 5 s"), "{text}");
+    }
+    assert_eq!(evidence.gathered_at, asked_at);
+}
+
+#[tokio::test]
+async fn a_thousand_questions_at_once_cost_two_listings() {
+    let server = canned_alertmanager(
+        "2026-11-01T00:00:00Z",
+        json!([canned_alert("00000000000000aa", "2026-11-22T12:00:00Z", &[])]),
+    );
+    let prober = Arc::new(alertmanagers(&[&server.url]));
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..1_000 {
+        let prober = prober.clone();
+        asked.spawn(async move {
+            let fingerprint = Fingerprint(number);
+            let ask = Ask::Listed { source: SourceName::new("main"), fingerprint };
+            listing(&prober, ask).await.unwrap().alert.is_some()
+        });
+    }
+    let answers = asked.join_all().await;
+    assert_eq!(answers.iter().filter(|listed| **listed).count(), 1);
+    assert!(server.received().len() <= 4, "{}", server.received().len());
+}
+
+#[tokio::test]
+async fn nothing_to_ask_is_answered_at_once() {
+    let evidence = alertmanagers(&[]).ask(Vec::new(), || Timestamp::EPOCH).await;
+    assert_eq!(evidence, Evidence::none(Timestamp::EPOCH));
+}
+
+// --- rounds ---
+
+#[tokio::test]
+async fn whoever_asks_later_is_not_answered_by_what_was_sent_before() {
+    let flight = flight::Flight::<Vec<u32>, usize>::default();
+    let rounds = Cell::new(0);
+    let (start, started) = tokio::sync::oneshot::channel();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let slow = async |wanted: Vec<u32>| {
+        assert_eq!(wanted, [1]);
+        start.send(()).unwrap();
+        ended.await.unwrap();
+        rounds.replace(rounds.get() + 1) + 1
+    };
+    let quick = |wanted: Vec<u32>| {
+        assert_eq!(wanted, [2, 3]);
+        rounds.set(rounds.get() + 1);
+        std::future::ready(rounds.get())
+    };
+    let first = flight.join(|wanted| wanted.push(1), slow);
+    let rest = async {
+        started.await.unwrap();
+        let second = flight.join(|wanted| wanted.push(2), quick);
+        let third = flight.join(|wanted| wanted.push(3), quick);
+        let end = async {
+            end.send(()).unwrap();
+            0
+        };
+        let (second, third, _) = tokio::join!(second, third, end);
+        (second, third)
+    };
+    assert_eq!(tokio::join!(first, rest), (1, (2, 2)));
+}
+
+#[tokio::test]
+async fn a_round_whose_leader_gave_up_is_led_by_the_next() {
+    let flight = flight::Flight::<(), u32>::default();
+    let never = |()| std::future::pending::<u32>();
+    let wait = |joined: &mut Pin<Box<dyn Future<Output = u32> + '_>>| {
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(joined.as_mut().poll(&mut context).is_pending());
+    };
+    let mut under_way: Pin<Box<dyn Future<Output = u32>>> = Box::pin(flight.join(|()| {}, never));
+    wait(&mut under_way);
+    // Two of one round: the first leads it, and gives up while it is under way.
+    let mut first: Pin<Box<dyn Future<Output = u32>>> = Box::pin(flight.join(|()| {}, never));
+    let two = |()| std::future::ready(2);
+    let mut second: Pin<Box<dyn Future<Output = u32>>> = Box::pin(flight.join(|()| {}, two));
+    wait(&mut first);
+    wait(&mut second);
+    drop(under_way);
+    wait(&mut first);
+    // Somebody of a later round waits already.
+    let three = |()| std::future::ready(3);
+    let mut third: Pin<Box<dyn Future<Output = u32>>> = Box::pin(flight.join(|()| {}, three));
+    wait(&mut third);
+    drop(first);
+    assert_eq!((second.await, third.await), (2, 3));
+}
+
+// --- a Prometheus ---
+
+const RULES: &str = r#"
+groups:
+  - name: first
+    rules:
+      - alert: Fires
+        expr: 'label_replace(vector(1), "instance", "a", "", "")'
+        labels: { severity: page }
+      - alert: Fires
+        expr: 'label_replace(vector(1), "instance", "b", "", "")'
+        labels: { severity: page }
+      - { alert: Fires, expr: 'vector(0) > 1', labels: { severity: ticket } }
+      - { alert: Waits, expr: 'vector(1)', for: 1h }
+      - { alert: Quiet, expr: 'vector(0) > 1', keep_firing_for: 7m }
+      - { alert: Breaks, expr: 'label_replace(vector(1), "a", "$1", "b", "(")' }
+  - name: second
+    rules:
+      - { alert: Both, expr: 'vector(1)', labels: { group: second } }
+"#;
+
+#[tokio::test]
+async fn rules_of_a_real_prometheus_are_reported() {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let prometheus = stack::Prometheus::builder().rules(RULES).start(sandbox.path()).await.unwrap();
+    let prober = prometheuses(&[&prometheus.url()]);
+    let began = now();
+    let fires = |instance| {
+        rule(&[("alertname", "Fires"), ("instance", instance), ("severity", "page")], &["instance"])
+    };
+    eventually("the rule fires", async || {
+        report(&prober, fires("a")).await.unwrap().is_some_and(|report| report.firing == 1)
+    })
+    .await;
+    let of = async |ask| report(&prober, ask).await.unwrap().unwrap();
+    let counts = |report: &RuleReport| (report.firing, report.pending, report.kept_firing);
+
+    let seen = of(fires("a")).await;
+    assert_eq!((counts(&seen), &seen.unhealthy), ((1, 0, 0), &None));
+    eventually("it is evaluated anew", async || of(fires("a")).await.last_evaluation > began).await;
+    assert_eq!(counts(&of(fires("c")).await), (0, 0, 0));
+    // External labels are on the wire only; a label that differs is another alert.
+    let wire = [("alertname", "Fires"), ("instance", "a"), ("severity", "page"), ("dc", "x")];
+    assert_eq!(counts(&of(rule(&wire, &["instance"])).await), (1, 0, 0));
+    let relabelled = [("alertname", "Fires"), ("instance", "a"), ("severity", "warning")];
+    assert_eq!(report(&prober, rule(&relabelled, &["instance"])).await, Ok(None));
+
+    assert_eq!(counts(&of(rule(&[("alertname", "Waits")], &[])).await), (0, 1, 0));
+    let quiet = of(rule(&[("alertname", "Quiet")], &[])).await;
+    assert_eq!(counts(&quiet), (0, 0, 0));
+    assert_eq!(quiet.keep_firing_for, Span::from_secs(420));
+    eventually("the broken rule is not healthy", async || {
+        let broken = of(rule(&[("alertname", "Breaks")], &[])).await;
+        broken.unhealthy.is_some_and(|error| error.contains("invalid regular expression"))
+    })
+    .await;
+    assert_eq!(report(&prober, rule(&[("alertname", "Unknown")], &[])).await, Ok(None));
+}
+
+#[tokio::test]
+async fn queries_hold_when_their_vector_is_not_empty() {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let prometheus = stack::Prometheus::builder().start(sandbox.path()).await.unwrap();
+    let prober = prometheuses(&[&prometheus.url(), "http://127.0.0.1:1"]);
+    assert_eq!(query(&prober, "vector(1)").await, Ok(1));
+    assert_eq!(query(&prober, "vector(0)").await, Ok(1));
+    assert_eq!(query(&prober, "vector(0) / vector(0)").await, Ok(1));
+    assert_eq!(query(&prober, "vector(1) > 1").await, Ok(0));
+    let two = r#"vector(1) or label_replace(vector(1), "a", "é & =", "", "")"#;
+    assert_eq!(query(&prober, two).await, Ok(2));
+    for (promql, text) in [
+        ("1", "the query returns a scalar; use a vector expression"),
+        ("\"x\"", "the query returns a string; use a vector expression"),
+        ("up[5m]", "the query returns a matrix; use a vector expression"),
+        ("up ==", "answered 400 Bad Request: bad_data: "),
+        (
+            r#"label_replace(vector(1), "a", "", "b", "(")"#,
+            "answered 422 Unprocessable Entity: execution: ",
+        ),
+    ] {
+        let trouble = query(&prober, promql).await.unwrap_err();
+        assert!(trouble.contains(text), "{promql}: {trouble}");
+    }
+    let trouble = query(&prometheuses(&[]), "up").await.unwrap_err();
+    assert_eq!(trouble, "no Prometheus is configured");
+}
+
+fn canned_rules(rules: &serde_json::Value) -> Server {
+    let body = json!({ "status": "success", "data": { "groups": [{ "rules": rules }] } });
+    Server::start(move |_| ok(&body.to_string()))
+}
+
+fn canned_rule(evaluated: &str, health: &str, alerts: &serde_json::Value) -> serde_json::Value {
+    json!({ "type": "alerting", "name": "Down", "health": health, "lastEvaluation": evaluated,
+            "labels": { "severity": "{{ $labels.tier }}" }, "keepFiringFor": 30, "alerts": alerts })
+}
+
+#[tokio::test]
+async fn rules_of_one_name_are_put_together_over_prometheuses() {
+    let instance = |state: &str, kept: serde_json::Value| {
+        json!({ "labels": { "alertname": "Down", "instance": "a" }, "state": state,
+                "activeAt": "2026-11-22T11:00:00Z", "keepFiringSince": kept, "value": "1e+00" })
+    };
+    let kept = json!("2026-11-22T11:30:00Z");
+    let zero = json!("0001-01-01T00:00:00Z");
+    let (early, late) = ("2026-11-22T11:59:00Z", "2026-11-22T12:00:00Z");
+    let first = canned_rules(&json!([
+        canned_rule(late, "ok", &json!([instance("firing", zero), instance("firing", kept)])),
+        { "type": "alerting", "name": "Else", "lastEvaluation": early, "health": "err" },
+    ]));
+    let second = canned_rules(&json!([canned_rule(
+        early,
+        "ok",
+        &json!([instance("pending", json!(null))])
+    )]));
+    let ill = canned_rules(&json!([canned_rule("0001-01-01T00:00:00Z", "unknown", &json!(null))]));
+    let sent = rule(&[("alertname", "Down"), ("instance", "a"), ("severity", "x")], &["instance"]);
+
+    let both = prometheuses(&[&first.url, &second.url]);
+    let expected = RuleReport {
+        unhealthy: None,
+        last_evaluation: early.parse().unwrap(),
+        firing: 1,
+        pending: 1,
+        kept_firing: 1,
+        keep_firing_for: Span::from_secs(30),
+    };
+    assert_eq!(report(&both, sent.clone()).await, Ok(Some(expected)));
+    assert!(
+        first.received()[0].head.starts_with("GET /api/v1/rules?type=alert&rule_name%5B%5D=Down ")
+    );
+
+    let three = prometheuses(&[&first.url, &ill.url]);
+    let seen = report(&three, sent.clone()).await.unwrap().unwrap();
+    assert_eq!(seen.unhealthy.as_deref(), Some("it was never evaluated"));
+    assert!(seen.last_evaluation.is_go_zero());
+
+    // One that knows the rule is enough; where none knows it, silence is trouble.
+    let dead = dead();
+    let seen = report(&prometheuses(&[&dead, &first.url]), sent).await.unwrap();
+    assert_eq!(seen.unwrap().firing, 1);
+    let unknown = rule(&[("alertname", "Unknown")], &[]);
+    let trouble = report(&prometheuses(&[&first.url, &dead]), unknown.clone()).await.unwrap_err();
+    assert!(trouble.contains("could not be reached"), "{trouble}");
+    assert_eq!(report(&prometheuses(&[]), unknown).await, Ok(None));
+}
+
+#[test]
+fn a_question_can_be_asked_from_any_thread() {
+    fn sendable(_: impl Future<Output = Evidence> + Send) {}
+    let prober = alertmanagers(&[]);
+    sendable(prober.ask(Vec::new(), || Timestamp::EPOCH));
+}

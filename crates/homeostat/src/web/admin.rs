@@ -1,0 +1,51 @@
+//! What Prometheus and supervisors ask: alive, ready, metrics; and the order to reload.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use super::{Web, answer};
+use crate::telemetry::Metrics;
+
+pub(super) fn routes(web: &Web) -> Router {
+    Router::new()
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload).put(reload))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(web.clone()))
+}
+
+async fn healthy() -> Response {
+    answer::text(StatusCode::OK, "Homeostat is Healthy.")
+}
+
+async fn ready(State(web): State<Arc<Web>>) -> Response {
+    let not_ready = (web.status)().not_ready;
+    match not_ready.or_else(|| web.queue.check().err().map(|busy| busy.to_string())) {
+        None => answer::text(StatusCode::OK, "Homeostat is Ready."),
+        Some(reason) => answer::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("Homeostat is not ready: {reason}."),
+        ),
+    }
+}
+
+async fn reload(State(web): State<Arc<Web>>) -> Response {
+    match (web.reload)().await {
+        Ok(()) => answer::text(StatusCode::OK, "the configuration was read again"),
+        Err(error) => answer::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &format!("failed to reload the configuration: {error}"),
+        ),
+    }
+}
+
+async fn metrics(State(web): State<Arc<Web>>) -> Response {
+    web.metrics.set_queue_length(web.queue.len());
+    answer::with_type(StatusCode::OK, Metrics::CONTENT_TYPE, web.metrics.print())
+}

@@ -1,0 +1,42 @@
+//! Answers: JSON for programs, plain text for people.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Answers with JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => with_type(status, "application/json", bytes),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written as JSON")
+        }
+    }
+}
+
+/// Answers with one line of text.
+pub fn text(status: StatusCode, line: &str) -> Response {
+    with_type(status, "text/plain; charset=utf-8", format!("{line}\n"))
+}
+
+/// Answers that something is wrong: as `{"error": …}` under `/api/`, else as a line of text.
+pub fn problem(path: &str, status: StatusCode, message: &str) -> Response {
+    if path.starts_with("/api/") {
+        json(status, &serde_json::json!({ "error": message }))
+    } else {
+        text(status, message)
+    }
+}
+
+/// Answers with a body of a content type.
+pub fn with_type(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
+    let mut response = (status, body.into()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,197 @@
+//! Facts as the real engine writes them, for tests: a small world that can be told what happens.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use homeostat_core::alert::{Alert, Door, Observation, Status};
+use homeostat_core::engine::Engine;
+use homeostat_core::event::{About, Effect, Event, Question};
+use homeostat_core::evidence::{Ask, Evidence, Finding, ListedAlert, Listing, RuleReport};
+use homeostat_core::fact::Fact;
+use homeostat_core::label::{LabelSet, Matchers};
+use homeostat_core::name::{BootId, OrderId, PolicyName, RemedyName, SourceName};
+use homeostat_core::order::{Ended, Order, Outcome};
+use homeostat_core::policy::{
+    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Remedy, TargetLabels, Witnesses,
+};
+use homeostat_core::state::State;
+use homeostat_core::template::Template;
+use homeostat_core::time::{Span, Timestamp};
+
+/// The policy that the world runs under.
+pub(crate) fn policy() -> Policy {
+    let exec = |argv: &[&str]| {
+        let parse = |text: &&str| Template::parse(text).expect("the template parses");
+        Action::Exec(argv.iter().map(parse).collect())
+    };
+    let remedy = |name: &str, action, retries| Remedy {
+        name: RemedyName::new(name),
+        mode: Mode::Auto,
+        action,
+        timeout: Span::from_secs(30),
+        retries,
+        backoff: Span::from_secs(5),
+        idempotent: false,
+    };
+    let restart = exec(&["systemctl", "restart", "web@{{ labels.instance | host }}"]);
+    let base = Policy::observe();
+    Policy {
+        name: PolicyName::new("web-down"),
+        matchers: Matchers::parse_utf8("job=\"web\"").expect("the matchers parse"),
+        target: TargetLabels::Named(vec!["instance".into()]),
+        mode: Mode::Auto,
+        remedies: vec![
+            remedy("restart", restart, 1),
+            remedy("reboot", Action::Script("exec reboot".into()), 0),
+        ],
+        escalate: Escalate::After { after: Span::from_secs(900), severity: "critical".into() },
+        guard: GuardLimits { attempts: 3, ..base.guard.clone() },
+        ..base
+    }
+}
+
+/// The engine, the time, and what is true outside.
+pub(crate) struct World {
+    engine: Engine,
+    pub(crate) now: Timestamp,
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) running: Vec<Order>,
+    pub(crate) firing: bool,
+}
+
+impl World {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let main = SourceName::new("main");
+        let witnesses = Witnesses { alertmanagers: BTreeSet::from([main]), prometheus: true };
+        let book = Arc::new(Book::new(vec![policy], BookLimits::default(), witnesses));
+        let now = "2026-01-05T09:00:00Z".parse().expect("it is a time");
+        let engine = Engine::restore(State::default(), book, now);
+        let (facts, running) = (Vec::new(), Vec::new());
+        let mut world = Self { engine, now, facts, running, firing: false };
+        world.turn(Event::Started { boot: BootId::new("boot") });
+        world
+    }
+
+    /// Takes an event, answers what is asked, and goes on until nothing moves.
+    pub(crate) fn turn(&mut self, event: Event) {
+        let mut events = vec![event];
+        while !events.is_empty() {
+            let turn = self.engine.turn(std::mem::take(&mut events), self.now);
+            self.facts.extend(turn.facts);
+            for effect in turn.effects {
+                match effect {
+                    Effect::Run(run) => self.running.push(run.order),
+                    Effect::Ask(question) => events.extend(self.answer(question)),
+                    Effect::Inquire { .. } => {}
+                    Effect::Tell(notice) => events.push(Event::NoticeTold(notice.incident)),
+                    Effect::Clear(notice) => events.push(Event::NoticeEnded(notice.incident)),
+                }
+            }
+        }
+    }
+
+    /// Lets time pass, waking the engine whenever it wants to be woken.
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        let end = self.now + Span::from_secs(seconds);
+        while let Some(wake) = self.engine.next_wake().filter(|wake| *wake <= end) {
+            self.now = self.now.max(wake);
+            self.turn(Event::Resume { by: "nobody".into() });
+        }
+        self.now = end;
+    }
+
+    /// The alert fires or resolves, and its Alertmanager says so.
+    pub(crate) fn notify(&mut self, firing: bool, instance: &str) {
+        self.firing = firing;
+        let labels = LabelSet::from_pairs([
+            ("alertname", "ServiceDown"),
+            ("instance", instance),
+            ("job", "web"),
+        ]);
+        let alert = Alert {
+            source: SourceName::new("main"),
+            door: Door::Webhook,
+            fingerprint: labels.fingerprint(),
+            labels,
+            annotations: LabelSet::from_pairs([("summary", "it does not answer")]),
+            starts_at: Some(self.now - Span::from_secs(30)),
+            generator_url: "http://prometheus.example/graph".into(),
+            receiver: "homeostat".into(),
+            external_url: String::new(),
+            group_labels: LabelSet::default(),
+        };
+        let status = if firing { Status::Firing } else { Status::Resolved };
+        let ends_at = (!firing).then_some(self.now);
+        self.turn(Event::Observed(Box::new(Observation { alert, status, ends_at })));
+    }
+
+    /// The first order that runs ends with an exit code.
+    pub(crate) fn exit(&mut self, code: i32, output: &str) {
+        let id: OrderId = self.running.remove(0).id;
+        let started_at = Some(self.now - Span::from_secs(2));
+        let outcome = Outcome::Exited { code };
+        let ended = Ended { outcome, started_at, output: output.into() };
+        self.turn(Event::OrderEnded { order: id, ended });
+    }
+
+    fn answer(&self, question: Question) -> Option<Event> {
+        let About::Incident(incident, step) = question.about else { return None };
+        let found = question.asks.into_iter().map(|ask| {
+            let finding = self.find(&ask);
+            (ask, finding)
+        });
+        let evidence = Evidence { found: found.collect(), gathered_at: self.now };
+        Some(Event::Answered { incident, step, evidence, presence: Vec::new() })
+    }
+
+    fn find(&self, ask: &Ask) -> Finding {
+        let alert = self.firing.then_some(ListedAlert {
+            suppressed_by: None,
+            updated_at: self.now,
+            starts_at: self.now,
+        });
+        match ask {
+            Ask::Listed { .. } => {
+                Finding::Listed(Ok(Listing { uptime: Span::from_secs(3600), total: 1, alert }))
+            }
+            Ask::Rule { .. } => Finding::Rule(Ok(Some(RuleReport {
+                unhealthy: None,
+                last_evaluation: self.now,
+                firing: usize::from(self.firing),
+                pending: 0,
+                kept_firing: 0,
+                keep_firing_for: Span::ZERO,
+            }))),
+            Ask::Query { .. } => Finding::Query(Ok(usize::from(!self.firing))),
+        }
+    }
+}
+
+/// A world in which the first remedy fails twice and the second heals.
+pub(crate) fn healed_by_the_second() -> World {
+    let mut world = World::new(policy());
+    world.notify(true, "a:80");
+    world.pass(3);
+    world.exit(1, "Job for web@a.service failed.\n");
+    world.pass(7);
+    world.exit(1, "Job for web@a.service failed.\n");
+    world.pass(4);
+    world.firing = false;
+    world.exit(0, "");
+    world.pass(2);
+    world.notify(false, "a:80");
+    world.pass(5);
+    world
+}
+
+/// A world in which an operator has paused, so that the order is held again and again.
+pub(crate) fn held() -> World {
+    let mut world = World::new(policy());
+    world.turn(Event::Pause { by: "ann".into(), reason: "migration".into() });
+    world.notify(true, "a:80");
+    for _ in 0..3 {
+        world.pass(10);
+        world.turn(Event::Reloaded);
+    }
+    world
+}

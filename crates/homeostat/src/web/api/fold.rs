@@ -1,0 +1,274 @@
+//! Folds the facts of one incident into what the API shows of it.
+//!
+//! This is a reading of the journal, not a second engine: it decides nothing, and shows what the
+//! facts say even where a newer engine would decide otherwise.
+
+use std::collections::BTreeMap;
+
+use homeostat_core::alert::{Alert, Ending};
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::name::{EpisodeId, IncidentId};
+use homeostat_core::order::{Ended, Order, Outcome};
+use homeostat_core::time::Timestamp;
+
+use super::sentence::{self, holds_text, rulings};
+use super::view::{AlertStatus, AlertView, Entry, IncidentView, OrderState, OrderView, StateView};
+
+/// Folds the facts of an incident and of its episodes, in the order in which they happened.
+///
+/// Facts about other incidents of the same episodes are passed over. `None` if the facts do not
+/// tell how the incident opened.
+pub fn fold(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
+    let mut fold =
+        Fold { view: opened(id, facts)?, episodes: BTreeMap::new(), names: BTreeMap::new() };
+    for fact in facts {
+        if fact.what.incident().is_none_or(|other| other == id) {
+            fold.take(fact);
+        }
+    }
+    Some(fold.view)
+}
+
+/// The incident as it opened.
+fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
+    facts.iter().find_map(|fact| match &fact.what {
+        What::IncidentOpened { incident, policy, target, relapse_of, settles_at, .. }
+            if *incident == id =>
+        {
+            Some(IncidentView {
+                id: id.to_string(),
+                policy: policy.to_string(),
+                target: target.clone(),
+                state: StateView::Waiting,
+                outcome: None,
+                reason: match settles_at {
+                    Some(until) => format!("the alert must fire until {until} first"),
+                    None => "the first remedy is being prepared".to_owned(),
+                },
+                grade: None,
+                remedy: None,
+                resolved_during_action: false,
+                relapse_of: relapse_of.map(|earlier| earlier.to_string()),
+                opened_at: fact.at,
+                closed_at: None,
+                alerts: Vec::new(),
+                orders: Vec::new(),
+                timeline: Vec::new(),
+            })
+        }
+        _ => None,
+    })
+}
+
+struct Fold {
+    view: IncidentView,
+    /// Where each episode stands among the alerts.
+    episodes: BTreeMap<EpisodeId, usize>,
+    /// The names of the alerts, for sentences.
+    names: BTreeMap<EpisodeId, String>,
+}
+
+impl Fold {
+    fn take(&mut self, fact: &Fact) {
+        let at = fact.at;
+        match &fact.what {
+            What::EpisodeBegan { episode, alert, .. } => self.begin_episode(*episode, alert),
+            What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
+            What::EvidenceAsked { .. } => {
+                self.wait("it is being asked whether the alert fires now");
+            }
+            What::EvidenceSeen { reading, .. } => self.look(&reading.text),
+            What::OrderHeld { remedy, holds, until, .. } => {
+                let mut reason = format!("remedy {remedy} is held: {}", holds_text(holds));
+                if let Some(until) = until.filter(|until| !reason.contains(&until.to_string())) {
+                    reason = format!("{reason}; judged again at {until}");
+                }
+                self.wait(&reason);
+            }
+            What::RemedyShadowed { .. } | What::RemedyGivenUp { .. } => {
+                self.wait("the next remedy is being prepared");
+            }
+            What::OrderIssued { order } | What::OrderReissued { order } => self.issue(order, at),
+            What::OrderReturned { order } => {
+                self.amend_order(&order.to_string(), |order| order.state = OrderState::Waiting);
+                self.wait("the remedy had not started before a restart, and is judged anew");
+            }
+            What::OrderEnded { order, ended } => {
+                self.amend_order(&order.to_string(), |order| end(order, ended, at));
+                self.wait("a run is over, and what follows is being decided");
+            }
+            What::RetryScheduled { until, .. } => {
+                self.wait(&format!("the remedy failed, and is tried again at {until}"));
+            }
+            What::VerificationBegan { until, .. } => {
+                self.view.state = StateView::Verifying;
+                self.view.reason = format!("it is checked until {until} whether that healed");
+            }
+            What::IncidentClosed { closing, .. } => {
+                self.view.state = StateView::Closed;
+                self.view.closed_at = Some(at);
+                self.view.outcome = Some(closing.outcome);
+                self.view.reason.clone_from(&closing.reason);
+                self.view.grade = closing.grade;
+                self.view.remedy = closing.remedy.as_ref().map(ToString::to_string);
+                self.view.resolved_during_action = closing.resolved_during_action;
+            }
+            What::IncidentOpened { .. }
+            | What::EpisodeAttached { .. }
+            | What::LatchReleased { .. }
+            | What::AlarmDropped { .. }
+            | What::NoticeRaised { .. }
+            | What::NoticeTold { .. }
+            | What::NoticeCleared { .. }
+            | What::NoticeEnded { .. }
+            | What::EngineStarted { .. }
+            | What::BookChanged
+            | What::EnginePaused { .. }
+            | What::EngineResumed { .. } => {}
+        }
+        self.tell(fact);
+    }
+
+    fn begin_episode(&mut self, episode: EpisodeId, alert: &Alert) {
+        self.episodes.insert(episode, self.view.alerts.len());
+        self.names.insert(episode, alert.name().to_owned());
+        self.view.alerts.push(AlertView {
+            fingerprint: alert.fingerprint.to_string(),
+            source: alert.source.to_string(),
+            labels: alert.labels.clone(),
+            annotations: alert.annotations.clone(),
+            status: AlertStatus::Firing,
+            starts_at: alert.starts_at,
+            ended_at: None,
+            generator_url: alert.generator_url.clone(),
+        });
+    }
+
+    fn end_episode(&mut self, episode: EpisodeId, ending: &Ending, at: Timestamp) {
+        let position = self.episodes.get(&episode);
+        if let Some(alert) = position.and_then(|&position| self.view.alerts.get_mut(position)) {
+            alert.ended_at = Some(at);
+            alert.status = match ending {
+                Ending::Resolved { .. } => AlertStatus::Resolved,
+                Ending::Lapsed => AlertStatus::Lapsed,
+            };
+        }
+    }
+
+    fn wait(&mut self, reason: &str) {
+        if self.view.state != StateView::Closed && self.view.state != StateView::Verifying {
+            self.view.state = StateView::Waiting;
+            reason.clone_into(&mut self.view.reason);
+        }
+    }
+
+    fn look(&mut self, text: &str) {
+        if self.view.state == StateView::Verifying {
+            let until = self.view.reason.split("; last look: ").next().unwrap_or_default();
+            self.view.reason = format!("{until}; last look: {text}");
+        }
+    }
+
+    fn issue(&mut self, order: &Order, at: Timestamp) {
+        self.view.state = StateView::Acting;
+        self.view.reason = format!("remedy {} runs", order.id.remedy);
+        let id = order.id.to_string();
+        self.view.orders.retain(|known| known.id != id);
+        self.view.orders.push(OrderView {
+            id,
+            remedy: order.id.remedy.to_string(),
+            attempt: order.id.attempt,
+            state: OrderState::Running,
+            action: order.action.to_string(),
+            issued_at: at,
+            started_at: None,
+            ended_at: None,
+            exit_code: None,
+            signal: None,
+            result: None,
+            outcome: None,
+            output: String::new(),
+        });
+    }
+
+    fn amend_order(&mut self, id: &str, amend: impl FnOnce(&mut OrderView)) {
+        if let Some(order) = self.view.orders.iter_mut().find(|order| order.id == id) {
+            amend(order);
+        }
+    }
+
+    /// Adds what happened to the timeline, unless it says what the last entry says.
+    fn tell(&mut self, fact: &Fact) {
+        let Some(text) = sentence::text(&fact.what, &self.view, &self.names) else { return };
+        let mut entry = Entry {
+            at: fact.at,
+            kind: fact.what.kind().to_owned(),
+            text,
+            count: 1,
+            last_at: None,
+            until: None,
+            remedy: None,
+            order: None,
+            holds: Vec::new(),
+            grants: Vec::new(),
+        };
+        match &fact.what {
+            What::OrderHeld { remedy, holds, until, .. } => {
+                entry.remedy = Some(remedy.to_string());
+                entry.until = *until;
+                entry.holds = rulings(holds);
+            }
+            What::RemedyShadowed { remedy, holds, .. } => {
+                entry.remedy = Some(remedy.to_string());
+                entry.holds = rulings(holds);
+            }
+            What::OrderIssued { order } | What::OrderReissued { order } => {
+                entry.remedy = Some(order.id.remedy.to_string());
+                entry.order = Some(order.id.to_string());
+                entry.grants = sentence::grants(&order.grants);
+            }
+            What::OrderReturned { order } | What::OrderEnded { order, .. } => {
+                entry.remedy = Some(order.remedy.to_string());
+                entry.order = Some(order.to_string());
+            }
+            What::RemedyGivenUp { remedy, .. } => entry.remedy = Some(remedy.to_string()),
+            What::RetryScheduled { until, .. } | What::VerificationBegan { until, .. } => {
+                entry.until = Some(*until);
+            }
+            _ => {}
+        }
+        let repeats = matches!(fact.what, What::OrderHeld { .. } | What::EvidenceSeen { .. });
+        match self.view.timeline.last_mut() {
+            Some(last)
+                if repeats
+                    && (&last.kind, &last.text, &last.remedy)
+                        == (&entry.kind, &entry.text, &entry.remedy) =>
+            {
+                last.count += 1;
+                last.last_at = Some(entry.at);
+                last.until = entry.until;
+            }
+            _ => self.view.timeline.push(entry),
+        }
+    }
+}
+
+fn end(order: &mut OrderView, ended: &Ended, at: Timestamp) {
+    order.state = OrderState::Ended;
+    order.started_at = ended.started_at;
+    order.ended_at = Some(at);
+    order.result = Some(ended.outcome.as_str().to_owned());
+    order.outcome = Some(ended.outcome.to_string());
+    order.output.clone_from(&ended.output);
+    match &ended.outcome {
+        Outcome::Exited { code } => order.exit_code = Some(*code),
+        Outcome::Signalled { signal } => order.signal = Some(*signal),
+        Outcome::TimedOut
+        | Outcome::NotStarted { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Unknown { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+use homeostat_core::alert::Ending;
+use homeostat_core::evidence::Grade;
+use homeostat_core::incident::End;
+use homeostat_core::order::Outcome;
+use homeostat_core::policy::Mode;
+
+use super::super::fixture::{World, healed_by_the_second, held, policy};
+use super::*;
+
+const FIRST: IncidentId = IncidentId(1);
+
+fn view(world: &World) -> IncidentView {
+    fold(FIRST, &world.facts).expect("the incident opened")
+}
+
+/// The timeline as the lines that a person reads.
+fn timeline(view: &IncidentView) -> String {
+    let line = |entry: &Entry| {
+        let count = if entry.count > 1 { format!(" x{}", entry.count) } else { String::new() };
+        format!("{} {}{count}: {}\n", entry.at, entry.kind, entry.text)
+    };
+    view.timeline.iter().map(line).collect()
+}
+
+#[test]
+fn a_healing_is_told_from_the_first_alert_to_the_end() {
+    let view = view(&healed_by_the_second());
+    insta::assert_snapshot!(timeline(&view), @r#"
+    2026-01-05T09:00:00Z episode_began: Source main says that alert ServiceDown fires.
+    2026-01-05T09:00:00Z incident_opened: Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
+    2026-01-05T09:00:00Z order_issued: All guards agree: remedy restart starts: `systemctl restart web@a`.
+    2026-01-05T09:00:03Z order_ended: Remedy restart exited with code 1 after 2s.
+    2026-01-05T09:00:03Z retry_scheduled: It will be tried again at 2026-01-05T09:00:08Z.
+    2026-01-05T09:00:08Z order_issued: All guards agree: remedy restart starts, run 2: `systemctl restart web@a`.
+    2026-01-05T09:00:10Z order_ended: Remedy restart exited with code 1 after 2s.
+    2026-01-05T09:00:10Z remedy_given_up: Remedy restart is done with: it exited with code 1.
+    2026-01-05T09:00:10Z order_issued: All guards agree: remedy reboot starts: `script: exec reboot`.
+    2026-01-05T09:00:14Z order_ended: Remedy reboot exited with code 0 after 2s.
+    2026-01-05T09:00:14Z verification_began: Now it is checked whether that healed; the answer is due by 2026-01-05T09:15:14Z.
+    2026-01-05T09:00:15Z evidence_seen: Looked: rule ServiceDown is inactive.
+    2026-01-05T09:00:15Z incident_closed: Closed as healed: confirmed by remedy reboot: rule ServiceDown is inactive.
+    2026-01-05T09:00:16Z episode_ended: The source of alert ServiceDown says that it resolved.
+    2026-01-05T09:00:16Z latch_released: All of its alerts have ended: the next one is a new trouble.
+    "#);
+    assert_eq!((view.state, view.outcome), (StateView::Closed, Some(End::Healed)));
+    assert_eq!((view.grade, view.remedy.as_deref()), (Some(Grade::Confirmed), Some("reboot")));
+    assert_eq!(view.reason, "confirmed by remedy reboot: rule ServiceDown is inactive");
+    assert!(view.closed_at.is_some_and(|closed_at| closed_at > view.opened_at));
+    let alert = &view.alerts[0];
+    assert_eq!((alert.status, alert.source.as_str()), (AlertStatus::Resolved, "main"));
+    assert!(alert.ended_at.is_some());
+}
+
+#[test]
+fn each_run_is_an_order_with_its_result() {
+    let view = view(&healed_by_the_second());
+    let orders: Vec<_> = view
+        .orders
+        .iter()
+        .map(|o| (o.id.as_str(), o.attempt, o.state, o.exit_code, o.result.as_deref()))
+        .collect();
+    assert_eq!(
+        orders,
+        [
+            ("1.restart.1", 1, OrderState::Ended, Some(1), Some("failed")),
+            ("1.restart.2", 2, OrderState::Ended, Some(1), Some("failed")),
+            ("1.reboot.1", 1, OrderState::Ended, Some(0), Some("succeeded")),
+        ]
+    );
+    assert_eq!(view.orders[0].action, "systemctl restart web@a");
+    assert_eq!(view.orders[0].output, "Job for web@a.service failed.\n");
+    let issued = view.timeline.iter().find(|entry| entry.kind == "order_issued").unwrap();
+    assert_eq!(issued.order.as_deref(), Some("1.restart.1"));
+    let guards: Vec<&str> = issued.grants.iter().map(|grant| grant.guard.as_str()).collect();
+    assert!(guards.contains(&"cooldown") && guards.contains(&"fresh"), "{guards:?}");
+    assert!(issued.grants.iter().all(|grant| !grant.reason.is_empty()));
+}
+
+#[test]
+fn while_it_is_open_the_reason_says_what_it_waits_for() {
+    let mut world = World::new(policy());
+    world.notify(true, "a:80");
+    assert_eq!(view(&world).state, StateView::Acting);
+    assert_eq!(view(&world).reason, "remedy restart runs");
+    assert_eq!(view(&world).orders[0].state, OrderState::Running);
+    world.exit(1, "");
+    assert_eq!(view(&world).state, StateView::Waiting);
+    assert_eq!(
+        view(&world).reason,
+        "the remedy failed, and is tried again at 2026-01-05T09:00:05Z"
+    );
+    world.pass(6);
+    world.exit(0, "");
+    assert_eq!(view(&world).state, StateView::Verifying);
+    world.pass(2);
+    assert!(
+        view(&world).reason.ends_with("; last look: rule ServiceDown fires"),
+        "{}",
+        view(&world).reason
+    );
+}
+
+#[test]
+fn equal_holds_in_a_row_are_told_once_with_their_number() {
+    let view = view(&held());
+    let holds: Vec<_> = view.timeline.iter().filter(|e| e.kind == "order_held").collect();
+    assert_eq!(holds.len(), 1);
+    assert_eq!(holds[0].count, 4);
+    assert_eq!(holds[0].text, "Remedy restart is held: pause: paused by ann: migration.");
+    assert_eq!(holds[0].holds[0].guard, "pause");
+    assert_eq!(holds[0].holds[0].reason, "paused by ann: migration");
+    assert_eq!(holds[0].last_at, Some(holds[0].at + homeostat_core::time::Span::from_secs(30)));
+    assert_eq!(view.reason, "remedy restart is held: pause: paused by ann: migration");
+    assert_eq!(view.state, StateView::Waiting);
+}
+
+#[test]
+fn looks_that_find_the_same_are_told_once() {
+    let mut world = World::new(policy());
+    world.notify(true, "a:80");
+    world.exit(0, "");
+    world.pass(60);
+    let view = view(&world);
+    let looks: Vec<_> = view.timeline.iter().filter(|e| e.kind == "evidence_seen").collect();
+    assert_eq!(looks.len(), 1);
+    assert!(looks[0].count > 3);
+    assert!(view.timeline.iter().all(|entry| entry.kind != "evidence_asked"));
+}
+
+#[test]
+fn a_shadow_says_what_it_would_have_done() {
+    let mut shadow = policy();
+    for remedy in &mut shadow.remedies {
+        remedy.mode = Mode::Shadow;
+    }
+    let mut world = World::new(shadow);
+    world.notify(true, "a:80");
+    let view = view(&world);
+    assert_eq!(view.outcome, Some(End::Shadowed));
+    let shadowed = view.timeline.iter().find(|e| e.kind == "remedy_shadowed").unwrap();
+    assert_eq!(
+        shadowed.text,
+        "Shadow mode: remedy restart would run `systemctl restart web@a`; nothing was done."
+    );
+}
+
+#[test]
+fn facts_of_another_incident_of_the_same_alert_are_passed_over() {
+    let mut world = healed_by_the_second();
+    let other = IncidentId(2);
+    let mut others: Vec<Fact> = world.facts.clone();
+    for fact in &mut others {
+        if let What::IncidentOpened { incident, .. } | What::IncidentClosed { incident, .. } =
+            &mut fact.what
+        {
+            *incident = other;
+        }
+    }
+    let alone = view(&world);
+    others.retain(|fact| fact.what.incident() == Some(other));
+    world.facts.extend(others);
+    assert_eq!(view(&world), alone);
+    assert_eq!(fold(IncidentId(3), &world.facts), None);
+}
+
+#[test]
+fn whatever_became_of_a_run_is_shown() {
+    let mut world = World::new(policy());
+    world.notify(true, "a:80");
+    let order = world.running[0].id.clone();
+    for (outcome, state, text) in [
+        (Outcome::Signalled { signal: 9 }, "signalled", "was ended by signal 9"),
+        (Outcome::TimedOut, "timed_out", "ran into its time limit and was ended"),
+        (Outcome::Unknown { reason: "x".into() }, "unknown", "has an unknown outcome: x"),
+    ] {
+        let ended = Ended { outcome, started_at: None, output: String::new() };
+        let what = What::OrderEnded { order: order.clone(), ended };
+        let mut facts = world.facts.clone();
+        facts.push(Fact { at: world.now, what });
+        let view = fold(FIRST, &facts).unwrap();
+        assert_eq!(view.orders[0].result.as_deref(), Some(state));
+        assert_eq!(view.orders[0].outcome.as_deref(), Some(text));
+        assert_eq!(view.timeline.last().unwrap().text, format!("Remedy restart {text}."));
+    }
+}
+
+#[test]
+fn a_lapsed_alert_is_not_called_resolved() {
+    let mut world = World::new(policy());
+    world.notify(true, "a:80");
+    let ending = Ending::Lapsed;
+    let what = What::EpisodeEnded { episode: EpisodeId(1), ending };
+    world.facts.push(Fact { at: world.now, what });
+    let view = view(&world);
+    assert_eq!(view.alerts[0].status, AlertStatus::Lapsed);
+    assert!(view.timeline.last().unwrap().text.contains("does not prove that anything healed"));
+}
+
+#[test]
+fn the_json_has_the_promised_names_and_reads_back() {
+    let view = view(&healed_by_the_second());
+    let json = serde_json::to_value(&view).unwrap();
+    for name in [
+        "id",
+        "policy",
+        "target",
+        "state",
+        "outcome",
+        "reason",
+        "grade",
+        "relapse_of",
+        "opened_at",
+        "closed_at",
+        "alerts",
+        "orders",
+        "timeline",
+    ] {
+        assert!(json.get(name).is_some(), "{name}");
+    }
+    for name in ["fingerprint", "labels", "annotations", "status", "starts_at"] {
+        assert!(json["alerts"][0].get(name).is_some(), "{name}");
+    }
+    for name in [
+        "id",
+        "remedy",
+        "attempt",
+        "state",
+        "started_at",
+        "ended_at",
+        "exit_code",
+        "signal",
+        "output",
+    ] {
+        assert!(json["orders"][0].get(name).is_some(), "{name}");
+    }
+    assert_eq!(json["state"], "closed");
+    assert_eq!(json["outcome"], "healed");
+    assert_eq!(json["opened_at"], "2026-01-05T09:00:00Z");
+    assert_eq!(serde_json::from_value::<IncidentView>(json).unwrap(), view);
+}

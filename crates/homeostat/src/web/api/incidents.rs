@@ -1,0 +1,167 @@
+//! Incidents, as a list and one by one.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use homeostat_core::fact::Fact;
+use homeostat_core::name::IncidentId;
+
+use super::view::{IncidentList, IncidentView, StateView};
+use super::{Api, Filter, History, ReadError, fold};
+use crate::web::answer;
+
+/// Incidents in a page, where the request does not say.
+const LIMIT: usize = 100;
+
+/// Incidents in a page at most.
+const MOST: usize = 1000;
+
+const ROOT: &str = "/api/v1/incidents";
+
+pub(super) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Response {
+    let filter = match read(query.as_deref().unwrap_or_default()) {
+        Ok(filter) => filter,
+        Err(message) => return answer::problem(ROOT, StatusCode::BAD_REQUEST, &message),
+    };
+    let page = match ask(&api, move |history| history.list(&filter)).await {
+        Ok(page) => page,
+        Err(response) => return response,
+    };
+    let incidents = page.incidents.iter().filter_map(|(id, facts)| view(*id, facts)).collect();
+    let next_cursor = page.next.map(|id| id.to_string());
+    answer::json(StatusCode::OK, &IncidentList { incidents, next_cursor })
+}
+
+pub(super) async fn one(State(api): State<Arc<Api>>, Path(text): Path<String>) -> Response {
+    let none = || {
+        let message = format!("there is no incident {text:?}");
+        answer::problem(ROOT, StatusCode::NOT_FOUND, &message)
+    };
+    let Some(id) = read_id(&text) else { return none() };
+    match ask(&api, move |history| history.incident(id)).await {
+        Ok(facts) => match facts.and_then(|facts| view(id, &facts)) {
+            Some(incident) => answer::json(StatusCode::OK, &incident),
+            None => none(),
+        },
+        Err(response) => response,
+    }
+}
+
+fn view(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
+    let view = fold(id, facts);
+    if view.is_none() {
+        tracing::error!(incident = id.0, "the facts of an incident do not tell how it opened");
+    }
+    view
+}
+
+/// Asks the journal on a thread that may block.
+async fn ask<T: Send + 'static>(
+    api: &Api,
+    question: impl FnOnce(&dyn History) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, Response> {
+    let _reader = api.readers.acquire().await.expect("the semaphore is never closed");
+    let history = api.web.history.clone();
+    let asked = tokio::task::spawn_blocking(move || question(&*history)).await;
+    let error = match asked {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(error, "the journal could not be read");
+    Err(answer::problem(ROOT, StatusCode::INTERNAL_SERVER_ERROR, &error))
+}
+
+/// Reads the query of a list.
+fn read(query: &str) -> Result<Filter, String> {
+    let mut filter = Filter { limit: LIMIT, ..Filter::default() };
+    for (name, value) in pairs(query)? {
+        match name.as_str() {
+            "state" if StateView::ALL.iter().any(|state| state.as_str() == value) => {
+                filter.state = Some(value);
+            }
+            "state" => {
+                let states = StateView::ALL.map(StateView::as_str).join(", ");
+                return Err(format!("unknown state {value:?}: expected one of {states}"));
+            }
+            "policy" => filter.policy = Some(value),
+            "target" => {
+                let label = value.split_once('=').filter(|(name, _)| !name.is_empty());
+                let (name, value) =
+                    label.ok_or_else(|| format!("target {value:?}: expected name=value"))?;
+                filter.target.push((name.to_owned(), value.to_owned()));
+            }
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+                filter.limit = limit.ok_or_else(|| {
+                    format!("limit {value:?}: expected a number from 1 to {MOST}")
+                })?;
+            }
+            "cursor" => {
+                let cursor = read_id(&value);
+                filter.before = Some(cursor.ok_or_else(|| {
+                    format!("cursor {value:?}: expected the next_cursor of an earlier page")
+                })?);
+            }
+            _ => {
+                return Err(format!(
+                    "unknown parameter {name:?}: expected state, policy, target, limit or cursor"
+                ));
+            }
+        }
+    }
+    Ok(filter)
+}
+
+fn read_id(text: &str) -> Option<IncidentId> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().ok().map(IncidentId) } else { None }
+}
+
+/// The parameters of a query, in order; a name may come more than once.
+fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
+    let uri: axum::http::Uri =
+        format!("/?{query}").parse().map_err(|_| "the query cannot be read".to_owned())?;
+    axum::extract::Query::try_from_uri(&uri)
+        .map(|query| query.0)
+        .map_err(|error| format!("the query cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_strictly() {
+        let filter = read(
+            "state=waiting&policy=web%20down&target=instance=a:80&target=job=w%3Db\
+             &limit=5&cursor=17",
+        );
+        assert_eq!(
+            filter,
+            Ok(Filter {
+                state: Some("waiting".into()),
+                policy: Some("web down".into()),
+                target: vec![("instance".into(), "a:80".into()), ("job".into(), "w=b".into())],
+                limit: 5,
+                before: Some(IncidentId(17)),
+            })
+        );
+        assert_eq!(read("").map(|filter| filter.limit), Ok(LIMIT));
+        for (query, complaint) in [
+            ("state=open", "unknown state \"open\": expected one of waiting, awaiting_approval"),
+            ("limit=0", "from 1 to 1000"),
+            ("limit=1001", "from 1 to 1000"),
+            ("limit=many", "from 1 to 1000"),
+            ("cursor=x", "next_cursor"),
+            ("cursor=-1", "next_cursor"),
+            ("target=a", "expected name=value"),
+            ("polcy=x", "unknown parameter \"polcy\""),
+        ] {
+            let error = read(query).unwrap_err();
+            assert!(error.contains(complaint), "{query}: {error}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The policies in force, as their meaning: with every default filled in.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use homeostat_core::policy::{
+    Action, Book, Escalate, GuardLimits, Policy, Rate, Remedy, TargetLabels, Verify,
+};
+use homeostat_core::template::Template;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::web::answer;
+
+pub(super) async fn list(State(api): State<Arc<Api>>) -> Response {
+    answer::json(StatusCode::OK, &view(&(api.web.book)()))
+}
+
+fn view(book: &Book) -> Value {
+    let policies: Vec<Value> = book.policies().iter().map(policy).collect();
+    let limits = json!({
+        "concurrency": book.limits.concurrency,
+        "rate": rate(book.limits.rate),
+    });
+    json!({ "policies": policies, "limits": limits })
+}
+
+/// Names its fields as the configuration does.
+fn policy(policy: &Policy) -> Value {
+    let matchers: Vec<String> = policy.matchers.iter().map(ToString::to_string).collect();
+    let target = match &policy.target {
+        TargetLabels::All => Value::Null,
+        TargetLabels::Named(names) => json!(names),
+    };
+    let escalate = match &policy.escalate {
+        Escalate::Nobody => json!("none"),
+        Escalate::After { after, severity } => json!({ "after": after, "severity": severity }),
+    };
+    let remedies: Vec<Value> = policy.remedies.iter().map(remedy).collect();
+    json!({
+        "name": policy.name,
+        "matchers": matchers,
+        "target": target,
+        "mode": policy.mode,
+        "for": policy.settle,
+        "remedies": remedies,
+        "verify": verify(&policy.verify),
+        "guard": guard(&policy.guard),
+        "escalate": escalate,
+        "continue": policy.continues,
+        "relapse": policy.relapse,
+        "lapse": policy.lapse,
+    })
+}
+
+fn remedy(remedy: &Remedy) -> Value {
+    let mut value = json!({
+        "name": remedy.name,
+        "mode": remedy.mode,
+        "timeout": remedy.timeout,
+        "retries": remedy.retries,
+        "backoff": remedy.backoff,
+        "idempotent": remedy.idempotent,
+    });
+    let (kind, action) = match &remedy.action {
+        Action::Exec(argv) => {
+            ("exec", json!(argv.iter().map(Template::source).collect::<Vec<_>>()))
+        }
+        Action::Script(text) => ("script", json!(text)),
+    };
+    value[kind] = action;
+    value
+}
+
+fn verify(verify: &Verify) -> Value {
+    json!({
+        "within": verify.within,
+        "query": verify.query.as_ref().map(Template::source),
+        "every": verify.every,
+        "times": verify.times,
+    })
+}
+
+fn guard(guard: &GuardLimits) -> Value {
+    let locks: Vec<&str> = guard.locks.iter().map(Template::source).collect();
+    json!({
+        "cooldown": guard.cooldown,
+        "rate": rate(guard.rate),
+        "concurrency": guard.concurrency,
+        "lock": locks,
+        "attempts": guard.attempts,
+        "fresh": { "max_age": guard.fresh_max_age },
+    })
+}
+
+fn rate(rate: Rate) -> Value {
+    json!({ "max": rate.max, "per": rate.per })
+}

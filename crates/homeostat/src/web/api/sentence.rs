@@ -1,0 +1,174 @@
+//! What happened, in sentences for a person who was just woken.
+//!
+//! A sentence says what is, and what follows from it. It never says what the reader must feel.
+
+use std::collections::BTreeMap;
+
+use homeostat_core::alert::Ending;
+use homeostat_core::fact::What;
+use homeostat_core::guard::Grant;
+use homeostat_core::hold::Hold;
+use homeostat_core::name::EpisodeId;
+use homeostat_core::order::Ended;
+use homeostat_core::time::Timestamp;
+
+use super::view::{IncidentView, Ruling};
+
+/// Tells a fact, or nothing where it would tell a person nothing.
+///
+/// `incident` is the incident as it stands after the fact.
+pub(super) fn text(
+    what: &What,
+    incident: &IncidentView,
+    names: &BTreeMap<EpisodeId, String>,
+) -> Option<String> {
+    let name = |episode| names.get(episode).map_or("", String::as_str);
+    Some(match what {
+        What::EpisodeBegan { alert, .. } => {
+            format!("Source {} says that alert {} fires.", alert.source, alert.name())
+        }
+        What::EpisodeEnded { episode, ending } => episode_ended(name(episode), ending),
+        What::EpisodeAttached { episode, .. } => format!(
+            "Alert {} belongs to this trouble: nothing further is started for it.",
+            name(episode)
+        ),
+        What::EvidenceSeen { reading, .. } => format!("Looked: {}.", reading.text),
+        What::RetryScheduled { until, .. } => format!("It will be tried again at {until}."),
+        What::IncidentOpened { settles_at, tell_at, .. } => opened(incident, *settles_at, *tell_at),
+        What::OrderHeld { remedy, holds, .. } => {
+            format!("Remedy {remedy} is held: {}.", holds_text(holds))
+        }
+        What::RemedyShadowed { remedy, action, holds, .. } => {
+            let held = match holds.as_slice() {
+                [] => String::new(),
+                holds => format!(" It would have been held: {}.", holds_text(holds)),
+            };
+            format!("Shadow mode: remedy {remedy} would run `{action}`; nothing was done.{held}")
+        }
+        What::OrderIssued { order } => {
+            let (remedy, attempt) = (&order.id.remedy, order.id.attempt);
+            let again = if attempt == 1 { String::new() } else { format!(", run {attempt}") };
+            format!("All guards agree: remedy {remedy} starts{again}: `{}`.", order.action)
+        }
+        What::OrderReissued { order } => format!(
+            "Remedy {} certainly had not started before the restart, and starts now: `{}`.",
+            order.id.remedy, order.action
+        ),
+        What::OrderReturned { order } => format!(
+            "The engine restarted before remedy {} had started; the guards judge it anew.",
+            order.remedy
+        ),
+        What::OrderEnded { order, ended } => {
+            format!("Remedy {} {}{}.", order.remedy, ended.outcome, took(ended, incident))
+        }
+        What::RemedyGivenUp { remedy, reason, .. } => {
+            format!("Remedy {remedy} is done with: it {}.", without_stop(reason))
+        }
+        What::VerificationBegan { until, look, resolved, .. } => {
+            verification_began(*until, look.is_some(), *resolved)
+        }
+        What::IncidentClosed { closing, .. } => {
+            let during = if closing.resolved_during_action {
+                " The alert resolved while the remedy still ran."
+            } else {
+                ""
+            };
+            format!("Closed as {}: {}.{during}", closing.outcome, without_stop(&closing.reason))
+        }
+        What::LatchReleased { .. } => {
+            "All of its alerts have ended: the next one is a new trouble.".to_owned()
+        }
+        What::NoticeRaised { notice } => {
+            format!("A person is told: {}.", without_stop(&notice.reason))
+        }
+        What::NoticeTold { .. } => "The notice was accepted.".to_owned(),
+        What::NoticeCleared { .. } => "The trouble is over, and that is told as well.".to_owned(),
+        What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
+        What::EvidenceAsked { .. }
+        | What::AlarmDropped { .. }
+        | What::EngineStarted { .. }
+        | What::BookChanged
+        | What::EnginePaused { .. }
+        | What::EngineResumed { .. } => return None,
+    })
+}
+
+/// The reasons of all holds, side by side.
+pub(super) fn holds_text(holds: &[Hold]) -> String {
+    let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
+    holds.join("; ")
+}
+
+/// The holds, guard by guard.
+pub(super) fn rulings(holds: &[Hold]) -> Vec<Ruling> {
+    let ruling = |hold: &Hold| {
+        let (guard, text) = (hold.guard().to_string(), hold.to_string());
+        let reason = text.strip_prefix(&format!("{guard}: ")).unwrap_or(&text).to_owned();
+        Ruling { guard, reason }
+    };
+    holds.iter().map(ruling).collect()
+}
+
+/// The grants, guard by guard.
+pub(super) fn grants(grants: &[Grant]) -> Vec<Ruling> {
+    let ruling =
+        |grant: &Grant| Ruling { guard: grant.guard.to_string(), reason: grant.reason.clone() };
+    grants.iter().map(ruling).collect()
+}
+
+fn episode_ended(name: &str, ending: &Ending) -> String {
+    match ending {
+        Ending::Resolved { .. } => format!("The source of alert {name} says that it resolved."),
+        Ending::Lapsed => format!(
+            "Alert {name} lapsed: its source no longer mentions it. This does not prove that \
+             anything healed."
+        ),
+    }
+}
+
+fn opened(
+    incident: &IncidentView,
+    settles_at: Option<Timestamp>,
+    tell_at: Option<Timestamp>,
+) -> String {
+    let relapse = incident.relapse_of.as_ref().map(|earlier| {
+        format!(
+            " It came back soon after incident {earlier} was healed, so the next remedy is tried."
+        )
+    });
+    let settles =
+        settles_at.map(|until| format!(" Nothing is done unless it still fires at {until}."));
+    let tells = tell_at.map(|at| format!(" A person is told if it is still open at {at}."));
+    format!(
+        "Incident {} opened: policy {} takes care of {}.{}{}{}",
+        incident.id,
+        incident.policy,
+        incident.target,
+        relapse.unwrap_or_default(),
+        settles.unwrap_or_default(),
+        tells.unwrap_or_default()
+    )
+}
+
+fn verification_began(until: Timestamp, is_asked: bool, resolved: bool) -> String {
+    let so_far = if resolved { "All alerts resolved while the remedy ran. " } else { "" };
+    let who = if is_asked {
+        "Now it is checked whether that healed"
+    } else {
+        "Whether that healed, only the alert's own source can say"
+    };
+    format!("{so_far}{who}; the answer is due by {until}.")
+}
+
+/// How long a run took, where that is known.
+fn took(ended: &Ended, incident: &IncidentView) -> String {
+    let order = incident.orders.iter().rev().find(|order| order.ended_at.is_some());
+    match (ended.started_at, order.and_then(|order| order.ended_at)) {
+        (Some(started_at), Some(ended_at)) => format!(" after {}", ended_at.since(started_at)),
+        _ => String::new(),
+    }
+}
+
+fn without_stop(text: &str) -> &str {
+    text.strip_suffix('.').unwrap_or(text)
+}

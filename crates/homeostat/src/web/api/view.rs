@@ -1,0 +1,233 @@
+//! An incident as the API shows it. The command line reads the same types back.
+
+use homeostat_core::evidence::Grade;
+use homeostat_core::incident::End;
+use homeostat_core::label::LabelSet;
+use homeostat_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A page of incidents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncidentList {
+    /// Newest first.
+    pub incidents: Vec<IncidentView>,
+    /// What to give as `cursor` for the next page.
+    pub next_cursor: Option<String>,
+}
+
+/// One incident with all that happened to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncidentView {
+    /// Its number.
+    pub id: String,
+    /// The policy that took it.
+    pub policy: String,
+    /// What is to be healed.
+    pub target: LabelSet,
+    /// Where it stands.
+    pub state: StateView,
+    /// How it ended, once closed.
+    pub outcome: Option<End>,
+    /// Why it ended so; while it is open, what it waits for.
+    pub reason: String,
+    /// How well the healing is known.
+    pub grade: Option<Grade>,
+    /// The remedy that healed.
+    pub remedy: Option<String>,
+    /// Whether the alert resolved while the action still ran.
+    pub resolved_during_action: bool,
+    /// Of which incident it is a relapse.
+    pub relapse_of: Option<String>,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// When it closed.
+    pub closed_at: Option<Timestamp>,
+    /// Its alerts, in the order in which they came.
+    pub alerts: Vec<AlertView>,
+    /// Runs of remedies, in order.
+    pub orders: Vec<OrderView>,
+    /// What happened, in order, for a person.
+    pub timeline: Vec<Entry>,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateView {
+    /// For something; the reason says for what.
+    Waiting,
+    /// A person is asked first.
+    AwaitingApproval,
+    /// A remedy runs.
+    Acting,
+    /// A remedy ran, and its healing is being proven.
+    Verifying,
+    /// It is over.
+    Closed,
+}
+
+impl StateView {
+    /// All states, in the order in which an incident passes them.
+    pub const ALL: [Self; 5] =
+        [Self::Waiting, Self::AwaitingApproval, Self::Acting, Self::Verifying, Self::Closed];
+
+    /// Returns the state's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Acting => "acting",
+            Self::Verifying => "verifying",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One alert of an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertView {
+    /// As its source computed it, sixteen hexadecimal digits.
+    pub fingerprint: String,
+    /// Who sent it.
+    pub source: String,
+    /// Its labels.
+    pub labels: LabelSet,
+    /// Its annotations, as first seen.
+    pub annotations: LabelSet,
+    /// How it stands.
+    pub status: AlertStatus,
+    /// When its source says that it began.
+    pub starts_at: Option<Timestamp>,
+    /// When we heard that it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The expression's page at its source, as sent: a link only if it is http or https.
+    pub generator_url: String,
+}
+
+/// How an alert stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertStatus {
+    /// It fires, as far as we were told.
+    Firing,
+    /// Its source said that it resolved.
+    Resolved,
+    /// Its source stopped mentioning it.
+    Lapsed,
+}
+
+impl AlertStatus {
+    /// Returns the status' name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+            Self::Lapsed => "lapsed",
+        }
+    }
+}
+
+/// One run of a remedy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrderView {
+    /// `incident.remedy.attempt`; also the name of the directory that holds its output.
+    pub id: String,
+    /// The remedy.
+    pub remedy: String,
+    /// Which run of this remedy, counted from 1.
+    pub attempt: u32,
+    /// Whether it runs.
+    pub state: OrderState,
+    /// What is done, with every placeholder filled in.
+    pub action: String,
+    /// When it was decided.
+    pub issued_at: Timestamp,
+    /// When it started, where it did and that is known.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// Its exit code, where it had one.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it, where one did.
+    pub signal: Option<i32>,
+    /// What became of it, in one word: `succeeded`, `failed`, `signalled`, `timed_out`,
+    /// `not_started`, `refused` or `unknown`.
+    pub result: Option<String>,
+    /// What became of it, for a person.
+    pub outcome: Option<String>,
+    /// The last part of its output.
+    pub output: String,
+}
+
+/// Whether an order runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// It runs.
+    Running,
+    /// It did not start before a restart, and waits to be permitted anew.
+    Waiting,
+    /// It is over.
+    Ended,
+}
+
+impl OrderState {
+    /// Returns the state's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When; of equal ones in a row, the first.
+    pub at: Timestamp,
+    /// The fact's name.
+    pub kind: String,
+    /// What happened, in sentences.
+    pub text: String,
+    /// How often in a row it happened, where more than once.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub count: u32,
+    /// When it happened last, where more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<Timestamp>,
+    /// Until when, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The remedy it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// The order it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// Why each guard held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Ruling>,
+    /// Why each guard let the order pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Ruling>,
+}
+
+/// What one guard said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// The guard.
+    pub guard: String,
+    /// Its reason.
+    pub reason: String,
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_once(count: &u32) -> bool {
+    *count == 1
+}

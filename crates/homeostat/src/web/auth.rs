@@ -1,0 +1,182 @@
+//! The bearer token: who shows it may come in.
+//!
+//! The file is read again when it changed, so that a token is replaced without a restart. A file
+//! that is missing or empty for a moment while it is replaced leaves the last token in force.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use subtle::ConstantTimeEq as _;
+use thiserror::Error;
+
+/// How often the file is looked at, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes that a token file may have; a token is far shorter.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// Why a token file gives no token.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// It cannot be read.
+    #[error("cannot read the token file {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It holds nothing that could be a token.
+    #[error("the token file {path} holds no token: expected one line of visible ASCII characters")]
+    NoToken {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A token that requests must show.
+#[derive(Debug)]
+pub struct Token {
+    path: PathBuf,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    token: String,
+    version: Version,
+    looked_at: Instant,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Known(a secret)")
+    }
+}
+
+/// What changes when a file is written or replaced.
+type Version = (Option<SystemTime>, u64, u64);
+
+impl Token {
+    /// Reads the token from a file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds no token.
+    pub fn from_file(path: &Path) -> Result<Self, TokenError> {
+        let unreadable = |source| TokenError::Unreadable { path: path.to_owned(), source };
+        let version = version(path).map_err(unreadable)?;
+        let known = Known { token: read(path)?, version, looked_at: Instant::now() };
+        Ok(Self { path: path.to_owned(), known: Mutex::new(known) })
+    }
+
+    /// Tells whether an `Authorization` shows the token. Takes the same time for every wrong token
+    /// of one length.
+    pub fn is_shown_by(&self, authorization: &[u8]) -> bool {
+        let mut known = self.known.lock();
+        if known.looked_at.elapsed() >= LOOK_EVERY {
+            known.looked_at = Instant::now();
+            self.look_again(&mut known);
+        }
+        credentials(authorization).is_some_and(|shown| shown.ct_eq(known.token.as_bytes()).into())
+    }
+
+    fn look_again(&self, known: &mut Known) {
+        let Ok(version) = version(&self.path) else { return };
+        if version == known.version {
+            return;
+        }
+        match read(&self.path) {
+            Ok(token) => {
+                known.token = token;
+                tracing::info!(path = %self.path.display(), "the token was read again");
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the token cannot be read again; the last one stays in force"
+            ),
+        }
+        known.version = version;
+    }
+}
+
+fn version(path: &Path) -> io::Result<Version> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.modified().ok(), metadata.len(), metadata.ino()))
+}
+
+fn read(path: &Path) -> Result<String, TokenError> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text))
+        .map_err(|source| TokenError::Unreadable { path: path.to_owned(), source })?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(TokenError::NoToken { path: path.to_owned() });
+    }
+    Ok(token.to_owned())
+}
+
+/// The credentials of the scheme `Bearer`, whose case does not matter (RFC 9110, section 11.1).
+fn credentials(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = authorization.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str) -> (tempfile::TempDir, Result<Token, TokenError>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        std::fs::write(&path, text).unwrap();
+        let token = Token::from_file(&path);
+        (directory, token)
+    }
+
+    #[test]
+    fn the_token_is_asked_for_whole() {
+        let (_directory, token) = token("s3cret\n");
+        let token = token.unwrap();
+        for good in ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret "] {
+            assert!(token.is_shown_by(good.as_bytes()), "{good}");
+        }
+        for bad in
+            ["", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cret1", "Basic s3cret", "s3cret"]
+        {
+            assert!(!token.is_shown_by(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_token_is_refused() {
+        for text in ["", "\n \n", "two words", "two\nlines", "s\u{1}"] {
+            let (_directory, token) = token(text);
+            assert!(matches!(token, Err(TokenError::NoToken { .. })), "{text:?}");
+        }
+        let missing = Token::from_file(Path::new("/nonexistent/token"));
+        assert!(matches!(missing, Err(TokenError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_replaced_token_counts_and_a_broken_one_does_not() {
+        let (directory, token) = token("old");
+        let token = token.unwrap();
+        let later = || token.known.lock().looked_at -= LOOK_EVERY;
+        std::fs::write(directory.path().join("token"), "").unwrap();
+        later();
+        assert!(token.is_shown_by(b"Bearer old"));
+        std::fs::write(directory.path().join("token"), "newer").unwrap();
+        later();
+        assert!(token.is_shown_by(b"Bearer newer"));
+        assert!(!token.is_shown_by(b"Bearer old"));
+        std::fs::remove_file(directory.path().join("token")).unwrap();
+        later();
+        assert!(token.is_shown_by(b"Bearer newer"));
+    }
+}

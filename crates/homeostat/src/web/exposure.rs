@@ -1,0 +1,67 @@
+//! May this address be served without authentication?
+//!
+//! Who can post an alert here can start actions: an address that other machines reach is served
+//! only to those who show a token, unless the operator says otherwise.
+
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+/// An address that would be open to everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("refusing to serve {address} without authentication: who can post here can start actions")]
+pub struct Exposed {
+    /// The address.
+    pub address: SocketAddr,
+}
+
+impl Exposed {
+    /// What to do about it.
+    pub const HELP: &str = "ask for a token with --web.bearer-token-file, or listen on 127.0.0.1, \
+                            or accept the risk with --web.allow-anonymous";
+}
+
+/// Tells whether these addresses may be served.
+///
+/// # Errors
+///
+/// The first address that is not loopback, where neither a token is asked for nor anonymous
+/// requests are allowed.
+pub fn permit(
+    addresses: &[SocketAddr],
+    asks_token: bool,
+    allow_anonymous: bool,
+) -> Result<(), Exposed> {
+    if asks_token || allow_anonymous {
+        return Ok(());
+    }
+    let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+    match addresses.iter().find(is_open) {
+        Some(&address) => Err(Exposed { address }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_served_without_a_token() {
+        for (address, is_fine) in [
+            ("127.0.0.1:9999", true),
+            ("127.8.8.8:9999", true),
+            ("[::1]:9999", true),
+            ("[::ffff:127.0.0.1]:9999", true),
+            ("0.0.0.0:9999", false),
+            ("[::]:9999", false),
+            ("10.0.0.5:9999", false),
+            ("[::ffff:10.0.0.5]:9999", false),
+        ] {
+            let addresses = ["127.0.0.1:1".parse().unwrap(), address.parse().unwrap()];
+            assert_eq!(permit(&addresses, false, false).is_ok(), is_fine, "{address}");
+            assert!(permit(&addresses, true, false).is_ok(), "{address} with a token");
+            assert!(permit(&addresses, false, true).is_ok(), "{address} by the operator's word");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The gate before every route: who may come in, and what every answer carries.
+//!
+//! With a token, whoever shows it may come in, by whatever name; open are only `/-/healthy`,
+//! `/-/ready` and the page at `/`, which holds no data and asks for the token itself. Without one,
+//! `Host` must be a name of ours. Either way a foreign `Origin` is refused, and what changes
+//! something under `/api/v1` must be JSON, which no foreign form can send.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
+    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::answer;
+use super::auth::Token;
+use super::origin::Names;
+
+/// Until when a request must have been answered. Longer than any commit that ends well.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Paths that anybody may get.
+const OPEN: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
+
+/// The posts that Prometheus and others send, who do not always name a content type.
+const ALERTS: &str = "/api/v1/alerts";
+
+/// Who may come in.
+#[derive(Debug)]
+pub struct Guard {
+    /// The token to show, where one is asked for.
+    pub token: Option<Token>,
+    /// By which names we are called.
+    pub names: Names,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    NoToken,
+    UnlistedHost,
+    ForeignOrigin,
+    NotJson,
+}
+
+impl Refusal {
+    fn answer(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NoToken => {
+                (StatusCode::UNAUTHORIZED, "this needs a token: Authorization: Bearer …")
+            }
+            Self::UnlistedHost => (
+                StatusCode::FORBIDDEN,
+                "this Host is not known here; --web.allowed-host adds a name",
+            ),
+            Self::ForeignOrigin => {
+                (StatusCode::FORBIDDEN, "requests from pages of another origin are refused")
+            }
+            Self::NotJson => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this needs Content-Type: application/json")
+            }
+        }
+    }
+}
+
+impl Guard {
+    fn judge(&self, request: &Request) -> Result<(), Refusal> {
+        let headers = request.headers();
+        let path = request.uri().path();
+        let is_read = [Method::GET, Method::HEAD].contains(request.method());
+        match &self.token {
+            Some(_) if is_read && OPEN.contains(&path) => {}
+            Some(token) => {
+                let mut shown = headers.get_all(AUTHORIZATION).iter();
+                let is_shown = |header: &HeaderValue| token.is_shown_by(header.as_bytes());
+                if !shown.next().is_some_and(is_shown) || shown.next().is_some() {
+                    return Err(Refusal::NoToken);
+                }
+            }
+            None => self.judge_host(request)?,
+        }
+        self.judge_origin(request)?;
+        let changes = !is_read && path.starts_with("/api/v1/") && path != ALERTS;
+        if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(()) }
+    }
+
+    /// A browser always names the host; only the oldest of other clients do not.
+    fn judge_host(&self, request: &Request) -> Result<(), Refusal> {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let (host, further) = (hosts.next(), hosts.next());
+        let is_ours = |host: &HeaderValue| host.to_str().is_ok_and(|h| self.names.is_our_host(h));
+        let is_listed = match host {
+            Some(host) => is_ours(host) && further.is_none(),
+            None => request.version() < Version::HTTP_11,
+        };
+        let in_target = request.uri().authority().map(axum::http::uri::Authority::as_str);
+        let target_is_ours = in_target.is_none_or(|host| self.names.is_our_host(host));
+        if is_listed && target_is_ours { Ok(()) } else { Err(Refusal::UnlistedHost) }
+    }
+
+    fn judge_origin(&self, request: &Request) -> Result<(), Refusal> {
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        let is_ours = |origin: &HeaderValue| {
+            origin.to_str().is_ok_and(|origin| self.names.is_our_origin(origin, host))
+        };
+        if request.headers().get_all(ORIGIN).iter().all(is_ours) {
+            Ok(())
+        } else {
+            Err(Refusal::ForeignOrigin)
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Stands before every route.
+pub(super) async fn stand(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    let mut response = match guard.judge(&request) {
+        Ok(()) => {
+            let answered = tokio::time::timeout(PATIENCE, next.run(request)).await;
+            answered.unwrap_or_else(|_| give_up(&path))
+        }
+        Err(refusal) => refuse(&path, refusal),
+    };
+    protect(response.headers_mut());
+    response
+}
+
+fn give_up(path: &str) -> Response {
+    tracing::warn!(path, "a request was given up because it took too long");
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    answer::problem(path, status, "this took too long and was given up")
+}
+
+fn refuse(path: &str, refusal: Refusal) -> Response {
+    tracing::info!(path, ?refusal, "a request was refused");
+    let (status, message) = refusal.answer();
+    let mut response = answer::problem(path, status, message);
+    if refusal == Refusal::NoToken {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// What every answer tells browsers.
+fn protect(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

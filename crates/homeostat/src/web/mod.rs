@@ -1,0 +1,94 @@
+//! Our own HTTP: for operators, for Prometheus, and the gate before every route.
+//!
+//! ```text
+//!  listeners ─> server ─> guard ─┬─> intake's routes (given by the app)
+//!                                ├─> api    /api/v1/…
+//!                                ├─> admin  /-/…, /metrics
+//!                                └─> ui     /
+//! ```
+//!
+//! Duty: let in who may come in ([`auth`], [`origin`], [`guard`]), answer what is asked from what
+//! is committed, and hand an operator's commands to the queue.
+//! Not its duty: reading alerts, which is `intake`'s, and storage: `api` asks a [`api::History`].
+//!
+//! There is no redirect anywhere: Alertmanager would follow it without its body.
+
+pub mod exposure;
+pub mod origin;
+pub mod auth;
+pub mod guard;
+pub mod answer;
+pub mod api;
+mod admin;
+mod ui;
+pub mod server;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::response::Response;
+use homeostat_core::policy::Book;
+
+use crate::queue::Queue;
+use crate::telemetry::Metrics;
+use api::{History, Status};
+use guard::Guard;
+
+/// What a reload comes to: nothing, or what is wrong, for a person.
+pub type Reloading = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// All that the routes are made of. The app gives it.
+#[derive(Clone)]
+pub struct Web {
+    /// Who may come in.
+    pub guard: Arc<Guard>,
+    /// The way to the engine.
+    pub queue: Queue,
+    /// What is printed at `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// The journal, for reading.
+    pub history: Arc<dyn History>,
+    /// Tells how things stand now.
+    pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    /// Gives the book in force.
+    pub book: Arc<dyn Fn() -> Arc<Book> + Send + Sync>,
+    /// Reads the configuration again.
+    pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
+}
+
+impl fmt::Debug for Web {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Web").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}
+
+/// Joins all routes, those of `intake` too, behind the guard.
+///
+/// `intake` brings no fallback of its own.
+pub fn router(web: &Web, intake: Router) -> Router {
+    let guard = web.guard.clone();
+    Router::new()
+        .merge(intake)
+        .merge(api::routes(web))
+        .merge(admin::routes(web))
+        .merge(ui::routes())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(guard, guard::stand))
+}
+
+async fn nothing_here(uri: axum::http::Uri) -> Response {
+    answer::problem(uri.path(), axum::http::StatusCode::NOT_FOUND, "there is nothing here")
+}
+
+async fn not_allowed(uri: axum::http::Uri) -> Response {
+    let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    answer::problem(uri.path(), status, "this method is not allowed here")
+}
+
+#[cfg(test)]
+mod tests;

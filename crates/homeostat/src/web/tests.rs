@@ -1,0 +1,582 @@
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::routing::post;
+use homeostat_core::event::Event;
+use homeostat_core::fact::Fact;
+use homeostat_core::ledger::Pause;
+use homeostat_core::name::IncidentId;
+use homeostat_core::time::Timestamp;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::api::fixture;
+use super::api::status::ConfigStatus;
+use super::api::{Filter, Page, ReadError};
+use super::auth::Token;
+use super::origin::Names;
+use super::server::{Limits, serve};
+use super::*;
+use crate::queue::{Inbox, Request, queue};
+
+/// A journal that holds two worlds' incidents.
+struct Journal(Vec<(IncidentId, Vec<Fact>)>);
+
+impl History for Journal {
+    fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
+        if filter.policy.as_deref() == Some("broken") {
+            return Err(ReadError("disk I/O error".into()));
+        }
+        let is_older = |id: IncidentId| filter.before.is_none_or(|before| id < before);
+        let mut incidents: Vec<_> = self.0.iter().rev().filter(|(id, _)| is_older(*id)).collect();
+        let next = incidents.get(filter.limit).map(|_| incidents[filter.limit - 1].0);
+        incidents.truncate(filter.limit);
+        Ok(Page { incidents: incidents.into_iter().cloned().collect(), next })
+    }
+
+    fn incident(&self, id: IncidentId) -> Result<Option<Vec<Fact>>, ReadError> {
+        Ok(self.0.iter().find(|(known, _)| *known == id).map(|(_, facts)| facts.clone()))
+    }
+}
+
+/// A server on a socket, with everything behind it that a test wants to see.
+struct House {
+    address: SocketAddr,
+    events: Arc<Mutex<Vec<Event>>>,
+    reload_fails: Arc<AtomicBool>,
+    /// Lets the requests to `/slow` go on.
+    go_on: Arc<Notify>,
+    queue: Queue,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+}
+
+/// How a house differs from the usual one.
+#[derive(Default)]
+struct Ways {
+    token: Option<Token>,
+    not_ready: Option<String>,
+    limits: Limits,
+}
+
+fn status(not_ready: Option<String>) -> Status {
+    Status {
+        version: "1.2.3".into(),
+        revision: "abc".into(),
+        started_at: Timestamp::EPOCH,
+        boot: "boot".into(),
+        not_ready,
+        paused: Some(Pause {
+            by: "ann".into(),
+            reason: "migration".into(),
+            since: Timestamp::EPOCH,
+        }),
+        queue_length: 0,
+        alerts_active: 2,
+        incidents_open: [("waiting".to_owned(), 1)].into(),
+        config: ConfigStatus::default(),
+        listen_addresses: vec!["127.0.0.1:9999".into()],
+    }
+}
+
+/// Answers commands as the driver does, until the queue stops.
+fn drive(inbox: Inbox, events: Arc<Mutex<Vec<Event>>>) {
+    std::thread::spawn(move || {
+        while !inbox.is_stopping() {
+            if let Some(Request::Command { event, answer }) = inbox.wait(Duration::from_millis(20))
+            {
+                events.lock().push(event);
+                let _ = answer.send(Ok(()));
+            }
+        }
+    });
+}
+
+impl House {
+    async fn open(ways: Ways) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (queue, inbox) = queue();
+        drive(inbox, events.clone());
+        let reload_fails = Arc::new(AtomicBool::new(false));
+        let go_on = Arc::new(Notify::new());
+        let external = Some("https://homeostat.example/");
+        let names = Names::new(&[address], external, &["heal.example".into()]).unwrap();
+        let mut held = fixture::held().facts;
+        for fact in &mut held {
+            renumber(fact);
+        }
+        let healed = fixture::healed_by_the_second().facts;
+        let fails = reload_fails.clone();
+        let web = Web {
+            guard: Arc::new(Guard { token: ways.token, names }),
+            queue: queue.clone(),
+            metrics: Arc::new(Metrics::new("1.2.3", "abc", "main")),
+            history: Arc::new(Journal(vec![(IncidentId(1), healed), (IncidentId(2), held)])),
+            status: Arc::new(move || status(ways.not_ready.clone())),
+            book: Arc::new(|| Arc::new(homeostat_core::policy::Book::observe())),
+            reload: Arc::new(move || {
+                let fails = fails.load(Ordering::Relaxed);
+                Box::pin(async move { if fails { Err("line 3 is odd".into()) } else { Ok(()) } })
+            }),
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let router = router(&web, intake(go_on.clone()));
+        let stopped = async { drop(stopped.await) };
+        let served = tokio::spawn(serve(vec![listener], router, ways.limits, stopped));
+        Self { address, events, reload_fails, go_on, queue, stop: Some(stop), served }
+    }
+
+    async fn usual() -> Self {
+        Self::open(Ways::default()).await
+    }
+
+    /// Sends a request with these headers besides `Host`, and reads the whole answer.
+    async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+        let host = format!("Host: {}", self.address);
+        let mut all = vec![host.as_str()];
+        all.extend(headers);
+        self.ask_bare(method, path, &all, body).await
+    }
+
+    async fn ask_bare(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request(method, path, headers, body).as_bytes()).await.unwrap();
+        Answer::read(&mut stream).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], "").await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        let headers = ["Content-Type: application/json; charset=utf-8"];
+        self.ask("POST", path, &headers, &body.to_string()).await
+    }
+}
+
+/// The second world's incident is the journal's incident 2.
+fn renumber(fact: &mut Fact) {
+    let text = serde_json::to_string(&fact.what).unwrap();
+    let text = text.replace("\"incident\":1", "\"incident\":2");
+    fact.what = serde_json::from_str(&text).unwrap();
+}
+
+/// Stands in for intake.
+fn intake(go_on: Arc<Notify>) -> Router {
+    let slow = move || {
+        let go_on = go_on.clone();
+        async move {
+            go_on.notified().await;
+            "done"
+        }
+    };
+    let taken = || async { "taken" };
+    Router::new()
+        .route("/hooks", post(taken).put(taken))
+        .route("/hooks/{name}", post(taken).put(taken))
+        .route("/api/v2/alerts", post(taken))
+        .route("/api/v1/alerts", post(taken))
+        .route("/slow", post(slow))
+}
+
+fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
+    let headers = headers.join("\r\n");
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n{headers}\r\n\r\n{body}"
+    )
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    async fn read(stream: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
+    fn json(&self) -> Value {
+        assert!(self.head.contains("content-type: application/json"), "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap().to_owned()
+    }
+}
+
+fn token() -> (tempfile::TempDir, Token) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    std::fs::write(&path, "s3cret\n").unwrap();
+    let token = Token::from_file(&path).unwrap();
+    (directory, token)
+}
+
+#[tokio::test]
+async fn supervisors_are_answered_and_head_has_no_body() {
+    let house = House::usual().await;
+    for path in ["/-/healthy", "/-/ready"] {
+        let answer = house.get(path).await;
+        assert_eq!((answer.status, answer.body.starts_with("Homeostat is ")), (200, true));
+        let answer = house.ask("HEAD", path, &[], "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    }
+    let metrics = house.get("/metrics").await;
+    assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"));
+    assert!(metrics.body.contains("\nhomeostat_build_info{"));
+}
+
+#[tokio::test]
+async fn not_being_ready_is_said_with_its_reason() {
+    let ways = Ways { not_ready: Some("the journal is read".into()), ..Ways::default() };
+    let answer = House::open(ways).await.get("/-/ready").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.body, "Homeostat is not ready: the journal is read.\n");
+    let house = House::usual().await;
+    house.queue.stop();
+    let answer = house.get("/-/ready").await;
+    assert_eq!((answer.status, answer.body.contains("the engine is stopping")), (503, true));
+    assert_eq!(house.get("/-/healthy").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_reload_says_what_is_wrong() {
+    let house = House::usual().await;
+    for method in ["POST", "PUT"] {
+        assert_eq!(house.ask(method, "/-/reload", &[], "").await.status, 200);
+    }
+    house.reload_fails.store(true, Ordering::Relaxed);
+    let answer = house.ask("POST", "/-/reload", &[], "").await;
+    assert_eq!((answer.status, answer.body.contains("line 3 is odd")), (500, true));
+    assert_eq!(house.get("/-/reload").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_wrong_path_or_method_is_404_or_405_and_never_a_redirect() {
+    let house = House::usual().await;
+    for (method, path, expected) in [
+        ("GET", "/hooks", 405),
+        ("GET", "/hooks/main", 405),
+        ("DELETE", "/api/v2/alerts", 405),
+        ("POST", "/", 405),
+        ("POST", "/-/healthy", 405),
+        ("POST", "/metrics", 405),
+        ("GET", "/api/v1/pause", 405),
+        ("GET", "//", 404),
+        ("GET", "/hooks/a/b", 404),
+        ("POST", "/hook", 404),
+        ("GET", "/metrics/", 404),
+        ("GET", "/-/healthy/", 404),
+        ("GET", "/api/v1/incidents/", 404),
+        ("GET", "/api", 404),
+        ("GET", "/index.html", 404),
+        ("GET", "/%2e%2e/etc/passwd", 404),
+    ] {
+        let answer = house.ask(method, path, &[], "").await;
+        assert_eq!(answer.status, expected, "{method} {path}: {answer:?}");
+        assert_eq!(answer.head.contains("\nallow: "), expected == 405, "{method} {path}");
+        if path.starts_with("/api/") {
+            assert!(!answer.error().is_empty());
+        } else {
+            assert!(answer.head.contains("text/plain"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_tells_browsers_to_be_careful() {
+    let house = House::usual().await;
+    for path in ["/", "/metrics", "/api/v1/status", "/nowhere", "/api/v1/incidents?limit=x"] {
+        let head = house.get(path).await.head;
+        for header in [
+            "x-content-type-options: nosniff",
+            "content-security-policy: default-src 'none';",
+            "frame-ancestors 'none'",
+            "x-frame-options: deny",
+            "referrer-policy: no-referrer",
+            "cache-control: no-store",
+        ] {
+            assert!(head.contains(header), "{path}: {header} is missing in\n{head}");
+        }
+    }
+    let page = house.get("/").await;
+    assert!(page.head.contains("script-src 'sha256-") && page.head.contains("text/html"));
+    assert!(!page.head.contains("unsafe"));
+    assert!(page.body.starts_with("<!doctype html>"));
+}
+
+#[tokio::test]
+async fn with_a_token_all_but_three_paths_ask_for_it() {
+    let (_directory, token) = token();
+    let house = House::open(Ways { token: Some(token), ..Ways::default() }).await;
+    for path in ["/", "/-/healthy", "/-/ready"] {
+        assert_eq!(house.get(path).await.status, 200, "{path}");
+    }
+    for (method, path) in [
+        ("GET", "/metrics"),
+        ("GET", "/api/v1/status"),
+        ("GET", "/nowhere"),
+        ("POST", "/hooks"),
+        ("POST", "/-/reload"),
+        ("POST", "/"),
+        ("POST", "/api/v2/alerts"),
+    ] {
+        let answer = house.ask(method, path, &[], "").await;
+        assert_eq!(answer.status, 401, "{method} {path}");
+        assert!(answer.head.contains("www-authenticate: bearer"));
+        let wrong = house.ask(method, path, &["Authorization: Bearer s3cre"], "").await;
+        assert_eq!(wrong.status, 401, "{method} {path}");
+    }
+    let shown = "Authorization: Bearer s3cret";
+    assert_eq!(house.ask("GET", "/metrics", &[shown], "").await.status, 200);
+    assert_eq!(house.ask("POST", "/hooks", &[shown], "").await.status, 200);
+    assert_eq!(house.ask("GET", "/metrics", &[shown, shown], "").await.status, 401);
+    let by_any_name = house.ask_bare("GET", "/metrics", &["Host: any.example", shown], "").await;
+    assert_eq!(by_any_name.status, 200);
+    let foreign = ["Origin: http://evil.example", shown];
+    assert_eq!(house.ask("POST", "/hooks", &foreign, "").await.status, 403);
+}
+
+#[tokio::test]
+async fn an_unlisted_host_is_refused() {
+    let house = House::usual().await;
+    for (host, expected) in [
+        ("localhost", 200),
+        ("localhost:4711", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:9999", 200),
+        ("heal.example", 200),
+        ("homeostat.example", 200),
+        ("evil.example", 403),
+        ("evil.example:9999", 403),
+        ("", 403),
+    ] {
+        let answer = house.ask_bare("GET", "/metrics", &[&format!("Host: {host}")], "").await;
+        assert_eq!(answer.status, expected, "{host:?}");
+    }
+    let none = house.ask_bare("GET", "/metrics", &[], "").await;
+    assert_ne!(none.status, 200, "HTTP/1.1 needs a Host");
+    let two =
+        house.ask_bare("GET", "/metrics", &["Host: localhost", "Host: evil.example"], "").await;
+    assert_ne!(two.status, 200);
+    let target = house.ask("GET", "http://evil.example/metrics", &[], "").await;
+    assert_eq!(target.status, 403);
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_refused_everywhere() {
+    let house = House::usual().await;
+    let own = format!("Origin: http://{}", house.address);
+    for (method, path) in
+        [("POST", "/hooks"), ("POST", "/api/v2/alerts"), ("POST", "/-/reload"), ("GET", "/metrics")]
+    {
+        for origin in
+            ["Origin: http://evil.example", "Origin: null", "Origin: http://localhost:3000"]
+        {
+            let answer = house.ask(method, path, &[origin], "").await;
+            assert_eq!(answer.status, 403, "{method} {path} {origin}");
+        }
+        for origin in [own.as_str(), "Origin: https://homeostat.example"] {
+            let answer = house.ask(method, path, &[origin], "").await;
+            assert_eq!(answer.status, 200, "{method} {path} {origin}");
+        }
+        let two = house.ask(method, path, &[&own, "Origin: http://evil.example"], "").await;
+        assert_eq!(two.status, 403, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn what_changes_something_must_be_json_but_alerts_need_not() {
+    let house = House::usual().await;
+    let body = json!({ "by": "ann", "reason": "r" }).to_string();
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
+        let header = format!("Content-Type: {content_type}");
+        let answer = house.ask("POST", "/api/v1/pause", &[&header], &body).await;
+        assert_eq!(answer.status, 415, "{content_type}");
+        assert!(answer.error().contains("application/json"));
+    }
+    assert_eq!(house.ask("POST", "/api/v1/pause", &[], &body).await.status, 415);
+    for path in ["/api/v1/alerts", "/api/v2/alerts", "/hooks", "/hooks/main"] {
+        assert_eq!(house.ask("POST", path, &[], "[]").await.status, 200, "{path}");
+    }
+    assert!(house.events.lock().is_empty());
+}
+
+#[tokio::test]
+async fn an_operators_command_is_answered_once_the_engine_has_it() {
+    let house = House::usual().await;
+    let body = json!({ "by": " ann ", "reason": "migration" });
+    let answer = house.post("/api/v1/pause", &body).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "paused": true })));
+    let answer = house.post("/api/v1/resume", &json!({ "by": "ann" })).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "paused": false })));
+    assert_eq!(
+        *house.events.lock(),
+        [
+            Event::Pause { by: "ann".into(), reason: "migration".into() },
+            Event::Resume { by: "ann".into() },
+        ]
+    );
+    house.queue.stop();
+    let answer = house.post("/api/v1/pause", &body).await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "the engine is stopping"));
+}
+
+#[tokio::test]
+async fn a_command_that_says_too_little_or_too_much_is_refused() {
+    let house = House::usual().await;
+    for (body, complaint) in [
+        (json!({ "reason": "r" }), "missing field `by`"),
+        (json!({ "by": " ", "reason": "r" }), "\"by\" is empty"),
+        (json!({ "by": "ann" }), "\"reason\" is empty"),
+        (json!({ "by": "ann", "reason": "r", "for": "1h" }), "unknown field `for`"),
+        (json!({ "by": "a".repeat(201), "reason": "r" }), "\"by\" is too long"),
+        (json!({ "by": "ann", "reason": "r".repeat(2001) }), "\"reason\" is too long"),
+        (json!({ "by": "ann", "reason": "r".repeat(20_000) }), "at most 16384 bytes"),
+        (json!([]), "expected {\"by\""),
+    ] {
+        let answer = house.post("/api/v1/pause", &body).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.error().contains(complaint), "{complaint}: {}", answer.error());
+    }
+    assert!(house.events.lock().is_empty());
+}
+
+#[tokio::test]
+async fn incidents_are_listed_page_by_page_and_told_one_by_one() {
+    let house = House::usual().await;
+    let first = house.get("/api/v1/incidents?limit=1").await.json();
+    assert_eq!(first["incidents"][0]["id"], "2");
+    assert_eq!(first["incidents"][0]["state"], "waiting");
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = house.get(&format!("/api/v1/incidents?limit=1&cursor={cursor}")).await.json();
+    assert_eq!(second["incidents"][0]["id"], "1");
+    assert_eq!(second["next_cursor"], Value::Null);
+    let all = house.get("/api/v1/incidents").await.json();
+    assert_eq!(
+        (all["incidents"].as_array().unwrap().len(), &all["next_cursor"]),
+        (2, &Value::Null)
+    );
+    let one = house.get("/api/v1/incidents/1").await.json();
+    assert_eq!(
+        (&one["outcome"], &one["orders"][2]["id"]),
+        (&json!("healed"), &json!("1.reboot.1"))
+    );
+    for id in ["3", "x", "-1", "+1", "99999999999999999999"] {
+        let answer = house.get(&format!("/api/v1/incidents/{id}")).await;
+        assert_eq!(answer.status, 404, "{id}");
+        assert!(answer.error().contains(id));
+    }
+    let answer = house.get("/api/v1/incidents?state=open").await;
+    assert_eq!((answer.status, answer.error().contains("unknown state")), (400, true));
+    let answer = house.get("/api/v1/incidents?policy=broken").await;
+    assert_eq!((answer.status, answer.error().contains("disk I/O error")), (500, true));
+}
+
+#[tokio::test]
+async fn status_and_policies_are_told() {
+    let house = House::usual().await;
+    let answer = house.get("/api/v1/status").await.json();
+    assert_eq!(serde_json::from_value::<Status>(answer).unwrap(), status(None));
+    let policies = house.get("/api/v1/policies").await.json();
+    assert_eq!(policies["policies"][0]["name"], "observe");
+    assert_eq!(policies["policies"][0]["guard"]["cooldown"], "5m");
+    assert_eq!(
+        policies["limits"],
+        json!({ "concurrency": 16, "rate": { "max": 60, "per": "1h" } })
+    );
+}
+
+/// Starts a request to `/slow` and waits until it is being handled.
+async fn start_slow(house: &House) -> TcpStream {
+    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let host = format!("Host: {}", house.address);
+    stream.write_all(request("POST", "/slow", &[&host], "").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stream
+}
+
+#[tokio::test]
+async fn what_runs_when_the_server_stops_is_finished() {
+    let mut house = House::usual().await;
+    let mut running = start_slow(&house).await;
+    let mut idle = TcpStream::connect(house.address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    house.stop.take().unwrap().send(()).unwrap();
+    let mut byte = [0];
+    assert_eq!(idle.read(&mut byte).await.unwrap(), 0, "an idle connection is closed");
+    assert!(TcpStream::connect(house.address).await.is_err(), "no further one is accepted");
+    assert!(!house.served.is_finished());
+    house.go_on.notify_one();
+    let answer = Answer::read(&mut running).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "done"));
+    house.served.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_finish_in_time_is_cut_off() {
+    let limits = Limits { drain: Duration::from_millis(100), ..Limits::default() };
+    let mut house = House::open(Ways { limits, ..Ways::default() }).await;
+    let mut running = start_slow(&house).await;
+    house.stop.take().unwrap().send(()).unwrap();
+    house.served.await.unwrap();
+    let mut rest = Vec::new();
+    let ended = running.read_to_end(&mut rest).await;
+    assert!(ended.is_err() || rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn beyond_the_bound_connections_wait_their_turn() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let house = House::open(Ways { limits, ..Ways::default() }).await;
+    let mut running = start_slow(&house).await;
+    let second = tokio::time::timeout(Duration::from_millis(200), house.get("/-/healthy")).await;
+    assert!(second.is_err(), "the only slot is taken");
+    house.go_on.notify_one();
+    assert_eq!(Answer::read(&mut running).await.status, 200);
+    assert_eq!(house.get("/-/healthy").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_given_up() {
+    let limits = Limits { head: Duration::from_millis(100), ..Limits::default() };
+    let house = House::open(Ways { limits, ..Ways::default() }).await;
+    for start in ["", "GET /metrics HTTP/1.1\r\nHost: local"] {
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        stream.write_all(start.as_bytes()).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(5), Answer::read(&mut stream)).await;
+        let answer = ended.expect("the connection is closed");
+        assert!(answer.status == 0 || answer.status == StatusCode::REQUEST_TIMEOUT, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_between_requests_is_closed_without_a_word() {
+    let limits = Limits { head: Duration::from_millis(100), ..Limits::default() };
+    let house = House::open(Ways { limits, ..Ways::default() }).await;
+    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let host = house.address;
+    let request = format!("GET /-/healthy HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let answer = Answer::read(&mut stream).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "Homeostat is Healthy.\n"));
+}

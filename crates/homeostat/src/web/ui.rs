@@ -1,0 +1,98 @@
+//! The page at `/`: one file, no resources from elsewhere, no data of its own.
+//!
+//! Its style and its script are named in the content security policy by their hashes, so a
+//! browser runs nothing else, whatever a label may say.
+
+use axum::Router;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+
+use super::answer;
+
+const PAGE: &str = include_str!("ui.html");
+
+pub(super) fn routes() -> Router {
+    let policy = HeaderValue::from_str(&policy()).expect("a policy is visible ASCII");
+    Router::new().route("/", get(async move || page(policy)))
+}
+
+fn page(policy: HeaderValue) -> Response {
+    let mut response = answer::with_type(StatusCode::OK, "text/html; charset=utf-8", PAGE);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn policy() -> String {
+    let hash = |tag: &str| inside(PAGE, tag).map(sha256).unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash("script"),
+        hash("style")
+    )
+}
+
+/// What stands between a tag and its end.
+fn inside<'p>(page: &'p str, tag: &str) -> Option<&'p str> {
+    let (_, rest) = page.split_once(&format!("<{tag}>"))?;
+    Some(rest.split_once(&format!("</{tag}>"))?.0)
+}
+
+/// Hashes with the implementation that TLS brings along anyway.
+fn sha256(text: &str) -> String {
+    let suite = TLS13_AES_128_GCM_SHA256.tls13().expect("it is a suite of TLS 1.3");
+    base64(suite.common.hash_provider.hash(text.as_bytes()).as_ref())
+}
+
+/// Base64 with padding (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
+        for position in 0..4 {
+            let digit = (group >> (18 - 6 * position)) & 63;
+            let is_padding = position > chunk.len();
+            text.push(if is_padding { '=' } else { char::from(DIGITS[digit as usize]) });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_one_that_browsers_compute() {
+        assert_eq!(sha256(""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(base64(b"a"), "YQ==");
+        assert_eq!(base64(b"ab"), "YWI=");
+    }
+
+    #[test]
+    fn the_page_has_one_script_and_one_style_and_nothing_inline_elsewhere() {
+        for tag in ["script", "style"] {
+            assert_eq!(PAGE.matches(&format!("<{tag}")).count(), 1, "{tag}");
+            assert!(inside(PAGE, tag).is_some_and(|text| text.len() > 100), "{tag}");
+        }
+        for forbidden in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            " style=",
+            " onclick=",
+            " onload=",
+            "eval(",
+            "src=\"http",
+            "href=\"http",
+        ] {
+            assert!(!PAGE.contains(forbidden), "{forbidden}");
+        }
+    }
+}

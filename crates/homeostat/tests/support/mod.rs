@@ -1,0 +1,217 @@
+//! An engine in a process of its own, for tests that break it.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use homeostat::demo::stack::{self, Process, Sandbox, Signal};
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+/// The longest that anything may take: far more than it does on a loaded machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// An engine that runs, and what it was started with.
+pub(crate) struct Engine {
+    process: Process,
+    pub(crate) address: SocketAddr,
+    pub(crate) directory: PathBuf,
+    arguments: Vec<String>,
+    client: Client,
+}
+
+/// Waits until something is there, looking every few milliseconds.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Engine {
+    /// Starts an engine with this configuration, or without one where it is empty.
+    pub(crate) async fn start(sandbox: &Sandbox, config: &str, more: &[&str]) -> Self {
+        let address = stack::free_address().unwrap();
+        let directory = sandbox.path().join("engine");
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut arguments = vec![
+            "serve".to_owned(),
+            format!("--web.listen-address={address}"),
+            format!("--storage.path={}", directory.join("data").display()),
+        ];
+        if !config.is_empty() {
+            std::fs::write(directory.join("homeostat.yml"), config).unwrap();
+            arguments.push(format!("--config.file={}", directory.join("homeostat.yml").display()));
+        }
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        let process = spawn(&directory, &arguments);
+        let engine = Self { process, address, directory, arguments, client: stack::client() };
+        engine.ready().await;
+        engine
+    }
+
+    async fn ready(&self) {
+        until("a ready engine", || async {
+            let answer = self.client.get(self.url("/-/ready")).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.process.log_tail()
+    }
+
+    /// Ends it as the kernel would, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.process.signal(Signal::KILL).unwrap();
+        self.wait();
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal).unwrap();
+    }
+
+    /// Waits for its end and returns its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.exit_status() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the engine does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts it again on what is on the disk.
+    pub(crate) async fn restart(&mut self) {
+        self.process = spawn(&self.directory, &self.arguments);
+        self.ready().await;
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> StatusCode {
+        let request = self.client.post(self.url(path)).body(body);
+        request.header("content-type", "application/json").send().await.unwrap().status()
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        self.client.get(self.url(path)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// All incidents, the oldest first.
+    pub(crate) async fn incidents(&self) -> Vec<Value> {
+        let mut list = self.json("/api/v1/incidents?limit=100").await;
+        let mut incidents = list["incidents"].as_array_mut().unwrap().clone();
+        incidents.reverse();
+        incidents
+    }
+
+    /// Waits until the only incident is in this state, and returns it.
+    pub(crate) async fn incident_in(&self, state: &str) -> Value {
+        let what = format!("an incident that is {state}");
+        until(&what, || async {
+            let incidents = self.incidents().await;
+            assert!(incidents.len() <= 1, "more than one incident: {incidents:#?}");
+            incidents.into_iter().find(|incident| incident["state"] == state)
+        })
+        .await
+    }
+
+    pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
+        let text = self.client.get(self.url("/metrics")).send().await.unwrap().text().await;
+        let text = text.unwrap();
+        let value = text.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+}
+
+fn spawn(directory: &Path, arguments: &[String]) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+    command.args(arguments);
+    Process::spawn("homeostat", &mut command, directory).unwrap()
+}
+
+/// A webhook's body with these alerts, each firing.
+pub(crate) fn notification(alerts: &[&[(&str, &str)]]) -> String {
+    body("firing", "0001-01-01T00:00:00Z", alerts)
+}
+
+/// A webhook's body with these alerts, each resolved now.
+pub(crate) fn resolution(alerts: &[&[(&str, &str)]]) -> String {
+    body("resolved", &jiff::Timestamp::now().to_string(), alerts)
+}
+
+fn body(status: &str, ends_at: &str, alerts: &[&[(&str, &str)]]) -> String {
+    let alerts: Vec<Value> = alerts
+        .iter()
+        .map(|labels| {
+            let labels: serde_json::Map<String, Value> =
+                labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).into())).collect();
+            serde_json::json!({
+                "status": status, "labels": labels, "annotations": {},
+                "startsAt": "2026-01-05T09:00:00Z", "endsAt": ends_at, "generatorURL": "",
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "version": "4", "receiver": "r", "status": status, "alerts": alerts,
+        "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {},
+        "externalURL": "http://am", "groupKey": "{}:{}", "truncatedAlerts": 0,
+    })
+    .to_string()
+}
+
+/// A policy that heals `Down` by appending a line to `ran`, then doing what `script` says.
+pub(crate) fn policy(directory: &Path, script: &str, more: &str) -> String {
+    let ran = directory.join("ran");
+    let mut text = String::new();
+    writeln!(
+        text,
+        r#"
+policies:
+  - name: web
+    matchers: ['alertname="Down"']
+    target: [instance]
+    mode: auto
+    escalate: none
+{more}
+    remedies:
+      - name: first
+        timeout: 20s
+        script: |
+          echo "$HOMEOSTAT_ORDER" >> {ran}
+          {script}
+      - name: second
+        script: echo "$HOMEOSTAT_ORDER" >> {ran}
+"#,
+        ran = ran.display()
+    )
+    .unwrap();
+    text
+}
+
+/// The orders that really ran, by the lines that they wrote.
+pub(crate) fn ran(directory: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(directory.join("ran")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
