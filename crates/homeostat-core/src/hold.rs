@@ -216,10 +216,10 @@ impl fmt::Display for Hold {
                     1 => f.write_str(" (doubled: the last healing did not hold)")?,
                     n => write!(f, " (grown: the last {n} healings did not hold)")?,
                 }
-                write!(f, "; until {until}")
+                write!(f, "; until {until:.0}")
             }
             Self::RateSpent { scope, max, per, until } => {
-                write!(f, "{scope} may issue {max} orders per {per}; next at {until}")
+                write!(f, "{scope} may issue {max} orders per {per}; next at {until:.0}")
             }
             Self::TooManyRunning { scope, running, max } => {
                 write!(f, "{running} orders of {scope} are running and {max} may")

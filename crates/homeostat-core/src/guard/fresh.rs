@@ -56,9 +56,9 @@ fn vouch(
             Some(Ok(Some(_))) => Err("its rule does not fire now".into()),
             Some(Ok(None)) | None => match presence.ends_at {
                 Some(ends_at) if ends_at > deed.now => {
-                    Ok(format!("its sender says that it fires until {ends_at}"))
+                    Ok(format!("its sender says that it fires until {ends_at:.0}"))
                 }
-                Some(ends_at) => Err(format!("its sender said that it fires until {ends_at}")),
+                Some(ends_at) => Err(format!("its sender said that it fires until {ends_at:.0}")),
                 None => Err("its sender has not repeated it since the restart".into()),
             },
         };

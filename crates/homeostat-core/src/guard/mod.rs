@@ -130,12 +130,12 @@ pub fn judge(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) -> Judgemen
 
 fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
     vec![
-        (Guard::Attempts, attempts::judge(deed)),
         (Guard::Pause, pause::judge(bench.ledgers)),
         (Guard::Lock, lock::judge(deed, bench.ledgers)),
         (Guard::Cooldown, cooldown::judge(deed, bench.ledgers)),
         (Guard::Rate, rate::judge(deed, bench)),
         (Guard::Concurrency, concurrency::judge(deed, bench)),
+        (Guard::Attempts, attempts::judge(deed)),
     ]
 }
 

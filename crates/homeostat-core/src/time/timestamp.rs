@@ -116,11 +116,13 @@ impl Sub<Span> for Timestamp {
     }
 }
 
+/// Prints RFC 3339 in UTC. A precision rounds the fraction of the second: `{:.0}` prints whole
+/// seconds, for sentences.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = jiff::Timestamp::from_microsecond(self.0)
             .expect("MIN and MAX lie within jiff's range of timestamps");
-        write!(f, "{moment}")
+        fmt::Display::fmt(&moment, f)
     }
 }
 
@@ -256,6 +258,13 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_precision_rounds_the_printed_fraction() {
+        let moment: Timestamp = "2026-11-22T06:07:50.528807Z".parse().unwrap();
+        assert_eq!(moment.to_string(), "2026-11-22T06:07:50.528807Z");
+        assert_eq!(format!("{moment:.0}"), "2026-11-22T06:07:50Z");
     }
 
     #[test]

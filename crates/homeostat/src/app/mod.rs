@@ -82,7 +82,7 @@ pub enum StartError {
     Config(Box<Report>),
     /// An address would be open to everybody.
     #[error("{0}; {help}", help = Exposed::HELP)]
-    Exposed(#[from] Exposed),
+    Exposed(Exposed),
     /// A host name or URL is not one.
     #[error(transparent)]
     NotAHost(#[from] NotAHost),
@@ -158,7 +158,8 @@ impl App {
     /// Anything that would keep it from doing its duty; nothing is left running.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let asks_token = options.bearer_token_file.is_some();
-        exposure::permit(&options.listen_addresses, asks_token, options.allow_anonymous)?;
+        exposure::permit(&options.listen_addresses, asks_token, options.allow_anonymous)
+            .map_err(StartError::Exposed)?;
         let token = options.bearer_token_file.as_deref().map(Token::from_file).transpose()?;
         let config = match &options.config_file {
             Some(path) => config::load(path).map_err(|r| StartError::Config(Box::new(r)))?,

@@ -89,10 +89,15 @@ pub(crate) fn run(options: Options, err: &mut dyn Write) -> Exit {
     };
     let Err(error) = result else { return Exit::Fine };
     // Nobody is left to tell when standard error is gone.
-    let _ = writeln!(err, "error: {}", app::describe(&*error));
     match error.downcast_ref() {
-        Some(StartError::Config(_)) => Exit::No,
-        Some(_) | None => Exit::Cannot,
+        Some(StartError::Config(report)) => {
+            let _ = writeln!(err, "{report}");
+            Exit::No
+        }
+        Some(_) | None => {
+            let _ = writeln!(err, "error: {}", app::describe(&*error));
+            Exit::Cannot
+        }
     }
 }
 

@@ -238,34 +238,34 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
       2026-01-05T09:00:00Z  Source main says that alert ServiceDown fires.
       2026-01-05T09:00:00Z  Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
       2026-01-05T09:00:00Z  All guards agree: remedy restart starts: `systemctl restart web@a`.
-                              attempts: order 1 of at most 3
                               pause: not paused
                               lock: free: target {instance="a:80"}
                               cooldown: this target was not healed before
                               rate: within the rate
                               concurrency: few enough orders are running
+                              attempts: order 1 of at most 3
                               fresh: Alertmanager main lists it now
                               silence: not silenced
       2026-01-05T09:00:03Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:03Z  It will be tried again at 2026-01-05T09:00:08Z.
       2026-01-05T09:00:08Z  All guards agree: remedy restart starts, run 2: `systemctl restart web@a`.
-                              attempts: order 2 of at most 3
                               pause: not paused
                               lock: free: target {instance="a:80"}
                               cooldown: the same incident goes on
                               rate: within the rate
                               concurrency: few enough orders are running
+                              attempts: order 2 of at most 3
                               fresh: Alertmanager main lists it now
                               silence: not silenced
       2026-01-05T09:00:10Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:10Z  Remedy restart is done with: it exited with code 1.
       2026-01-05T09:00:10Z  All guards agree: remedy reboot starts: `script: exec reboot`.
-                              attempts: order 3 of at most 3
                               pause: not paused
                               lock: free: target {instance="a:80"}
                               cooldown: the same incident goes on
                               rate: within the rate
                               concurrency: few enough orders are running
+                              attempts: order 3 of at most 3
                               fresh: Alertmanager main lists it now
                               silence: not silenced
       2026-01-05T09:00:14Z  Remedy reboot exited with code 0 after 2s.

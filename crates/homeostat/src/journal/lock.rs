@@ -1,7 +1,8 @@
 //! One engine a directory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -46,7 +47,8 @@ impl DirectoryLock {
     /// Another engine has it, or it cannot be written.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
         let io = |source| LockError::Io { path: directory.to_owned(), source };
-        std::fs::create_dir_all(directory).map_err(io)?;
+        // Labels, annotations and the output of actions are nobody else's business.
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -42,7 +42,7 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
                 state: StateView::Waiting,
                 outcome: None,
                 reason: match settles_at {
-                    Some(until) => format!("the alert must fire until {until} first"),
+                    Some(until) => format!("the alert must fire until {until:.0} first"),
                     None => "the first remedy is being prepared".to_owned(),
                 },
                 grade: None,
@@ -80,8 +80,9 @@ impl Fold {
             What::EvidenceSeen { reading, .. } => self.look(&reading.text),
             What::OrderHeld { remedy, holds, until, .. } => {
                 let mut reason = format!("remedy {remedy} is held: {}", holds_text(holds));
-                if let Some(until) = until.filter(|until| !reason.contains(&until.to_string())) {
-                    reason = format!("{reason}; judged again at {until}");
+                if let Some(until) = until.filter(|until| !reason.contains(&format!("{until:.0}")))
+                {
+                    reason = format!("{reason}; judged again at {until:.0}");
                 }
                 self.wait(&reason);
             }
@@ -98,11 +99,11 @@ impl Fold {
                 self.wait("a run is over, and what follows is being decided");
             }
             What::RetryScheduled { until, .. } => {
-                self.wait(&format!("the remedy failed, and is tried again at {until}"));
+                self.wait(&format!("the remedy failed, and is tried again at {until:.0}"));
             }
             What::VerificationBegan { until, .. } => {
                 self.view.state = StateView::Verifying;
-                self.view.reason = format!("it is checked until {until} whether that healed");
+                self.view.reason = format!("it is checked until {until:.0} whether that healed");
             }
             What::IncidentClosed { closing, .. } => {
                 self.view.state = StateView::Closed;

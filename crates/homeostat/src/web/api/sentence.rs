@@ -33,7 +33,7 @@ pub(super) fn text(
             name(episode)
         ),
         What::EvidenceSeen { reading, .. } => format!("Looked: {}.", reading.text),
-        What::RetryScheduled { until, .. } => format!("It will be tried again at {until}."),
+        What::RetryScheduled { until, .. } => format!("It will be tried again at {until:.0}."),
         What::IncidentOpened { settles_at, tell_at, .. } => opened(incident, *settles_at, *tell_at),
         What::OrderHeld { remedy, holds, .. } => {
             format!("Remedy {remedy} is held: {}.", holds_text(holds))
@@ -137,8 +137,8 @@ fn opened(
         )
     });
     let settles =
-        settles_at.map(|until| format!(" Nothing is done unless it still fires at {until}."));
-    let tells = tell_at.map(|at| format!(" A person is told if it is still open at {at}."));
+        settles_at.map(|until| format!(" Nothing is done unless it still fires at {until:.0}."));
+    let tells = tell_at.map(|at| format!(" A person is told if it is still open at {at:.0}."));
     format!(
         "Incident {} opened: policy {} takes care of {}.{}{}{}",
         incident.id,
@@ -157,7 +157,7 @@ fn verification_began(until: Timestamp, is_asked: bool, resolved: bool) -> Strin
     } else {
         "Whether that healed, only the alert's own source can say"
     };
-    format!("{so_far}{who}; the answer is due by {until}.")
+    format!("{so_far}{who}; the answer is due by {until:.0}.")
 }
 
 /// How long a run took, where that is known.
