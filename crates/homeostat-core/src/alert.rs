@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::label::{Fingerprint, LabelSet};
+use crate::limits;
 use crate::name::SourceName;
 use crate::time::{Span, Timestamp};
 
@@ -89,6 +90,17 @@ pub struct Observation {
     pub status: Status,
     /// When it ended, or, with the alerts API, until when it is to be believed.
     pub ends_at: Option<Timestamp>,
+}
+
+impl Observation {
+    /// Returns what is known of a firing alert's presence once it was observed.
+    pub fn presence(&self, now: Timestamp) -> Presence {
+        let ends_at = match self.alert.door {
+            Door::Api => Some(self.ends_at.unwrap_or(now + limits::RESOLVE_TIMEOUT)),
+            Door::Webhook => None,
+        };
+        Presence { seen_at: now, ends_at, known: true }
+    }
 }
 
 /// One continuous firing of one alert of one source.

@@ -113,12 +113,8 @@ impl Engine {
         let mentioned = match &event {
             Event::Observed(observation) | Event::Vouched { observation, .. } => {
                 let alert = &observation.alert;
-                let ends_at = match alert.door {
-                    Door::Api => Some(observation.ends_at.unwrap_or(now + limits::RESOLVE_TIMEOUT)),
-                    Door::Webhook => None,
-                };
                 let key = (alert.source.clone(), alert.fingerprint);
-                Some((key, Presence { seen_at: now, ends_at, known: true }))
+                Some((key, observation.presence(now)))
             }
             _ => None,
         };

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Desk, closing, nth_incident};
+use super::{Desk, closing, nth_incident, pursue};
 use crate::alert::{Alert, Door, Ending, Observation, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
+use crate::hold::Guard;
+use crate::incident::Stage;
 use crate::ledger::Subject;
 use crate::limits::defaults;
 use crate::name::{EpisodeId, IncidentId};
@@ -52,7 +54,8 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation) -> Remark {
 fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
     let alert = &observation.alert;
     let key = (alert.source.clone(), alert.fingerprint);
-    if desk.state.firing(&key).is_some() {
+    if let Some(episode) = desk.state.firing(&key) {
+        wake_those_that_wait_for_it(desk, episode, &observation);
         return Remark::Repeated;
     }
     let stale = match (desk.state.last_end(&key), alert.starts_at) {
@@ -74,6 +77,22 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
     let about = About::Observation(Box::new(observation));
     desk.want(Effect::Ask(Question { about, asks: vec![ask] }));
     Remark::Doubted
+}
+
+/// Where nobody can be asked, a repeat is what the guard `fresh` waits for, after a restart for
+/// instance.
+fn wake_those_that_wait_for_it(desk: &mut Desk<'_>, episode: EpisodeId, observation: &Observation) {
+    if desk.book.witnesses.alertmanagers.contains(&observation.alert.source) {
+        return;
+    }
+    let state = desk.state;
+    let presence = observation.presence(desk.now);
+    for incident in state.incidents_of(episode) {
+        let Stage::Held { holds, .. } = &incident.stage else { continue };
+        if holds.iter().any(|hold| hold.guard() == Guard::Fresh) {
+            pursue::pursue(desk, incident, &[(episode, presence)], None);
+        }
+    }
 }
 
 /// Takes an observation that looked stale, if a witness says that it fires now.
