@@ -353,10 +353,12 @@ impl Reloader {
         let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
         let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
         let names = wiring::source_names(&config);
+        // The book first: if it cannot be put in force now, nothing else has changed.
+        self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
         *self.doors.prober.write() = Arc::new(prober);
         self.sources.configure(names);
         self.doors.teller.configure(clusters);
-        self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())
+        Ok(())
     }
 
     /// The configuration that was read is in force.
