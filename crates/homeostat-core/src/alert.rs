@@ -99,7 +99,7 @@ impl Observation {
             Door::Api => Some(self.ends_at.unwrap_or(now + limits::RESOLVE_TIMEOUT)),
             Door::Webhook => None,
         };
-        Presence { seen_at: now, ends_at, known: true }
+        Presence { seen_at: now, ends_at, starts_at: self.alert.starts_at, known: true }
     }
 }
 
@@ -123,6 +123,8 @@ pub enum Ending {
         /// When it ended, by its source.
         ends_at: Option<Timestamp>,
     },
+    /// It was healed, and fires again since a later time: its source never said that it ended.
+    Superseded,
     /// Its source stopped mentioning it. Never evidence of healing.
     Lapsed,
 }
@@ -136,6 +138,15 @@ pub struct Presence {
     pub seen_at: Timestamp,
     /// Until when it fires unless mentioned again.
     pub ends_at: Option<Timestamp>,
+    /// Since when it fires, as last mentioned.
+    pub starts_at: Option<Timestamp>,
     /// False from a restart until the alert is mentioned again.
     pub known: bool,
+}
+
+impl Presence {
+    /// Makes the presence of an alert that was not mentioned since we started.
+    pub fn unknown(now: Timestamp) -> Self {
+        Self { seen_at: now, ends_at: None, starts_at: None, known: false }
+    }
 }

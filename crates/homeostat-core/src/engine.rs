@@ -36,12 +36,19 @@ pub struct Turn {
     pub remarks: Vec<Option<Remark>>,
 }
 
+/// When an episode was last mentioned, and when its timer goes off.
+#[derive(Debug, Clone, Copy)]
+struct Mentioned {
+    presence: Presence,
+    timer: Timestamp,
+}
+
 /// The decision core with its state, its book, and its memory of who was mentioned when.
 #[derive(Debug)]
 pub struct Engine {
     state: State,
     book: Arc<Book>,
-    presence: BTreeMap<EpisodeId, Presence>,
+    presence: BTreeMap<EpisodeId, Mentioned>,
     lapses: BTreeSet<(Timestamp, EpisodeId)>,
 }
 
@@ -63,8 +70,8 @@ impl Engine {
         self.state = state;
         let firing: Vec<EpisodeId> = self.state.all_firing().collect();
         for id in firing {
-            let unknown = Presence { seen_at: now, ends_at: None, known: false };
-            self.mention(id, before.get(&id).copied().unwrap_or(unknown));
+            let known = before.get(&id).map(|known| known.presence);
+            self.mention(id, known.unwrap_or(Presence::unknown(now)));
         }
     }
 
@@ -111,7 +118,7 @@ impl Engine {
 
     fn step(&mut self, event: Event, now: Timestamp, turn: &mut Turn) -> Option<Remark> {
         let mentioned = match &event {
-            Event::Observed(observation) | Event::Vouched { observation, .. } => {
+            Event::Observed { observation, .. } | Event::Vouched { observation, .. } => {
                 let alert = &observation.alert;
                 let key = (alert.source.clone(), alert.fingerprint);
                 Some((key, observation.presence(now)))
@@ -122,8 +129,8 @@ impl Engine {
         let decision = decide(&self.state, &self.book, event, now);
         for fact in &decision.facts {
             self.state.apply(fact);
-            if let What::EpisodeEnded { episode, .. } = &fact.what {
-                self.presence.remove(episode);
+            if let Some(episode) = ended_episode(fact) {
+                self.forget(episode);
             }
         }
         if let (Some((key, presence)), Some(Remark::Began | Remark::Repeated)) =
@@ -132,13 +139,37 @@ impl Engine {
         {
             self.mention(id, presence);
         }
+        let ended: Vec<EpisodeId> = decision.facts.iter().filter_map(ended_episode).collect();
         turn.facts.extend(decision.facts);
         turn.effects.extend(decision.effects);
+        for episode in ended {
+            self.follow_the_end(episode, now, turn);
+        }
+        for incident in decision.woken {
+            self.step(Event::Ready { incident, presence: Vec::new() }, now, turn);
+        }
         decision.remark
+    }
+
+    /// Lets incidents recover, heal or be forgotten at once when the last of their alerts ended: the
+    /// next event of the same group may be that it fires again.
+    fn follow_the_end(&mut self, episode: EpisodeId, now: Timestamp, turn: &mut Turn) {
+        let incidents = self.state.incidents_of(episode).filter(|incident| incident.all_ended());
+        let ids: Vec<IncidentId> = incidents.map(|incident| incident.id).collect();
+        for incident in ids {
+            while self.state.is_ready(incident) {
+                self.step(Event::Ready { incident, presence: Vec::new() }, now, turn);
+            }
+        }
     }
 
     fn with_presence(&self, event: Event) -> Event {
         match event {
+            Event::Observed { observation, .. } => {
+                let key = (observation.alert.source.clone(), observation.alert.fingerprint);
+                let known = self.state.firing(&key).and_then(|id| self.presence.get(&id));
+                Event::Observed { observation, presence: known.map(|known| known.presence) }
+            }
             Event::Answered { incident, step, evidence, .. } => {
                 Event::Answered { incident, step, evidence, presence: self.presence_of(incident) }
             }
@@ -155,30 +186,44 @@ impl Engine {
     fn presence_of(&self, incident: IncidentId) -> Vec<(EpisodeId, Presence)> {
         let episodes = self.state.incident(incident).map(|i| i.episodes.as_slice());
         let known = episodes.unwrap_or_default().iter();
-        known.filter_map(|a| Some((a.episode, *self.presence.get(&a.episode)?))).collect()
+        known.filter_map(|a| Some((a.episode, self.presence.get(&a.episode)?.presence))).collect()
     }
 
+    /// Notes that an episode was mentioned. Its timer is lazy: a later end is found when the timer
+    /// goes off, and only an earlier one sets it anew.
     fn mention(&mut self, id: EpisodeId, presence: Presence) {
-        if self.presence.insert(id, presence).is_none()
-            && let Some(episode) = self.state.episode(id)
-        {
-            self.lapses.insert((lapses_at(episode, presence), id));
+        let Some(episode) = self.state.episode(id) else { return };
+        let due = lapses_at(episode, presence);
+        let before = self.presence.get(&id).map(|known| known.timer);
+        let timer = before.map_or(due, |before| before.min(due));
+        if before != Some(timer) {
+            if let Some(before) = before {
+                self.lapses.remove(&(before, id));
+            }
+            self.lapses.insert((timer, id));
+        }
+        self.presence.insert(id, Mentioned { presence, timer });
+    }
+
+    fn forget(&mut self, id: EpisodeId) {
+        if let Some(known) = self.presence.remove(&id) {
+            self.lapses.remove(&(known.timer, id));
         }
     }
 
-    /// Ends what went unmentioned. The timers are lazy: one that goes off too early, because the
-    /// alert was mentioned since, is set anew.
+    /// Ends what went unmentioned.
     fn lapse(&mut self, now: Timestamp, turn: &mut Turn) {
         while let Some(&(at, id)) = self.lapses.first().filter(|(at, _)| *at <= now) {
             self.lapses.remove(&(at, id));
-            let (Some(presence), Some(episode)) = (self.presence.get(&id), self.state.episode(id))
+            let (Some(known), Some(episode)) = (self.presence.get_mut(&id), self.state.episode(id))
             else {
                 continue;
             };
-            let due = lapses_at(episode, *presence);
+            let due = lapses_at(episode, known.presence);
             if due <= now {
                 self.step(Event::Unseen(id), now, turn);
             } else {
+                known.timer = due;
                 self.lapses.insert((due, id));
             }
         }
@@ -201,6 +246,13 @@ impl Engine {
             self.step(Event::Ready { incident, presence: Vec::new() }, now, turn);
             debug_assert!(turn.facts.len() > before, "a step that is due must move its incident");
         }
+    }
+}
+
+fn ended_episode(fact: &Fact) -> Option<EpisodeId> {
+    match &fact.what {
+        What::EpisodeEnded { episode, .. } => Some(*episode),
+        _ => None,
     }
 }
 

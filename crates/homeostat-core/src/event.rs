@@ -16,7 +16,12 @@ pub enum Event {
         boot: BootId,
     },
     /// Somebody told us about an alert.
-    Observed(Box<Observation>),
+    Observed {
+        /// What they told.
+        observation: Box<Observation>,
+        /// When the alert was last mentioned, if it fires.
+        presence: Option<Presence>,
+    },
     /// Witnesses were asked about an observation that looked stale.
     Vouched {
         /// The observation.
@@ -83,6 +88,13 @@ pub enum Event {
     },
     /// The configuration changed.
     Reloaded,
+}
+
+impl Event {
+    /// Makes the event of an observation.
+    pub fn observed(observation: Observation) -> Self {
+        Self::Observed { observation: Box::new(observation), presence: None }
+    }
 }
 
 /// What an observation came to.

@@ -11,6 +11,7 @@
 //! Closing latches: nothing new starts for this policy and target until all of the incident's
 //! alerts have ended.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use crate::ledger::Subject;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId, PolicyName, RemedyName};
 use crate::order::Order;
-use crate::plan::Ladder;
+use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
 use crate::time::{Span, Timestamp};
 use crate::verdict::{Look, Verification};
@@ -97,6 +98,8 @@ pub enum Stage {
         holds: Vec<Hold>,
         /// When to judge again, where a gate alone does not tell.
         until: Option<Timestamp>,
+        /// When it was judged.
+        judged_at: Timestamp,
     },
     /// A retry waits.
     BackingOff {
@@ -173,10 +176,14 @@ pub struct Incident {
     pub stage: Stage,
     /// How far up the ladder it got.
     pub ladder: Ladder,
-    /// Runs of the rung that is being tried.
-    pub attempts: u32,
+    /// How often each remedy was run.
+    pub runs: BTreeMap<RemedyName, u32>,
+    /// What it has locked.
+    pub locks: BTreeSet<LockKey>,
     /// The last order.
     pub order: Option<Order>,
+    /// When the last order was issued.
+    pub ordered_at: Timestamp,
     /// Whether the last order certainly did not start before a restart, and waits for its permit.
     pub returned: bool,
     /// What was tried and did not heal, in order, for a person.
@@ -210,9 +217,15 @@ impl Incident {
         self.episodes.iter().all(|attached| attached.standing == Standing::Lapsed)
     }
 
+    /// Tells whether an order of this incident ran, or may have run.
+    pub fn has_acted(&self) -> bool {
+        self.runs.values().sum::<u32>() > u32::from(self.returned)
+    }
+
     /// Returns the id of the next run of a remedy.
     pub fn next_order(&self, remedy: &RemedyName) -> OrderId {
-        let attempt = if self.returned { self.attempts } else { self.attempts + 1 };
+        let runs = self.runs.get(remedy).copied().unwrap_or(0);
+        let attempt = if self.returned { runs } else { runs + 1 };
         OrderId { incident: self.id, remedy: remedy.clone(), attempt }
     }
 

@@ -37,6 +37,21 @@ pub struct Charge {
     pub full_at: Timestamp,
 }
 
+/// A bucket as its last charge left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bucket {
+    charged_at: Timestamp,
+    full_at: Timestamp,
+}
+
+impl Bucket {
+    /// When it is full by this rate: a bucket that a stricter rate has emptied is never emptier
+    /// than empty by the present one.
+    fn full_at(self, rate: Rate) -> Timestamp {
+        self.charged_at + self.full_at.since(self.charged_at).min(rate.per)
+    }
+}
+
 /// How the last healing of a target went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
@@ -63,7 +78,7 @@ pub struct Ledgers {
     /// Whether everything is paused.
     pub paused: Option<Pause>,
     locks: BTreeMap<LockKey, IncidentId>,
-    full_at: BTreeMap<Scope, Timestamp>,
+    buckets: BTreeMap<Scope, Bucket>,
     running: BTreeMap<Scope, u32>,
     past: BTreeMap<Subject, Past>,
     past_by_age: BTreeSet<(Timestamp, Subject)>,
@@ -87,21 +102,20 @@ impl Ledgers {
 
     /// Returns when a bucket has its next token.
     pub fn next_token(&self, scope: &Scope, rate: Rate) -> Option<Timestamp> {
-        let cost = rate.cost();
-        let burst = rate.per.saturating_sub(cost);
-        self.full_at.get(scope).map(|&full_at| full_at - burst)
+        let burst = rate.per.saturating_sub(rate.cost());
+        self.buckets.get(scope).map(|bucket| bucket.full_at(rate) - burst)
     }
 
     /// Computes the level after taking a token now.
     pub fn charge(&self, scope: Scope, rate: Rate, now: Timestamp) -> Charge {
-        let cost = rate.cost();
-        let level = self.full_at.get(&scope).copied().unwrap_or(now).max(now);
-        Charge { scope, full_at: level + cost }
+        let level = self.buckets.get(&scope).map_or(now, |bucket| bucket.full_at(rate).max(now));
+        Charge { scope, full_at: level + rate.cost() }
     }
 
-    pub(crate) fn take(&mut self, charges: &[Charge]) {
+    pub(crate) fn take(&mut self, charges: &[Charge], now: Timestamp) {
         for charge in charges {
-            self.full_at.insert(charge.scope.clone(), charge.full_at);
+            let bucket = Bucket { charged_at: now, full_at: charge.full_at };
+            self.buckets.insert(charge.scope.clone(), bucket);
         }
     }
 
@@ -111,7 +125,7 @@ impl Ledgers {
         }
     }
 
-    pub(crate) fn unlock(&mut self, keys: &[LockKey]) {
+    pub(crate) fn unlock<'a>(&mut self, keys: impl Iterator<Item = &'a LockKey>) {
         for key in keys {
             self.locks.remove(key);
         }
@@ -195,7 +209,7 @@ mod tests {
             let free = ledgers.next_token(&Scope::Book, RATE).is_none_or(|at| at <= start);
             assert!(free, "the burst is free");
             let charge = ledgers.charge(Scope::Book, RATE, start);
-            ledgers.take(&[charge]);
+            ledgers.take(&[charge], start);
         }
         let next = ledgers.next_token(&Scope::Book, RATE);
         assert_eq!(next, Some(start + Span::from_secs(10)));
@@ -215,7 +229,7 @@ mod tests {
         };
         let start = Timestamp::from_seconds(0);
         ledgers.closed(&subject("a"), start, past.clone());
-        ledgers.closed(&subject("b"), start + Span::from_secs(8 * 86_400), past);
+        ledgers.closed(&subject("b"), start + Span::from_secs(401 * 86_400), past);
         assert!(ledgers.past(&subject("a")).is_none());
         assert!(ledgers.past(&subject("b")).is_some());
     }

@@ -18,8 +18,8 @@ pub const ENDED_EPISODES: usize = 200_000;
 /// How many (policy, target) pairs are remembered for cooldown and relapse.
 pub const PAST_HEALINGS: usize = 100_000;
 
-/// How long the last healing of a target is remembered; longer than any cooldown or relapse.
-pub const PAST_HEALING_MEMORY: Span = Span::from_secs(7 * 86_400);
+/// How long the last healing of a target is remembered; longer than any sane cooldown or relapse.
+pub const PAST_HEALING_MEMORY: Span = Span::from_secs(400 * 86_400);
 
 /// Alerts of one incident that are asked about in one question. One trouble on one target seldom
 /// has more than a few. Those beyond it are never taken as healed without their source's word.
@@ -37,8 +37,15 @@ pub const EVIDENCE_AGE: Span = Span::from_secs(10);
 /// When a hold has no known end, look again after this, doubled each time up to the cap.
 pub const LOOK_AGAIN: Span = Span::from_secs(5);
 
-/// The longest time between two looks at a hold that has no known end.
-pub const LOOK_AGAIN_CAP: Span = Span::from_secs(60);
+/// The longest time between two looks at a hold that has no known end. A look writes two facts, so
+/// that a silence of a day writes some hundred; a notification makes us look sooner.
+pub const LOOK_AGAIN_CAP: Span = Span::from_secs(900);
+
+/// How soon after a look a notification of the same alert makes us look again.
+pub const LOOK_ON_MENTION: Span = Span::from_secs(60);
+
+/// The longest wait for a gate to wake an incident; the gate wakes the oldest first.
+pub const GATE_PATIENCE: Span = Span::from_secs(60);
 
 /// Incidents pursued in one turn; the rest follow in the next, so that no turn holds up intake.
 pub const PURSUED_PER_TURN: usize = 256;

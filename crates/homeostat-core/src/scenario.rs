@@ -168,7 +168,7 @@ impl Scenario {
 
     /// Sends an observation as it is.
     pub fn observe(&mut self, observation: Observation) -> Option<Remark> {
-        self.turn(vec![Event::Observed(Box::new(observation))]).remarks.first().copied().flatten()
+        self.turn(vec![Event::observed(observation)]).remarks.first().copied().flatten()
     }
 
     /// Sends an event as it is.

@@ -13,7 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Door};
+use crate::alert::Alert;
 use crate::evidence::{Ask, Evidence, Grade, Listing, RuleReport, Trouble};
 use crate::limits;
 use crate::name::OrderId;
@@ -40,7 +40,8 @@ pub struct Reading {
     pub firing: Firing,
     /// Whether the query held, where there is one.
     pub query_holds: Option<bool>,
-    /// Whether a healthy Alertmanager lists none of those alerts that no rule explains.
+    /// Whether each alert that no rule explains was resolved by its source, or is not listed by its
+    /// healthy Alertmanager.
     pub absent: bool,
     /// The same for a person.
     pub text: String,
@@ -188,24 +189,24 @@ pub fn explains(proof: &Proof, alert: &Alert) -> bool {
     proof.rules.iter().any(|name| **name == *alert.name())
 }
 
-/// Reads the evidence of one look.
+/// Reads the evidence of one look. With each alert comes whether its source said that it resolved.
 pub fn read<'a>(
     proof: &Proof,
     ended_at: Timestamp,
-    alerts: impl Iterator<Item = &'a Alert>,
+    alerts: impl Iterator<Item = (&'a Alert, bool)>,
     evidence: &Evidence,
 ) -> Reading {
     let mut votes = Vec::new();
-    let mut absent = None;
-    for alert in alerts {
+    let mut absent = true;
+    for (alert, resolved) in alerts {
         if explains(proof, alert) {
             votes.push(read_rule(alert, evidence.rule(alert), ended_at));
         } else if let Some(listing) = evidence.listing(alert) {
             let (vote, is_absent) = read_listing(alert, listing, ended_at);
-            absent = Some(absent.unwrap_or(true) && is_absent);
+            absent &= is_absent || resolved;
             votes.push(vote);
-        } else if alert.door == Door::Webhook {
-            absent = Some(false);
+        } else {
+            absent &= resolved;
         }
     }
     let (query_holds, query_text) = read_query(proof, evidence);
@@ -215,7 +216,7 @@ pub fn read<'a>(
     Reading {
         firing: count(votes.iter().map(|(firing, _)| *firing)),
         query_holds,
-        absent: absent.unwrap_or(false),
+        absent,
         text: if texts.is_empty() { "nobody could be asked".into() } else { texts.join("; ") },
     }
 }

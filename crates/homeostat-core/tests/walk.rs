@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own constants must fail")]
 
-use homeostat_core::alert::Door;
+use homeostat_core::alert::{Door, Observation, Status};
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::fact::What;
 use homeostat_core::hold::{Guard, Hold};
@@ -105,6 +105,15 @@ fn holds(scenario: &Scenario) -> Vec<Guard> {
         Some(Stage::Held { holds, .. }) => holds.iter().map(Hold::guard).collect(),
         other => panic!("expected a held incident, found {other:?}"),
     }
+}
+
+/// The first observation of the first alert, to be sent again.
+fn first_observation(play: &Scenario) -> Observation {
+    let alert = play.journal().iter().find_map(|fact| match &fact.what {
+        What::EpisodeBegan { alert, .. } => Some(alert.clone()),
+        _ => None,
+    });
+    Observation { alert: alert.unwrap(), status: Status::Firing, ends_at: None }
 }
 
 #[test]
@@ -490,7 +499,7 @@ fn what_its_alertmanager_does_not_list_is_not_acted_on() {
         assert!(orders(&mut play).is_empty());
         play.answer(Answer::AlertmanagerTruth);
         play.advance(limits::LOOK_AGAIN_CAP);
-        assert_eq!(orders(&mut play), ["1.restart.1"]);
+        assert_eq!(orders(&mut play)[0], "1.restart.1");
     }
 }
 
@@ -523,15 +532,7 @@ fn an_application_vouches_for_its_own_alert_until_its_end() {
 fn a_stale_firing_starts_nothing_unless_a_witness_confirms_it() {
     let mut play = alone(ladder());
     fire(&mut play, A);
-    let stale = play.journal().iter().find_map(|fact| match &fact.what {
-        What::EpisodeBegan { alert, .. } => Some(alert.clone()),
-        _ => None,
-    });
-    let stale = homeostat_core::alert::Observation {
-        alert: stale.unwrap(),
-        status: homeostat_core::alert::Status::Firing,
-        ends_at: None,
-    };
+    let stale = first_observation(&play);
     play.advance(secs(5));
     resolve(&mut play, A);
     play.exit("restart", DONE);
@@ -647,13 +648,14 @@ fn a_person_is_told_when_it_takes_long_and_healing_goes_on() {
 fn an_alert_that_fires_on_after_its_healing_is_told_after_a_day() {
     let mut play = witnessed(ladder());
     fire(&mut play, A);
+    let repeat = first_observation(&play);
     play.end_silently(A);
     play.exit("restart", DONE);
     play.advance(secs(5));
     for _ in 0..24 {
         assert_eq!(play.told().count(), 0);
         play.advance(secs(3600));
-        fire(&mut play, A);
+        assert_eq!(play.observe(repeat.clone()), Some(Remark::Repeated));
     }
     assert_eq!(play.told().count(), 1);
 }

@@ -8,7 +8,7 @@ use crate::incident::{Closing, End, Incident, Stage};
 use crate::limits::{self, defaults};
 use crate::name::{IncidentId, SourceName};
 use crate::notice::Notice;
-use crate::policy::{Escalate, Policy, Target};
+use crate::policy::{Escalate, Mode, Policy, Target};
 use crate::verdict::Verification;
 
 fn close(desk: &mut Desk<'_>, incident: IncidentId, outcome: End, reason: String) {
@@ -75,7 +75,9 @@ pub(super) fn exhaust(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy)
 
 /// Stops and hands over to a person.
 pub(super) fn hand_over(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy, reason: String) {
-    tell(desk, incident, &policy.escalate, &reason);
+    if policy.mode == Mode::Auto {
+        tell(desk, incident, &policy.escalate, &reason);
+    }
     close(desk, incident.id, End::Escalated, reason);
 }
 

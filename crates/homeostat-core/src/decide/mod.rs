@@ -18,6 +18,8 @@ mod observe;
 mod prove;
 mod pursue;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::alert::{Alert, Presence, Status};
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
@@ -39,6 +41,9 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// What an observation came to.
     pub remark: Option<Remark>,
+    /// Incidents whose next step is due once all this is applied, one after the other: each must
+    /// see what the one before it took.
+    pub woken: Vec<IncidentId>,
 }
 
 /// Everything a decision is made from, and the decision as it grows.
@@ -70,7 +75,9 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
             desk.note(What::EngineStarted { boot });
             desk.decision.effects = recover(state);
         }
-        Event::Observed(observation) => observe::observe(&mut desk, *observation),
+        Event::Observed { observation, presence } => {
+            observe::observe(&mut desk, *observation, presence);
+        }
         Event::Vouched { observation, evidence } => {
             observe::vouched(&mut desk, &observation, &evidence);
         }
@@ -149,7 +156,7 @@ fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
     match &incident.stage {
         Stage::Settling { .. } | Stage::Asking { .. } => {
             if incident.all_ended() {
-                closing::recover(desk, incident);
+                pursue::after_all_ended(desk, incident);
             }
         }
         Stage::Ready | Stage::Held { .. } | Stage::BackingOff { .. } => {
@@ -225,10 +232,10 @@ fn find_order(desk: &mut Desk<'_>, order: &OrderId, found: Found) {
 
 fn reload(desk: &mut Desk<'_>) {
     desk.note(What::BookChanged);
-    let mut opened = std::collections::BTreeMap::new();
+    let mut opened = BTreeMap::new();
     for id in desk.state.all_firing() {
         let Some(episode) = desk.state.episode(id) else { continue };
-        observe::open_incidents(desk, id, &episode.alert, &mut opened);
+        observe::open_incidents(desk, id, &episode.alert, &mut opened, &BTreeSet::new());
     }
 }
 
@@ -239,6 +246,17 @@ fn firing<'a>(
 ) -> impl Iterator<Item = (EpisodeId, &'a Alert)> {
     let firing = incident.episodes.iter().filter(|a| a.standing == Standing::Firing);
     firing.filter_map(|a| Some((a.episode, &state.episode(a.episode)?.alert)))
+}
+
+/// The incident's alerts, and whether the source of each said that it resolved.
+fn reports<'a>(
+    state: &'a State,
+    incident: &'a Incident,
+) -> impl Iterator<Item = (&'a Alert, bool)> {
+    incident.episodes.iter().filter_map(|attached| {
+        let resolved = attached.standing == Standing::Resolved;
+        Some((&state.episode(attached.episode)?.alert, resolved))
+    })
 }
 
 /// The incident's alerts, those that fire first.
@@ -266,7 +284,7 @@ fn asked_alerts<'a>(state: &'a State, incident: &'a Incident) -> impl Iterator<I
 
 fn presence_of(presences: &Presences, id: EpisodeId, began_at: Timestamp) -> Presence {
     let known = presences.iter().find(|(episode, _)| *episode == id).map(|(_, p)| *p);
-    known.unwrap_or(Presence { seen_at: began_at, ends_at: None, known: false })
+    known.unwrap_or(Presence::unknown(began_at))
 }
 
 /// The number of an incident opened in this very decision.

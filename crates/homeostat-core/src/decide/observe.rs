@@ -1,26 +1,27 @@
 //! What an observation means: a new episode, a repeat, an end, or nothing that counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desk, closing, nth_incident, pursue};
-use crate::alert::{Alert, Door, Ending, Observation, Status};
+use super::{Desk, closing, nth_incident};
+use crate::alert::{Alert, Door, Ending, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
 use crate::hold::Guard;
-use crate::incident::Stage;
+use crate::incident::{Attached, End, Stage, Standing};
 use crate::ledger::Subject;
-use crate::limits::defaults;
+use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
 use crate::plan::Ladder;
 use crate::policy::{Escalate, Mode, Policy};
+use crate::time::Span;
 
-pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation) {
+pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, presence: Option<Presence>) {
     let remark = if observation.alert.is_own() {
         Remark::Own
     } else {
         match status(desk, &observation) {
-            Status::Resolved => resolve(desk, &observation),
+            Status::Resolved => resolve(desk, &observation, presence),
             Status::Firing => fire(desk, observation),
         }
     };
@@ -36,11 +37,12 @@ fn status(desk: &Desk<'_>, observation: &Observation) -> Status {
     }
 }
 
-fn resolve(desk: &mut Desk<'_>, observation: &Observation) -> Remark {
+fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Presence>) -> Remark {
     let alert = &observation.alert;
     let key = (alert.source.clone(), alert.fingerprint);
     let Some(episode) = desk.state.firing(&key) else { return Remark::Strange };
-    let began = desk.state.episode(episode).and_then(|known| known.alert.starts_at);
+    let first = desk.state.episode(episode).and_then(|known| known.alert.starts_at);
+    let began = presence.and_then(|presence| presence.starts_at).max(first);
     let ends_at = observation.ends_at;
     if let (Some(began), Some(ends_at)) = (began, ends_at)
         && ends_at < began
@@ -55,6 +57,10 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
     let alert = &observation.alert;
     let key = (alert.source.clone(), alert.fingerprint);
     if let Some(episode) = desk.state.firing(&key) {
+        if is_again_after_healing(desk, episode, alert) {
+            supersede(desk, episode, alert);
+            return Remark::Began;
+        }
         wake_those_that_wait_for_it(desk, episode, &observation);
         return Remark::Repeated;
     }
@@ -63,7 +69,7 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
         (Some(_) | None, _) => false,
     };
     if !stale {
-        begin(desk, &observation.alert);
+        begin(desk, &observation.alert, &BTreeSet::new());
         return Remark::Began;
     }
     let witnesses = &desk.book.witnesses;
@@ -79,18 +85,51 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
     Remark::Doubted
 }
 
-/// Where nobody can be asked, a repeat is what the guard `fresh` waits for, after a restart for
-/// instance.
-fn wake_those_that_wait_for_it(desk: &mut Desk<'_>, episode: EpisodeId, observation: &Observation) {
-    if desk.book.witnesses.alertmanagers.contains(&observation.alert.source) {
-        return;
-    }
+/// A resolve and a new firing within one `group_interval` send nothing. Where a healing was proven
+/// and the alert fires since a later time, it is not the firing that was healed.
+fn is_again_after_healing(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) -> bool {
+    let mut incidents = desk.state.incidents_of(episode).peekable();
+    incidents.peek().is_some()
+        && incidents.all(|incident| match &incident.stage {
+            Stage::Closed { at, closing } => {
+                closing.outcome == End::Healed && alert.starts_at.is_some_and(|began| began > *at)
+            }
+            Stage::Settling { .. }
+            | Stage::Ready
+            | Stage::Asking { .. }
+            | Stage::Held { .. }
+            | Stage::BackingOff { .. }
+            | Stage::Acting
+            | Stage::Verifying(_) => false,
+        })
+}
+
+/// Ends the episode that was healed, releases what it alone has latched, and begins another.
+fn supersede(desk: &mut Desk<'_>, episode: EpisodeId, alert: &Alert) {
+    desk.note(What::EpisodeEnded { episode, ending: Ending::Superseded });
     let state = desk.state;
-    let presence = observation.presence(desk.now);
+    let mut released = BTreeSet::new();
     for incident in state.incidents_of(episode) {
-        let Stage::Held { holds, .. } = &incident.stage else { continue };
-        if holds.iter().any(|hold| hold.guard() == Guard::Fresh) {
-            pursue::pursue(desk, incident, &[(episode, presence)], None);
+        let fires = |a: &Attached| a.standing == Standing::Firing && a.episode != episode;
+        if !incident.episodes.iter().any(fires) {
+            closing::release(desk, incident);
+            released.insert(incident.id);
+        }
+    }
+    begin(desk, alert, &released);
+}
+
+/// A repeat is what the guard `fresh` waits for, after a restart for instance. Where its
+/// Alertmanager is asked, it is asked at most once in a while.
+fn wake_those_that_wait_for_it(desk: &mut Desk<'_>, episode: EpisodeId, observation: &Observation) {
+    let asked = desk.book.witnesses.alertmanagers.contains(&observation.alert.source);
+    let patience = if asked { limits::LOOK_ON_MENTION } else { Span::ZERO };
+    let state = desk.state;
+    for incident in state.incidents_of(episode) {
+        let Stage::Held { holds, judged_at, .. } = &incident.stage else { continue };
+        let doubted = holds.iter().any(|h| matches!(h.guard(), Guard::Fresh | Guard::Silence));
+        if doubted && desk.now.since(*judged_at) >= patience {
+            desk.decision.woken.push(incident.id);
         }
     }
 }
@@ -104,7 +143,7 @@ pub(super) fn vouched(desk: &mut Desk<'_>, observation: &Observation, evidence: 
     desk.decision.remark = Some(if desk.state.firing(&key).is_some() {
         Remark::Repeated
     } else if listed || by_rule {
-        begin(desk, &observation.alert);
+        begin(desk, &observation.alert, &BTreeSet::new());
         Remark::Began
     } else {
         Remark::Stale
@@ -118,29 +157,30 @@ pub(super) fn lapse(desk: &mut Desk<'_>, episode: EpisodeId) {
     }
 }
 
-fn begin(desk: &mut Desk<'_>, alert: &Alert) {
+fn begin(desk: &mut Desk<'_>, alert: &Alert, released: &BTreeSet<IncidentId>) {
     let episode = desk.state.next_episode();
     let taking = desk.book.taking(&alert.labels);
     let lapse = taking.iter().map(|policy| policy.lapse).max().unwrap_or(defaults::LAPSE);
     desk.note(What::EpisodeBegan { episode, alert: alert.clone(), lapse });
-    open_incidents(desk, episode, alert, &mut BTreeMap::new());
+    open_incidents(desk, episode, alert, &mut BTreeMap::new(), released);
 }
 
 /// Gives an episode to the policies that take its alert: each opens an incident for its target, or
 /// attaches the episode to the one that is open or latched.
 ///
-/// `opened` are the incidents that this very decision has opened before.
+/// `opened` and `released` are the incidents that this very decision has opened or released before.
 pub(super) fn open_incidents(
     desk: &mut Desk<'_>,
     episode: EpisodeId,
     alert: &Alert,
     opened: &mut BTreeMap<Subject, IncidentId>,
+    released: &BTreeSet<IncidentId>,
 ) {
     for policy in desk.book.taking(&alert.labels) {
         let picked = policy.target.pick(&alert.labels);
         let target = picked.clone().unwrap_or_else(|_| policy.target.present(&alert.labels));
         let subject = (policy.name.clone(), target);
-        let known = desk.state.incident_of(&subject);
+        let known = desk.state.incident_of(&subject).filter(|i| !released.contains(&i.id));
         if known.is_some_and(|i| i.episodes.iter().any(|attached| attached.episode == episode)) {
             continue;
         }

@@ -1,22 +1,23 @@
 //! The proof of a healing: when to look, what to ask, and what a look means.
 
-use super::{Desk, alerts, asked_alerts, closing, pursue};
+use super::{Desk, asked_alerts, closing, pursue, reports};
 use crate::evidence::Evidence;
 use crate::fact::What;
 use crate::incident::Incident;
 use crate::limits;
 use crate::order::Proof;
+use crate::time::Timestamp;
 use crate::verdict::{self, Firing, Look, Reading, Verification};
 
-/// Begins to prove what the last order did.
-pub(super) fn begin(desk: &mut Desk<'_>, incident: &Incident, proof: &Proof) {
+/// Begins to prove what the last order did, whose action is over at `over_at` at the latest.
+pub(super) fn begin(desk: &mut Desk<'_>, incident: &Incident, proof: &Proof, over_at: Timestamp) {
     let now = desk.now;
     let alerts = asked_alerts(desk.state, incident);
     let somebody = !verdict::questions(proof, alerts, &desk.book.witnesses).is_empty();
     desk.note(What::VerificationBegan {
         incident: incident.id,
         ended_at: now,
-        until: now + proof.within,
+        until: over_at + proof.within,
         look: somebody.then(|| now + proof.every.min(limits::FIRST_LOOK)),
         resolved: incident.all_ended(),
     });
@@ -56,7 +57,7 @@ pub(super) fn read(
     evidence: &Evidence,
 ) {
     let Some(order) = &incident.order else { return };
-    let alerts = alerts(desk.state, incident).into_iter().map(|(alert, _)| alert);
+    let alerts = reports(desk.state, incident);
     let reading = verdict::read(&order.proof, verification.ended_at, alerts, evidence);
     let next = desk.now + order.proof.every;
     let mut so_far = verification.clone();
@@ -79,7 +80,10 @@ fn conclude(desk: &mut Desk<'_>, incident: &Incident, verification: &Verificatio
     let remedy = order.id.remedy.clone();
     let within = order.proof.within;
     let last = verification.last.as_ref().map_or("nobody could be asked", |last| &last.text);
-    if verification.still_fires() {
+    if verification.still_fires() && incident.all_ended() {
+        let reason = format!("its source says that it resolved, but after remedy {remedy} {last}");
+        closing::hand_over(desk, incident, policy, reason);
+    } else if verification.still_fires() {
         let reason = format!("did not heal within {within}: {last}");
         desk.note(What::RemedyGivenUp { incident: incident.id, remedy, reason });
     } else {

@@ -39,13 +39,7 @@ pub(super) fn pursue(
         return closing::cancel(desk, incident, "policy removed");
     };
     if incident.all_ended() {
-        return match &incident.order {
-            Some(order) if !incident.returned => {
-                let proof = order.proof.clone();
-                prove::begin(desk, incident, &proof);
-            }
-            Some(_) | None => closing::recover(desk, incident),
-        };
+        return after_all_ended(desk, incident);
     }
     let remedy = match plan::next(policy, &incident.ladder) {
         Step::Try(remedy) => remedy,
@@ -62,6 +56,16 @@ pub(super) fn pursue(
             let reason = format!("remedy {} cannot be run for this alert: {error}", remedy.name);
             closing::hand_over(desk, incident, policy, reason);
         }
+    }
+}
+
+/// What ended by itself has recovered; what ended after an order is still to be proven.
+pub(super) fn after_all_ended(desk: &mut Desk<'_>, incident: &Incident) {
+    match &incident.order {
+        Some(order) if incident.has_acted() => {
+            prove::begin(desk, incident, &order.proof, desk.now);
+        }
+        Some(_) | None => closing::recover(desk, incident),
     }
 }
 
@@ -147,7 +151,13 @@ fn weigh(
         Some(evidence) if desk.now.since(evidence.gathered_at) <= limits::EVIDENCE_AGE => {
             evidence.clone()
         }
-        Some(_) | None => return ask(desk, incident, asks),
+        Some(evidence) => {
+            let age = desk.now.since(evidence.gathered_at);
+            let why = format!("evidence was {age} old when it came: witnesses are too slow");
+            let held = Judgement::Held(vec![Hold::NotFresh { why }]);
+            return conclude(desk, incident, concrete, evidence, held);
+        }
+        None => return ask(desk, incident, asks),
     };
     let judgement = guard::judge(&deed, bench, &evidence);
     conclude(desk, incident, concrete, &evidence, judgement);
@@ -238,7 +248,7 @@ fn look_again(incident: &Incident, holds: &[Hold], now: Timestamp) -> Option<Tim
         return Some(now + incident.look_again_after());
     }
     let only_paused = holds.iter().all(|hold| hold.gate() == Some(Gate::Resume));
-    (!only_paused).then(|| now + limits::LOOK_AGAIN_CAP)
+    (!only_paused).then(|| now + limits::GATE_PATIENCE)
 }
 
 /// Holds an incident whose question nobody answered in time.
@@ -271,7 +281,12 @@ pub(super) fn after_order(
         Taken::Uncertain if after_crash && order.idempotent => {
             desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
         }
-        Taken::Done | Taken::Uncertain => prove::begin(desk, incident, &order.proof),
+        Taken::Uncertain if after_crash => {
+            // It may still run: the window opens when it certainly does not any more.
+            let over_at = (incident.ordered_at + order.timeout).max(desk.now);
+            prove::begin(desk, incident, &order.proof, over_at);
+        }
+        Taken::Done | Taken::Uncertain => prove::begin(desk, incident, &order.proof, desk.now),
         Taken::Failed => match remedy {
             Some(remedy) if incident.ladder.failures < remedy.retries => {
                 let until = desk.now + plan::backoff(remedy, incident.ladder.failures + 1);

@@ -1,8 +1,8 @@
 //! What each fact does to the state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alert::{Ending, Episode};
+use crate::alert::{Alert, Ending, Episode};
 use crate::fact::{Fact, What};
 use crate::hold::{Gate, Scope};
 use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
@@ -10,7 +10,7 @@ use crate::ledger::Past;
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::Obligation;
-use crate::order::Order;
+use crate::order::{Order, Outcome};
 use crate::time::Timestamp;
 use crate::verdict::{Look, Verification};
 
@@ -43,7 +43,9 @@ impl State {
                 self.by_episode.entry(*episode).or_default().insert(*incident);
                 let standing = Standing::Firing;
                 let attached = Attached { episode: *episode, standing };
+                self.forget_earlier(*incident, *episode);
                 self.amend(*incident, |incident| incident.episodes.push(attached));
+                self.reconsider(*incident);
             }
             What::IncidentClosed { incident, closing, tell_at } => {
                 self.close(*incident, closing, *tell_at, at);
@@ -73,9 +75,12 @@ impl State {
             }
             What::OrderIssued { order } => self.issue(order, at),
             What::OrderReissued { order } => {
+                self.ledgers.lock(&order.locks, order.id.incident);
                 self.ledgers.started(&self.policy_of(order.id.incident));
                 self.change(order.id.incident, |incident| {
+                    incident.locks.extend(order.locks.iter().cloned());
                     incident.order = Some(order.clone());
+                    incident.ordered_at = at;
                     incident.returned = false;
                     incident.stage = Stage::Acting;
                 });
@@ -87,8 +92,9 @@ impl State {
                     incident.stage = Stage::Ready;
                 });
             }
-            What::OrderEnded { order, .. } => {
+            What::OrderEnded { order, ended } => {
                 self.stop_running(order);
+                self.note_run(order, &ended.outcome, at);
                 self.change(order.incident, |incident| incident.stage = Stage::Ready);
             }
             What::EvidenceAsked { .. }
@@ -121,12 +127,11 @@ impl State {
             }
             What::OrderHeld { holds, until, .. } => {
                 incident.looks += 1;
-                incident.stage = Stage::Held { holds: holds.clone(), until: *until };
+                incident.stage = Stage::Held { holds: holds.clone(), until: *until, judged_at: at };
             }
             What::RemedyShadowed { remedy, .. } | What::RemedyGivenUp { remedy, .. } => {
                 incident.ladder.climbed = Some(remedy.clone());
                 incident.ladder.failures = 0;
-                incident.attempts = 0;
                 incident.looks = 0;
                 incident.stage = Stage::Ready;
                 if let What::RemedyGivenUp { reason, .. } = what {
@@ -197,7 +202,7 @@ impl State {
         self.boot = Some(boot.clone());
         let ids: Vec<IncidentId> = self.incidents.keys().copied().collect();
         for id in ids {
-            self.change(id, |incident| match &mut incident.stage {
+            self.amend(id, |incident| match &mut incident.stage {
                 stage @ Stage::Asking { .. } => *stage = Stage::Ready,
                 Stage::Verifying(verification) => {
                     if let Look::Asked(_) = verification.look {
@@ -227,7 +232,7 @@ impl State {
         }
         let ends_at = match ending {
             Ending::Resolved { ends_at } => *ends_at,
-            Ending::Lapsed => None,
+            Ending::Superseded | Ending::Lapsed => None,
         };
         if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
             self.ended_by_age.remove(&(before, key.clone()));
@@ -243,7 +248,7 @@ impl State {
             self.amend(incident, |incident| {
                 for attached in incident.episodes.iter_mut().filter(|a| a.episode == id) {
                     attached.standing = match ending {
-                        Ending::Resolved { .. } => Standing::Resolved,
+                        Ending::Resolved { .. } | Ending::Superseded => Standing::Resolved,
                         Ending::Lapsed => Standing::Lapsed,
                     };
                 }
@@ -268,6 +273,65 @@ impl State {
         };
         if moves {
             self.ready.insert(id);
+        }
+    }
+
+    /// A further alert may have come in the same turn in which the others ended: what they woke the
+    /// incident for is void then. What waits for its guards is judged all the same.
+    fn reconsider(&mut self, id: IncidentId) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        match &incident.stage {
+            Stage::Ready | Stage::Held { .. } => {}
+            Stage::Settling { .. }
+            | Stage::Asking { .. }
+            | Stage::BackingOff { .. }
+            | Stage::Acting
+            | Stage::Verifying(_)
+            | Stage::Closed { .. } => {
+                self.ready.remove(&id);
+                self.consider(id);
+            }
+        }
+    }
+
+    /// An incident remembers one episode of each alert that ended, and not each time that it did.
+    fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId) {
+        let key = |alert: &Alert| (alert.source.clone(), alert.fingerprint);
+        let Some(new) = self.episodes.get(&episode).map(|e| key(&e.alert)) else { return };
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let episodes = &self.episodes;
+        let is_earlier = |attached: &Attached| {
+            attached.standing != Standing::Firing
+                && episodes.get(&attached.episode).is_some_and(|e| key(&e.alert) == new)
+        };
+        let earlier: Vec<Attached> = incident.episodes.extract_if(.., |a| is_earlier(a)).collect();
+        for attached in earlier {
+            self.detach(attached.episode, id);
+        }
+    }
+
+    fn detach(&mut self, episode: EpisodeId, id: IncidentId) {
+        let Some(others) = self.by_episode.get_mut(&episode) else { return };
+        others.remove(&id);
+        if others.is_empty() {
+            self.by_episode.remove(&episode);
+            if !self.is_firing(episode) {
+                self.episodes.remove(&episode);
+            }
+        }
+    }
+
+    /// A cooldown counts from the last run: an order that certainly did not start is none.
+    fn note_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
+        let ran = match outcome {
+            Outcome::NotStarted { .. } | Outcome::Refused { .. } => false,
+            Outcome::Exited { .. }
+            | Outcome::Signalled { .. }
+            | Outcome::TimedOut
+            | Outcome::Unknown { .. } => true,
+        };
+        if let Some(incident) = self.incidents.get(&order.incident).filter(|_| ran) {
+            self.ledgers.ran(&incident.subject(), order.incident, &order.remedy, at);
         }
     }
 
@@ -307,8 +371,10 @@ impl State {
             episodes: vec![Attached { episode, standing: Standing::Firing }],
             stage: Stage::Acting,
             ladder: ladder.clone(),
-            attempts: 0,
+            runs: BTreeMap::new(),
+            locks: BTreeSet::new(),
             order: None,
+            ordered_at: fact.at,
             returned: false,
             tried: Vec::new(),
             step: 0,
@@ -333,15 +399,16 @@ impl State {
         let id = order.id.incident;
         let Some(incident) = self.incidents.get(&id) else { return };
         let subject = incident.subject();
-        self.ledgers.take(&order.charges);
+        self.ledgers.take(&order.charges, at);
         self.ledgers.lock(&order.locks, id);
         self.ledgers.started(&subject.0);
-        self.ledgers.ran(&subject, id, &order.id.remedy, at);
         self.change(id, |incident| {
             incident.ladder.orders += 1;
-            incident.attempts = order.id.attempt;
+            incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
             incident.looks = 0;
+            incident.locks.extend(order.locks.iter().cloned());
             incident.order = Some(order.clone());
+            incident.ordered_at = at;
             incident.stage = Stage::Acting;
         });
     }
@@ -361,8 +428,7 @@ impl State {
         at: Timestamp,
     ) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        if let Some(order) = &incident.order {
-            let locks = order.locks.clone();
+        if incident.has_acted() {
             let subject = incident.subject();
             let mut ladder = incident.ladder.clone();
             ladder.failures = 0;
@@ -377,13 +443,12 @@ impl State {
                 unheld: incident.unheld,
                 ran_at: BTreeMap::new(),
             };
-            if !incident.returned {
-                self.ledgers.closed(&subject, at, past);
-            }
-            self.ledgers.unlock(&locks);
-            for key in locks {
-                self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);
-            }
+            self.ledgers.closed(&subject, at, past);
+        }
+        let locks = self.incidents.get(&id).map(|i| i.locks.clone()).unwrap_or_default();
+        self.ledgers.unlock(locks.iter());
+        for key in locks {
+            self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);
         }
         self.change(id, |incident| {
             incident.tell_at = tell_at;
@@ -396,15 +461,8 @@ impl State {
         self.change(id, |incident| incident.tell_at = None);
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_subject.remove(&incident.subject());
-        for Attached { episode, .. } in &incident.episodes {
-            let Some(others) = self.by_episode.get_mut(episode) else { continue };
-            others.remove(&id);
-            if others.is_empty() {
-                self.by_episode.remove(episode);
-                if !self.is_firing(*episode) {
-                    self.episodes.remove(episode);
-                }
-            }
+        for attached in &incident.episodes {
+            self.detach(attached.episode, id);
         }
     }
 }

@@ -115,6 +115,11 @@ impl State {
         self.ready.first().copied()
     }
 
+    /// Tells whether an incident's next step is due.
+    pub fn is_ready(&self, id: IncidentId) -> bool {
+        self.ready.contains(&id)
+    }
+
     /// Returns the first alarm.
     pub fn first_alarm(&self) -> Option<(Timestamp, IncidentId)> {
         self.alarms.first().copied()

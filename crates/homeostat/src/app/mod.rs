@@ -191,6 +191,7 @@ impl App {
             turn: tokio::sync::Mutex::new(()),
         });
         reloader.settle(clock.now());
+        metrics.set_leader(true);
         let book = Arc::new(config.book);
         let (observed, started_in) = (metrics.clone(), boot.clone());
         let driver = Driver::recover(journal, book, inbox, doors, observed, started_in)?;
@@ -326,6 +327,9 @@ async fn serve(
 
 impl Reloader {
     async fn reload(&self) -> Result<(), String> {
+        if self.file.is_none() {
+            return Err("there is no configuration file: start with --config.file".into());
+        }
         let _turn = self.turn.lock().await;
         let result = self.try_reload().await;
         let now = self.doors.clock.now();
@@ -344,9 +348,7 @@ impl Reloader {
     }
 
     async fn try_reload(&self) -> Result<(), String> {
-        let Some(file) = self.file.clone() else {
-            return Err("there is no configuration file: start with --config.file".into());
-        };
+        let Some(file) = self.file.clone() else { return Ok(()) };
         let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
         let config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
         warn_of(&config);

@@ -89,16 +89,12 @@ pub(crate) fn run(options: Options, err: &mut dyn Write) -> Exit {
     };
     let Err(error) = result else { return Exit::Fine };
     // Nobody is left to tell when standard error is gone.
-    match error.downcast_ref() {
-        Some(StartError::Config(report)) => {
-            let _ = writeln!(err, "{report}");
-            Exit::No
-        }
-        Some(_) | None => {
-            let _ = writeln!(err, "error: {}", app::describe(&*error));
-            Exit::Cannot
-        }
+    if let Some(StartError::Config(report)) = error.downcast_ref() {
+        let _ = writeln!(err, "{report}");
+        return Exit::No;
     }
+    let _ = writeln!(err, "error: {}", app::describe(&*error));
+    Exit::Cannot
 }
 
 async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {

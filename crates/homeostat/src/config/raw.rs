@@ -209,7 +209,11 @@ fn alertmanager(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let fields = reader.fields(node, &keys::ALERTMANAGER)?;
     Some(Source {
         name: fields.read(reader, "name", Reader::text),
-        urls: fields.read(reader, "urls", |reader, node| reader.texts(node, "urls")),
+        urls: fields.read(reader, "urls", |reader, node| {
+            let urls = reader.texts(node, "urls")?;
+            urls.value.iter().for_each(|url| reader.hide_credentials(url));
+            Some(urls)
+        }),
         http: http_of(reader, &fields),
         span: fields.span,
     })
@@ -221,6 +225,7 @@ fn prometheus(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
         name: fields.read(reader, "name", Reader::text),
         urls: fields.read(reader, "url", |reader, node| {
             let url = reader.text(node)?;
+            reader.hide_credentials(&url);
             Some(Spanned { span: url.span.clone(), value: vec![url] })
         }),
         http: http_of(reader, &fields),

@@ -293,6 +293,13 @@ impl<'a> Reader<'a> {
         self.text(node)
     }
 
+    /// Keeps a URL from being shown that has a password in it, as it must not.
+    pub(super) fn hide_credentials(&mut self, url: &Text) {
+        if url.value.contains('@') {
+            self.secrets.push(url.span.clone());
+        }
+    }
+
     /// Reads `true` or `false`.
     pub(super) fn flag(&mut self, node: &Node) -> Option<Spanned<bool>> {
         let scalar = self.scalar(node, "true or false")?;

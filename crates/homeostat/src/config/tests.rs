@@ -157,7 +157,7 @@ policies:
     let argv: Vec<&str> = argv.iter().map(Template::source).collect();
     assert_eq!(argv, ["sleep", "5", "true", "null"]);
     assert_eq!(policy.remedies[1].action, Action::Script("exec reboot".into()));
-    assert_eq!(policy.guard.attempts, 4);
+    assert_eq!(policy.guard.attempts, 5, "an idempotent rung may run once more, after a crash");
     assert_eq!((policy.guard.cooldown, policy.guard.concurrency), (Span::ZERO, 2));
     assert_eq!(policy.guard.fresh_max_age, Span::from_secs(9));
     assert_eq!((policy.guard.rate.max, policy.guard.rate.per), (9, Span::from_secs(3600)));

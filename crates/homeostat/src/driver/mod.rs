@@ -19,10 +19,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use homeostat_core::alert::{Observation, Status};
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{Effect, Event, Remark};
 use homeostat_core::limits::OPEN_EPISODES;
-use homeostat_core::name::{BootId, SourceName};
+use homeostat_core::name::{BootId, OrderId, SourceName};
 use homeostat_core::policy::Book;
 use homeostat_core::state::State;
 use parking_lot::RwLock;
@@ -77,6 +78,8 @@ pub struct Driver {
     observer: Observer,
     /// Events that were taken from the queue and whose group was not committed.
     owed: VecDeque<Event>,
+    /// Orders that were issued while the engine stops, and are left to its next start.
+    not_started: BTreeSet<OrderId>,
 }
 
 /// Who waits for the answer to a part of a group.
@@ -84,11 +87,22 @@ enum Waiting {
     /// A sender of observations: which events of the group are theirs.
     Observations {
         events: Range<usize>,
+        new_alerts: usize,
         answer: oneshot::Sender<Result<Vec<Remark>, Busy>>,
     },
     Command {
         answer: oneshot::Sender<Result<(), Busy>>,
     },
+}
+
+impl Waiting {
+    /// How many alerts it would have begin to fire.
+    fn new_alerts(&self) -> usize {
+        match self {
+            Self::Observations { new_alerts, .. } => *new_alerts,
+            Self::Command { .. } => 0,
+        }
+    }
 }
 
 impl Driver {
@@ -109,7 +123,16 @@ impl Driver {
         let engine = Engine::restore(state, book, doors.clock.now());
         let observer = Observer::new(metrics.clone(), &engine);
         let owed = VecDeque::from([Event::Started { boot }]);
-        Ok(Self { engine, journal, inbox, doors, metrics, observer, owed })
+        Ok(Self {
+            engine,
+            journal,
+            inbox,
+            doors,
+            metrics,
+            observer,
+            owed,
+            not_started: BTreeSet::new(),
+        })
     }
 
     /// Returns what it publishes for readers.
@@ -136,7 +159,8 @@ impl Driver {
             self.take_turn(first)?;
             if self.inbox.is_stopping() {
                 let by = *stop_by.get_or_insert_with(|| Instant::now() + DRAIN);
-                let running = observe::running(self.engine.state());
+                let issued = observe::running(self.engine.state());
+                let running = issued.saturating_sub(self.not_started.len());
                 if running == 0 || Instant::now() >= by {
                     if running > 0 {
                         warn!(running, "stopped while actions run; they go on");
@@ -157,6 +181,7 @@ impl Driver {
 
     fn take_turn(&mut self, first: Option<Request>) -> Result<(), Fatal> {
         let now = self.doors.clock.now();
+        let book = self.engine.book().clone();
         let mut events: Vec<Event> = self.owed.drain(..).collect();
         let mut waiting = Vec::new();
         let mut next = first.or_else(|| self.inbox.take());
@@ -178,6 +203,7 @@ impl Driver {
                 error!(error = %chain(&error), "journal cannot be written; senders get 503");
                 refuse(waiting, Busy::NotWritable);
                 self.owed.extend(kept);
+                self.engine.replace_book(book);
                 self.wait_for_the_journal()
             }
             Err(uncertain @ CommitError::Uncertain(_)) => {
@@ -190,15 +216,17 @@ impl Driver {
     fn take_in(&mut self, request: Request, events: &mut Vec<Event>, waiting: &mut Vec<Waiting>) {
         match request {
             Request::Observe { observations, answer } => {
-                let firing = self.engine.state().all_firing().len() + events.len();
-                if firing + observations.len() > OPEN_EPISODES {
+                let waiting_too: usize = waiting.iter().map(Waiting::new_alerts).sum();
+                let new_alerts = self.count_new(&observations);
+                let firing = self.engine.state().all_firing().len() + waiting_too;
+                if new_alerts > 0 && firing + new_alerts > OPEN_EPISODES {
                     // The sender may have gone; then nobody needs the answer.
                     let _ = answer.send(Err(Busy::TooManyAlerts));
                     return;
                 }
                 let mine = events.len()..events.len() + observations.len();
-                events.extend(observations.into_iter().map(|o| Event::Observed(Box::new(o))));
-                waiting.push(Waiting::Observations { events: mine, answer });
+                events.extend(observations.into_iter().map(Event::observed));
+                waiting.push(Waiting::Observations { events: mine, new_alerts, answer });
             }
             Request::Command { event, answer } => {
                 events.push(event);
@@ -212,6 +240,17 @@ impl Driver {
             Request::Tell(event) => events.push(event),
             Request::Stop => {}
         }
+    }
+
+    /// Counts what would begin to fire: a full engine still hears of repeats and ends.
+    fn count_new(&self, observations: &[Observation]) -> usize {
+        let state = self.engine.state();
+        let is_new = |observation: &&Observation| {
+            let alert = &observation.alert;
+            observation.status == Status::Firing
+                && state.firing(&(alert.source.clone(), alert.fingerprint)).is_none()
+        };
+        observations.iter().filter(is_new).count()
     }
 
     fn commit(&mut self, turn: &Turn) -> Result<(), CommitError> {
@@ -228,10 +267,12 @@ impl Driver {
         for effect in turn.effects {
             // A stopping engine starts nothing: an order that was not started is found so at the
             // next start, and is permitted anew.
-            if self.inbox.is_stopping() && matches!(effect, Effect::Run(_)) {
-                continue;
+            match effect {
+                Effect::Run(run) if self.inbox.is_stopping() => {
+                    self.not_started.insert(run.order.id);
+                }
+                effect => self.doors.perform(effect),
             }
-            self.doors.perform(effect);
         }
         self.observer.show(&turn.facts, &self.engine, self.doors.queue.len());
         answer(waiting, &turn.remarks);
@@ -256,18 +297,24 @@ impl Driver {
                 }
             }
             if self.inbox.is_stopping() {
-                return Ok(());
+                return self.rebuild();
             }
             if let Err(error) = self.journal.probe() {
                 warn!(error = %chain(&error), "journal still cannot be written");
                 continue;
             }
-            let state = replay(&self.journal)?;
-            self.engine.rebuild(state, self.doors.clock.now());
+            self.rebuild()?;
             self.inbox.set_writable(true);
             info!("journal can be written again");
             return Ok(());
         }
+    }
+
+    /// Goes back to what is committed.
+    fn rebuild(&mut self) -> Result<(), Fatal> {
+        let state = replay(&self.journal)?;
+        self.engine.rebuild(state, self.doors.clock.now());
+        Ok(())
     }
 }
 
@@ -281,7 +328,7 @@ fn is_owed(event: &Event) -> bool {
         | Event::Vouched { .. }
         | Event::NoticeTold(_)
         | Event::NoticeEnded(_) => true,
-        Event::Observed(_)
+        Event::Observed { .. }
         | Event::Unseen(_)
         | Event::Ready { .. }
         | Event::Woke { .. }
@@ -309,7 +356,7 @@ fn answer(waiting: Vec<Waiting>, remarks: &[Option<Remark>]) {
     for one in waiting {
         // A sender that has gone needs no answer: it will send again.
         match one {
-            Waiting::Observations { events, answer } => {
+            Waiting::Observations { events, answer, .. } => {
                 drop(answer.send(Ok(remarks[events].iter().copied().flatten().collect())));
             }
             Waiting::Command { answer } => drop(answer.send(Ok(()))),

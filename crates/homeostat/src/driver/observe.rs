@@ -164,6 +164,9 @@ fn log(fact: &Fact) {
         What::EpisodeEnded { episode, ending: Ending::Resolved { .. } } => {
             info!(%episode, "alert resolved");
         }
+        What::EpisodeEnded { episode, ending: Ending::Superseded } => {
+            info!(%episode, "alert fires again since a later time");
+        }
         What::EpisodeEnded { episode, ending: Ending::Lapsed } => {
             warn!(%episode, "alert lapsed: its source stopped mentioning it");
         }

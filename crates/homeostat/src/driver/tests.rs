@@ -143,3 +143,189 @@ async fn a_pause_shows_as_soon_as_it_is_answered() {
     assert_eq!(paused.map(|pause| pause.reason), Some("deploy".to_owned()));
     rig.stop().await;
 }
+
+/// A driver that the test runs itself.
+fn driver_of(book: Book, pages: Option<u32>) -> (Driver, Queue, Telling, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Journal::open(directory.path()).unwrap();
+    if let Some(pages) = pages {
+        journal.bound_pages(pages).unwrap();
+    }
+    let (queue, inbox) = queue();
+    let clock = Arc::new(Clock::default());
+    let now = clock.clone();
+    let settings = Settings {
+        external_url: None,
+        clock: Box::new(move || now.now()),
+        refresh: crate::notice::REFRESH,
+    };
+    let (teller, telling) = Teller::start(Vec::new(), settings, queue.clone());
+    let doors = Arc::new(Doors {
+        runtime: tokio::runtime::Handle::current(),
+        queue: queue.clone(),
+        clock,
+        orders: directory.path().join("orders"),
+        prober: RwLock::new(Arc::new(Prober::new(Witnesses::default()))),
+        teller,
+    });
+    let metrics = Arc::new(Metrics::new("0", "r", "b"));
+    let driver =
+        Driver::recover(journal, Arc::new(book), inbox, doors, metrics, BootId::new("boot"))
+            .unwrap();
+    (driver, queue, telling, directory)
+}
+
+/// Puts observations in the queue without waiting for the answer.
+fn send(
+    queue: &Queue,
+    observations: Vec<Observation>,
+) -> tokio::task::JoinHandle<Result<Vec<Remark>, Busy>> {
+    let queue = queue.clone();
+    tokio::spawn(async move { queue.observe(observations).await })
+}
+
+fn acting_book() -> Book {
+    use homeostat_core::name::{PolicyName, RemedyName};
+    use homeostat_core::policy::{Action, BookLimits, Mode, Policy, Remedy, Witnesses};
+    use homeostat_core::time::Span;
+    let policy = Policy {
+        name: PolicyName::new("act"),
+        mode: Mode::Auto,
+        remedies: vec![Remedy {
+            name: RemedyName::new("true"),
+            mode: Mode::Auto,
+            action: Action::Script("true".into()),
+            timeout: Span::from_secs(5),
+            retries: 0,
+            backoff: Span::from_secs(5),
+            idempotent: false,
+        }],
+        ..Policy::observe()
+    };
+    Book::new(vec![policy], BookLimits::default(), Witnesses::default())
+}
+
+fn folded(driver: &Driver) -> State {
+    let mut state = State::default();
+    driver.journal.replay(|fact| state.apply(fact)).unwrap();
+    state
+}
+
+#[tokio::test]
+async fn one_notification_may_end_an_alert_and_fire_it_again() {
+    use homeostat_core::time::{Span, Timestamp};
+    let rig = rig(None);
+    let began = Timestamp::from_seconds(1_700_000_000);
+    let mut firing = observation(1, 0);
+    firing.alert.starts_at = Some(began);
+    rig.queue.observe(vec![firing.clone()]).await.unwrap();
+    let (mut ended, mut again) = (firing.clone(), firing);
+    ended.status = Status::Resolved;
+    ended.ends_at = Some(began + Span::from_secs(60));
+    again.alert.starts_at = Some(began + Span::from_secs(120));
+    let remarks = rig.queue.observe(vec![ended, again]).await;
+    assert_eq!(remarks, Ok(vec![Remark::Ended, Remark::Began]), "a debug build dies of it");
+    // The engine takes other alerts too: in a release build it spins on the first and never does.
+    rig.queue.observe(vec![observation(2, 0)]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let facts = rig.stop().await;
+    let closed = facts.iter().filter(|fact| fact.what.kind() == "incident_closed");
+    assert_eq!(closed.count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_not_started_because_of_a_stop_is_not_waited_for() {
+    let (driver, queue, telling, _directory) = driver_of(acting_book(), None);
+    let sent = send(&queue, vec![observation(1, 0)]);
+    while queue.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    queue.stop();
+    let begun = Instant::now();
+    tokio::task::spawn_blocking(move || driver.run()).await.unwrap().unwrap();
+    let took = begun.elapsed();
+    sent.await.unwrap().unwrap();
+    telling.stop().await;
+    assert!(took < Duration::from_secs(10), "it waited {took:?} for an action that nobody started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_journal_fails_leaves_an_engine_that_agrees_with_the_journal() {
+    let (mut driver, queue, telling, _directory) = driver_of(acting_book(), Some(60));
+    driver.take_turn(None).unwrap();
+    let sent = send(&queue, vec![observation(1, 1_000_000)]);
+    while queue.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    queue.stop();
+    let driver = tokio::task::spawn_blocking(move || {
+        driver.take_turn(None).unwrap();
+        driver
+    });
+    let driver = driver.await.unwrap();
+    assert_eq!(sent.await.unwrap(), Err(Busy::NotWritable));
+    // `run` goes on with turns on this engine, and commits what comes of them.
+    assert!(*driver.engine.state() == folded(&driver), "the engine has run ahead of the journal");
+    assert_eq!(observe::running(driver.engine.state()), 0, "and waits for an order that never was");
+    telling.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_whose_group_was_not_committed_leaves_the_old_book_in_force() {
+    let (mut driver, queue, telling, _directory) = driver_of(Book::observe(), Some(60));
+    driver.take_turn(None).unwrap();
+    let before = driver.engine.book().clone();
+    let sent = send(&queue, vec![observation(1, 1_000_000)]);
+    while queue.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let other = queue.clone();
+    let reload = tokio::spawn(async move { other.reload(Arc::new(acting_book())).await });
+    while queue.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let driver = tokio::task::spawn_blocking(move || {
+        driver.take_turn(None).unwrap();
+        driver
+    });
+    let driver = driver.await.unwrap();
+    assert_eq!(sent.await.unwrap(), Err(Busy::NotWritable));
+    assert_eq!(reload.await.unwrap(), Err(Busy::NotWritable), "the operator reads that it failed");
+    let names = |book: &Book| -> Vec<String> {
+        book.policies().iter().map(|policy| policy.name.to_string()).collect()
+    };
+    assert_eq!(names(driver.engine.book()), names(&before));
+    telling.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_engine_still_takes_the_end_of_an_alert() {
+    use homeostat_core::fact::{Fact, What};
+    use homeostat_core::name::EpisodeId;
+    use homeostat_core::time::Span;
+    let (mut driver, queue, telling, _directory) = driver_of(Book::observe(), None);
+    driver.take_turn(None).unwrap();
+    let now = driver.doors.clock.now();
+    let mut state = State::default();
+    for number in 1..=OPEN_EPISODES {
+        let episode = EpisodeId(number as u64);
+        let alert = observation(number, 0).alert;
+        let lapse = Span::from_secs(12 * 3600);
+        state.apply(&Fact { at: now, what: What::EpisodeBegan { episode, alert, lapse } });
+    }
+    driver.engine = Engine::restore(state, driver.engine.book().clone(), now);
+    let mut ended = observation(7, 0);
+    ended.status = Status::Resolved;
+    let (ended, repeat) = (send(&queue, vec![ended]), send(&queue, vec![observation(8, 0)]));
+    while queue.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let driver = tokio::task::spawn_blocking(move || {
+        driver.take_turn(None).unwrap();
+        driver
+    });
+    drop(driver.await.unwrap());
+    assert_eq!(ended.await.unwrap(), Ok(vec![Remark::Ended]), "else it stays full for 12 hours");
+    assert_eq!(repeat.await.unwrap(), Ok(vec![Remark::Repeated]), "and then all of it lapses");
+    telling.stop().await;
+}

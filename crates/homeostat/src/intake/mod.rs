@@ -42,7 +42,6 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
-use bytes::Bytes;
 use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
@@ -54,8 +53,8 @@ use body::{Reader, Refusal, Taken};
 pub use sources::{OTHER_NAMES, Sources};
 pub use wire::{Problem, Problems};
 
-/// Bytes that are kept of a quarantined body: enough to see what sent it and why it does not fit.
-pub const SAMPLE_BYTES: usize = 4 << 10;
+/// Bytes of a quarantined body that are logged: enough to see what sent it and why it does not fit.
+const SAMPLE_BYTES: usize = 512;
 
 /// What one request came to; a label of `notifications_received_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,21 +96,6 @@ pub trait Tally: Send + Sync {
     fn alerts(&self, source: &SourceName, status: Status, count: u64);
 }
 
-/// A body that says nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quarantined {
-    /// Whose it is.
-    pub source: SourceName,
-    /// When it came.
-    pub at: Timestamp,
-    /// Why it says nothing.
-    pub reason: String,
-    /// How long it is.
-    pub length: usize,
-    /// Its beginning, at most [`SAMPLE_BYTES`].
-    pub sample: Bytes,
-}
-
 /// The doors for alerts, ready to be opened by [`router`].
 pub struct Intake {
     queue: Queue,
@@ -119,8 +103,6 @@ pub struct Intake {
     reader: Reader,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     tally: Arc<dyn Tally>,
-    quarantine: Box<dyn Fn(Quarantined) + Send + Sync>,
-    incomplete: Box<dyn Fn(&SourceName) + Send + Sync>,
 }
 
 impl fmt::Debug for Intake {
@@ -143,8 +125,6 @@ impl Intake {
             reader: Reader::new(Bounds::default()),
             clock: Box::new(clock),
             tally,
-            quarantine: Box::new(|_| {}),
-            incomplete: Box::new(|_| {}),
         }
     }
 
@@ -152,21 +132,6 @@ impl Intake {
     #[must_use]
     pub fn bounds(mut self, bounds: Bounds) -> Self {
         self.reader = Reader::new(bounds);
-        self
-    }
-
-    /// Hands quarantined bodies to whoever keeps them. Must neither wait nor fail.
-    #[must_use]
-    pub fn on_quarantine(mut self, keep: impl Fn(Quarantined) + Send + Sync + 'static) -> Self {
-        self.quarantine = Box::new(keep);
-        self
-    }
-
-    /// Tells of a source whose notification did not bring all of its alerts, because its sender
-    /// truncated it or it was too large: the rest must be asked for. Must neither wait nor fail.
-    #[must_use]
-    pub fn on_incomplete(mut self, tell: impl Fn(&SourceName) + Send + Sync + 'static) -> Self {
-        self.incomplete = Box::new(tell);
         self
     }
 
@@ -178,7 +143,7 @@ impl Intake {
         let parsed = match webhook::parse(&body.bytes, source) {
             Ok(parsed) => parsed,
             Err(unusable) => {
-                self.put_aside(source, &body, unusable.to_string());
+                self.put_aside(source, &body, &unusable.to_string());
                 return StatusCode::OK.into_response();
             }
         };
@@ -187,8 +152,7 @@ impl Intake {
         }
         let truncated = parsed.truncated;
         if truncated > 0 {
-            tracing::info!(%source, truncated, "notification truncated by its sender");
-            (self.incomplete)(source);
+            tracing::warn!(%source, truncated, "notification truncated by its sender");
         }
         if parsed.problems.is_empty() {
             self.tally.notification(source, NotificationResult::Accepted);
@@ -210,7 +174,7 @@ impl Intake {
             Ok(parsed) => parsed,
             Err(unparseable) => {
                 let reason = unparseable.to_string();
-                self.put_aside(&source, &body, reason.clone());
+                self.put_aside(&source, &body, &reason);
                 return bad_request(&reason);
             }
         };
@@ -253,14 +217,11 @@ impl Intake {
         Ok(())
     }
 
-    fn put_aside(&self, source: &SourceName, body: &Taken, reason: String) {
+    fn put_aside(&self, source: &SourceName, body: &Taken, reason: &str) {
         let length = body.bytes.len();
-        tracing::warn!(%source, error = %reason, bytes = length, "notification quarantined");
+        let sample = String::from_utf8_lossy(&body.bytes[..length.min(SAMPLE_BYTES)]);
+        tracing::warn!(%source, error = reason, bytes = length, %sample, "notification quarantined");
         self.tally.notification(source, NotificationResult::Quarantined);
-        // A copy, so that a sample does not keep 32 MiB alive.
-        let sample = Bytes::copy_from_slice(&body.bytes[..length.min(SAMPLE_BYTES)]);
-        let at = (self.clock)();
-        (self.quarantine)(Quarantined { source: source.clone(), at, reason, length, sample });
     }
 
     fn busy(&self, source: &SourceName, busy: Busy) -> Response {
@@ -273,10 +234,7 @@ impl Intake {
     fn refuse(&self, source: &SourceName, refusal: &Refusal) -> Response {
         tracing::warn!(%source, error = %refusal, "body of a notification refused");
         let (status, result) = match refusal {
-            Refusal::TooLarge(_) => {
-                (self.incomplete)(source);
-                (StatusCode::PAYLOAD_TOO_LARGE, NotificationResult::TooLarge)
-            }
+            Refusal::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, NotificationResult::TooLarge),
             Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, NotificationResult::Incomplete),
             Refusal::Crowded => (StatusCode::SERVICE_UNAVAILABLE, NotificationResult::Busy),
             Refusal::Aborted(_) => (StatusCode::BAD_REQUEST, NotificationResult::Incomplete),

@@ -129,3 +129,25 @@ fn a_full_disk_writes_nothing_and_is_survived() {
     journal.commit(&story[..1]).unwrap();
     assert_eq!(read_back(&journal).len(), story.len() + 1);
 }
+
+#[test]
+fn nobody_else_reads_the_storage() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("data");
+    let _lock = DirectoryLock::take(&directory).unwrap();
+    let mut journal = Journal::open(&directory).unwrap();
+    journal.commit(&story()).unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let mut open: Vec<String> = Vec::new();
+    if mode(&directory) & 0o077 != 0 {
+        open.push(format!("{:o} {}", mode(&directory), directory.display()));
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if mode(&path) & 0o077 != 0 {
+                open.push(format!("{:o} {}", mode(&path), path.display()));
+            }
+        }
+    }
+    assert!(open.is_empty(), "labels and outputs may hold secrets: {open:?}");
+}

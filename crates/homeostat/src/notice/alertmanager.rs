@@ -106,7 +106,7 @@ impl Parcel {
             ("alert", &notice.alertname),
         ]);
         let link = external_url
-            .map(|url| format!("{}/incidents/{incident}", url.trim_end_matches('/')))
+            .map(|url| format!("{}/#{incident}", url.trim_end_matches('/')))
             .unwrap_or_default();
         let tried = match notice.tried.as_slice() {
             [] => "nothing".to_owned(),

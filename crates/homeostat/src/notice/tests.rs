@@ -98,10 +98,10 @@ async fn a_person_is_told_until_it_is_over() {
         "summary": r#"A person is needed: WebDown on {instance="a:80", severity="none"}"#,
         "description": "no remedy is left",
         "tried": "restart: exit 1; reboot: exit 0, still firing",
-        "link": "http://heal.example/incidents/17",
+        "link": "http://heal.example/#17",
     });
     assert_eq!(alert["annotations"], expected);
-    assert_eq!(alert["generatorURL"], "http://heal.example/incidents/17");
+    assert_eq!(alert["generatorURL"], "http://heal.example/#17");
     let time = |alert: &Value, field: &str| -> Timestamp {
         alert[field].as_str().unwrap().parse().unwrap()
     };

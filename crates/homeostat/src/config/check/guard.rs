@@ -14,6 +14,8 @@ use super::{action, at_least_one, some_time};
 pub(super) struct Height {
     /// All runs of all rungs, retries included.
     pub(super) orders: u32,
+    /// Further runs that a crash may make necessary: one for each idempotent rung.
+    pub(super) spare: u32,
     /// Where the ladder stands.
     pub(super) span: Range<usize>,
 }
@@ -78,7 +80,7 @@ fn attempts(
     height: &Height,
     problems: &mut Problems,
 ) -> u32 {
-    let needed = height.orders.max(1);
+    let needed = height.orders.saturating_add(height.spare).max(1);
     let given = own.attempts.given().or(defaults.attempts.given());
     let Some(attempts) = given else { return needed };
     if own.attempts.given().is_some() {

@@ -165,11 +165,15 @@ fn remedy(raw: &raw::Remedy, mode: Mode, names: &mut Names, problems: &mut Probl
 /// Counts the orders of the whole ladder. A policy in shadow is counted as if it acted, so that
 /// its ladder is known to hold before it does.
 fn height(raw: &raw::Policy) -> Height {
-    let Some(list) = raw.remedies.given() else { return Height { orders: 0, span: 0..0 } };
+    let Some(list) = raw.remedies.given() else {
+        return Height { orders: 0, spare: 0, span: 0..0 };
+    };
     let acts = |remedy: &&raw::Remedy| remedy.mode.value_or(Mode::Auto) == Mode::Auto;
     let runs = |remedy: &raw::Remedy| 1 + remedy.retries.value_or(0).min(limits::RETRIES);
     let orders = list.value.iter().filter(acts).map(runs).fold(0, u32::saturating_add);
-    Height { orders, span: list.span.clone() }
+    let again = |remedy: &&raw::Remedy| remedy.idempotent.value_or(false);
+    let spare = list.value.iter().filter(acts).filter(again).count();
+    Height { orders, spare: u32::try_from(spare).unwrap_or(u32::MAX), span: list.span.clone() }
 }
 
 fn verify(

@@ -76,8 +76,6 @@ struct House {
     address: SocketAddr,
     queue: Queue,
     counts: Arc<Counts>,
-    aside: Arc<Mutex<Vec<Quarantined>>>,
-    incomplete: Arc<Mutex<Vec<SourceName>>>,
     engine: Engine,
     runtime: tokio::runtime::Runtime,
 }
@@ -85,20 +83,15 @@ struct House {
 fn house(bounds: Bounds) -> House {
     let (queue, inbox) = queue::queue();
     let counts = Arc::<Counts>::default();
-    let (aside, incomplete) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<Vec<_>>>::default());
-    let (kept, told) = (aside.clone(), incomplete.clone());
     let sources = Sources::new(vec![main_source()]);
-    let intake = Intake::new(queue.clone(), sources, counts.clone(), || time(NOW))
-        .bounds(bounds)
-        .on_quarantine(move |body| kept.lock().push(body))
-        .on_incomplete(move |source| told.lock().push(source.clone()));
+    let intake = Intake::new(queue.clone(), sources, counts.clone(), || time(NOW)).bounds(bounds);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     runtime.spawn(axum::serve(listener, router(intake)).into_future());
     let engine = Engine::start(inbox);
-    House { address, queue, counts, aside, incomplete, engine, runtime }
+    House { address, queue, counts, engine, runtime }
 }
 
 struct Answer {
@@ -191,16 +184,11 @@ fn other_methods_and_paths_are_refused_without_a_redirect() {
 }
 
 #[test]
-fn garbage_is_answered_200_and_put_aside_with_a_bounded_sample() {
+fn garbage_is_answered_200_and_counted() {
     let house = house(Bounds::default());
     assert_eq!(house.send("POST", "/hooks/x", b"not json").status, 200);
     let long = format!("{{\"alerts\":7,\"x\":\"{}\"}}", "y".repeat(10_000));
     assert_eq!(house.send("POST", "/hooks", long.as_bytes()).status, 200);
-    let aside = house.aside.lock();
-    let kept: Vec<_> = aside.iter().map(|one| (one.source.as_str(), one.sample.len())).collect();
-    assert_eq!(kept, [("x", 8), ("main", SAMPLE_BYTES)]);
-    assert_eq!(aside[1].length, long.len());
-    assert_eq!(aside[1].reason, "the alerts are a number, not an array");
     assert_eq!(house.counted(), ["x quarantined", "main quarantined"]);
     assert!(house.engine.seen.lock().is_empty());
 }
@@ -211,7 +199,6 @@ fn what_is_usable_of_a_notification_is_taken() {
     let body = r#"{"alerts":[{"labels":{"a":"b"}},{"labels":{"a":1}}],"truncatedAlerts":3}"#;
     assert_eq!(house.send("POST", "/hooks", body.as_bytes()).status, 200);
     assert_eq!(house.counted(), ["main Firing 1", "main partial"]);
-    assert_eq!(*house.incomplete.lock(), [main_source()]);
     assert_eq!(house.send("POST", "/hooks", br#"{"alerts":[]}"#).status, 200);
     assert_eq!(house.counted(), ["main accepted"]);
 }
@@ -266,7 +253,6 @@ fn the_alerts_api_keeps_the_valid_and_refuses_the_others() {
     let answer = house.send("POST", "/api/v2/alerts", b"garbage");
     assert_eq!(answer.status, 400);
     assert!(answer.body.starts_with("\"the body is not JSON"), "{}", answer.body);
-    assert_eq!(house.aside.lock().len(), 1);
     assert_eq!(house.send("POST", "/api/v2/alerts", b"[]").status, 200);
     let fine = house.send("POST", "/api/v1/alerts", br#"[{"labels":{"a":"b"}}]"#);
     assert_eq!((fine.status, fine.body.as_str()), (200, ""));
@@ -298,7 +284,6 @@ fn a_body_beyond_the_limit_is_a_413_and_asks_for_the_rest() {
     stream.write_all(b"0\r\n\r\n").unwrap();
     assert_eq!(read_answer(&mut stream).status, 413);
     assert_eq!(house.counted(), ["main too_large", "main too_large"]);
-    assert_eq!(house.incomplete.lock().len(), 2);
     // Up to the limit it is taken.
     let mut padded = FIRING.to_vec();
     padded.resize(64 << 10, b' ');

@@ -122,7 +122,7 @@ impl World {
         };
         let status = if firing { Status::Firing } else { Status::Resolved };
         let ends_at = (!firing).then_some(self.now);
-        self.turn(Event::Observed(Box::new(Observation { alert, status, ends_at })));
+        self.turn(Event::observed(Observation { alert, status, ends_at }));
     }
 
     /// The first order that runs ends with an exit code.

@@ -75,7 +75,9 @@ impl Fold {
             What::EpisodeBegan { episode, alert, .. } => self.begin_episode(*episode, alert),
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
             What::EvidenceAsked { .. } => {
-                self.wait("it is being asked whether the alert fires now");
+                if self.view.state != StateView::Verifying {
+                    self.wait("it is being asked whether the alert fires now");
+                }
             }
             What::EvidenceSeen { reading, .. } => self.look(&reading.text),
             What::OrderHeld { remedy, holds, until, .. } => {
@@ -150,14 +152,14 @@ impl Fold {
         if let Some(alert) = position.and_then(|&position| self.view.alerts.get_mut(position)) {
             alert.ended_at = Some(at);
             alert.status = match ending {
-                Ending::Resolved { .. } => AlertStatus::Resolved,
+                Ending::Resolved { .. } | Ending::Superseded => AlertStatus::Resolved,
                 Ending::Lapsed => AlertStatus::Lapsed,
             };
         }
     }
 
     fn wait(&mut self, reason: &str) {
-        if self.view.state != StateView::Closed && self.view.state != StateView::Verifying {
+        if self.view.state != StateView::Closed {
             self.view.state = StateView::Waiting;
             reason.clone_into(&mut self.view.reason);
         }

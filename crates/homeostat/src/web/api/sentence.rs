@@ -119,6 +119,9 @@ pub(super) fn grants(grants: &[Grant]) -> Vec<Ruling> {
 fn episode_ended(name: &str, ending: &Ending) -> String {
     match ending {
         Ending::Resolved { .. } => format!("The source of alert {name} says that it resolved."),
+        Ending::Superseded => format!(
+            "Alert {name} fires again since a later time: the firing that was healed is over."
+        ),
         Ending::Lapsed => format!(
             "Alert {name} lapsed: its source no longer mentions it. This does not prove that \
              anything healed."
