@@ -112,6 +112,9 @@ pub struct Episode {
     pub began_at: Timestamp,
     /// How long it may go unmentioned before it has lapsed.
     pub lapse: Span,
+    /// When it ended, by its source, or by our clock where the source did not say; `None` while it
+    /// fires.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// How an episode ended.

@@ -1,6 +1,6 @@
 //! Everything that may wake the engine, and everything that it may want: two closed enums.
 
-use crate::alert::{Alert, Observation, Presence, Status};
+use crate::alert::{Alert, Observation, Presence};
 use crate::evidence::{Ask, Evidence};
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId};
 use crate::notice::Notice;
@@ -141,8 +141,8 @@ pub struct Run {
     pub order: Order,
     /// Under which policy.
     pub policy: crate::name::PolicyName,
-    /// The incident's alerts, the leading one first.
-    pub alerts: Vec<(Alert, Status)>,
+    /// The incident's alerts, those that fire first, each with when it ended, if it did.
+    pub alerts: Vec<(Alert, Option<Timestamp>)>,
     /// When it was decided.
     pub decided_at: Timestamp,
 }

@@ -326,6 +326,31 @@ fn one_trouble_is_healed_once_however_many_alerts_it_has() {
 }
 
 #[test]
+fn an_order_is_told_when_its_resolved_alerts_ended() {
+    let mut play = alone(Policy { settle: secs(60), lapse: secs(30), ..ladder() });
+    let more: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80"), ("x", "y")];
+    let silent: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80"), ("x", "z")];
+    fire(&mut play, more);
+    fire(&mut play, silent);
+    fire(&mut play, A);
+    play.advance(secs(10));
+    let resolved_at = play.now();
+    resolve(&mut play, more);
+    play.advance(secs(10));
+    fire(&mut play, A);
+    play.advance(secs(10));
+    let lapsed_at = play.now();
+    play.advance(secs(10));
+    fire(&mut play, A);
+    play.advance(secs(20));
+    let run = play.take_orders().remove(0);
+    let told: Vec<_> =
+        run.alerts.iter().map(|(alert, end)| (alert.labels.get("x"), *end)).collect();
+    let resolved = (Some("y"), Some(resolved_at));
+    assert_eq!(told, [(None, None), resolved, (Some("z"), Some(lapsed_at))]);
+}
+
+#[test]
 fn closing_latches_until_all_alerts_have_ended() {
     let mut play = witnessed(ladder());
     fire(&mut play, A);

@@ -20,7 +20,7 @@ mod pursue;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alert::{Alert, Presence, Status};
+use crate::alert::{Alert, Presence};
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
 use crate::incident::{Incident, Stage, Standing};
@@ -259,20 +259,11 @@ fn reports<'a>(
     })
 }
 
-/// The incident's alerts, those that fire first.
-fn alerts<'a>(state: &'a State, incident: &'a Incident) -> Vec<(&'a Alert, Status)> {
-    let mut alerts: Vec<_> = incident
-        .episodes
-        .iter()
-        .filter_map(|attached| {
-            let status = match attached.standing {
-                Standing::Firing => Status::Firing,
-                Standing::Resolved | Standing::Lapsed => Status::Resolved,
-            };
-            Some((&state.episode(attached.episode)?.alert, status))
-        })
-        .collect();
-    alerts.sort_by_key(|(_, status)| *status == Status::Resolved);
+/// The incident's alerts, those that fire first, each with when it ended, if it did.
+fn alerts<'a>(state: &'a State, incident: &Incident) -> Vec<(&'a Alert, Option<Timestamp>)> {
+    let episodes = incident.episodes.iter().filter_map(|a| state.episode(a.episode));
+    let mut alerts: Vec<_> = episodes.map(|e| (&e.alert, e.ended_at)).collect();
+    alerts.sort_by_key(|(_, ended_at)| ended_at.is_some());
     alerts
 }
 

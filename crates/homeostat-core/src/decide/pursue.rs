@@ -227,7 +227,8 @@ fn issue(
         boot: desk.state.boot().cloned().unwrap_or_else(|| BootId::new("")),
     };
     let order = Order::issue(draft, permit);
-    let alerts = alerts(desk.state, incident).into_iter().map(|(a, s)| (a.clone(), s)).collect();
+    let alerts =
+        alerts(desk.state, incident).into_iter().map(|(a, end)| (a.clone(), end)).collect();
     let policy = incident.policy.clone();
     let run = Run { order: order.clone(), policy, alerts, decided_at: desk.now };
     desk.note(if incident.returned {

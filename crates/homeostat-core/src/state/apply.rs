@@ -32,7 +32,8 @@ impl State {
                 self.last_episode = *episode;
                 let key = (alert.source.clone(), alert.fingerprint);
                 self.firing.insert(key, *episode);
-                let begun = Episode { alert: alert.clone(), began_at: at, lapse: *lapse };
+                let (alert, lapse) = (alert.clone(), *lapse);
+                let begun = Episode { alert, began_at: at, lapse, ended_at: None };
                 self.episodes.insert(*episode, begun);
             }
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
@@ -225,15 +226,16 @@ impl State {
     }
 
     fn end_episode(&mut self, id: EpisodeId, ending: &Ending, at: Timestamp) {
-        let Some(episode) = self.episodes.get(&id) else { return };
-        let key = (episode.alert.source.clone(), episode.alert.fingerprint);
-        if self.firing.get(&key) == Some(&id) {
-            self.firing.remove(&key);
-        }
+        let Some(episode) = self.episodes.get_mut(&id) else { return };
         let ends_at = match ending {
             Ending::Resolved { ends_at } => *ends_at,
             Ending::Superseded | Ending::Lapsed => None,
         };
+        episode.ended_at = Some(ends_at.unwrap_or(at));
+        let key = (episode.alert.source.clone(), episode.alert.fingerprint);
+        if self.firing.get(&key) == Some(&id) {
+            self.firing.remove(&key);
+        }
         if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
             self.ended_by_age.remove(&(before, key.clone()));
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  arguments ─> clap ─┬─> serve ──> the app
-//!                     ├─> check, explain, match ──> the configuration and core, no engine
+//!                     ├─> check, explain, match, migrate ──> the configuration and core, no engine
 //!                     ├─> fire, incidents, pause, resume ──> Client ──> HTTP
 //!                     └─> demo
 //! ```
@@ -20,6 +20,7 @@ mod fire;
 mod incidents;
 mod labels;
 mod matching;
+mod migrate;
 mod pause;
 mod plain;
 
@@ -96,6 +97,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Match(matching::Args),
+    Migrate(migrate::Args),
     Fire(fire::Args),
     Incidents(incidents::Args),
     Pause(pause::PauseArgs),
@@ -141,6 +143,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Check(args) => return check::run(&args, streams.out, streams.err),
         Command::Explain(args) => return explain::run(&args, streams.out, streams.err),
         Command::Match(args) => return matching::run(&args, streams.out, streams.err),
+        Command::Migrate(args) => return migrate::run(&args, streams.out, streams.err),
         Command::Fire(args) => fire::run(&args, streams.out),
         Command::Incidents(args) => incidents::run(&args, streams.out),
         Command::Pause(args) => pause::pause(&args, streams.out),

@@ -121,6 +121,7 @@ fn the_help_lists_what_there_is() {
       check      Validate a configuration
       explain    Show what would be done about an alert
       match      Tell whether matchers match labels
+      migrate    Translate another program's configuration
       fire       Send a test alert
       incidents  List incidents, or tell one
       pause      Let no remedy start until `resume`

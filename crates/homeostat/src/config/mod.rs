@@ -15,6 +15,7 @@ mod check;
 mod http;
 mod keys;
 pub mod limits;
+pub mod migrate;
 mod nearest;
 mod raw;
 mod read;
@@ -98,22 +99,28 @@ impl Config {
 ///
 /// The file cannot be read, or it has errors: all that could be found, and its warnings.
 pub fn load(path: &Path) -> Result<Config, Report> {
+    parse(&path.display().to_string(), &read_text(path)?)
+}
+
+/// Reads a text file, bounded.
+///
+/// # Errors
+///
+/// The file cannot be read, or its bytes are not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String, Report> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     let bound = limits::FILE_BYTES as u64 + 1;
     std::fs::File::open(path)
         .and_then(|file| file.take(bound).read_to_end(&mut bytes))
         .map_err(|error| Report::unread(&name, &error.to_string()))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text),
-        Err(error) => {
-            let readable = error.utf8_error().valid_up_to();
-            let bytes = error.into_bytes();
-            let text = String::from_utf8_lossy(&bytes);
-            let problem = Problem::error(readable..readable + 1, "these bytes are not UTF-8");
-            Err(Report::new(&name, &text, vec![problem]))
-        }
-    }
+    String::from_utf8(bytes).map_err(|error| {
+        let readable = error.utf8_error().valid_up_to();
+        let bytes = error.into_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        let problem = Problem::error(readable..readable + 1, "these bytes are not UTF-8");
+        Report::new(&name, &text, vec![problem])
+    })
 }
 
 /// Checks the text of a configuration. Relative paths in it are meant from the directory of the

@@ -122,20 +122,20 @@ fn execution(run: &Run) -> act::Execution {
             receiver: leading.map(|alert| alert.receiver.clone()).unwrap_or_default(),
             external_url: leading.map(|alert| alert.external_url.clone()).unwrap_or_default(),
             group_labels: leading.map(|alert| map(&alert.group_labels)).unwrap_or_default(),
-            alerts: run.alerts.iter().map(|(alert, status)| subject(alert, *status)).collect(),
+            alerts: run.alerts.iter().map(|(alert, ended_at)| subject(alert, *ended_at)).collect(),
         },
     }
 }
 
-fn subject(alert: &Alert, status: Status) -> act::SubjectAlert {
+fn subject(alert: &Alert, ended_at: Option<Timestamp>) -> act::SubjectAlert {
     let time = |at: Timestamp| jiff::Timestamp::from_microsecond(at.micros()).ok();
     act::SubjectAlert {
-        status,
+        status: if ended_at.is_some() { Status::Resolved } else { Status::Firing },
         fingerprint: alert.fingerprint.to_string(),
         labels: map(&alert.labels),
         annotations: map(&alert.annotations),
         starts_at: alert.starts_at.and_then(time),
-        ends_at: None,
+        ends_at: ended_at.and_then(time),
         generator_url: alert.generator_url.clone(),
     }
 }
