@@ -56,6 +56,13 @@ pub enum Event {
         /// When its alerts were last mentioned.
         presence: Vec<(EpisodeId, Presence)>,
     },
+    /// A run says how far it is.
+    OrderProgressed {
+        /// Which order.
+        order: OrderId,
+        /// What it says, for a person.
+        text: String,
+    },
     /// A run is over.
     OrderEnded {
         /// Which order.

@@ -148,6 +148,13 @@ pub enum What {
         /// Which order.
         order: OrderId,
     },
+    /// A run says how far it is.
+    OrderProgressed {
+        /// Which order.
+        order: OrderId,
+        /// What it says, on one line.
+        text: String,
+    },
     /// A run is over.
     OrderEnded {
         /// Which order.
@@ -244,6 +251,7 @@ impl What {
             Self::OrderIssued { .. } => "order_issued",
             Self::OrderReissued { .. } => "order_reissued",
             Self::OrderReturned { .. } => "order_returned",
+            Self::OrderProgressed { .. } => "order_progressed",
             Self::OrderEnded { .. } => "order_ended",
             Self::RetryScheduled { .. } => "retry_scheduled",
             Self::RemedyGivenUp { .. } => "remedy_given_up",
@@ -278,7 +286,9 @@ impl What {
             | Self::NoticeEnded { incident } => Some(*incident),
             Self::NoticeRaised { notice } => Some(notice.incident),
             Self::OrderIssued { order } | Self::OrderReissued { order } => Some(order.id.incident),
-            Self::OrderReturned { order } | Self::OrderEnded { order, .. } => Some(order.incident),
+            Self::OrderReturned { order }
+            | Self::OrderProgressed { order, .. }
+            | Self::OrderEnded { order, .. } => Some(order.incident),
             Self::EngineStarted { .. }
             | Self::BookChanged
             | Self::EnginePaused { .. }

@@ -184,6 +184,8 @@ pub struct Incident {
     pub order: Option<Order>,
     /// When the last order was issued.
     pub ordered_at: Timestamp,
+    /// How often the last order has said how far it is.
+    pub progressed: u32,
     /// Whether the last order certainly did not start before a restart, and waits for its permit.
     pub returned: bool,
     /// What was tried and did not heal, in order, for a person.

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod name;
 pub mod label;
 pub mod template;
+pub mod request;
 pub mod alert;
 pub mod policy;
 pub mod evidence;

@@ -74,6 +74,18 @@ pub const TEMPLATE_FUEL: u64 = 20_000;
 /// Bytes that one rendered template may have: the kernel's limit for one argument.
 pub const RENDERED_BYTES: usize = 128 * 1024;
 
+/// Bytes of a request's URL: what servers commonly take.
+pub const REQUEST_URL_BYTES: usize = 8 * 1024;
+
+/// Bytes of a request's body. It is written into the journal with its order.
+pub const REQUEST_BODY_BYTES: usize = 128 * 1024;
+
+/// Words about its progress that one order may have written down. A timeline is read by people.
+pub const ORDER_PROGRESS: u32 = 50;
+
+/// Bytes of one such word: a line or two.
+pub const PROGRESS_BYTES: usize = 500;
+
 /// How long an alert of the alerts API fires that names no end, as in Alertmanager.
 pub const RESOLVE_TIMEOUT: Span = Span::from_secs(300);
 

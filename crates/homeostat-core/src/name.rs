@@ -73,6 +73,10 @@ name! {
     RemedyName
 }
 name! {
+    /// Names a handler that the program was built with.
+    HandlerName
+}
+name! {
     /// Identifies one boot of the machine, as the kernel reports it.
     BootId
 }

@@ -100,6 +100,20 @@ pub enum Outcome {
         /// Its number.
         signal: i32,
     },
+    /// A web service answered it.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// Whether that is a success.
+        expected: bool,
+    },
+    /// A handler did it.
+    Done,
+    /// A handler says that it failed.
+    Failed {
+        /// Why.
+        reason: String,
+    },
     /// It ran into its time limit and was ended.
     TimedOut,
     /// It certainly did not start.
@@ -136,10 +150,14 @@ impl Outcome {
     /// Tells how the outcome is to be taken.
     pub fn result(&self) -> Result {
         match self {
-            Self::Exited { code: 0 } => Result::Done,
-            Self::Exited { .. } | Self::Signalled { .. } | Self::NotStarted { .. } => {
-                Result::Failed
+            Self::Exited { code: 0 } | Self::Answered { expected: true, .. } | Self::Done => {
+                Result::Done
             }
+            Self::Exited { .. }
+            | Self::Signalled { .. }
+            | Self::Answered { expected: false, .. }
+            | Self::Failed { .. }
+            | Self::NotStarted { .. } => Result::Failed,
             Self::TimedOut | Self::Unknown { .. } => Result::Uncertain,
             Self::Refused { .. } => Result::Refused,
         }
@@ -148,8 +166,12 @@ impl Outcome {
     /// Returns the outcome's name for metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Exited { code: 0 } => "succeeded",
-            Self::Exited { .. } => "failed",
+            Self::Exited { code: 0 } | Self::Answered { expected: true, .. } | Self::Done => {
+                "succeeded"
+            }
+            Self::Exited { .. } | Self::Answered { expected: false, .. } | Self::Failed { .. } => {
+                "failed"
+            }
             Self::Signalled { .. } => "signalled",
             Self::TimedOut => "timed_out",
             Self::NotStarted { .. } => "not_started",
@@ -164,6 +186,12 @@ impl fmt::Display for Outcome {
         match self {
             Self::Exited { code } => write!(f, "exited with code {code}"),
             Self::Signalled { signal } => write!(f, "was ended by signal {signal}"),
+            Self::Answered { status, expected: true } => write!(f, "was answered {status}"),
+            Self::Answered { status, expected: false } => {
+                write!(f, "was answered {status}, which is no success")
+            }
+            Self::Done => f.write_str("is done"),
+            Self::Failed { reason } => write!(f, "failed: {reason}"),
             Self::TimedOut => f.write_str("ran into its time limit and was ended"),
             Self::NotStarted { reason } => write!(f, "did not start: {reason}"),
             Self::Refused { reason } => write!(f, "was refused: {reason}"),

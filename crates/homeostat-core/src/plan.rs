@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::name::RemedyName;
+use crate::name::{HandlerName, RemedyName};
 use crate::policy::{Action, Policy, Remedy, Target};
+use crate::request::Request;
 use crate::template::{Place, TemplateError, Values};
 use crate::time::Span;
 
@@ -63,6 +64,21 @@ pub enum Rendered {
     Exec(Vec<String>),
     /// A script for `/bin/sh`.
     Script(Arc<str>),
+    /// A request to a web service.
+    Http(Box<Request>),
+    /// A handler to call.
+    Call(HandlerName),
+}
+
+impl Rendered {
+    /// Tells whether the action goes on when the engine is gone: a process does, what the engine
+    /// does itself does not.
+    pub fn outlives_the_engine(&self) -> bool {
+        match self {
+            Self::Exec(_) | Self::Script(_) => true,
+            Self::Http(_) | Self::Call(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Rendered {
@@ -72,6 +88,8 @@ impl fmt::Display for Rendered {
                 let first = text.lines().find(|l| !l.trim().is_empty()).unwrap_or_default();
                 write!(f, "script: {}", first.trim())
             }
+            Self::Http(request) => request.fmt(f),
+            Self::Call(handler) => write!(f, "call {handler}"),
             Self::Exec(argv) => {
                 for (position, element) in argv.iter().enumerate() {
                     let space = if position == 0 { "" } else { " " };
@@ -104,6 +122,10 @@ pub fn render(remedy: &Remedy, values: &Values) -> Result<Rendered, TemplateErro
             .collect::<Result<_, _>>()
             .map(Rendered::Exec),
         Action::Script(text) => Ok(Rendered::Script(text.clone())),
+        Action::Http(request) => {
+            request.render(values, remedy.idempotent).map(|r| Rendered::Http(Box::new(r)))
+        }
+        Action::Call(handler) => Ok(Rendered::Call(handler.clone())),
     }
 }
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::label::{LabelSet, Matcher, Matchers};
 use crate::limits::defaults;
-use crate::name::{PolicyName, RemedyName, SourceName};
+use crate::name::{HandlerName, PolicyName, RemedyName, SourceName};
+use crate::request::RequestTemplate;
 use crate::template::Template;
 use crate::time::Span;
 
@@ -71,6 +72,10 @@ pub enum Action {
     Exec(Vec<Template>),
     /// Runs a script by `/bin/sh`; the alert comes as environment.
     Script(Arc<str>),
+    /// Sends a request to a web service.
+    Http(Box<RequestTemplate>),
+    /// Calls a handler that the program was built with.
+    Call(HandlerName),
 }
 
 /// One rung of the ladder.

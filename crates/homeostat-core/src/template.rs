@@ -34,6 +34,13 @@ pub enum Place {
     Argument,
     /// PromQL: values are escaped as the content of a string in double or single quotes.
     Promql,
+    /// A part of a URL's path or query: everything but letters, digits, `-`, `.`, `_` and `~` is
+    /// written as `%` and its bytes. Refuses a value that is empty or leads to another path.
+    UrlComponent,
+    /// The value of an HTTP header: no escaping, and no control characters.
+    Header,
+    /// A text of a JSON document, to be escaped by whoever writes the document.
+    Json,
 }
 
 /// What placeholders can name.
@@ -51,6 +58,10 @@ pub struct Values {
     pub remedy: String,
     /// Which run of this remedy, counted from 1.
     pub attempt: u32,
+    /// Tells this deed from any other, and is the same for its retries. Placeholders cannot name
+    /// it: it is sent where a request asks for an idempotency key.
+    #[serde(skip)]
+    pub key: String,
 }
 
 /// Why a template does not parse or refuses to render.
@@ -147,7 +158,14 @@ impl Template {
             Err(TemplateError { message: format!("{}: {message}", self.source), span: None })
         };
         if rendered.len() >= limits::RENDERED_BYTES {
-            return refuse("the value is longer than 128 KiB, the kernel's limit for an argument");
+            return refuse(match place {
+                Place::Argument => {
+                    "the value is longer than 128 KiB, the kernel's limit for an argument"
+                }
+                Place::Promql | Place::UrlComponent | Place::Header | Place::Json => {
+                    "the value is longer than 128 KiB"
+                }
+            });
         }
         match place {
             Place::Argument if rendered.contains('\0') => {
@@ -157,7 +175,13 @@ impl Template {
                 "the value starts with \"-\" and would be read as an option; write text before \
                  the placeholder to allow it",
             ),
-            Place::Argument | Place::Promql => Ok(()),
+            Place::Header if rendered.chars().any(char::is_control) => refuse(
+                "the value contains a line break or another control character, which no header \
+                 can carry",
+            ),
+            Place::Argument | Place::Promql | Place::UrlComponent | Place::Header | Place::Json => {
+                Ok(())
+            }
         }
     }
 }
@@ -202,8 +226,9 @@ fn environment(place: Place) -> Environment<'static> {
     environment
         .add_filter("replace", |text: String, from: String, to: String| text.replace(&from, &to));
     match place {
-        Place::Argument => environment.set_formatter(write_plain),
+        Place::Argument | Place::Header | Place::Json => environment.set_formatter(write_plain),
         Place::Promql => environment.set_formatter(write_promql),
+        Place::UrlComponent => environment.set_formatter(write_url_component),
     }
     environment
 }
@@ -232,6 +257,28 @@ fn write_promql(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Er
             '\t' => out.write_str("\\t"),
             c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)),
             c => out.write_char(c),
+        }
+        .map_err(Error::from)?;
+    }
+    Ok(())
+}
+
+/// Source: RFC 3986, section 2.3.
+fn write_url_component(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
+    let text = text_of(value)?;
+    let refuse = |why| Err(Error::new(ErrorKind::InvalidOperation, why));
+    if text.is_empty() {
+        return refuse("the value is empty, and the URL without it would name something else");
+    }
+    // Escaped slashes hide from us and not from every server.
+    if text.split(['/', '\\']).any(|segment| matches!(segment, "." | "..")) {
+        return refuse("the value leads to another path");
+    }
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.write_char(char::from(byte))
+        } else {
+            write!(out, "%{byte:02X}")
         }
         .map_err(Error::from)?;
     }
@@ -292,6 +339,7 @@ mod tests {
             policy: "web-down".into(),
             remedy: "restart".into(),
             attempt: 1,
+            key: "k".into(),
         }
     }
 
@@ -344,6 +392,38 @@ mod tests {
         let template = Template::parse("up{i=~\"{{ labels.l | re }}\"}").unwrap();
         let rendered = template.render(Place::Promql, &values(&[("l", "a.b|c")]));
         assert_eq!(rendered.unwrap(), "up{i=~\"a\\\\.b\\\\|c\"}");
+    }
+
+    fn rendered(place: Place, value: &str) -> Result<String, String> {
+        let template = Template::parse("/x/{{ labels.l }}").unwrap();
+        template.render(place, &values(&[("l", value)])).map_err(|e| e.message)
+    }
+
+    #[test]
+    fn url_values_cannot_leave_their_component() {
+        let hostile = "a/b?c=d&e#f%2e:@\\\r\n\0 é+\"";
+        assert_eq!(
+            rendered(Place::UrlComponent, hostile).unwrap(),
+            "/x/a%2Fb%3Fc%3Dd%26e%23f%252e%3A%40%5C%0D%0A%00%20%C3%A9%2B%22"
+        );
+        assert_eq!(rendered(Place::UrlComponent, "A-z.0_9~").unwrap(), "/x/A-z.0_9~");
+        for elsewhere in [".", "..", "../x", "a/../b", "..\\x", "/."] {
+            let message = rendered(Place::UrlComponent, elsewhere).unwrap_err();
+            assert!(message.contains("another path"), "{elsewhere}: {message}");
+        }
+        assert!(rendered(Place::UrlComponent, "...").is_ok());
+        let template = Template::parse("/x/{{ labels.l | host }}").unwrap();
+        let error = template.render(Place::UrlComponent, &values(&[("l", ":80")])).unwrap_err();
+        assert!(error.message.contains("is empty"), "{error}");
+    }
+
+    #[test]
+    fn a_header_carries_no_line_break() {
+        assert_eq!(rendered(Place::Header, "a\"é;").unwrap(), "/x/a\"é;");
+        for split in ["a\r\nX: y", "a\ny", "a\0", "\u{7f}", "\u{85}"] {
+            let message = rendered(Place::Header, split).unwrap_err();
+            assert!(message.contains("control character"), "{message}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! like success. It is an error that names the place to configure instead. Proxies from the
 //! environment are not used, as in Prometheus.
 
+mod call;
 mod error;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,6 +28,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Method, RequestBuilder, StatusCode, Url};
 
+pub use call::{Answer, NoAnswer, Outgoing};
 use error::causes;
 pub use error::{ClientError, one_line};
 
@@ -39,6 +41,9 @@ pub const ANSWER_BYTES: usize = 64 << 20;
 
 /// Bytes that are looked at of an answer that is quoted: its quote is shorter.
 const EXCERPT_BYTES: usize = 2 << 10;
+
+/// How long it may take to be connected, TLS included: whoever takes longer was sent nothing.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an idle connection is kept: several looks of a verification.
 const IDLE_CONNECTION: Duration = Duration::from_secs(90);
@@ -103,6 +108,8 @@ pub struct ClientOptions {
     pub authorization: Option<Authorization>,
     /// What is special about TLS.
     pub tls: TlsOptions,
+    /// Whether each request has a connection of its own.
+    pub single_use: bool,
 }
 
 /// What a server answered.
@@ -252,7 +259,8 @@ impl Client {
         Ok(request.basic_auth(username, password))
     }
 
-    async fn reveal(&self, secret: &Secret) -> Result<String, ClientError> {
+    /// Reads a secret.
+    pub(crate) async fn reveal(&self, secret: &Secret) -> Result<String, ClientError> {
         match secret {
             Secret::Text(text) => Ok(text.clone()),
             Secret::File(path) => {
@@ -306,6 +314,9 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(if self.options.single_use { 0 } else { usize::MAX })
             .pool_idle_timeout(IDLE_CONNECTION)
             .user_agent(concat!("homeostat/", env!("CARGO_PKG_VERSION")));
         if self.base.scheme() == "http" {

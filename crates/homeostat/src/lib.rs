@@ -7,6 +7,29 @@
 //!
 //! The order of the rooms below is the order in which to read them. `intake`, `act`, `probe`,
 //! `journal`, `notice` and `web` never use each other: only `driver` and `app` know them all.
+//!
+//! # Your own domain expertise
+//!
+//! What no command and no request can do is written as a handler: an async function from an
+//! [`Action`] to an [`Outcome`], in a program of your own.
+//!
+//! ```no_run
+//! use homeostat::{Action, App, Outcome};
+//!
+//! #[tokio::main]
+//! async fn main() -> anyhow::Result<()> {
+//!     App::from_file("homeostat.yml")?
+//!         .action("move-primary", |order: Action| async move {
+//!             println!("moving the primary away from {}", order.label("instance")?);
+//!             Ok(Outcome::done())
+//!         })
+//!         .run()
+//!         .await
+//! }
+//! ```
+//!
+//! A remedy names it: `call: move-primary`. Guards, verification, journal and timeline are the
+//! same as for any other remedy.
 
 pub mod config;
 pub mod queue;
@@ -22,3 +45,12 @@ pub mod driver;
 pub mod app;
 pub mod demo;
 pub mod cli;
+
+pub use act::SubjectAlert as Alert;
+pub use act::handler::{Action, Cancelled, HandlerError, MissingLabel, Outcome};
+pub use app::{App, Running, StartError};
+
+/// The programs in the manual compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/handlers.md")]
+struct Manual;

@@ -8,6 +8,7 @@
 //! | alarm | pursue | pursue | hold: no answer | – | conclude, look, or miss | tell |
 //! | next step due | recover | pursue | recover | – | heal | release |
 //! | answer | – | – | pursue | – | read | – |
+//! | progress | – | – | – | note | – | – |
 //! | run over | – | – | – | verify, retry, climb | – | – |
 //!
 //! Recover: all alerts ended by themselves. A verification that finds the alert still firing
@@ -25,6 +26,7 @@ use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
 use crate::incident::{Incident, Stage, Standing};
 use crate::ledger::Pause;
+use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId};
 use crate::order::{Ended, Found, Outcome};
 use crate::policy::Book;
@@ -112,6 +114,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
                 wake(&mut desk, incident, &presence);
             }
         }
+        Event::OrderProgressed { order, text } => note_progress(&mut desk, order, &text),
         Event::OrderEnded { order, ended } => end_order(&mut desk, &order, ended),
         Event::OrderFound { order, found } => find_order(&mut desk, &order, found),
         Event::NoticeTold(incident) => {
@@ -188,7 +191,7 @@ fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
         Stage::Held { until: Some(until), .. } if *until <= now => {
             pursue::pursue(desk, incident, presence, None);
         }
-        Stage::Asking { asked_at } if now.since(*asked_at) >= crate::limits::ANSWER_PATIENCE => {
+        Stage::Asking { asked_at } if now.since(*asked_at) >= limits::ANSWER_PATIENCE => {
             pursue::no_answer(desk, incident);
         }
         Stage::Verifying(verification) => prove::wake(desk, incident, verification),
@@ -207,6 +210,23 @@ fn acting_on<'a>(state: &'a State, order: &OrderId) -> Option<&'a Incident> {
     state.incident(order.incident).filter(|incident| {
         incident.stage == Stage::Acting && incident.order.as_ref().is_some_and(|o| o.id == *order)
     })
+}
+
+/// Writes down what a run says of itself: on one line, of bounded length, and not too often.
+fn note_progress(desk: &mut Desk<'_>, order: OrderId, text: &str) {
+    let Some(incident) = acting_on(desk.state, &order) else { return };
+    if incident.progressed >= limits::ORDER_PROGRESS {
+        return;
+    }
+    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.retain(|c| !c.is_control());
+    if text.len() > limits::PROGRESS_BYTES {
+        text.truncate(text.floor_char_boundary(limits::PROGRESS_BYTES));
+        text.push('…');
+    }
+    if !text.is_empty() {
+        desk.note(What::OrderProgressed { order, text });
+    }
 }
 
 fn end_order(desk: &mut Desk<'_>, order: &OrderId, ended: Ended) {
@@ -270,7 +290,7 @@ fn alerts<'a>(state: &'a State, incident: &Incident) -> Vec<(&'a Alert, Option<T
 /// The incident's alerts that one question may ask about.
 fn asked_alerts<'a>(state: &'a State, incident: &'a Incident) -> impl Iterator<Item = &'a Alert> {
     let alerts = alerts(state, incident).into_iter().map(|(alert, _)| alert);
-    alerts.take(crate::limits::ASKED_ALERTS)
+    alerts.take(limits::ASKED_ALERTS)
 }
 
 fn presence_of(presences: &Presences, id: EpisodeId, began_at: Timestamp) -> Presence {

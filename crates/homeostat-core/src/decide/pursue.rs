@@ -98,7 +98,14 @@ fn values(incident: &Incident, remedy: &Remedy, leading: Option<&Alert>) -> Valu
         policy: incident.policy.to_string(),
         remedy: remedy.name.to_string(),
         attempt: incident.next_order(&remedy.name).attempt,
+        key: key(incident, remedy),
     }
+}
+
+/// Tells the deed from any other, also from one of an earlier journal that counted from 1 too. All
+/// retries share it: whoever gets it twice is asked to do the same thing once.
+fn key(incident: &Incident, remedy: &Remedy) -> String {
+    format!("{}.{}.{}", incident.id, remedy.name, incident.opened_at.micros())
 }
 
 /// Lets the guards judge: first by the ledgers alone, then by evidence.
@@ -282,7 +289,7 @@ pub(super) fn after_order(
         Taken::Uncertain if after_crash && order.idempotent => {
             desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
         }
-        Taken::Uncertain if after_crash => {
+        Taken::Uncertain if after_crash && order.action.outlives_the_engine() => {
             // It may still run: the window opens when it certainly does not any more.
             let over_at = (incident.ordered_at + order.timeout).max(desk.now);
             prove::begin(desk, incident, &order.proof, over_at);

@@ -93,6 +93,9 @@ impl State {
                     incident.stage = Stage::Ready;
                 });
             }
+            What::OrderProgressed { order, .. } => {
+                self.amend(order.incident, |incident| incident.progressed += 1);
+            }
             What::OrderEnded { order, ended } => {
                 self.stop_running(order);
                 self.note_run(order, &ended.outcome, at);
@@ -329,6 +332,9 @@ impl State {
             Outcome::NotStarted { .. } | Outcome::Refused { .. } => false,
             Outcome::Exited { .. }
             | Outcome::Signalled { .. }
+            | Outcome::Answered { .. }
+            | Outcome::Done
+            | Outcome::Failed { .. }
             | Outcome::TimedOut
             | Outcome::Unknown { .. } => true,
         };
@@ -377,6 +383,7 @@ impl State {
             locks: BTreeSet::new(),
             order: None,
             ordered_at: fact.at,
+            progressed: 0,
             returned: false,
             tried: Vec::new(),
             step: 0,
@@ -411,6 +418,7 @@ impl State {
             incident.locks.extend(order.locks.iter().cloned());
             incident.order = Some(order.clone());
             incident.ordered_at = at;
+            incident.progressed = 0;
             incident.stage = Stage::Acting;
         });
     }

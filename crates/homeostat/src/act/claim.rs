@@ -173,6 +173,11 @@ impl Directory {
         let _ = self.replace(EXIT, &text, Sync::Yes);
     }
 
+    /// Keeps a file for people to read. That it cannot be written changes nothing about the run.
+    pub(super) fn keep(&self, name: &str, content: &[u8]) {
+        let _ = self.replace(name, content, Sync::No);
+    }
+
     fn replace(&self, name: &str, content: &[u8], sync: Sync) -> io::Result<()> {
         let fresh = self.path.join(format!(".{name}.{}", self.run));
         let mut file =
@@ -324,6 +329,9 @@ mod tests {
         let outcomes = [
             Outcome::Exited { code: 0 },
             Outcome::Signalled { signal: 9 },
+            Outcome::Done,
+            Outcome::Failed { reason: "x".into() },
+            Outcome::Answered { status: 404, expected: false },
             Outcome::TimedOut,
             Outcome::Cancelled,
             Outcome::Refused { reason: Refusal::NoProgram },

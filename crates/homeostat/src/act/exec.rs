@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::panic;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::process::{ExitStatus, Stdio};
@@ -16,12 +15,13 @@ use rustix::process::Signal;
 use tokio::process::{Child, Command};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::claim::{Claimed, Directory, draw_run, storage};
+use super::claim::{Directory, draw_run, storage};
 use super::environment::{Environment, not_inherited};
 use super::limits::{
     KILL_PATIENCE, LEFT_LOOK_EVERY, LEFT_TRIM_INTERVAL, TREE_INTERVAL, TRIM_INTERVAL,
 };
 use super::output::{self, Outputs, Writers};
+use super::start::{self, NotRunning, is_complete, off_thread};
 use super::tree::Tree;
 use super::{Doubt, Ended, Execution, Outcome, Program, Refusal};
 
@@ -66,8 +66,7 @@ pub async fn perform(
             };
             run.finish(outcome).await
         }
-        Err(NotRunning::Refused(reason)) => Ended::without_run(Outcome::Refused { reason }),
-        Err(NotRunning::Unknown(reason)) => Ended::without_run(Outcome::Unknown { reason }),
+        Err(not_running) => not_running.into(),
     }
 }
 
@@ -80,18 +79,6 @@ impl Outcome {
                 Self::Unknown { reason: Doubt::Wait { error: format!("wait status {status}") } }
             }
         }
-    }
-}
-
-/// Why there is no process to watch.
-enum NotRunning {
-    Refused(Refusal),
-    Unknown(Doubt),
-}
-
-impl From<Refusal> for NotRunning {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
     }
 }
 
@@ -110,19 +97,12 @@ struct Run {
 fn start(root: &Path, execution: &Execution) -> Result<Run, NotRunning> {
     let run = draw_run()?;
     let environment = Environment::of(execution, &run)?;
-    let directory = Directory::prepare(root, &execution.order, &run)?;
-    if directory.is_claimed()? {
-        return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
-    }
     let script = match &execution.program {
         Program::Argv(_) => None,
         Program::Script(text) => Some(text.as_str()),
     };
-    directory.write_inputs(&execution.subject.document(&execution.order), script)?;
-    match directory.claim()? {
-        Claimed::Now => {}
-        Claimed::Before => return Err(NotRunning::Unknown(Doubt::AlreadyClaimed)),
-    }
+    let document = execution.subject.document(&execution.order);
+    let directory = start::take(root, &execution.order, &run, &document, script)?;
     match spawn(&directory, execution, &environment) {
         Ok((child, outputs)) => {
             let leader = child.id().expect("a child has its number until it is waited for");
@@ -324,26 +304,5 @@ async fn trim_outputs(outputs: &Arc<Mutex<Outputs>>) {
     if outputs.lock().are_long() {
         let outputs = Arc::clone(outputs);
         off_thread(move || outputs.lock().trim()).await;
-    }
-}
-
-/// Does blocking work where it blocks no other task.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => match error.try_into_panic() {
-            Ok(payload) => panic::resume_unwind(payload),
-            // The runtime is being shut down: nobody will poll us again.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
-/// Whether a future completes without waiting.
-async fn is_complete(future: Pin<&mut (impl Future<Output = ()> + Send)>) -> bool {
-    tokio::select! {
-        biased;
-        () = future => true,
-        () = std::future::ready(()) => false,
     }
 }

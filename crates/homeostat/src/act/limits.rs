@@ -20,6 +20,16 @@ pub const ENVIRONMENT_MAX: usize = 1 << 20;
 /// Bytes of an order's id: a file name may have 255, and this leaves room for a suffix.
 pub const ORDER_NAME_MAX: usize = 200;
 
+/// Bytes that are kept of the answer to a request.
+pub const RESPONSE_MAX: usize = 1 << 20;
+
+/// Bytes of an answer that travel with the result: they share [`TAIL_MAX`] with the status.
+pub const ANSWER_SHOWN: usize = TAIL_MAX - 512;
+
+/// How long a handler that was aborted may take until its next `await`. One that blocks its thread
+/// never gets there.
+pub const ABORT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How often a growing output is trimmed. A program that writes 1 GB/s so takes 100 MB for that
 /// long; twice as often costs twice the wake-ups for every quiet action.
 pub const TRIM_INTERVAL: Duration = Duration::from_millis(100);

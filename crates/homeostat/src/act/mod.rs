@@ -1,13 +1,15 @@
-//! Performs orders: one process action, from its claim to its recorded end.
+//! Performs orders: a process, a request or a handler, from its claim to its recorded end.
 //!
 //! ```text
 //!  Execution ─> environment ─> inputs ─> claim ─> spawn ─> watch ─> (terminate) ─> exit ─> Ended
 //!                    │            │        │        │        │                       │
 //!                    └── Refused ─┴────────│────────┘        └── output is trimmed   └─ inspect,
-//!                                          └── Unknown: claimed before                  after a crash
+//!  Call ───────────────────────────────> claim ─> handler ─> watch ─> (abort) ────> exit   after a
+//!  Sending ────────────────────────────> claim ─> request ─> answer ──────────────> exit   crash
+//!                                          └── Unknown: claimed before
 //! ```
 //!
-//! The duty of this room: a process starts at most once for an order, its data can never become
+//! The duty of this room: an action starts at most once for an order, its data can never become
 //! program text, its time and its output are bounded, and what became of it can be told after a
 //! crash. *Not* its duty: whether the order may run (`guard`), what it means that it ended
 //! (`verdict`), and when it is retried (`decide`). It knows no configuration, journal or HTTP.
@@ -23,6 +25,7 @@
 //! | `script` | the text of a `script` action, run as `/bin/sh script` |
 //! | `claim` | made with `O_EXCL` right before the spawn: whoever makes it may spawn, once |
 //! | `stdout`, `stderr` | the output, middle left out where it is too long |
+//! | `response` | the beginning of the answer to a request, without our own secrets |
 //! | `exit` | what became of it, put in place by one rename after the end |
 //!
 //! # Why files and not pipes
@@ -35,11 +38,15 @@
 //! file every [`limits::TRIM_INTERVAL`], so that a burst may take more for that long; and an
 //! action that opens `/dev/stderr` by name, instead of writing to `>&2`, truncates its log.
 
+mod call;
 mod claim;
 mod environment;
 mod exec;
+pub mod handler;
+mod http;
 pub mod limits;
 mod output;
+mod start;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -49,8 +56,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+pub use call::{Call, call};
 pub use claim::{Found, current_boot, inspect};
 pub use exec::perform;
+pub use handler::Handlers;
+pub use http::{Outlet, Sending, send};
 pub use subject::{Subject, SubjectAlert};
 
 /// What one run of a process needs.
@@ -95,6 +105,20 @@ pub enum Outcome {
     Signalled {
         /// The signal's number.
         signal: i32,
+    },
+    /// A handler did it.
+    Done,
+    /// A handler says that it failed, or died of a bug.
+    Failed {
+        /// Why, on one line.
+        reason: String,
+    },
+    /// A web service answered.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// Whether that is a success.
+        expected: bool,
     },
     /// It was still running after its timeout, and was ended.
     TimedOut,
@@ -174,6 +198,27 @@ pub enum Refusal {
         /// The system's answer.
         error: String,
     },
+    /// The program has no such handler.
+    #[error("this program has no handler {handler:?}")]
+    NoHandler {
+        /// The handler.
+        handler: String,
+    },
+    /// The configuration no longer has this request.
+    #[error("the configuration changed before the request was sent")]
+    Reconfigured,
+    /// What was rendered is no request.
+    #[error("{reason}")]
+    NoRequest {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing of the request was sent.
+    #[error("the request was not sent: {error}")]
+    NotSent {
+        /// Why.
+        error: String,
+    },
     /// It was cancelled before it started.
     #[error("cancelled before it started")]
     Cancelled,
@@ -212,6 +257,18 @@ pub enum Doubt {
         /// The system's answer.
         error: String,
     },
+    /// The request was sent, at least in part, and no answer came.
+    #[error("the request was sent, and its answer did not come: {error}")]
+    NoAnswer {
+        /// What happened instead.
+        error: String,
+    },
+    /// Somebody in between answered, who does not know whether the request was done.
+    #[error("a gateway answered {status}, which does not say whether the request was done")]
+    Gateway {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The process was started, and the system did not tell how it ended.
     #[error("cannot learn how the process ended: {error}")]
     Wait {
@@ -240,6 +297,11 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// The end of a run that certainly did not begin.
+    pub fn refused(reason: Refusal) -> Self {
+        Self::without_run(Outcome::Refused { reason })
+    }
+
     /// The end of a run that has none: nothing was started, or nobody knows.
     fn without_run(outcome: Outcome) -> Self {
         Self {

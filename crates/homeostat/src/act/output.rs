@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use super::limits::{OUTPUT_MAX, TAIL_MAX};
 
-const STDOUT: &str = "stdout";
+pub(super) const STDOUT: &str = "stdout";
 const STDERR: &str = "stderr";
 
 const HALF: u64 = OUTPUT_MAX / 2;
@@ -190,7 +190,7 @@ fn last((file, length): &(File, u64), count: u64) -> String {
 }
 
 /// Text that cannot move a terminal's cursor, change its colours or turn the reading direction.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     text.chars()
         .map(|c| match c {

@@ -94,6 +94,13 @@ struct DocumentOrder<'a> {
     remedy: &'a str,
 }
 
+impl SubjectAlert {
+    /// Tells whether it fires.
+    pub fn is_firing(&self) -> bool {
+        self.status == Status::Firing
+    }
+}
+
 impl Subject {
     /// Firing if any alert fires, as Alertmanager sums up a group.
     pub(super) fn status(&self) -> Status {

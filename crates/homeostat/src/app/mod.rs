@@ -7,15 +7,18 @@
 //!
 //! Tests run it in their own process; the binary adds signals and exit codes.
 
+mod builder;
 mod history;
 mod signals;
 mod wiring;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use homeostat_core::policy::Action;
 use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -24,7 +27,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::act;
-use crate::config::{self, Config, Report};
+use crate::config::{self, Callable, Config, Report};
 use crate::driver::{Clock, Doors, Driver, Fatal, Standing};
 use crate::intake;
 use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
@@ -38,6 +41,7 @@ use crate::web::origin::NotAHost;
 use crate::web::server;
 
 pub use crate::driver::chain as describe;
+pub use builder::App;
 pub use signals::until_signalled;
 
 /// What an engine is started with.
@@ -61,6 +65,8 @@ pub struct Options {
     pub max_body: usize,
     /// What was built.
     pub build: Build,
+    /// The handlers that it was built with.
+    pub handlers: Arc<act::Handlers>,
 }
 
 /// What was built.
@@ -72,6 +78,15 @@ pub struct Build {
     pub revision: &'static str,
     /// The branch it was built from.
     pub branch: &'static str,
+}
+
+impl Build {
+    /// This very crate.
+    pub const THIS: Self = Self {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: env!("HOMEOSTAT_REVISION"),
+        branch: env!("HOMEOSTAT_BRANCH"),
+    };
 }
 
 /// Why an engine does not start.
@@ -106,6 +121,20 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// A remedy's requests cannot be sent as configured.
+    #[error("the requests of remedy {remedy} cannot be sent: {reason}")]
+    Request {
+        /// The policy and its remedy.
+        remedy: String,
+        /// Why.
+        reason: String,
+    },
+    /// Two handlers have one name.
+    #[error("two handlers are named {name:?}")]
+    Handler {
+        /// The name.
+        name: String,
+    },
     /// An address cannot be served.
     #[error("cannot listen on {address}")]
     Listen {
@@ -125,7 +154,7 @@ pub enum StartError {
 
 /// An engine that runs.
 #[derive(Debug)]
-pub struct App {
+pub struct Running {
     addresses: Vec<SocketAddr>,
     queue: Queue,
     reloader: Arc<Reloader>,
@@ -150,7 +179,7 @@ struct Reloader {
     turn: tokio::sync::Mutex<()>,
 }
 
-impl App {
+impl Running {
     /// Starts an engine. Returns once it serves. One straight list of parts, in order.
     ///
     /// # Errors
@@ -162,10 +191,13 @@ impl App {
             .map_err(StartError::Exposed)?;
         let token = options.bearer_token_file.as_deref().map(Token::from_file).transpose()?;
         let config = match &options.config_file {
-            Some(path) => config::load(path).map_err(|r| StartError::Config(Box::new(r)))?,
+            Some(path) => {
+                load(path, &options.handlers).map_err(|r| StartError::Config(Box::new(r)))?
+            }
             None => Config::observe(),
         };
         warn_of(&config);
+        warn_of_idle(&config, &options.handlers);
         let boot = act::current_boot().map_err(StartError::Boot)?;
         let lock = DirectoryLock::take(&options.storage_path)?;
         let journal = Journal::open(&options.storage_path)?;
@@ -249,6 +281,7 @@ impl App {
             () = stop => None,
             ended = &mut self.driver_ended => Some(ended),
         };
+        self.reloader.doors.stopping.send_replace(true);
         self.stop_server.send_replace(true);
         if let Err(error) = (&mut self.server).await {
             error!(%error, "server failed");
@@ -287,6 +320,25 @@ fn warn_of(config: &Config) {
     if !config.warnings.problems().is_empty() {
         warn!(warnings = %config.warnings, "configuration has warnings");
     }
+}
+
+/// Warns of handlers that nothing calls: probably a name is misspelt.
+fn warn_of_idle(config: &Config, handlers: &act::Handlers) {
+    let remedies = config.book.policies().iter().flat_map(|policy| &policy.remedies);
+    let called: BTreeSet<&str> = remedies
+        .filter_map(|remedy| match &remedy.action {
+            Action::Call(handler) => Some(handler.as_str()),
+            Action::Exec(_) | Action::Script(_) | Action::Http(_) => None,
+        })
+        .collect();
+    for handler in handlers.names().filter(|name| !called.contains(name)) {
+        warn!(handler, "no remedy calls this handler");
+    }
+}
+
+fn load(path: &Path, handlers: &act::Handlers) -> Result<Config, Report> {
+    let names: Vec<&str> = handlers.names().collect();
+    config::load_for(path, Callable::These(&names))
 }
 
 async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
@@ -349,15 +401,18 @@ impl Reloader {
 
     async fn try_reload(&self) -> Result<(), String> {
         let Some(file) = self.file.clone() else { return Ok(()) };
-        let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
+        let handlers = self.doors.handlers.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&file, &handlers)).await;
         let config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
         warn_of(&config);
         let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
         let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
+        let outlets = wiring::outlets(&config).map_err(|error| error.to_string())?;
         let names = wiring::source_names(&config);
         // The book first: if it cannot be put in force now, nothing else has changed.
         self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
         *self.doors.prober.write() = Arc::new(prober);
+        *self.doors.outlets.write() = Arc::new(outlets);
         self.sources.configure(names);
         self.doors.teller.configure(clusters);
         Ok(())

@@ -12,10 +12,11 @@ use tokio::runtime::Handle;
 
 use super::history::Committed;
 use super::{Options, Reloader, SharedStanding, StartError};
+use crate::act::Outlet;
 use crate::client::{Authorization, BasicAuth, Client, ClientOptions, Secret, TlsOptions};
 use crate::config::Config;
 use crate::config::{Credentials, HttpConfig, SecretSource};
-use crate::driver::{Clock, Doors};
+use crate::driver::{Clock, Doors, Outlets};
 use crate::intake::{self, Bounds, Intake, NotificationResult, Tally};
 use crate::journal::Reader;
 use crate::notice::{self, Teller, Telling};
@@ -67,6 +68,9 @@ pub(super) fn doors(
         orders: absolute(&options.storage_path).join("orders"),
         prober: RwLock::new(Arc::new(prober(config)?)),
         teller,
+        outlets: RwLock::new(Arc::new(outlets(config)?)),
+        handlers: options.handlers.clone(),
+        stopping: tokio::sync::watch::Sender::new(false),
     };
     Ok((doors, telling))
 }
@@ -111,11 +115,28 @@ fn client(name: &SourceName, url: &str, http: &HttpConfig) -> Result<Client, Sta
         .map_err(|error| StartError::Source { name: name.to_string(), reason: error.line() })
 }
 
-fn client_options(http: &HttpConfig) -> ClientOptions {
-    let secret = |source: &SecretSource| match source {
+/// Where requests go, by this configuration.
+pub(super) fn outlets(config: &Config) -> Result<Outlets, StartError> {
+    let outlets = config.requests.iter().map(|(of, target)| {
+        let options = ClientOptions { single_use: true, ..client_options(&target.http) };
+        let client = Client::new(target.url.as_str(), options).map_err(|error| {
+            let (policy, remedy) = of;
+            StartError::Request { remedy: format!("{policy}/{remedy}"), reason: error.line() }
+        })?;
+        let headers = target.secrets.iter().map(|(name, value)| (name.clone(), secret(value)));
+        Ok((of.clone(), Arc::new(Outlet { client, headers: headers.collect() })))
+    });
+    outlets.collect()
+}
+
+fn secret(source: &SecretSource) -> Secret {
+    match source {
         SecretSource::Inline(secret) => Secret::Text(secret.reveal().to_owned()),
         SecretSource::File(path) => Secret::File(path.clone()),
-    };
+    }
+}
+
+fn client_options(http: &HttpConfig) -> ClientOptions {
     let mut options = ClientOptions {
         tls: TlsOptions {
             ca_file: http.tls.ca_file.clone(),

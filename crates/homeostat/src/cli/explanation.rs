@@ -137,6 +137,7 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         policy: policy.name.to_string(),
         remedy: remedy.to_owned(),
         attempt: 1,
+        key: format!("1.{remedy}.0"),
     };
     let first = policy.remedies.first().map_or("", |remedy| remedy.name.as_str());
     let locks = plan::locks(policy, &target, &values(first))

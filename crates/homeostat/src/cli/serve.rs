@@ -5,13 +5,14 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::http::Uri;
-use clap::Args;
+use clap::{Args, Parser};
 use tracing::Level;
 
 use super::Exit;
-use crate::app::{self, App, Build, StartError};
+use crate::app::{self, App, Build, Running, StartError};
 use crate::telemetry::logging::{self, Format};
 
 /// Run the engine
@@ -97,21 +98,51 @@ pub(crate) fn run(options: Options, err: &mut dyn Write) -> Exit {
     Exit::Cannot
 }
 
+/// The command line of a program that is built with this crate.
+#[derive(Debug, Parser)]
+#[command(version = super::VERSION, about = "Run the engine, with handlers of its own")]
+struct CommandLine {
+    #[command(flatten)]
+    options: Options,
+}
+
+impl App {
+    /// Takes the options of `homeostat serve` from the program's command line, so that it is
+    /// deployed as the stock binary is: `--config.file`, `--storage.path`, `--web.listen-address`
+    /// and so on. Where they are wrong it prints why, or help where that is asked for, and ends
+    /// the process.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`]: the configuration has errors.
+    pub fn from_args() -> Result<Self, StartError> {
+        let options = CommandLine::parse().options;
+        let (level, format) = (options.log_level, options.log_format);
+        Self::with(options.into(), level, format)
+    }
+}
+
+impl From<Options> for app::Options {
+    fn from(options: Options) -> Self {
+        Self {
+            config_file: options.config_file,
+            storage_path: options.storage_path,
+            listen_addresses: options.listen_addresses,
+            external_url: options.external_url,
+            allowed_hosts: options.allowed_hosts,
+            bearer_token_file: options.bearer_token_file,
+            allow_anonymous: options.allow_anonymous,
+            max_body: options.max_body.0,
+            build: Build::THIS,
+            handlers: Arc::default(),
+        }
+    }
+}
+
 async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let app = App::start(app::Options {
-        config_file: options.config_file,
-        storage_path: options.storage_path,
-        listen_addresses: options.listen_addresses,
-        external_url: options.external_url,
-        allowed_hosts: options.allowed_hosts,
-        bearer_token_file: options.bearer_token_file,
-        allow_anonymous: options.allow_anonymous,
-        max_body: options.max_body.0,
-        build: Build { version: super::VERSION, revision: super::REVISION, branch: super::BRANCH },
-    })
-    .await?;
-    app.reload_on_hangup();
-    app.run(app::until_signalled()).await?;
+    let running = Running::start(options.into()).await?;
+    running.reload_on_hangup();
+    running.run(app::until_signalled()).await?;
     Ok(())
 }
 

@@ -43,7 +43,7 @@ pub(super) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 8] = [
+const HOMES: [(&str, &Keys); 9] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -52,6 +52,7 @@ const HOMES: [(&str, &Keys); 8] = [
     ("`escalate`", &ESCALATE),
     ("a policy", &POLICY),
     ("a remedy of the list `remedies`", &REMEDY),
+    ("`http` of a remedy", &REQUEST),
 ];
 
 const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";
@@ -263,8 +264,19 @@ pub(super) static POLICY: Keys = Keys {
 /// One of a policy's `remedies`.
 pub(super) static REMEDY: Keys = Keys {
     of: "a remedy",
-    known: &["name", "mode", "exec", "script", "timeout", "retries", "backoff", "idempotent"],
-    later: &["http", "call", "undo", "when"],
+    known: &[
+        "name",
+        "mode",
+        "exec",
+        "script",
+        "http",
+        "call",
+        "timeout",
+        "retries",
+        "backoff",
+        "idempotent",
+    ],
+    later: &["undo", "when"],
     habits: &[
         habit("command", "exec", EXEC_HELP),
         habit("cmd", "exec", EXEC_HELP),
@@ -274,10 +286,56 @@ pub(super) static REMEDY: Keys = Keys {
         habit("shell", "script", "shell text stands under `script:`; /bin/sh runs it"),
         habit("sh", "script", "shell text stands under `script:`; /bin/sh runs it"),
         habit("bash", "script", "write exec: [bash, /path/to/script], or `script:` for /bin/sh"),
-        habit("webhook", "exec", "`http` is not built yet; exec: [curl, …] can call a web service"),
+        habit("webhook", "http", "write http: { url: \"https://…\" }"),
+        habit("url", "http", "write http: { url: \"https://…\" }"),
+        habit("handler", "call", "write call: NAME"),
+        habit("function", "call", "write call: NAME"),
         habit("env", "", "labels come as environment: $HOMEOSTAT_LABEL_instance"),
         habit("retry", "retries", "write `retries`"),
         habit("max_retries", "retries", "write `retries`"),
+    ],
+};
+
+/// `http` of a remedy.
+pub(super) static REQUEST: Keys = Keys {
+    of: "a request",
+    known: &[
+        "method",
+        "url",
+        "headers",
+        "body",
+        "expected_status",
+        "idempotency_key",
+        "http_config",
+        "basic_auth",
+        "authorization",
+        "tls_config",
+    ],
+    later: &["oauth2", "proxy_url", "sigv4"],
+    habits: &[
+        habit("json", "body", "write `body`: a map is sent as JSON"),
+        habit("data", "body", "write `body`: a map is sent as JSON"),
+        habit("payload", "body", "write `body`: a map is sent as JSON"),
+        habit("http_headers", "headers", "write headers: { X-Name: value }"),
+        habit("header", "headers", "write headers: { X-Name: value }"),
+        habit("status", "expected_status", "write `expected_status`"),
+        habit("valid_status_codes", "expected_status", "write `expected_status`"),
+        habit("send_resolved", "", "a remedy runs when its policy says so"),
+        habit("bearer_token", "", BEARER_HELP),
+        habit("bearer_token_file", "", BEARER_HELP),
+    ],
+};
+
+/// A header of a request, where it is a map.
+pub(super) static HEADER: Keys = Keys {
+    of: "a header",
+    known: &["file"],
+    later: &[],
+    habits: &[
+        habit("files", "file", "write `file`"),
+        habit("value", "", "write the value itself: headers: { X-Name: value }"),
+        habit("values", "", "write the value itself: headers: { X-Name: value }"),
+        habit("secrets", "", "write { file: … }"),
     ],
 };
 

@@ -26,11 +26,12 @@ mod yaml;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use homeostat_core::name::SourceName;
+use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::Book;
 use reqwest::Url;
 
@@ -46,8 +47,33 @@ pub struct Config {
     pub book: Book,
     /// Whom to ask.
     pub sources: Sources,
+    /// Where the requests of remedies go.
+    pub requests: RequestTargets,
     /// What is allowed and probably not meant.
     pub warnings: Report,
+}
+
+/// Which handlers a configuration may call.
+#[derive(Debug, Clone, Copy)]
+pub enum Callable<'a> {
+    /// Nobody knows here: the configuration is for another program.
+    Elsewhere,
+    /// These.
+    These(&'a [&'a str]),
+}
+
+/// Where the requests of remedies go.
+pub type RequestTargets = BTreeMap<(PolicyName, RemedyName), RequestTarget>;
+
+/// Where the requests of one remedy go, and what the book must not hold.
+#[derive(Debug, Clone)]
+pub struct RequestTarget {
+    /// The server: scheme, host and port.
+    pub url: Url,
+    /// How it is talked to.
+    pub http: HttpConfig,
+    /// Headers whose values are secret.
+    pub secrets: Vec<(String, SecretSource)>,
 }
 
 /// Whom to ask, to confirm, to verify and to reconcile.
@@ -88,6 +114,7 @@ impl Config {
         Self {
             book: Book::observe(),
             sources: Sources::default(),
+            requests: RequestTargets::new(),
             warnings: Report::new("", "", Vec::new()),
         }
     }
@@ -99,7 +126,16 @@ impl Config {
 ///
 /// The file cannot be read, or it has errors: all that could be found, and its warnings.
 pub fn load(path: &Path) -> Result<Config, Report> {
-    parse(&path.display().to_string(), &read_text(path)?)
+    load_for(path, Callable::Elsewhere)
+}
+
+/// Reads and checks a configuration file for a program that has these handlers.
+///
+/// # Errors
+///
+/// As [`load`], and it calls a handler that there is not.
+pub fn load_for(path: &Path, callable: Callable<'_>) -> Result<Config, Report> {
+    parse_for(&path.display().to_string(), &read_text(path)?, callable)
 }
 
 /// Reads a text file, bounded.
@@ -136,6 +172,10 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Report> {
 /// assert_eq!(config.book.policies().len(), 1);
 /// ```
 pub fn parse(name: &str, text: &str) -> Result<Config, Report> {
+    parse_for(name, text, Callable::Elsewhere)
+}
+
+fn parse_for(name: &str, text: &str, callable: Callable<'_>) -> Result<Config, Report> {
     if text.len() > limits::FILE_BYTES {
         let message = format!("larger than {} MiB", limits::FILE_BYTES / (1024 * 1024));
         return Err(Report::new(name, "", vec![Problem::of_file(message)]));
@@ -149,11 +189,11 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Report> {
     let directory = Path::new(name).parent().unwrap_or(Path::new(""));
     let shown = mask(text, &mut reader.secrets);
     let mut problems = reader.problems;
-    let checked = file.map(|file| check::check(&file, directory, &mut problems));
+    let checked = file.map(|file| check::check(&file, directory, callable, &mut problems));
     let report = Report::new(name, &shown, problems.into_vec());
     match checked {
-        Some((book, sources)) if report.errors() == 0 => {
-            Ok(Config { book, sources, warnings: report })
+        Some((book, sources, requests)) if report.errors() == 0 => {
+            Ok(Config { book, sources, requests, warnings: report })
         }
         Some(_) | None => Err(report),
     }

@@ -2,6 +2,8 @@
 //!
 //! Duty: the shape of the file. Not its duty: defaults, and what values mean together (`check`).
 
+pub(super) mod request;
+
 use std::ops::Range;
 
 use homeostat_core::policy::Mode;
@@ -131,8 +133,8 @@ pub(super) struct Remedy {
     pub(super) mode: Field<Spanned<Mode>>,
     pub(super) exec: Words,
     pub(super) script: Field<Text>,
-    /// Whether it has an action that is not built yet.
-    pub(super) acts_otherwise: bool,
+    pub(super) http: Field<request::Request>,
+    pub(super) call: Field<Text>,
     pub(super) timeout: Length,
     pub(super) retries: Count,
     pub(super) backoff: Length,
@@ -422,16 +424,13 @@ fn on_resolve(reader: &mut Reader<'_>, node: &Node) -> Option<()> {
 
 fn remedy(reader: &mut Reader<'_>, node: &Node) -> Option<Remedy> {
     let fields = reader.fields(node, &keys::REMEDY)?;
-    let Kind::Map(entries) = &node.kind else { return None };
-    let acts_otherwise = entries.iter().any(|(key, _)| {
-        matches!(&key.kind, Kind::Scalar(key) if key.text == "http" || key.text == "call")
-    });
     Some(Remedy {
         name: fields.read(reader, "name", Reader::text),
         mode: fields.read(reader, "mode", mode),
         exec: fields.read(reader, "exec", exec),
         script: fields.read(reader, "script", Reader::text),
-        acts_otherwise,
+        http: fields.read(reader, "http", request::request),
+        call: fields.read(reader, "call", Reader::text),
         timeout: fields.read(reader, "timeout", Reader::duration),
         retries: fields.read(reader, "retries", Reader::count),
         backoff: fields.read(reader, "backoff", Reader::duration),

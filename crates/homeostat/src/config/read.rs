@@ -219,9 +219,13 @@ impl<'a> Reader<'a> {
     }
 
     /// YAML takes a placeholder that is not quoted for a map of a map.
+    pub(super) fn is_unquoted(&self, node: &Node) -> bool {
+        matches!(node.kind, Kind::Map(_))
+            && self.source.get(node.span.clone()).is_some_and(|text| text.starts_with("{{"))
+    }
+
     fn quoting_help(&self, node: &Node) -> Option<&'static str> {
-        let unquoted = matches!(node.kind, Kind::Map(_))
-            && self.source.get(node.span.clone()).is_some_and(|text| text.starts_with("{{"));
+        let unquoted = self.is_unquoted(node);
         unquoted.then_some("a text with a placeholder must be quoted: \"{{ labels.instance }}\"")
     }
 

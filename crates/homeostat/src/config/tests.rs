@@ -9,6 +9,8 @@ use homeostat_core::policy::{Action, Escalate, Mode, TargetLabels};
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
+mod request;
+
 use super::*;
 
 /// All problems of a text: `line:column severity: message`, and help below it.
@@ -225,8 +227,6 @@ policies:
           => remove it: an engine that ignored it would be less careful than it says
         27:15 `mode: approve` is not built yet
           => write `mode: shadow` to watch what would be done, or `mode: auto`
-        32:9 `http` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
         35:7 `blast_radius` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
         "#);
@@ -246,7 +246,6 @@ fn keys_that_are_to_come_are_errors_and_never_ignored() {
         "on_resolve: signal
 guard: { freeze: [], watchdog: {}, storm: {}, flap: {}, breaker: {}, blast_radius: {} }
 remedies:
-  - { name: a, call: x }
   - { name: b, exec: [b], undo: {}, when: x }
 mode: approve",
     );
@@ -265,13 +264,11 @@ mode: approve",
           => remove it: an engine that ignored it would be less careful than it says
         2:74 `blast_radius` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
-        4:20 `call` is not built yet
+        4:31 `undo` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
-        5:31 `undo` is not built yet
+        4:41 `when` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
-        5:41 `when` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        6:11 `mode: approve` is not built yet
+        5:11 `mode: approve` is not built yet
           => write `mode: shadow` to watch what would be done, or `mode: auto`
         "#);
 }
@@ -299,7 +296,7 @@ fn unknown_keys_are_all_named_with_what_was_meant() {
         9:7 expected a key, found a list
         11:5 unknown key "<<" in a policy
           => merge keys are not YAML 1.2: write the keys out
-        12:16 a remedy does one thing: `exec` or `script`
+        12:16 a remedy does one thing: `exec`, `script`, `http` or `call`
           => remove one, or make it a remedy of its own
         12:27 unknown key "command" in a remedy
           => a program and its arguments stand under `exec: [program, argument]`, shell text under
@@ -441,11 +438,11 @@ fn what_is_missing_is_told() {
         "#);
     insta::assert_snapshot!(of_policy("remedies: [{}, { name: x }, { name: y, exec: [] }]"), @r#"
         1:16 this remedy does nothing
-          => add `exec: [program, argument]` or `script: …`
+          => add `exec: [program, argument]`, `script: …`, `http: { url: … }` or `call: …`
         1:16 this remedy has no `name`
           => add `name: …`
         1:20 this remedy does nothing
-          => add `exec: [program, argument]` or `script: …`
+          => add `exec: [program, argument]`, `script: …`, `http: { url: … }` or `call: …`
         1:50 `exec` names no program
           => write exec: [program, argument, …]
         "#);

@@ -35,7 +35,7 @@ use observe::Observer;
 
 pub use clock::Clock;
 pub use observe::Standing;
-pub use perform::Doors;
+pub use perform::{Doors, Outlets};
 
 use crate::journal::{CommitError, Journal, JournalError};
 use crate::queue::{Busy, Inbox, Request};
@@ -322,6 +322,7 @@ impl Driver {
 fn is_owed(event: &Event) -> bool {
     match event {
         Event::Started { .. }
+        | Event::OrderProgressed { .. }
         | Event::OrderEnded { .. }
         | Event::OrderFound { .. }
         | Event::Answered { .. }

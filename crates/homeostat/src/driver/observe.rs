@@ -185,6 +185,7 @@ fn log(fact: &Fact) {
         What::OrderReissued { order } => {
             issued(&order.id, &order.action.to_string(), "order issued again");
         }
+        What::OrderProgressed { order, text } => info!(%order, text, "order progressed"),
         What::RemedyGivenUp { incident, remedy, reason } => {
             info!(%incident, %remedy, reason, "remedy given up");
         }

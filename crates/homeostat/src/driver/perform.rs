@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use homeostat_core::alert::{Alert, Status};
 use homeostat_core::event::{About, Effect, Event, Question, Run};
 use homeostat_core::label::LabelSet;
-use homeostat_core::name::{BootId, OrderId};
+use homeostat_core::limits::ORDER_PROGRESS;
+use homeostat_core::name::{BootId, HandlerName, OrderId, PolicyName, RemedyName};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::plan::Rendered;
+use homeostat_core::request::Request;
 use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use super::Clock;
@@ -24,6 +28,9 @@ use crate::queue::Queue;
 
 /// Between the polite and the final signal to an action that ran too long.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Where the requests of each remedy go.
+pub type Outlets = BTreeMap<(PolicyName, RemedyName), Arc<act::Outlet>>;
 
 /// The doors through which effects leave.
 #[derive(Debug)]
@@ -40,6 +47,12 @@ pub struct Doors {
     pub prober: RwLock<Arc<Prober>>,
     /// Who tells people.
     pub teller: Teller,
+    /// Where requests go; replaced when the configuration changes.
+    pub outlets: RwLock<Arc<Outlets>>,
+    /// What the program was built with.
+    pub handlers: Arc<act::Handlers>,
+    /// Whether the engine stops, for handlers that could go on for long.
+    pub stopping: watch::Sender<bool>,
 }
 
 impl Doors {
@@ -65,12 +78,74 @@ impl Doors {
 
     async fn run(&self, run: Run) {
         let order = run.order.id.clone();
-        let execution = execution(&run);
         info!(order = %order, policy = %run.policy, action = %run.order.action, "order started");
-        let ended = act::perform(&self.orders, execution, std::future::pending()).await;
-        let ended = ended_of(ended);
+        let ended = ended_of(match &run.order.action {
+            Rendered::Exec(argv) => self.execute(&run, act::Program::Argv(argv.clone())).await,
+            Rendered::Script(text) => {
+                self.execute(&run, act::Program::Script(text.to_string())).await
+            }
+            Rendered::Http(request) => self.send(&run, request).await,
+            Rendered::Call(handler) => self.call(&run, handler).await,
+        });
         info!(order = %order, policy = %run.policy, outcome = %ended.outcome, "order ended");
         self.queue.report(Event::OrderEnded { order, ended }).await;
+    }
+
+    async fn execute(&self, run: &Run, program: act::Program) -> act::Ended {
+        let execution = act::Execution {
+            order: run.order.id.to_string(),
+            program,
+            timeout: run.order.timeout.into(),
+            grace: GRACE,
+            subject: subject(run),
+        };
+        act::perform(&self.orders, execution, std::future::pending()).await
+    }
+
+    async fn send(&self, run: &Run, request: &Request) -> act::Ended {
+        let remedy = (run.policy.clone(), run.order.id.remedy.clone());
+        let outlet = self.outlets.read().get(&remedy).cloned();
+        let Some(outlet) = outlet else {
+            return act::Ended::refused(act::Refusal::Reconfigured);
+        };
+        let sending = act::Sending {
+            order: run.order.id.to_string(),
+            request: request.clone(),
+            timeout: run.order.timeout.into(),
+            subject: subject(run),
+        };
+        act::send(&self.orders, &outlet, sending).await
+    }
+
+    /// Calls a handler, and passes on what it says until it has ended.
+    async fn call(&self, run: &Run, handler: &HandlerName) -> act::Ended {
+        let call = act::Call {
+            order: run.order.id.to_string(),
+            handler: handler.to_string(),
+            timeout: run.order.timeout.into(),
+            grace: GRACE,
+            subject: subject(run),
+        };
+        let (progress, mut said) = mpsc::channel(ORDER_PROGRESS as usize);
+        let stopping = self.stopping.subscribe();
+        let mut ended = pin!(act::call(&self.orders, &self.handlers, call, progress, stopping));
+        let ended = loop {
+            tokio::select! {
+                biased;
+                Some(text) = said.recv() => self.pass_on(run, text).await,
+                ended = &mut ended => break ended,
+            }
+        };
+        // What the handler left behind may go on talking; nobody listens after its end.
+        while let Ok(text) = said.try_recv() {
+            self.pass_on(run, text).await;
+        }
+        ended
+    }
+
+    async fn pass_on(&self, run: &Run, text: String) {
+        let order = run.order.id.clone();
+        self.queue.report(Event::OrderProgressed { order, text }).await;
     }
 
     async fn inquire(&self, order: OrderId, issued_in: BootId) {
@@ -103,31 +178,26 @@ impl Doors {
     }
 }
 
-fn execution(run: &Run) -> act::Execution {
-    let order = &run.order;
+fn subject(run: &Run) -> act::Subject {
+    let order = &run.order.id;
     let leading = run.alerts.first().map(|(alert, _)| alert);
-    act::Execution {
-        order: order.id.to_string(),
-        program: match &order.action {
-            Rendered::Exec(argv) => act::Program::Argv(argv.clone()),
-            Rendered::Script(text) => act::Program::Script(text.to_string()),
-        },
-        timeout: order.timeout.into(),
-        grace: GRACE,
-        subject: act::Subject {
-            incident: order.id.incident.to_string(),
-            attempt: order.id.attempt,
-            policy: run.policy.to_string(),
-            remedy: order.id.remedy.to_string(),
-            receiver: leading.map(|alert| alert.receiver.clone()).unwrap_or_default(),
-            external_url: leading.map(|alert| alert.external_url.clone()).unwrap_or_default(),
-            group_labels: leading.map(|alert| map(&alert.group_labels)).unwrap_or_default(),
-            alerts: run.alerts.iter().map(|(alert, ended_at)| subject(alert, *ended_at)).collect(),
-        },
+    act::Subject {
+        incident: order.incident.to_string(),
+        attempt: order.attempt,
+        policy: run.policy.to_string(),
+        remedy: order.remedy.to_string(),
+        receiver: leading.map(|alert| alert.receiver.clone()).unwrap_or_default(),
+        external_url: leading.map(|alert| alert.external_url.clone()).unwrap_or_default(),
+        group_labels: leading.map(|alert| map(&alert.group_labels)).unwrap_or_default(),
+        alerts: run
+            .alerts
+            .iter()
+            .map(|(alert, ended_at)| subject_alert(alert, *ended_at))
+            .collect(),
     }
 }
 
-fn subject(alert: &Alert, ended_at: Option<Timestamp>) -> act::SubjectAlert {
+fn subject_alert(alert: &Alert, ended_at: Option<Timestamp>) -> act::SubjectAlert {
     let time = |at: Timestamp| jiff::Timestamp::from_microsecond(at.micros()).ok();
     act::SubjectAlert {
         status: if ended_at.is_some() { Status::Resolved } else { Status::Firing },
@@ -154,12 +224,23 @@ fn ended_of(ended: act::Ended) -> Ended {
         act::Outcome::Signalled { signal } => Outcome::Signalled { signal },
         act::Outcome::TimedOut => Outcome::TimedOut,
         act::Outcome::Cancelled => Outcome::Unknown { reason: "it was cancelled".into() },
+        act::Outcome::Done => Outcome::Done,
+        act::Outcome::Failed { reason } => Outcome::Failed { reason },
+        act::Outcome::Answered { status, expected } => Outcome::Answered { status, expected },
         act::Outcome::Refused { reason } => match reason {
             act::Refusal::Nul { .. }
             | act::Refusal::TooLong { .. }
             | act::Refusal::TooMuch { .. }
-            | act::Refusal::Collision { .. } => Outcome::Refused { reason: reason.to_string() },
-            _ => Outcome::NotStarted { reason: reason.to_string() },
+            | act::Refusal::Collision { .. }
+            | act::Refusal::NoRequest { .. } => Outcome::Refused { reason: reason.to_string() },
+            act::Refusal::OrderName { .. }
+            | act::Refusal::NoProgram
+            | act::Refusal::Storage { .. }
+            | act::Refusal::Spawn { .. }
+            | act::Refusal::NoHandler { .. }
+            | act::Refusal::Reconfigured
+            | act::Refusal::NotSent { .. }
+            | act::Refusal::Cancelled => Outcome::NotStarted { reason: reason.to_string() },
         },
         act::Outcome::Unknown { reason } => Outcome::Unknown { reason: reason.to_string() },
     };

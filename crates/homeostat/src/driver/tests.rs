@@ -17,8 +17,8 @@ struct Rig {
     directory: tempfile::TempDir,
 }
 
-/// Starts a driver on a journal that may have so many pages.
-fn rig(pages: Option<u32>) -> Rig {
+/// A driver that the test runs itself, on a journal that may have so many pages.
+fn driver_of(book: Book, pages: Option<u32>) -> (Driver, Queue, Telling, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let journal = Journal::open(directory.path()).unwrap();
     if let Some(pages) = pages {
@@ -40,11 +40,20 @@ fn rig(pages: Option<u32>) -> Rig {
         orders: directory.path().join("orders"),
         prober: RwLock::new(Arc::new(Prober::new(Witnesses::default()))),
         teller,
+        outlets: RwLock::default(),
+        handlers: Arc::default(),
+        stopping: tokio::sync::watch::Sender::new(false),
     });
     let metrics = Arc::new(Metrics::new("0", "r", "b"));
-    let book = Arc::new(Book::observe());
     let driver =
-        Driver::recover(journal, book, inbox, doors, metrics, BootId::new("boot")).unwrap();
+        Driver::recover(journal, Arc::new(book), inbox, doors, metrics, BootId::new("boot"))
+            .unwrap();
+    (driver, queue, telling, directory)
+}
+
+/// Starts a driver on a thread of its own.
+fn rig(pages: Option<u32>) -> Rig {
+    let (driver, queue, telling, directory) = driver_of(Book::observe(), pages);
     let standing = driver.standing();
     let thread = std::thread::spawn(move || driver.run());
     Rig { queue, standing, thread, telling, directory }
@@ -142,37 +151,6 @@ async fn a_pause_shows_as_soon_as_it_is_answered() {
     let paused = rig.standing.read().paused.clone();
     assert_eq!(paused.map(|pause| pause.reason), Some("deploy".to_owned()));
     rig.stop().await;
-}
-
-/// A driver that the test runs itself.
-fn driver_of(book: Book, pages: Option<u32>) -> (Driver, Queue, Telling, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let journal = Journal::open(directory.path()).unwrap();
-    if let Some(pages) = pages {
-        journal.bound_pages(pages).unwrap();
-    }
-    let (queue, inbox) = queue();
-    let clock = Arc::new(Clock::default());
-    let now = clock.clone();
-    let settings = Settings {
-        external_url: None,
-        clock: Box::new(move || now.now()),
-        refresh: crate::notice::REFRESH,
-    };
-    let (teller, telling) = Teller::start(Vec::new(), settings, queue.clone());
-    let doors = Arc::new(Doors {
-        runtime: tokio::runtime::Handle::current(),
-        queue: queue.clone(),
-        clock,
-        orders: directory.path().join("orders"),
-        prober: RwLock::new(Arc::new(Prober::new(Witnesses::default()))),
-        teller,
-    });
-    let metrics = Arc::new(Metrics::new("0", "r", "b"));
-    let driver =
-        Driver::recover(journal, Arc::new(book), inbox, doors, metrics, BootId::new("boot"))
-            .unwrap();
-    (driver, queue, telling, directory)
 }
 
 /// Puts observations in the queue without waiting for the answer.

@@ -18,6 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 /// An engine that runs, and what it was started with.
 pub(crate) struct Engine {
     process: Process,
+    program: PathBuf,
     pub(crate) address: SocketAddr,
     pub(crate) directory: PathBuf,
     arguments: Vec<String>,
@@ -42,21 +43,34 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
 impl Engine {
     /// Starts an engine with this configuration, or without one where it is empty.
     pub(crate) async fn start(sandbox: &Sandbox, config: &str, more: &[&str]) -> Self {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_homeostat"));
+        Self::run(program, &["serve"], sandbox, config, more).await
+    }
+
+    /// Starts an engine that is another program, with these words before its options.
+    pub(crate) async fn run(
+        program: PathBuf,
+        words: &[&str],
+        sandbox: &Sandbox,
+        config: &str,
+        more: &[&str],
+    ) -> Self {
         let address = stack::free_address().unwrap();
         let directory = sandbox.path().join("engine");
         std::fs::create_dir_all(&directory).unwrap();
-        let mut arguments = vec![
-            "serve".to_owned(),
+        let mut arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        arguments.extend([
             format!("--web.listen-address={address}"),
             format!("--storage.path={}", directory.join("data").display()),
-        ];
+        ]);
         if !config.is_empty() {
             std::fs::write(directory.join("homeostat.yml"), config).unwrap();
             arguments.push(format!("--config.file={}", directory.join("homeostat.yml").display()));
         }
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let process = spawn(&directory, &arguments);
-        let engine = Self { process, address, directory, arguments, client: stack::client() };
+        let process = spawn(&program, &directory, &arguments);
+        let client = stack::client();
+        let engine = Self { process, program, address, directory, arguments, client };
         engine.ready().await;
         engine
     }
@@ -105,7 +119,7 @@ impl Engine {
 
     /// Starts it again on what is on the disk.
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(&self.directory, &self.arguments);
+        self.process = spawn(&self.program, &self.directory, &self.arguments);
         self.ready().await;
     }
 
@@ -145,8 +159,8 @@ impl Engine {
     }
 }
 
-fn spawn(directory: &Path, arguments: &[String]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+fn spawn(program: &Path, directory: &Path, arguments: &[String]) -> Process {
+    let mut command = Command::new(program);
     command.args(arguments);
     Process::spawn("homeostat", &mut command, directory).unwrap()
 }

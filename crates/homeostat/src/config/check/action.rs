@@ -5,33 +5,98 @@
 
 use std::sync::Arc;
 
+use homeostat_core::name::HandlerName;
 use homeostat_core::policy::Action;
 use homeostat_core::template::{NAMES, Template};
 
+use super::super::Callable;
+use super::super::nearest::nearest;
 use super::super::raw;
 use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
+use super::{is_name, request};
 
 /// Checks that a remedy does exactly one thing.
-pub(super) fn check(remedy: &raw::Remedy, problems: &mut Problems) -> Option<Action> {
-    match (&remedy.exec, &remedy.script) {
-        (Field::Given(argv), Field::Absent) => exec(argv, problems),
-        (Field::Absent, Field::Given(text)) => script(text, problems),
-        (Field::Given(_) | Field::Wrong, Field::Given(_) | Field::Wrong) => {
-            let place = remedy.script.given().map_or(&remedy.span, |text| &text.span);
-            let problem =
-                Problem::error(place.clone(), "a remedy does one thing: `exec` or `script`");
-            problems.report(problem.help("remove one, or make it a remedy of its own"));
-            None
-        }
-        (Field::Absent, Field::Absent) if remedy.acts_otherwise => None,
-        (Field::Absent, Field::Absent) => {
+pub(super) fn check(
+    remedy: &raw::Remedy,
+    callable: Callable<'_>,
+    problems: &mut Problems,
+) -> Option<Action> {
+    let there = [
+        !remedy.exec.is_absent(),
+        !remedy.script.is_absent(),
+        !remedy.http.is_absent(),
+        !remedy.call.is_absent(),
+    ];
+    match there.iter().filter(|is_there| **is_there).count() {
+        0 => {
             let problem = Problem::error(remedy.span.clone(), "this remedy does nothing");
-            problems.report(problem.help("add `exec: [program, argument]` or `script: …`"));
-            None
+            problems.report(problem.help(
+                "add `exec: [program, argument]`, `script: …`, `http: { url: … }` or `call: …`",
+            ));
+            return None;
         }
-        (Field::Wrong, Field::Absent) | (Field::Absent, Field::Wrong) => None,
+        1 => {}
+        _ => {
+            let message = "a remedy does one thing: `exec`, `script`, `http` or `call`";
+            let problem = Problem::error(second(remedy), message);
+            problems.report(problem.help("remove one, or make it a remedy of its own"));
+            return None;
+        }
     }
+    if let Some(argv) = remedy.exec.given() {
+        exec(argv, problems)
+    } else if let Some(text) = remedy.script.given() {
+        script(text, problems)
+    } else if let Some(raw) = remedy.http.given() {
+        request::check(raw, problems).map(|request| Action::Http(Box::new(request)))
+    } else {
+        remedy.call.given().and_then(|text| call(text, callable, problems))
+    }
+}
+
+/// Where the last of several actions stands.
+fn second(remedy: &raw::Remedy) -> std::ops::Range<usize> {
+    let spans = [
+        remedy.exec.given().map(|argv| &argv.span),
+        remedy.script.given().map(|text| &text.span),
+        remedy.http.given().map(|request| &request.span),
+        remedy.call.given().map(|text| &text.span),
+    ];
+    let last = spans.into_iter().flatten().max_by_key(|span| span.start);
+    last.unwrap_or(&remedy.span).clone()
+}
+
+const BUILD_HELP: &str = "handlers are written in Rust: build a program of your own with the crate \
+     `homeostat`, App::from_file(…)?.action(\"NAME\", …)";
+
+fn call(text: &Text, callable: Callable<'_>, problems: &mut Problems) -> Option<Action> {
+    let name = &text.value;
+    if !is_name(name) {
+        let problem = Problem::error(text.span.clone(), "this cannot be the name of a handler");
+        problems.report(problem.help("a handler is called by the name that it is registered with"));
+        return None;
+    }
+    let message = format!("no handler is named {name:?}");
+    match callable {
+        Callable::Elsewhere => problems.report(
+            Problem::warning(text.span.clone(), format!("{message} here: this binary has none"))
+                .help(BUILD_HELP),
+        ),
+        Callable::These([]) => problems.report(
+            Problem::error(text.span.clone(), format!("{message}: this program has none"))
+                .help(BUILD_HELP),
+        ),
+        Callable::These(names) if names.contains(&name.as_str()) => {}
+        Callable::These(names) => {
+            let help = match nearest(name, names.iter().copied()) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("there are: {}", names.join(", ")),
+            };
+            problems.report(Problem::error(text.span.clone(), message).help(help));
+        }
+    }
+    Some(Action::Call(HandlerName::new(name.as_str())))
 }
 
 fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Action> {

@@ -9,6 +9,7 @@ mod guard;
 mod policy;
 mod query;
 mod reach;
+mod request;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,7 @@ use homeostat_core::time::Span;
 
 use super::read::{Field, Problems, Spanned, Text};
 use super::report::Problem;
-use super::{Sources, limits, raw};
+use super::{Callable, RequestTargets, Sources, limits, raw};
 
 /// What the checks of single policies need to know of the file around them.
 struct Surroundings<'a> {
@@ -30,14 +31,17 @@ struct Surroundings<'a> {
     prometheus: bool,
     /// The guards' limits where a policy says nothing.
     defaults: &'a raw::Guard,
+    /// Which handlers may be called.
+    callable: Callable<'a>,
 }
 
 /// Checks a file. The meaning counts only if no error was reported.
 pub(super) fn check(
     file: &raw::File,
     directory: &Path,
+    callable: Callable<'_>,
     problems: &mut Problems,
-) -> (Book, Sources) {
+) -> (Book, Sources, RequestTargets) {
     let sources = match &file.sources {
         Field::Given(sources) => sources::check(sources, directory, problems),
         Field::Absent | Field::Wrong => Sources::default(),
@@ -53,13 +57,35 @@ pub(super) fn check(
         alertmanager: meant(&file.sources, |sources| &sources.alertmanagers),
         prometheus: meant(&file.sources, |sources| &sources.prometheuses),
         defaults,
+        callable,
     };
     let policies = policies(&file.policies, &surroundings, problems);
     let witnesses = Witnesses {
         alertmanagers: sources.alertmanagers.iter().map(|source| source.name.clone()).collect(),
         prometheus: !sources.prometheuses.is_empty(),
     };
-    (Book::new(policies, book_limits, witnesses), sources)
+    let targets = targets(file, &policies, directory, problems);
+    (Book::new(policies, book_limits, witnesses), sources, targets)
+}
+
+/// Where the requests of all remedies go. The book does not know it: it holds no secrets.
+fn targets(
+    file: &raw::File,
+    policies: &[Policy],
+    directory: &Path,
+    problems: &mut Problems,
+) -> RequestTargets {
+    let raw = file.policies.given().map_or(&[][..], |list| &list.value);
+    let mut targets = RequestTargets::new();
+    for (raw, policy) in raw.iter().zip(policies) {
+        let remedies = raw.remedies.given().map_or(&[][..], |list| &list.value);
+        for (raw, remedy) in remedies.iter().zip(&policy.remedies) {
+            let target = raw.http.given().and_then(|r| request::target(r, directory, problems));
+            let name = (policy.name.clone(), remedy.name.clone());
+            targets.extend(target.map(|target| (name, target)));
+        }
+    }
+    targets
 }
 
 /// Whether a list of sources was meant to be there: no error says that it is absent if it has

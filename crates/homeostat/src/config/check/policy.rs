@@ -11,7 +11,7 @@ use homeostat_core::time::Span;
 
 use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
-use super::super::{limits, raw};
+use super::super::{Callable, limits, raw};
 use super::guard::Height;
 use super::{Names, Surroundings, action, at_least_one, guard, query, some_time};
 
@@ -25,7 +25,7 @@ pub(super) fn check(
     let name = names.check(&raw.name, &raw.span, problems);
     let matchers = matchers(raw, problems);
     let mode = mode(raw, problems);
-    let remedies = remedies(raw, mode, problems);
+    let remedies = remedies(raw, mode, surroundings.callable, problems);
     let height = height(raw);
     let settle = raw.settle.value_or(Span::ZERO);
     Policy {
@@ -115,7 +115,12 @@ fn target(field: &Field<Spanned<Vec<Text>>>, problems: &mut Problems) -> TargetL
     TargetLabels::Named(names.into_iter().map(Arc::from).collect())
 }
 
-fn remedies(raw: &raw::Policy, mode: Mode, problems: &mut Problems) -> Vec<Remedy> {
+fn remedies(
+    raw: &raw::Policy,
+    mode: Mode,
+    callable: Callable<'_>,
+    problems: &mut Problems,
+) -> Vec<Remedy> {
     let list = match &raw.remedies {
         Field::Given(list) => list,
         Field::Absent => {
@@ -130,10 +135,16 @@ fn remedies(raw: &raw::Policy, mode: Mode, problems: &mut Problems) -> Vec<Remed
         problems.report(problem.help("add a remedy, or write `mode: shadow`"));
     }
     let mut names = Names::of("remedy");
-    list.value.iter().map(|raw| remedy(raw, mode, &mut names, problems)).collect()
+    list.value.iter().map(|raw| remedy(raw, mode, callable, &mut names, problems)).collect()
 }
 
-fn remedy(raw: &raw::Remedy, mode: Mode, names: &mut Names, problems: &mut Problems) -> Remedy {
+fn remedy(
+    raw: &raw::Remedy,
+    mode: Mode,
+    callable: Callable<'_>,
+    names: &mut Names,
+    problems: &mut Problems,
+) -> Remedy {
     let name = names.check(&raw.name, &raw.span, problems);
     if let Some(retries) = raw.retries.given()
         && retries.value > limits::RETRIES
@@ -151,15 +162,34 @@ fn remedy(raw: &raw::Remedy, mode: Mode, names: &mut Names, problems: &mut Probl
         let problem = Problem::warning(backoff.span.clone(), "nothing is retried");
         problems.report(problem.help("`backoff` lies before retries: add `retries: 1`"));
     }
+    let action = action::check(raw, callable, problems);
+    if let Some(action) = &action {
+        check_retries(raw, action, problems);
+    }
     Remedy {
         name: RemedyName::new(name),
         mode: raw.mode.value_or(mode).min(mode),
-        action: action::check(raw, problems).unwrap_or_else(|| Action::Exec(Vec::new())),
+        action: action.unwrap_or_else(|| Action::Exec(Vec::new())),
         timeout: some_time(&raw.timeout, defaults::TIMEOUT, problems),
         retries: raw.retries.value_or(0).min(limits::RETRIES),
         backoff: raw.backoff.value_or(defaults::BACKOFF),
         idempotent: raw.idempotent.value_or(false),
     }
+}
+
+/// A request that failed may have had its effect all the same.
+fn check_retries(raw: &raw::Remedy, action: &Action, problems: &mut Problems) {
+    let Action::Http(request) = action else { return };
+    let Some(retries) = raw.retries.given().filter(|retries| retries.value > 0) else { return };
+    if request.is_repeatable() || raw.idempotent.value_or(false) {
+        return;
+    }
+    let message = format!("{} is not retried: it might be done twice", request.method.as_str());
+    let problem = Problem::error(retries.span.clone(), message);
+    problems.report(problem.help(
+        "add `idempotency_key: true` to `http` if the service heeds it, or `idempotent: true` to \
+         the remedy if doing it twice does no harm",
+    ));
 }
 
 /// Counts the orders of the whole ladder. A policy in shadow is counted as if it acted, so that

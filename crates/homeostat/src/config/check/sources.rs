@@ -81,6 +81,16 @@ fn urls(source: &raw::Source, key: &str, problems: &mut Problems) -> Vec<Url> {
 }
 
 fn url(text: &Text) -> Result<Url, Problem> {
+    let url = http_url(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Problem::error(text.span.clone(), "a source has no query and no fragment")
+            .help("remove it from the URL"));
+    }
+    Ok(url)
+}
+
+/// Reads a URL that can be talked to and shown.
+pub(super) fn http_url(text: &Text) -> Result<Url, Problem> {
     let wrong =
         |message: String, help: &str| Err(Problem::error(text.span.clone(), message).help(help));
     let help = "write it as in \"http://127.0.0.1:9093\"";
@@ -96,13 +106,11 @@ fn url(text: &Text) -> Result<Url, Problem> {
         let help = "write basic_auth: { username: …, password_file: … }";
         return wrong("credentials do not belong into a URL, which is logged".into(), help);
     }
-    if url.query().is_some() || url.fragment().is_some() {
-        return wrong("a source has no query and no fragment".into(), "remove it from the URL");
-    }
     Ok(url)
 }
 
-fn http(raw: &raw::Http, directory: &Path, problems: &mut Problems) -> HttpConfig {
+/// Reads who we are, and how we trust each other.
+pub(super) fn http(raw: &raw::Http, directory: &Path, problems: &mut Problems) -> HttpConfig {
     let basic = raw.basic_auth.given().map(|basic| basic_auth(basic, directory, problems));
     let header = raw.authorization.given().map(|raw| authorization(raw, directory, problems));
     if let (Some(_), Some(authorization)) = (&basic, raw.authorization.given()) {
@@ -210,7 +218,11 @@ fn tls_config(raw: &raw::Tls, directory: &Path, problems: &mut Problems) -> TlsC
 }
 
 /// Resolves a path against the directory of the configuration file.
-fn path(field: &Field<Text>, directory: &Path, problems: &mut Problems) -> Option<PathBuf> {
+pub(super) fn path(
+    field: &Field<Text>,
+    directory: &Path,
+    problems: &mut Problems,
+) -> Option<PathBuf> {
     let text = field.given()?;
     if text.value.is_empty() || text.value.contains('\0') {
         problems.report(Problem::error(text.span.clone(), "not the path of a file"));

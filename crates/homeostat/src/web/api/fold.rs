@@ -96,6 +96,9 @@ impl Fold {
                 self.amend_order(&order.to_string(), |order| order.state = OrderState::Waiting);
                 self.wait("the remedy had not started before a restart, and is judged anew");
             }
+            What::OrderProgressed { order, text } => {
+                self.view.reason = format!("remedy {} runs: {text}", order.remedy);
+            }
             What::OrderEnded { order, ended } => {
                 self.amend_order(&order.to_string(), |order| end(order, ended, at));
                 self.wait("a run is over, and what follows is being decided");
@@ -188,6 +191,7 @@ impl Fold {
             ended_at: None,
             exit_code: None,
             signal: None,
+            http_status: None,
             result: None,
             outcome: None,
             output: String::new(),
@@ -230,7 +234,9 @@ impl Fold {
                 entry.order = Some(order.id.to_string());
                 entry.grants = sentence::grants(&order.grants);
             }
-            What::OrderReturned { order } | What::OrderEnded { order, .. } => {
+            What::OrderReturned { order }
+            | What::OrderProgressed { order, .. }
+            | What::OrderEnded { order, .. } => {
                 entry.remedy = Some(order.remedy.to_string());
                 entry.order = Some(order.to_string());
             }
@@ -266,7 +272,10 @@ fn end(order: &mut OrderView, ended: &Ended, at: Timestamp) {
     match &ended.outcome {
         Outcome::Exited { code } => order.exit_code = Some(*code),
         Outcome::Signalled { signal } => order.signal = Some(*signal),
-        Outcome::TimedOut
+        Outcome::Answered { status, .. } => order.http_status = Some(*status),
+        Outcome::Done
+        | Outcome::Failed { .. }
+        | Outcome::TimedOut
         | Outcome::NotStarted { .. }
         | Outcome::Refused { .. }
         | Outcome::Unknown { .. } => {}

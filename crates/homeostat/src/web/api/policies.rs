@@ -8,6 +8,7 @@ use axum::response::Response;
 use homeostat_core::policy::{
     Action, Book, Escalate, GuardLimits, Policy, Rate, Remedy, TargetLabels, Verify,
 };
+use homeostat_core::request::{BodyTemplate, RequestTemplate};
 use homeostat_core::template::Template;
 use serde_json::{Value, json};
 
@@ -69,9 +70,32 @@ fn remedy(remedy: &Remedy) -> Value {
             ("exec", json!(argv.iter().map(Template::source).collect::<Vec<_>>()))
         }
         Action::Script(text) => ("script", json!(text)),
+        Action::Http(template) => ("http", request(template)),
+        Action::Call(handler) => ("call", json!(handler)),
     };
     value[kind] = action;
     value
+}
+
+fn request(request: &RequestTemplate) -> Value {
+    let headers = request.headers.iter().map(|header| {
+        let value = header.value.as_ref().map_or("<redacted>", Template::source);
+        (header.name.to_string(), Value::from(value))
+    });
+    let body = match &request.body {
+        BodyTemplate::Nothing => Value::Null,
+        BodyTemplate::Text(text) => json!(text),
+        BodyTemplate::Json(document) => json!(document.source()),
+    };
+    let expected: Vec<String> = request.expected.iter().map(ToString::to_string).collect();
+    json!({
+        "method": request.method.as_str(),
+        "url": request.url.source(),
+        "headers": headers.collect::<serde_json::Map<_, _>>(),
+        "body": body,
+        "expected_status": expected,
+        "idempotency_key": request.key_header,
+    })
 }
 
 fn verify(verify: &Verify) -> Value {

@@ -58,6 +58,9 @@ pub(super) fn text(
             "The engine restarted before remedy {} had started; the guards judge it anew.",
             order.remedy
         ),
+        What::OrderProgressed { order, text } => {
+            format!("Remedy {} says: {}.", order.remedy, without_stop(text))
+        }
         What::OrderEnded { order, ended } => {
             format!("Remedy {} {}{}.", order.remedy, ended.outcome, took(ended, incident))
         }

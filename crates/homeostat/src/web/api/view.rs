@@ -150,6 +150,9 @@ pub struct OrderView {
     pub exit_code: Option<i32>,
     /// The signal that ended it, where one did.
     pub signal: Option<i32>,
+    /// The status with which a web service answered, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
     /// What became of it, in one word: `succeeded`, `failed`, `signalled`, `timed_out`,
     /// `not_started`, `refused` or `unknown`.
     pub result: Option<String>,

@@ -170,6 +170,14 @@ fn whatever_became_of_a_run_is_shown() {
     let order = world.running[0].id.clone();
     for (outcome, state, text) in [
         (Outcome::Signalled { signal: 9 }, "signalled", "was ended by signal 9"),
+        (Outcome::Done, "succeeded", "is done"),
+        (Outcome::Failed { reason: "x".into() }, "failed", "failed: x"),
+        (Outcome::Answered { status: 204, expected: true }, "succeeded", "was answered 204"),
+        (
+            Outcome::Answered { status: 500, expected: false },
+            "failed",
+            "was answered 500, which is no success",
+        ),
         (Outcome::TimedOut, "timed_out", "ran into its time limit and was ended"),
         (Outcome::Unknown { reason: "x".into() }, "unknown", "has an unknown outcome: x"),
     ] {

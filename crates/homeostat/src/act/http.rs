@@ -1,0 +1,187 @@
+//! One request to a web service, from the claim to its recorded end.
+//!
+//! What counts is whether it was sent. A connection that is refused leaves the world as it was: a
+//! known failure. After that a broken connection or a time-out says nothing about the deed, so its
+//! outcome is unknown, and is verified. A redirect is never followed.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use homeostat_core::request::{Header, Request};
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::claim::{Directory, draw_run};
+use super::limits::{ANSWER_SHOWN, RESPONSE_MAX};
+use super::output;
+use super::start::{self, NotRunning, off_thread};
+use super::{Doubt, Ended, Outcome, Refusal, Subject};
+use crate::client::{Answer, Client, NoAnswer, Outgoing, Secret};
+
+const RESPONSE: &str = "response";
+
+/// Where a remedy's requests go, and what only the sender knows.
+#[derive(Debug)]
+pub struct Outlet {
+    /// The server, and who we are to it.
+    pub client: Client,
+    /// Headers whose values are secret.
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// What one request needs.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// The order's id, which names its directory: `[a-zA-Z0-9._-]+`.
+    pub order: String,
+    /// The request.
+    pub request: Request,
+    /// How long it may take, its answer read.
+    pub timeout: Duration,
+    /// What it is about.
+    pub subject: Subject,
+}
+
+/// Sends the request of one order and tells how it ended.
+///
+/// As with a process, an order runs at most once, and the future must be polled to its end.
+///
+/// # Panics
+///
+/// Outside of a Tokio runtime with time and IO enabled.
+pub async fn send(root: &Path, outlet: &Outlet, sending: Sending) -> Ended {
+    let (outgoing, secrets) = match prepare(outlet, &sending).await {
+        Ok(prepared) => prepared,
+        Err(reason) => return Ended::refused(reason),
+    };
+    let Sending { order, request, subject, .. } = sending;
+    let root = root.to_owned();
+    let taken = off_thread(move || take(&root, &order, &subject.document(&order))).await;
+    let directory = match taken {
+        Ok(directory) => directory,
+        Err(not_running) => return not_running.into(),
+    };
+    let (started_at, since) = (SystemTime::now(), Instant::now());
+    let result = outlet.client.call(outgoing, &secrets).await;
+    let duration = since.elapsed();
+    off_thread(move || record(&directory, &request, &result, started_at, duration)).await
+}
+
+fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunning> {
+    start::take(root, order, &draw_run()?, document, None)
+}
+
+/// Puts the secrets to the request, and makes sure that they go where they belong.
+async fn prepare(outlet: &Outlet, sending: &Sending) -> Result<(Outgoing, Vec<String>), Refusal> {
+    let request = &sending.request;
+    let wrong = |reason: String| Refusal::NoRequest { reason };
+    let url = Url::parse(&request.url).map_err(|error| wrong(format!("not a URL: {error}")))?;
+    if url.origin() != outlet.client.base().origin() {
+        return Err(Refusal::Reconfigured);
+    }
+    let mut headers = HeaderMap::new();
+    let mut secrets = Vec::new();
+    if let Some(body) = &request.body {
+        let media_type = HeaderValue::from_str(&body.media_type);
+        headers.extend(media_type.ok().map(|value| (CONTENT_TYPE, value)));
+    }
+    for Header { name, value } in &request.headers {
+        let text = if let Some(text) = value {
+            text.clone()
+        } else {
+            secrets.push(secret(outlet, name).await?);
+            secrets.last().cloned().unwrap_or_default()
+        };
+        let mut carried = HeaderValue::from_bytes(text.as_bytes())
+            .map_err(|_| wrong(format!("header {name} cannot carry its value")))?;
+        carried.set_sensitive(value.is_none());
+        let name: HeaderName =
+            name.parse().map_err(|_| wrong(format!("no header is named {name:?}")))?;
+        headers.insert(name, carried);
+    }
+    let method = request.method.as_str().parse().map_err(|_| wrong("not a method".into()))?;
+    let body = request.body.as_ref().map(|body| body.text.clone().into_bytes());
+    let timeout = sending.timeout;
+    Ok((Outgoing { method, url, headers, body, timeout, keep: RESPONSE_MAX }, secrets))
+}
+
+async fn secret(outlet: &Outlet, header: &str) -> Result<String, Refusal> {
+    let known = outlet.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(header));
+    let Some((_, secret)) = known else { return Err(Refusal::Reconfigured) };
+    let revealed = outlet.client.reveal(secret).await;
+    revealed.map_err(|error| Refusal::NotSent { error: error.line() })
+}
+
+/// Keeps the answer, and records the end.
+fn record(
+    directory: &Directory,
+    request: &Request,
+    result: &Result<Answer, NoAnswer>,
+    started_at: SystemTime,
+    duration: Duration,
+) -> Ended {
+    let outcome = outcome(request, result);
+    if let Outcome::Refused { .. } = outcome {
+        let ended = Ended::without_run(outcome);
+        directory.record(&ended);
+        return ended;
+    }
+    let mut is_cut = false;
+    if let Ok(answer) = result {
+        directory.keep(RESPONSE, &answer.body);
+        directory.keep(output::STDOUT, shown(answer).as_bytes());
+        is_cut = answer.truncated || answer.body.len() > ANSWER_SHOWN;
+    }
+    let tail = output::tail(directory.path());
+    let ended = Ended {
+        outcome,
+        started_at: Some(started_at),
+        duration,
+        tail: tail.text,
+        truncated: tail.truncated || is_cut,
+        left: 0,
+    };
+    directory.record(&ended);
+    ended
+}
+
+fn outcome(request: &Request, result: &Result<Answer, NoAnswer>) -> Outcome {
+    match result {
+        Ok(Answer { status, .. }) => {
+            let status = *status;
+            let expected = request.expected.iter().any(|statuses| statuses.contains(status));
+            // Bad gateway, gateway timeout: the service behind may have done it all the same.
+            if !expected && !request.repeatable && matches!(status, 502 | 504) {
+                return Outcome::Unknown { reason: Doubt::Gateway { status } };
+            }
+            Outcome::Answered { status, expected }
+        }
+        Err(NoAnswer::NotSent(error)) => {
+            Outcome::Refused { reason: Refusal::NotSent { error: error.line() } }
+        }
+        Err(NoAnswer::Broken(error)) => {
+            Outcome::Unknown { reason: Doubt::NoAnswer { error: error.line() } }
+        }
+        Err(NoAnswer::TooSlow) => Outcome::TimedOut,
+    }
+}
+
+/// The answer for a person: its status, and how it begins.
+fn shown(answer: &Answer) -> String {
+    let mut text = format!("HTTP {}\n", answer.status);
+    if let Some(location) = &answer.location {
+        // Writing into a text never fails.
+        let _ = writeln!(
+            text,
+            "redirects to {}: not followed; configure that URL if it is right",
+            crate::client::one_line(location)
+        );
+    }
+    let most = answer.body.len().min(ANSWER_SHOWN);
+    text.push_str(&String::from_utf8_lossy(&answer.body[..most]));
+    if most < answer.body.len() {
+        text.push_str("\n[the rest is in the file response]\n");
+    }
+    text
+}

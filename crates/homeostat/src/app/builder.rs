@@ -1,0 +1,211 @@
+//! An engine with handlers of its own, for programs that are built with this crate.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::Level;
+
+use super::{Build, Options, Running, StartError, load, until_signalled};
+use crate::act::Handlers;
+use crate::act::handler::{Action, HandlerError, Outcome};
+use crate::config::{self, Report};
+use crate::intake::Bounds;
+use crate::telemetry::logging::{self, Format};
+
+/// An engine that is about to start, with handlers written in Rust.
+///
+/// It does what `homeostat serve` does, with the same defaults, and every method changes one of
+/// them. Whatever can be wrong with them shows when it starts.
+///
+/// ```no_run
+/// use homeostat::{Action, App, Outcome};
+///
+/// # async fn example() -> anyhow::Result<()> {
+/// App::from_file("/etc/homeostat/homeostat.yml")?
+///     .storage("/var/lib/homeostat")
+///     .listen(([127, 0, 0, 1], 9999))
+///     .action("move-primary", |order: Action| async move {
+///         let replica = order.label("replica")?;
+///         order.progress(format!("promoting {replica}"));
+///         Ok(Outcome::done().evidence("new primary", replica))
+///     })
+///     .run()
+///     .await
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "an engine does nothing before it runs"]
+pub struct App {
+    options: Options,
+    handlers: Handlers,
+    /// A name that was given to two handlers.
+    twice: Option<String>,
+    listens: bool,
+    level: Level,
+    format: Format,
+}
+
+impl App {
+    /// Takes a configuration file, and checks all of it but the handlers that it calls.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`]: the file has errors; all of them are shown with their places.
+    pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, StartError> {
+        let mut app = Self::observe();
+        app.options.config_file = Some(path.into());
+        app.checked()
+    }
+
+    /// Takes all options, as a command line has them.
+    pub(crate) fn with(options: Options, level: Level, format: Format) -> Result<Self, StartError> {
+        Self { options, listens: true, level, format, ..Self::observe() }.checked()
+    }
+
+    fn checked(self) -> Result<Self, StartError> {
+        if let Some(path) = &self.options.config_file {
+            config::load(path).map_err(|report| StartError::Config(Box::new(report)))?;
+        }
+        Ok(self)
+    }
+
+    /// Takes no configuration: every alert is taken in and recorded, and nothing is done.
+    pub fn observe() -> Self {
+        Self {
+            options: Options {
+                config_file: None,
+                storage_path: PathBuf::from("./data"),
+                listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 9999))],
+                external_url: None,
+                allowed_hosts: Vec::new(),
+                bearer_token_file: None,
+                allow_anonymous: false,
+                max_body: Bounds::default().bytes,
+                build: Build::THIS,
+                handlers: Arc::default(),
+            },
+            handlers: Handlers::default(),
+            twice: None,
+            listens: false,
+            level: Level::INFO,
+            format: Format::default(),
+        }
+    }
+
+    /// Adds a handler, which remedies call by this name: `call: NAME`.
+    ///
+    /// It runs in a task of its own on the runtime of the engine: work that blocks belongs into
+    /// [`tokio::task::spawn_blocking`]. An error is a known failure, and its causes are shown; a
+    /// panic is one too. When the remedy's timeout is over, [`Action::cancelled`] completes; five
+    /// seconds later the handler is aborted at its next `await`, and its outcome counts as timed
+    /// out.
+    ///
+    /// A function with another error type is called so: `|order| async { Ok(heal(order).await?) }`.
+    pub fn action<F, Fut>(mut self, name: &str, handler: F) -> Self
+    where
+        F: Fn(Action) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Outcome, HandlerError>> + Send + 'static,
+    {
+        if !self.handlers.add(name, handler) {
+            self.twice = Some(name.to_owned());
+        }
+        self
+    }
+
+    /// Sets the address to serve; may be called more than once. By default 127.0.0.1:9999.
+    pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
+        if !std::mem::replace(&mut self.listens, true) {
+            self.options.listen_addresses.clear();
+        }
+        self.options.listen_addresses.push(address.into());
+        self
+    }
+
+    /// Sets where the journal and the output of remedies are kept, one engine a directory. By
+    /// default `./data`.
+    pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.storage_path = path.into();
+        self
+    }
+
+    /// Sets the URL by which people reach the engine, for links in what they are told.
+    pub fn external_url(mut self, url: impl Into<String>) -> Self {
+        self.options.external_url = Some(url.into());
+        self
+    }
+
+    /// Adds a name by which the engine is called, besides the loopback names.
+    pub fn allowed_host(mut self, host: impl Into<String>) -> Self {
+        self.options.allowed_hosts.push(host.into());
+        self
+    }
+
+    /// Asks every request for the token in this file.
+    pub fn bearer_token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.bearer_token_file = Some(path.into());
+        self
+    }
+
+    /// Serves addresses that are not loopback without a token: who can post there can start
+    /// actions.
+    pub fn allow_anonymous(mut self) -> Self {
+        self.options.allow_anonymous = true;
+        self
+    }
+
+    /// Sets the size of the largest notification that is read, in bytes. By default 32 MiB.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.options.max_body = bytes;
+        self
+    }
+
+    /// Sets how [`run`](Self::run) logs: from which level on, and in which form. By default from
+    /// info on, as logfmt. Where the program has set up a subscriber of its own, that one counts.
+    pub fn log(mut self, level: Level, format: Format) -> Self {
+        (self.level, self.format) = (level, format);
+        self
+    }
+
+    /// Checks the configuration with the handlers that were added so far, and returns what is
+    /// allowed and probably not meant.
+    ///
+    /// # Errors
+    ///
+    /// The configuration has errors, or calls a handler that there is not.
+    pub fn check(&self) -> Result<Report, Box<Report>> {
+        match &self.options.config_file {
+            Some(path) => Ok(load(path, &self.handlers)?.warnings),
+            None => Ok(config::Config::observe().warnings),
+        }
+    }
+
+    /// Starts the engine and returns once it serves. Logs go nowhere unless the program has set
+    /// up a subscriber.
+    ///
+    /// # Errors
+    ///
+    /// Anything that would keep it from doing its duty; nothing is left running.
+    pub async fn start(mut self) -> Result<Running, StartError> {
+        if let Some(name) = self.twice {
+            return Err(StartError::Handler { name });
+        }
+        self.options.handlers = Arc::new(self.handlers);
+        Running::start(self.options).await
+    }
+
+    /// Runs the engine until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`]: it could not start. A [`Fatal`](crate::driver::Fatal): it could not go
+    /// on by itself.
+    pub async fn run(self) -> anyhow::Result<()> {
+        logging::start(self.level, self.format);
+        let running = self.start().await?;
+        running.reload_on_hangup();
+        running.run(until_signalled()).await?;
+        Ok(())
+    }
+}
