@@ -3,47 +3,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own constants must fail")]
 
+mod stage;
+
 use homeostat_core::alert::Door;
 use homeostat_core::event::Event;
 use homeostat_core::fact::What;
 use homeostat_core::incident::Stage;
-use homeostat_core::label::Matchers;
 use homeostat_core::limits;
-use homeostat_core::name::{HandlerName, OrderId, PolicyName, RemedyName};
+use homeostat_core::name::{HandlerName, OrderId, RemedyName};
 use homeostat_core::order::Outcome;
 use homeostat_core::plan::Rendered;
-use homeostat_core::policy::{
-    Action, Book, BookLimits, Mode, Policy, Remedy, TargetLabels, Witnesses,
-};
+use homeostat_core::policy::{Action, Remedy};
 use homeostat_core::request::{BodyTemplate, Method, RequestTemplate, Statuses};
 use homeostat_core::scenario::Scenario;
 use homeostat_core::template::Template;
-use homeostat_core::time::{Span, Timestamp};
-
-const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
-const B: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "b:80")];
+use homeostat_core::time::Span;
+use stage::{A, B, alone, policy, remedy};
 
 fn play(action: Action, retries: u32) -> Scenario {
-    let remedy = Remedy {
-        name: RemedyName::new("replace"),
-        mode: Mode::Auto,
-        action,
-        timeout: Span::from_secs(30),
-        retries,
-        backoff: Span::from_secs(5),
-        idempotent: false,
-    };
-    let policy = Policy {
-        name: PolicyName::new("web"),
-        matchers: Matchers::parse("alertname=\"Down\"").unwrap().matchers,
-        target: TargetLabels::Named(vec!["instance".into()]),
-        mode: Mode::Auto,
-        remedies: vec![remedy],
-        guard: homeostat_core::policy::GuardLimits { attempts: 9, ..Policy::observe().guard },
-        ..Policy::observe()
-    };
-    let book = Book::new(vec![policy], BookLimits::default(), Witnesses::default());
-    Scenario::new(book, "2026-01-05T09:00:00Z".parse::<Timestamp>().unwrap())
+    alone(policy(vec![Remedy { action, retries, ..remedy("replace") }]))
 }
 
 fn post() -> Action {

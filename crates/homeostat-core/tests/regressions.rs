@@ -2,110 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own constants must fail")]
 
+mod stage;
+
 use std::sync::Arc;
 
 use homeostat_core::alert::{Alert, Door, Observation, Status};
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{About, Effect, Event, Remark};
 use homeostat_core::evidence::{Ask, Evidence, Finding, ListedAlert, Listing};
-use homeostat_core::fact::{Fact, What};
-use homeostat_core::incident::{Closing, End, Stage};
-use homeostat_core::label::{LabelSet, Matchers};
+use homeostat_core::fact::Fact;
+use homeostat_core::incident::{End, Stage};
+use homeostat_core::label::LabelSet;
 use homeostat_core::limits;
-use homeostat_core::name::{BootId, PolicyName, RemedyName, SourceName};
-use homeostat_core::order::{Ended, Found, Outcome};
-use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Rate, Remedy, TargetLabels,
-    Witnesses,
-};
-use homeostat_core::scenario::{Answer, Scenario};
+use homeostat_core::name::{BootId, SourceName};
+use homeostat_core::order::{Ended, Found};
+use homeostat_core::policy::{Book, BookLimits, Mode, Policy, Rate};
+use homeostat_core::scenario::Answer;
 use homeostat_core::state::State;
 use homeostat_core::template::Template;
-use homeostat_core::time::{Span, Timestamp};
-
-const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
-const A2: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80"), ("severity", "page")];
-const B: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "b:80")];
-const DONE: Outcome = Outcome::Exited { code: 0 };
-const FAILED: Outcome = Outcome::Exited { code: 1 };
-
-fn secs(seconds: u64) -> Span {
-    Span::from_secs(seconds)
-}
-
-fn start_time() -> Timestamp {
-    "2026-01-05T09:00:00Z".parse().unwrap()
-}
-
-fn remedy(name: &str) -> Remedy {
-    Remedy {
-        name: RemedyName::new(name),
-        mode: Mode::Auto,
-        action: Action::Exec(vec![Template::parse("{{ labels.instance }}").unwrap()]),
-        timeout: secs(30),
-        retries: 0,
-        backoff: secs(5),
-        idempotent: false,
-    }
-}
-
-fn policy(remedies: Vec<Remedy>) -> Policy {
-    Policy {
-        name: PolicyName::new("web"),
-        matchers: Matchers::parse("alertname=\"Down\"").unwrap().matchers,
-        target: TargetLabels::Named(vec!["instance".into()]),
-        mode: Mode::Auto,
-        remedies,
-        escalate: Escalate::After { after: secs(3600), severity: "critical".into() },
-        guard: GuardLimits { attempts: 9, ..Policy::observe().guard },
-        ..Policy::observe()
-    }
-}
-
-fn ladder() -> Policy {
-    policy(vec![remedy("restart"), remedy("reboot")])
-}
-
-fn nobody() -> Witnesses {
-    Witnesses::default()
-}
-
-fn everybody() -> Witnesses {
-    Witnesses { alertmanagers: [SourceName::new("main")].into(), prometheus: true }
-}
-
-fn book(policy: Policy, witnesses: Witnesses) -> Book {
-    Book::new(vec![policy], BookLimits::default(), witnesses)
-}
-
-fn alone(policy: Policy) -> Scenario {
-    Scenario::new(book(policy, nobody()), start_time())
-}
-
-fn witnessed(mut policy: Policy) -> Scenario {
-    policy.verify.within = secs(60);
-    Scenario::new(book(policy, everybody()), start_time())
-}
-
-fn fire(play: &mut Scenario, labels: &[(&str, &str)]) -> Option<Remark> {
-    play.fire("main", Door::Webhook, labels)
-}
-
-fn resolve(play: &mut Scenario, labels: &[(&str, &str)]) -> Option<Remark> {
-    play.resolve("main", Door::Webhook, labels)
-}
-
-fn orders(play: &mut Scenario) -> Vec<String> {
-    play.take_orders().iter().map(|run| run.order.id.to_string()).collect()
-}
-
-fn closings(facts: &[Fact]) -> Vec<Closing> {
-    let closings = facts.iter().filter_map(|fact| match &fact.what {
-        What::IncidentClosed { closing, .. } => Some(closing.clone()),
-        _ => None,
-    });
-    closings.collect()
-}
+use homeostat_core::time::Timestamp;
+use stage::{
+    A, A2, B, DONE, FAILED, alone, book, closings, everybody, fire, ladder, nobody, orders, policy,
+    remedy, resolve, secs, start_time, witnessed,
+};
 
 fn count(facts: &[Fact], kind: &str) -> usize {
     facts.iter().filter(|fact| fact.what.kind() == kind).count()

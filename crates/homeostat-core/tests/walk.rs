@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own constants must fail")]
 
+mod stage;
+
 use homeostat_core::alert::{Door, Observation, Status};
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::fact::What;
@@ -12,92 +14,18 @@ use homeostat_core::limits::{self, defaults};
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, Mode, Policy, Rate, Remedy, TargetLabels, Witnesses,
+    Book, BookLimits, Escalate, Mode, Policy, Rate, TargetLabels, Witnesses,
 };
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::template::Template;
-use homeostat_core::time::{Span, Timestamp};
-
-const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
-const B: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "b:80")];
-const DONE: Outcome = Outcome::Exited { code: 0 };
-const FAILED: Outcome = Outcome::Exited { code: 1 };
-
-fn secs(seconds: u64) -> Span {
-    Span::from_secs(seconds)
-}
-
-fn remedy(name: &str) -> Remedy {
-    Remedy {
-        name: RemedyName::new(name),
-        mode: Mode::Auto,
-        action: Action::Exec(vec![
-            Template::parse(name).unwrap(),
-            Template::parse("{{ labels.instance }}").unwrap(),
-        ]),
-        timeout: secs(30),
-        retries: 0,
-        backoff: secs(5),
-        idempotent: false,
-    }
-}
-
-fn policy(remedies: Vec<Remedy>) -> Policy {
-    Policy {
-        name: PolicyName::new("web"),
-        matchers: Matchers::parse("alertname=\"Down\"").unwrap().matchers,
-        target: TargetLabels::Named(vec!["instance".into()]),
-        mode: Mode::Auto,
-        remedies,
-        escalate: Escalate::After { after: secs(3600), severity: "critical".into() },
-        guard: homeostat_core::policy::GuardLimits { attempts: 9, ..Policy::observe().guard },
-        ..Policy::observe()
-    }
-}
-
-fn ladder() -> Policy {
-    policy(vec![remedy("restart"), remedy("reboot")])
-}
-
-/// Nobody can be asked.
-fn alone(policy: Policy) -> Scenario {
-    start(policy, Witnesses::default())
-}
-
-/// The Alertmanager `main` and a Prometheus can be asked.
-fn witnessed(mut policy: Policy) -> Scenario {
-    policy.verify.within = secs(60);
-    let alertmanagers = [SourceName::new("main")].into();
-    start(policy, Witnesses { alertmanagers, prometheus: true })
-}
-
-fn start(policy: Policy, witnesses: Witnesses) -> Scenario {
-    let book = Book::new(vec![policy], BookLimits::default(), witnesses);
-    Scenario::new(book, "2026-01-05T09:00:00Z".parse::<Timestamp>().unwrap())
-}
-
-fn fire(scenario: &mut Scenario, labels: &[(&str, &str)]) -> Option<Remark> {
-    scenario.fire("main", Door::Webhook, labels)
-}
-
-fn resolve(scenario: &mut Scenario, labels: &[(&str, &str)]) -> Option<Remark> {
-    scenario.resolve("main", Door::Webhook, labels)
-}
-
-fn orders(scenario: &mut Scenario) -> Vec<String> {
-    scenario.take_orders().iter().map(|run| run.order.id.to_string()).collect()
-}
-
-fn closings(scenario: &Scenario) -> Vec<Closing> {
-    let closings = scenario.journal().iter().filter_map(|fact| match &fact.what {
-        What::IncidentClosed { closing, .. } => Some(closing.clone()),
-        _ => None,
-    });
-    closings.collect()
-}
+use homeostat_core::time::Timestamp;
+use stage::{
+    A, B, DONE, FAILED, alone, closings, fire, ladder, orders, policy, remedy, resolve, secs,
+    witnessed,
+};
 
 fn last_closing(scenario: &Scenario) -> Closing {
-    closings(scenario).pop().expect("an incident closed")
+    closings(scenario.journal()).pop().expect("an incident closed")
 }
 
 fn holds(scenario: &Scenario) -> Vec<Guard> {
@@ -126,7 +54,7 @@ fn without_configuration_every_alert_is_recorded_once_and_nothing_runs() {
         assert_eq!(fire(&mut play, A), Some(Remark::Repeated));
         assert_eq!(play.journal().len(), before, "repeats write nothing");
     }
-    assert_eq!(closings(&play).len(), 1);
+    assert_eq!(closings(play.journal()).len(), 1);
     assert_eq!(last_closing(&play).outcome, End::Shadowed);
     assert_eq!(resolve(&mut play, A), Some(Remark::Ended));
     assert!(play.incident().is_none(), "the latch is released");
@@ -167,7 +95,7 @@ fn a_query_must_hold_as_often_in_a_row_as_it_says() {
     play.advance(secs(5));
     play.answer(Answer::Query(1));
     play.advance(secs(10));
-    assert!(closings(&play).is_empty(), "held, not, held, held: only two in a row");
+    assert!(closings(play.journal()).is_empty(), "held, not, held, held: only two in a row");
     play.advance(secs(5));
     assert_eq!(last_closing(&play).outcome, End::Healed);
     assert!(last_closing(&play).reason.starts_with("proven"));
@@ -286,7 +214,7 @@ fn what_resolves_while_the_action_runs_is_still_verified() {
     let mut play = alone(ladder());
     fire(&mut play, A);
     resolve(&mut play, A);
-    assert!(closings(&play).is_empty());
+    assert!(closings(play.journal()).is_empty());
     play.exit("restart", DONE);
     let closing = last_closing(&play);
     assert_eq!(closing.outcome, End::Healed);
@@ -303,7 +231,7 @@ fn what_lapses_is_cancelled_and_never_healed() {
     play.advance(secs(1800));
     fire(&mut play, A);
     play.advance(secs(3599));
-    assert!(closings(&play).is_empty());
+    assert!(closings(play.journal()).is_empty());
     play.advance(secs(1));
     assert_eq!(last_closing(&play).outcome, End::Cancelled);
     assert!(last_closing(&play).reason.contains("lapsed"));
