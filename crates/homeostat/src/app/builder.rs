@@ -203,6 +203,7 @@ impl App {
     /// on by itself.
     pub async fn run(self) -> anyhow::Result<()> {
         logging::start(self.level, self.format);
+        super::survive_hangup();
         let running = self.start().await?;
         running.reload_on_hangup();
         running.run(until_signalled()).await?;

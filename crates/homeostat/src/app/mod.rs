@@ -42,6 +42,7 @@ use crate::web::server;
 
 pub use crate::driver::chain as describe;
 pub use builder::App;
+pub(crate) use signals::survive_hangup;
 pub use signals::until_signalled;
 
 /// What an engine is started with.

@@ -23,6 +23,14 @@ pub async fn until_signalled() {
     }
 }
 
+/// Lets a SIGHUP that comes before the engine is ready pass, instead of ending the process.
+pub(crate) fn survive_hangup() {
+    // Once it was listened for, the kernel's default is gone for good.
+    if let Err(error) = signal(SignalKind::hangup()) {
+        error!(%error, "SIGHUP cannot be received");
+    }
+}
+
 /// Does something at each SIGHUP.
 pub(super) fn on_hangup<F, D>(act: D)
 where

@@ -140,6 +140,7 @@ impl From<Options> for app::Options {
 }
 
 async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+    app::survive_hangup();
     let running = Running::start(options.into()).await?;
     running.reload_on_hangup();
     running.run(app::until_signalled()).await?;
