@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check
+.PHONY: help deps build demo test check bench
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -35,6 +35,11 @@ test: deps ## Run all tests, those against the real Prometheus stack too
 	else \
 	    $(CARGO) test --locked --workspace; \
 	fi
+
+bench: ## Measure against peers and limits, in about ten minutes (BENCH_ONLY=name for one)
+	@scripts/deps bench
+	$(CARGO) build --release --locked --package homeostat --package homeostat-bench
+	@$(CARGO) run --quiet --release --locked --package homeostat-bench
 
 check: ## Check the format and the lints
 	$(CARGO) fmt --all --check

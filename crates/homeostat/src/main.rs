@@ -4,6 +4,12 @@ use std::io;
 use std::process::ExitCode;
 
 use homeostat::cli::{self, Streams};
+use mimalloc::MiMalloc;
+
+/// Reading notifications is mostly allocating and freeing small texts, on several threads. Without
+/// huge pages, which make an idle engine half as large again (`no_thp`).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Only an earlier call in this process could make it fail, and there is none.

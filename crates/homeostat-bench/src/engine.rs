@@ -1,0 +1,156 @@
+//! An engine in a process of its own, built as it is released.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use homeostat::demo::stack::{self, Process};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::bench::Bench;
+use crate::ending::Watched;
+use crate::load::Line;
+use crate::machine;
+
+/// How long an engine may take until it is ready: replaying a long journal takes seconds.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How often a starting engine is asked: often enough to tell milliseconds.
+const LOOK_EVERY: Duration = Duration::from_micros(250);
+
+/// A configuration under which every alert runs a program at once, and no guard holds it.
+pub(crate) fn acting_on_all(program: &Path) -> String {
+    format!(
+        r#"
+limits: {{ concurrency: 64, rate: {{ max: 1000000, per: 1s }} }}
+policies:
+  - name: bench
+    matchers: ['alertname="ServiceDown"']
+    target: [instance]
+    mode: auto
+    escalate: none
+    guard: {{ cooldown: 0s, rate: {{ max: 1000000, per: 1s }}, concurrency: 64 }}
+    remedies:
+      - name: act
+        exec: ["{}"]
+"#,
+        program.display()
+    )
+}
+
+/// An engine that runs.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    // Before the process, so that only one that is not yet reaped is ended by its number.
+    _watched: Watched,
+    process: Process,
+    pub(crate) address: SocketAddr,
+    data: PathBuf,
+}
+
+impl Engine {
+    /// Starts one on an empty directory; it observes everything where no configuration is given.
+    pub(crate) fn start(bench: &Bench, config: Option<&str>) -> Result<Self> {
+        let directory = bench.directory()?;
+        let (engine, _) = Self::start_in(bench, &directory, config)?;
+        Ok(engine)
+    }
+
+    /// Starts one in this directory, and returns the seconds from its spawn until it was ready.
+    pub(crate) fn start_in(
+        bench: &Bench,
+        directory: &Path,
+        config: Option<&str>,
+    ) -> Result<(Self, f64)> {
+        let address = stack::free_address()?;
+        let data = directory.join("data");
+        let mut command = Command::new(&bench.engine);
+        command
+            .arg("serve")
+            .arg(format!("--web.listen-address={address}"))
+            .arg(format!("--storage.path={}", data.display()));
+        if let Some(config) = config {
+            let file = directory.join("homeostat.yml");
+            std::fs::write(&file, config)?;
+            command.arg(format!("--config.file={}", file.display()));
+        }
+        let began = Instant::now();
+        let process = Process::spawn("homeostat", &mut command, directory)?;
+        let watched = Watched::new(process.pid());
+        let mut engine = Self { _watched: watched, process, address, data };
+        engine.ready()?;
+        Ok((engine, began.elapsed().as_secs_f64()))
+    }
+
+    fn ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if Line::open(self.address).and_then(|mut line| line.get("/-/ready")).is_ok() {
+                return Ok(());
+            }
+            self.process.must_run()?;
+            if Instant::now() > deadline {
+                bail!("the engine is not ready; the end of its log:\n{}", self.process.log_tail());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn line(&self) -> Result<Line> {
+        Line::open(self.address)
+    }
+
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        machine::cpu_seconds(self.process.pid())
+    }
+
+    pub(crate) fn resident_megabytes(&self) -> Result<f64> {
+        machine::resident_megabytes(self.process.pid())
+    }
+
+    /// Its journal, for reading.
+    pub(crate) fn journal(&self) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Connection::open_with_flags(self.data.join("homeostat.db"), flags)?)
+    }
+
+    /// The sum of all lines of a metric.
+    pub(crate) fn metric(line: &mut Line, name: &str) -> Result<f64> {
+        let text = line.get("/metrics")?;
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if !rest.starts_with(['{', ' ']) {
+                return None;
+            }
+            rest.rsplit_once(' ')?.1.parse::<f64>().ok()
+        });
+        Ok(values.sum())
+    }
+
+    /// Waits until a metric has reached a value.
+    pub(crate) fn wait_for(&self, metric: &str, value: f64) -> Result<()> {
+        let mut line = self.line()?;
+        let deadline = Instant::now() + PATIENCE;
+        while Self::metric(&mut line, metric)? < value {
+            if Instant::now() > deadline {
+                let log = self.process.log_tail();
+                bail!("{metric} does not reach {value}; the end of the log:\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Stops it in order, so that it leaves behind what a stopped engine leaves.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.process.end();
+        self.process.exit_status().context("the engine does not end")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! One file a bar, or a few that are measured together.
+
+mod actions;
+mod decide;
+mod durable;
+mod group;
+mod healing;
+mod latency;
+mod memory;
+mod repeats;
+mod replay;
+mod simulation;
+mod start;
+
+use anyhow::Result;
+
+use crate::bench::Bench;
+use crate::row::Row;
+
+/// Takes a measurement.
+type Measure = fn(&Bench) -> Result<Vec<Row>>;
+
+/// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
+pub(crate) const ALL: [(&str, Measure); 11] = [
+    ("repeats", repeats::measure),
+    ("durable", durable::measure),
+    ("group", group::measure),
+    ("actions", actions::measure),
+    ("latency", latency::measure),
+    ("decide", decide::measure),
+    ("replay", replay::measure),
+    ("memory", memory::measure),
+    ("start", start::measure),
+    ("simulation", simulation::measure),
+    ("healing", healing::measure),
+];
