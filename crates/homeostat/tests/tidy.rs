@@ -68,6 +68,21 @@ fn a_room_of_core_uses_only_rooms_above_it() {
     }
 }
 
+/// Core's lint configuration bans what is known to read the world; this bans whole modules.
+#[test]
+fn core_names_no_module_that_reaches_the_world() {
+    let src = root().join("crates/homeostat-core/src");
+    for file in files(&src, ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for module in ["fs", "net", "env", "process", "thread", "os", "io", "sync::Mutex"] {
+                let reaches = line.contains(&format!("std::{module}"));
+                assert!(!reaches, "{} names std::{module}: {line}", file.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn doors_never_use_each_other() {
     let src = root().join("crates/homeostat/src");
