@@ -124,6 +124,17 @@ fn every_path_in_the_documents_exists() {
     assert!(seen > 20, "the documents' paths were not found");
 }
 
+#[test]
+fn the_architecture_names_every_room() {
+    let root = root();
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    for src in ["crates/homeostat-core/src", "crates/homeostat/src"] {
+        for room in rooms(&root.join(src)) {
+            assert!(page.contains(&format!("| `{room}` |")), "{src}: room {room} is not described");
+        }
+    }
+}
+
 /// Relative links, and code spans that begin with a folder of the tree.
 fn paths(text: &str) -> Vec<String> {
     let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());

@@ -205,7 +205,6 @@ async fn one_notification_may_end_an_alert_and_fire_it_again() {
     assert_eq!(remarks, Ok(vec![Remark::Ended, Remark::Began]), "a debug build dies of it");
     // The engine takes other alerts too: in a release build it spins on the first and never does.
     rig.queue.observe(vec![observation(2, 0)]).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let facts = rig.stop().await;
     let closed = facts.iter().filter(|fact| fact.what.kind() == "incident_closed");
     assert_eq!(closed.count(), 3);

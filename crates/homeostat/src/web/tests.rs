@@ -50,8 +50,7 @@ struct House {
     address: SocketAddr,
     events: Arc<Mutex<Vec<Event>>>,
     reload_fails: Arc<AtomicBool>,
-    /// Lets the requests to `/slow` go on.
-    go_on: Arc<Notify>,
+    slow: Arc<Slow>,
     queue: Queue,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
@@ -106,7 +105,7 @@ impl House {
         let (queue, inbox) = queue();
         drive(inbox, events.clone());
         let reload_fails = Arc::new(AtomicBool::new(false));
-        let go_on = Arc::new(Notify::new());
+        let slow = Arc::new(Slow::default());
         let external = Some("https://homeostat.example/");
         let names = Names::new(&[address], external, &["heal.example".into()]).unwrap();
         let mut held = fixture::held().facts;
@@ -128,10 +127,10 @@ impl House {
             }),
         };
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = router(&web, intake(go_on.clone()));
+        let router = router(&web, intake(slow.clone()));
         let stopped = async { drop(stopped.await) };
         let served = tokio::spawn(serve(vec![listener], router, ways.limits, stopped));
-        Self { address, events, reload_fails, go_on, queue, stop: Some(stop), served }
+        Self { address, events, reload_fails, slow, queue, stop: Some(stop), served }
     }
 
     async fn usual() -> Self {
@@ -169,12 +168,22 @@ fn renumber(fact: &mut Fact) {
     fact.what = serde_json::from_str(&text).unwrap();
 }
 
+/// A request to `/slow`, as a test sees and steers it.
+#[derive(Default)]
+struct Slow {
+    /// It is being handled.
+    begun: Notify,
+    /// Lets it go on.
+    go_on: Notify,
+}
+
 /// Stands in for intake.
-fn intake(go_on: Arc<Notify>) -> Router {
+fn intake(slow: Arc<Slow>) -> Router {
     let slow = move || {
-        let go_on = go_on.clone();
+        let slow = slow.clone();
         async move {
-            go_on.notified().await;
+            slow.begun.notify_one();
+            slow.go_on.notified().await;
             "done"
         }
     };
@@ -511,7 +520,7 @@ async fn start_slow(house: &House) -> TcpStream {
     let mut stream = TcpStream::connect(house.address).await.unwrap();
     let host = format!("Host: {}", house.address);
     stream.write_all(request("POST", "/slow", &[&host], "").as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    house.slow.begun.notified().await;
     stream
 }
 
@@ -520,13 +529,18 @@ async fn what_runs_when_the_server_stops_is_finished() {
     let mut house = House::usual().await;
     let mut running = start_slow(&house).await;
     let mut idle = TcpStream::connect(house.address).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let healthy = format!("GET /-/healthy HTTP/1.1\r\nHost: {}\r\n\r\n", house.address);
+    idle.write_all(healthy.as_bytes()).await.unwrap();
+    let mut answered = Vec::new();
+    while !answered.ends_with(b"Healthy.\n") {
+        idle.read_buf(&mut answered).await.unwrap();
+    }
     house.stop.take().unwrap().send(()).unwrap();
     let mut byte = [0];
     assert_eq!(idle.read(&mut byte).await.unwrap(), 0, "an idle connection is closed");
     assert!(TcpStream::connect(house.address).await.is_err(), "no further one is accepted");
     assert!(!house.served.is_finished());
-    house.go_on.notify_one();
+    house.slow.go_on.notify_one();
     let answer = Answer::read(&mut running).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "done"));
     house.served.await.unwrap();
@@ -551,7 +565,7 @@ async fn beyond_the_bound_connections_wait_their_turn() {
     let mut running = start_slow(&house).await;
     let second = tokio::time::timeout(Duration::from_millis(200), house.get("/-/healthy")).await;
     assert!(second.is_err(), "the only slot is taken");
-    house.go_on.notify_one();
+    house.slow.go_on.notify_one();
     assert_eq!(Answer::read(&mut running).await.status, 200);
     assert_eq!(house.get("/-/healthy").await.status, 200);
 }
