@@ -44,6 +44,9 @@ impl Status {
     }
 }
 
+/// What tells one alert from another. The fingerprint leads, so that maps seldom compare names.
+pub type AlertKey = (Fingerprint, SourceName);
+
 /// What stays the same of an alert while it fires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
@@ -75,6 +78,11 @@ impl Alert {
         self.labels.get("alertname").unwrap_or_default()
     }
 
+    /// Returns what tells it from any other alert.
+    pub fn key(&self) -> AlertKey {
+        (self.fingerprint, self.source.clone())
+    }
+
     /// Tells whether Homeostat fired it itself.
     pub fn is_own(&self) -> bool {
         self.labels.get(OWN_LABEL).is_some()
@@ -104,7 +112,7 @@ impl Observation {
 }
 
 /// One continuous firing of one alert of one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Episode {
     /// The alert.
     pub alert: Alert,

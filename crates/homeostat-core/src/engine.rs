@@ -120,8 +120,7 @@ impl Engine {
         let mentioned = match &event {
             Event::Observed { observation, .. } | Event::Vouched { observation, .. } => {
                 let alert = &observation.alert;
-                let key = (alert.source.clone(), alert.fingerprint);
-                Some((key, observation.presence(now)))
+                Some((alert.key(), observation.presence(now)))
             }
             _ => None,
         };
@@ -166,8 +165,10 @@ impl Engine {
     fn with_presence(&self, event: Event) -> Event {
         match event {
             Event::Observed { observation, .. } => {
-                let key = (observation.alert.source.clone(), observation.alert.fingerprint);
-                let known = self.state.firing(&key).and_then(|id| self.presence.get(&id));
+                let known = self
+                    .state
+                    .firing(&observation.alert.key())
+                    .and_then(|id| self.presence.get(&id));
                 Event::Observed { observation, presence: known.map(|known| known.presence) }
             }
             Event::Answered { incident, step, evidence, .. } => {

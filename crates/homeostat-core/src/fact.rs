@@ -1,4 +1,4 @@
-//! What happened: the only type of core that is written down.
+//! What happened: the type of core that is written down, and that all else follows from.
 //!
 //! Facts are in the past tense. Folding them gives the state again, so each fact carries all that
 //! its application needs: no clock, no configuration. A reader must go on understanding every

@@ -78,7 +78,8 @@ pub struct Closing {
 }
 
 /// Where an incident stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// The alert must fire for a while first.
     Settling {
@@ -136,7 +137,8 @@ impl Stage {
 }
 
 /// How an incident's alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It fires, as far as we were told.
     Firing,
@@ -147,7 +149,7 @@ pub enum Standing {
 }
 
 /// An alert of an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
     /// Its episode.
     pub episode: EpisodeId,
@@ -156,7 +158,7 @@ pub struct Attached {
 }
 
 /// One trouble on one target.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// Its number.
     pub id: IncidentId,
@@ -180,7 +182,7 @@ pub struct Incident {
     pub runs: BTreeMap<RemedyName, u32>,
     /// What it has locked.
     pub locks: BTreeSet<LockKey>,
-    /// The last order.
+    /// The last order, without what its guards said: the journal has that.
     pub order: Option<Order>,
     /// When the last order was issued.
     pub ordered_at: Timestamp,

@@ -3,7 +3,9 @@
 //! Ledgers change only when a fact is applied; judging by them is `guard`'s duty. They hold no
 //! limits, so that a changed configuration counts at once.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +40,8 @@ pub struct Charge {
 }
 
 /// A bucket as its last charge left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bucket {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
     charged_at: Timestamp,
     full_at: Timestamp,
 }
@@ -53,7 +55,7 @@ impl Bucket {
 }
 
 /// How the last healing of a target went.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
     /// The incident.
     pub incident: IncidentId,
@@ -72,6 +74,44 @@ pub struct Past {
 /// What a limit is counted for: one policy on one target.
 pub type Subject = (PolicyName, Target);
 
+/// One line of a ledger, as a snapshot holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// Everything is paused.
+    Paused(Pause),
+    /// An incident holds a lock.
+    Lock {
+        /// What is locked.
+        key: LockKey,
+        /// By which incident.
+        incident: IncidentId,
+    },
+    /// A bucket's level.
+    Level {
+        /// What is charged.
+        scope: Scope,
+        /// As the last charge left it.
+        bucket: Bucket,
+    },
+    /// Orders run.
+    Running {
+        /// What is counted.
+        scope: Scope,
+        /// How many.
+        orders: u32,
+    },
+    /// How the last healing of a target went.
+    Past {
+        /// By which policy.
+        policy: PolicyName,
+        /// The target.
+        target: Target,
+        /// How it went.
+        past: Arc<Past>,
+    },
+}
+
 /// All ledgers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledgers {
@@ -80,7 +120,7 @@ pub struct Ledgers {
     locks: BTreeMap<LockKey, IncidentId>,
     buckets: BTreeMap<Scope, Bucket>,
     running: BTreeMap<Scope, u32>,
-    past: BTreeMap<Subject, Past>,
+    past: BTreeMap<Subject, Arc<Past>>,
     past_by_age: BTreeSet<(Timestamp, Subject)>,
 }
 
@@ -97,7 +137,7 @@ impl Ledgers {
 
     /// Returns the last healing of a target by a policy.
     pub fn past(&self, subject: &Subject) -> Option<&Past> {
-        self.past.get(subject)
+        self.past.get(subject).map(Arc::as_ref)
     }
 
     /// Returns when a bucket has its next token.
@@ -155,31 +195,70 @@ impl Ledgers {
         remedy: &RemedyName,
         at: Timestamp,
     ) {
-        let past = self.past.entry(subject.clone()).or_insert_with(|| Past {
-            incident,
-            closed_at: None,
-            healed: false,
-            ladder: Ladder::default(),
-            unheld: 0,
-            ran_at: BTreeMap::new(),
+        let past = self.past.entry(subject.clone()).or_insert_with(|| {
+            Arc::new(Past {
+                incident,
+                closed_at: None,
+                healed: false,
+                ladder: Ladder::default(),
+                unheld: 0,
+                ran_at: BTreeMap::new(),
+            })
         });
-        past.ran_at.insert(remedy.clone(), at);
+        Arc::make_mut(past).ran_at.insert(remedy.clone(), at);
     }
 
     /// Remembers how an incident that acted ended.
     pub(crate) fn closed(&mut self, subject: &Subject, at: Timestamp, ended: Past) {
-        let ran_at = match self.past.remove(subject) {
-            Some(previous) => {
-                if let Some(closed_at) = previous.closed_at {
+        let ended = Past { closed_at: Some(at), ..ended };
+        match self.past.entry(subject.clone()) {
+            Entry::Vacant(vacant) => drop(vacant.insert(Arc::new(ended))),
+            Entry::Occupied(mut occupied) => {
+                let past = Arc::make_mut(occupied.get_mut());
+                if let Some(closed_at) = past.closed_at {
                     self.past_by_age.remove(&(closed_at, subject.clone()));
                 }
-                previous.ran_at
+                let ran_at = std::mem::take(&mut past.ran_at);
+                *past = Past { ran_at, ..ended };
             }
-            None => BTreeMap::new(),
-        };
-        self.past.insert(subject.clone(), Past { ran_at, closed_at: Some(at), ..ended });
+        }
         self.past_by_age.insert((at, subject.clone()));
         self.forget(at);
+    }
+
+    /// Lists all lines, for a snapshot.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        let paused = self.paused.iter().cloned().map(Line::Paused);
+        let locks = self.locks.iter();
+        let locks = locks.map(|(key, &incident)| Line::Lock { key: key.clone(), incident });
+        let levels = self.buckets.iter();
+        let levels = levels.map(|(scope, &bucket)| Line::Level { scope: scope.clone(), bucket });
+        let running = self.running.iter();
+        let running =
+            running.map(|(scope, &orders)| Line::Running { scope: scope.clone(), orders });
+        let past = self.past.iter().map(|((policy, target), past)| Line::Past {
+            policy: policy.clone(),
+            target: target.clone(),
+            past: past.clone(),
+        });
+        paused.chain(locks).chain(levels).chain(running).chain(past)
+    }
+
+    /// Enters a line of a snapshot.
+    pub(crate) fn enter(&mut self, line: Line) {
+        match line {
+            Line::Paused(pause) => self.paused = Some(pause),
+            Line::Lock { key, incident } => drop(self.locks.insert(key, incident)),
+            Line::Level { scope, bucket } => drop(self.buckets.insert(scope, bucket)),
+            Line::Running { scope, orders } => drop(self.running.insert(scope, orders)),
+            Line::Past { policy, target, past } => {
+                let subject = (policy, target);
+                if let Some(closed_at) = past.closed_at {
+                    self.past_by_age.insert((closed_at, subject.clone()));
+                }
+                self.past.insert(subject, past);
+            }
+        }
     }
 
     fn forget(&mut self, now: Timestamp) {

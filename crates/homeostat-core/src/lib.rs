@@ -29,6 +29,7 @@ pub mod verdict;
 pub mod incident;
 pub mod notice;
 pub mod fact;
+pub mod snapshot;
 pub mod state;
 pub mod event;
 pub mod decide;

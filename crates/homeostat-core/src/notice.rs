@@ -33,7 +33,7 @@ pub struct Notice {
 }
 
 /// How far a notice got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Obligation {
     /// The notice.
     pub notice: Notice,

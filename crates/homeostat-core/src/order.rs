@@ -84,6 +84,22 @@ impl Order {
         let Draft { id, action, timeout, idempotent, proof, locks, boot } = draft;
         Self { id, action, timeout, idempotent, proof, locks, charges, grants, boot }
     }
+
+    /// Copies all that is needed to finish and to verify it: why it was permitted is history.
+    #[must_use]
+    pub(crate) fn without_grants(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            action: self.action.clone(),
+            timeout: self.timeout,
+            idempotent: self.idempotent,
+            proof: self.proof.clone(),
+            locks: self.locks.clone(),
+            charges: self.charges.clone(),
+            grants: Vec::new(),
+            boot: self.boot.clone(),
+        }
+    }
 }
 
 /// What became of a run.

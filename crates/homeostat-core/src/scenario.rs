@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alert::{Alert, Door, Observation, Status};
+use crate::alert::{Alert, AlertKey, Door, Observation, Status};
 use crate::engine::{Engine, Turn};
 use crate::event::{About, Effect, Event, Question, Remark, Run};
 use crate::evidence::{
@@ -23,7 +23,7 @@ use crate::name::{BootId, IncidentId, OrderId, SourceName};
 use crate::notice::Notice;
 use crate::order::{Ended, Found, Outcome};
 use crate::policy::Book;
-use crate::state::{AlertKey, State};
+use crate::state::State;
 use crate::time::{Span, Timestamp};
 
 /// What a witness is made to say.
@@ -129,7 +129,7 @@ impl Scenario {
     /// Makes an alert fire, and its source send that.
     pub fn fire(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
         let alert = alert(source, door, labels, self.now);
-        let key = (alert.source.clone(), alert.fingerprint);
+        let key = alert.key();
         let known = self.world.firing.get(&key).map(|truth| truth.alert.clone());
         let alert = known.unwrap_or(alert);
         let truth = Truth { alert: alert.clone(), updated_at: self.now };
@@ -140,7 +140,7 @@ impl Scenario {
     /// Makes an alert end, and its source send that.
     pub fn resolve(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
         let alert = alert(source, door, labels, self.now);
-        let truth = self.world.firing.remove(&(alert.source.clone(), alert.fingerprint));
+        let truth = self.world.firing.remove(&alert.key());
         let alert = truth.map_or(alert, |truth| truth.alert);
         let ends_at = Some(self.now);
         self.observe(Observation { alert, status: Status::Resolved, ends_at })
@@ -149,7 +149,7 @@ impl Scenario {
     /// Makes an alert fire as it is, and nobody send that.
     pub fn remember(&mut self, observation: &Observation) {
         let alert = observation.alert.clone();
-        let key = (alert.source.clone(), alert.fingerprint);
+        let key = alert.key();
         self.world.firing.insert(key, Truth { alert, updated_at: self.now });
     }
 
@@ -329,7 +329,7 @@ impl World {
                 Some(Answer::AlertmanagerEmpty) => {
                     Ok(Listing { uptime: Span::from_secs(10), total: 0, alert: None })
                 }
-                answer => Ok(self.listing(&(source.clone(), *fingerprint), answer.as_ref())),
+                answer => Ok(self.listing(&(*fingerprint, source.clone()), answer.as_ref())),
             }),
             Ask::Rule { labels, target, .. } => Finding::Rule(match &self.prometheus {
                 Some(Answer::PrometheusErrs(error)) => Err(Trouble(error.clone())),

@@ -48,7 +48,8 @@ pub struct Reading {
 }
 
 /// When to look next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Look {
     /// At this time.
     Due(Timestamp),
@@ -59,7 +60,7 @@ pub enum Look {
 }
 
 /// An action that is over, and whose healing is being proven.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// The order.
     pub order: OrderId,

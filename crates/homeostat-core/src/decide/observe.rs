@@ -39,7 +39,7 @@ fn status(desk: &Desk<'_>, observation: &Observation) -> Status {
 
 fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Presence>) -> Remark {
     let alert = &observation.alert;
-    let key = (alert.source.clone(), alert.fingerprint);
+    let key = alert.key();
     let Some(episode) = desk.state.firing(&key) else { return Remark::Strange };
     let first = desk.state.episode(episode).and_then(|known| known.alert.starts_at);
     let began = presence.and_then(|presence| presence.starts_at).max(first);
@@ -55,7 +55,7 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Pres
 
 fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
     let alert = &observation.alert;
-    let key = (alert.source.clone(), alert.fingerprint);
+    let key = alert.key();
     if let Some(episode) = desk.state.firing(&key) {
         if is_again_after_healing(desk, episode, alert) {
             supersede(desk, episode, alert);
@@ -137,7 +137,7 @@ fn wake_those_that_wait_for_it(desk: &mut Desk<'_>, episode: EpisodeId, observat
 /// Takes an observation that looked stale, if a witness says that it fires now.
 pub(super) fn vouched(desk: &mut Desk<'_>, observation: &Observation, evidence: &Evidence) {
     let alert = &observation.alert;
-    let key = (alert.source.clone(), alert.fingerprint);
+    let key = alert.key();
     let listed = matches!(evidence.listing(alert), Some(Ok(listing)) if listing.alert.is_some());
     let by_rule = matches!(evidence.rule(alert), Some(Ok(Some(report))) if report.firing > 0);
     desk.decision.remark = Some(if desk.state.firing(&key).is_some() {

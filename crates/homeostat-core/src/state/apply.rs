@@ -1,8 +1,9 @@
 //! What each fact does to the state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::alert::{Alert, Ending, Episode};
+use crate::alert::{Ending, Episode};
 use crate::fact::{Fact, What};
 use crate::hold::{Gate, Scope};
 use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
@@ -30,11 +31,10 @@ impl State {
             }
             What::EpisodeBegan { episode, alert, lapse } => {
                 self.last_episode = *episode;
-                let key = (alert.source.clone(), alert.fingerprint);
-                self.firing.insert(key, *episode);
+                self.firing.insert(alert.key(), *episode);
                 let (alert, lapse) = (alert.clone(), *lapse);
                 let begun = Episode { alert, began_at: at, lapse, ended_at: None };
-                self.episodes.insert(*episode, begun);
+                self.episodes.insert(*episode, Arc::new(begun));
             }
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
             What::IncidentOpened { incident, episode, .. } => {
@@ -80,7 +80,7 @@ impl State {
                 self.ledgers.started(&self.policy_of(order.id.incident));
                 self.change(order.id.incident, |incident| {
                     incident.locks.extend(order.locks.iter().cloned());
-                    incident.order = Some(order.clone());
+                    incident.order = Some(order.without_grants());
                     incident.ordered_at = at;
                     incident.returned = false;
                     incident.stage = Stage::Acting;
@@ -184,7 +184,13 @@ impl State {
                 }
             }
         }
-        change(incident);
+        change(Arc::make_mut(incident));
+        self.index(id);
+    }
+
+    /// Enters an incident into the indices that follow from where it stands.
+    pub(super) fn index(&mut self, id: IncidentId) {
+        let Some(incident) = self.incidents.get(&id) else { return };
         if let Some(at) = incident.wakes_at() {
             self.alarms.insert((at, id));
         }
@@ -229,13 +235,13 @@ impl State {
     }
 
     fn end_episode(&mut self, id: EpisodeId, ending: &Ending, at: Timestamp) {
-        let Some(episode) = self.episodes.get_mut(&id) else { return };
+        let Some(episode) = self.episodes.get_mut(&id).map(Arc::make_mut) else { return };
         let ends_at = match ending {
             Ending::Resolved { ends_at } => *ends_at,
             Ending::Superseded | Ending::Lapsed => None,
         };
         episode.ended_at = Some(ends_at.unwrap_or(at));
-        let key = (episode.alert.source.clone(), episode.alert.fingerprint);
+        let key = episode.alert.key();
         if self.firing.get(&key) == Some(&id) {
             self.firing.remove(&key);
         }
@@ -301,13 +307,12 @@ impl State {
 
     /// An incident remembers one episode of each alert that ended, and not each time that it did.
     fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId) {
-        let key = |alert: &Alert| (alert.source.clone(), alert.fingerprint);
-        let Some(new) = self.episodes.get(&episode).map(|e| key(&e.alert)) else { return };
-        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let Some(new) = self.episodes.get(&episode).map(|e| e.alert.key()) else { return };
+        let Some(incident) = self.incidents.get_mut(&id).map(Arc::make_mut) else { return };
         let episodes = &self.episodes;
         let is_earlier = |attached: &Attached| {
             attached.standing != Standing::Firing
-                && episodes.get(&attached.episode).is_some_and(|e| key(&e.alert) == new)
+                && episodes.get(&attached.episode).is_some_and(|e| e.alert.key() == new)
         };
         let earlier: Vec<Attached> = incident.episodes.extract_if(.., |a| is_earlier(a)).collect();
         for attached in earlier {
@@ -392,7 +397,7 @@ impl State {
         };
         self.by_subject.insert(incident.subject(), id);
         self.by_episode.entry(episode).or_default().insert(id);
-        self.incidents.insert(id, incident);
+        self.incidents.insert(id, Arc::new(incident));
         self.change(id, |incident| {
             incident.tell_at = *tell_at;
             incident.stage = settles_at.map_or(Stage::Ready, |until| Stage::Settling { until });
@@ -416,7 +421,7 @@ impl State {
             incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
             incident.looks = 0;
             incident.locks.extend(order.locks.iter().cloned());
-            incident.order = Some(order.clone());
+            incident.order = Some(order.without_grants());
             incident.ordered_at = at;
             incident.progressed = 0;
             incident.stage = Stage::Acting;

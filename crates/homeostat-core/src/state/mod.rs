@@ -1,34 +1,33 @@
 //! All incidents and ledgers. [`State::apply`] is the only mutation.
 //!
 //! The state is a fold of facts. Beside what the facts say it keeps indices (by target, by alarm,
-//! by gate), each a function of the rest, so that nothing is searched for.
+//! by gate), each a function of the rest, so that nothing is searched for. What is not an index
+//! can be listed as the records of a snapshot, and a state recalled from them is the same state.
 
 mod apply;
+mod recall;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::alert::Episode;
+use crate::alert::{AlertKey, Episode};
 use crate::hold::Gate;
 use crate::incident::{Incident, Standing};
-use crate::label::Fingerprint;
 use crate::ledger::{Ledgers, Subject};
-use crate::name::{BootId, EpisodeId, IncidentId, SourceName};
+use crate::name::{BootId, EpisodeId, IncidentId};
 use crate::notice::Obligation;
 use crate::time::Timestamp;
 use crate::verdict::{self, Verification};
-
-/// What tells one alert from another.
-pub type AlertKey = (SourceName, Fingerprint);
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     boot: Option<BootId>,
-    episodes: BTreeMap<EpisodeId, Episode>,
+    episodes: BTreeMap<EpisodeId, Arc<Episode>>,
     firing: BTreeMap<AlertKey, EpisodeId>,
     ended: BTreeMap<AlertKey, (Timestamp, Option<Timestamp>)>,
     ended_by_age: BTreeSet<(Timestamp, AlertKey)>,
-    incidents: BTreeMap<IncidentId, Incident>,
+    incidents: BTreeMap<IncidentId, Arc<Incident>>,
     by_subject: BTreeMap<Subject, IncidentId>,
     by_episode: BTreeMap<EpisodeId, BTreeSet<IncidentId>>,
     notices: BTreeMap<IncidentId, Obligation>,
@@ -48,7 +47,7 @@ impl State {
 
     /// Returns an episode that fires, or whose incident is not yet forgotten.
     pub fn episode(&self, id: EpisodeId) -> Option<&Episode> {
-        self.episodes.get(&id)
+        self.episodes.get(&id).map(Arc::as_ref)
     }
 
     /// Returns the number of the episode in which an alert fires.
@@ -63,10 +62,9 @@ impl State {
 
     /// Tells whether an episode still fires.
     pub fn is_firing(&self, id: EpisodeId) -> bool {
-        self.episodes.get(&id).is_some_and(|episode| {
-            let key = (episode.alert.source.clone(), episode.alert.fingerprint);
-            self.firing.get(&key) == Some(&id)
-        })
+        self.episodes
+            .get(&id)
+            .is_some_and(|episode| self.firing.get(&episode.alert.key()) == Some(&id))
     }
 
     /// Returns the `endsAt` with which an alert's last episode ended, where it is remembered.
@@ -76,23 +74,23 @@ impl State {
 
     /// Returns an incident that is open or latched.
     pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
-        self.incidents.get(&id)
+        self.incidents.get(&id).map(Arc::as_ref)
     }
 
     /// Returns all incidents that are open or latched.
     pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents.values()
+        self.incidents.values().map(Arc::as_ref)
     }
 
     /// Returns the incident that is open or latched for a policy and a target.
     pub fn incident_of(&self, subject: &Subject) -> Option<&Incident> {
-        self.by_subject.get(subject).and_then(|id| self.incidents.get(id))
+        self.by_subject.get(subject).and_then(|id| self.incident(*id))
     }
 
     /// Returns the incidents of an episode.
     pub fn incidents_of(&self, episode: EpisodeId) -> impl Iterator<Item = &Incident> {
         let ids = self.by_episode.get(&episode).into_iter().flatten();
-        ids.filter_map(|id| self.incidents.get(id))
+        ids.filter_map(|id| self.incident(*id))
     }
 
     /// Returns what the guards count.

@@ -70,6 +70,21 @@ pub fn inspect(root: &Path, order: &str, issued: &BootId) -> Found {
     }
 }
 
+/// Removes the directory of an order that nobody will ask about any more, and what its action has
+/// left there. One that is not there is removed already. Links are removed and never followed.
+///
+/// # Errors
+///
+/// Something of it is left.
+pub fn forget(root: &Path, order: &str) -> io::Result<()> {
+    let path = path_of(root, order)
+        .map_err(|refusal| io::Error::new(io::ErrorKind::InvalidInput, refusal))?;
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Draws a token that no other run has, for recognising the processes of this one.
 pub(super) fn draw_run() -> Result<String, Refusal> {
     fs::read_to_string("/proc/sys/kernel/random/uuid")
@@ -369,5 +384,28 @@ mod tests {
         for order in ["a", "A.b_c-1", "...", "-x"] {
             assert!(Directory::prepare(root.path(), order, "one").is_ok(), "{order}");
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_gone_and_what_it_linked_to_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let (root, precious) = (home.path().join("orders"), home.path().join("precious"));
+        fs::create_dir(&precious).unwrap();
+        fs::write(precious.join("data"), "x").unwrap();
+        let directory = Directory::prepare(&root, ORDER, "one").unwrap();
+        directory.write_inputs(b"{}", None).unwrap();
+        fs::create_dir(directory.path().join("dropped")).unwrap();
+        std::os::unix::fs::symlink(&precious, directory.path().join("dropped/link")).unwrap();
+        forget(&root, ORDER).unwrap();
+        assert!(!fs::exists(root.join(ORDER)).unwrap());
+        forget(&root, ORDER).unwrap();
+
+        std::os::unix::fs::symlink(&precious, root.join("link")).unwrap();
+        forget(&root, "link").unwrap();
+        assert!(!fs::exists(root.join("link")).unwrap());
+        for outside in ["..", "../precious", "/", ""] {
+            assert!(forget(&root, outside).is_err(), "{outside}");
+        }
+        assert!(fs::exists(precious.join("data")).unwrap());
     }
 }

@@ -57,7 +57,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 pub use call::{Call, call};
-pub use claim::{Found, current_boot, inspect};
+pub use claim::{Found, current_boot, forget, inspect};
 pub use exec::perform;
 pub use handler::Handlers;
 pub use http::{Outlet, Sending, send};

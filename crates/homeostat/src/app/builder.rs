@@ -4,10 +4,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use homeostat_core::time::Span;
 use tracing::Level;
 
-use super::{Build, Options, Running, StartError, load, until_signalled};
+use super::{Build, Options, RETENTION, Running, StartError, load, until_signalled};
 use crate::act::Handlers;
 use crate::act::handler::{Action, HandlerError, Outcome};
 use crate::config::{self, Report};
@@ -77,6 +79,7 @@ impl App {
             options: Options {
                 config_file: None,
                 storage_path: PathBuf::from("./data"),
+                retention: RETENTION,
                 listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 9999))],
                 external_url: None,
                 allowed_hosts: Vec::new(),
@@ -127,6 +130,13 @@ impl App {
     /// default `./data`.
     pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.storage_path = path.into();
+        self
+    }
+
+    /// Sets how long what is over is kept. By default 90 days.
+    pub fn retention(mut self, time: Duration) -> Self {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.options.retention = Span::from_micros(micros);
         self
     }
 

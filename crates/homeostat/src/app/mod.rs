@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use homeostat_core::policy::Action;
-use homeostat_core::time::Timestamp;
+use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -45,6 +45,9 @@ pub use builder::App;
 pub(crate) use signals::survive_hangup;
 pub use signals::until_signalled;
 
+/// How long what is over is kept, where nothing else is said.
+pub const RETENTION: Span = Span::from_secs(90 * 86_400);
+
 /// What an engine is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -52,6 +55,8 @@ pub struct Options {
     pub config_file: Option<PathBuf>,
     /// Where the journal and the orders are kept.
     pub storage_path: PathBuf,
+    /// How long what is over is kept.
+    pub retention: Span,
     /// The addresses to serve.
     pub listen_addresses: Vec<SocketAddr>,
     /// The URL by which people reach the engine, for links.
@@ -227,7 +232,8 @@ impl Running {
         metrics.set_leader(true);
         let book = Arc::new(config.book);
         let (observed, started_in) = (metrics.clone(), boot.clone());
-        let driver = Driver::recover(journal, book, inbox, doors, observed, started_in)?;
+        let retention = options.retention;
+        let driver = Driver::recover(journal, book, inbox, doors, observed, started_in, retention)?;
         sources.recall(driver.sources().iter());
         let parts = wiring::Parts {
             token,

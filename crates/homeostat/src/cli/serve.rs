@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::http::Uri;
 use clap::{Args, Parser};
+use homeostat_core::time::Span;
 use tracing::Level;
 
 use super::Exit;
@@ -30,6 +31,15 @@ pub(super) struct Options {
     /// Where the journal and the output of remedies are kept; one engine a directory
     #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
     pub(super) storage_path: PathBuf,
+
+    /// How long closed incidents and their output are kept
+    #[arg(
+        long = "storage.retention",
+        value_name = "DURATION",
+        default_value_t = app::RETENTION,
+        value_parser = retention
+    )]
+    pub(super) retention: Span,
 
     /// Address to serve; may be given more than once
     #[arg(
@@ -127,6 +137,7 @@ impl From<Options> for app::Options {
         Self {
             config_file: options.config_file,
             storage_path: options.storage_path,
+            retention: options.retention,
             listen_addresses: options.listen_addresses,
             external_url: options.external_url,
             allowed_hosts: options.allowed_hosts,
@@ -188,6 +199,15 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
         _ => return Err(wrong()),
     };
     Ok(SocketAddr::from((ip, port.parse().map_err(|_| wrong())?)))
+}
+
+fn retention(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error| format!("{error}"))?;
+    if span.is_zero() {
+        Err("expected more than no time at all, as in 90d".into())
+    } else {
+        Ok(span)
+    }
 }
 
 fn external_url(text: &str) -> Result<String, String> {

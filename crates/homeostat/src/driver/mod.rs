@@ -6,13 +6,15 @@
 //! ```
 //!
 //! It runs on a thread of its own, because a commit blocks. While it commits, requests gather in
-//! the queue and become the next group: the slower the disk, the larger the groups.
+//! the queue and become the next group: the slower the disk, the larger the groups. Where nothing
+//! waits, it keeps the journal small.
 
 mod clock;
 mod observe;
 mod perform;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -25,19 +27,20 @@ use homeostat_core::event::{Effect, Event, Remark};
 use homeostat_core::limits::OPEN_EPISODES;
 use homeostat_core::name::{BootId, OrderId, SourceName};
 use homeostat_core::policy::Book;
-use homeostat_core::state::State;
+use homeostat_core::time::Span;
 use parking_lot::RwLock;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use observe::Observer;
+use upkeep::Upkeep;
 
 pub use clock::Clock;
 pub use observe::Standing;
 pub use perform::{Doors, Outlets};
 
-use crate::journal::{CommitError, Journal, JournalError};
+use crate::journal::{CommitError, Journal, JournalError, Recovered};
 use crate::queue::{Busy, Inbox, Request};
 use crate::telemetry::Metrics;
 
@@ -76,6 +79,7 @@ pub struct Driver {
     doors: Arc<Doors>,
     metrics: Arc<Metrics>,
     observer: Observer,
+    upkeep: Upkeep,
     /// Events that were taken from the queue and whose group was not committed.
     owed: VecDeque<Event>,
     /// Orders that were issued while the engine stops, and are left to its next start.
@@ -106,7 +110,7 @@ impl Waiting {
 }
 
 impl Driver {
-    /// Recovers from the journal.
+    /// Recovers from the journal. What is over for longer than the retention is let go.
     ///
     /// # Errors
     ///
@@ -118,11 +122,14 @@ impl Driver {
         doors: Arc<Doors>,
         metrics: Arc<Metrics>,
         boot: BootId,
+        retention: Span,
     ) -> Result<Self, Fatal> {
-        let state = replay(&journal)?;
-        let engine = Engine::restore(state, book, doors.clock.now());
+        let Recovered { state, covered, taken_at, .. } = recover(&journal)?;
+        let now = doors.clock.now();
+        let engine = Engine::restore(state, book, now);
         let observer = Observer::new(metrics.clone(), &engine);
         let owed = VecDeque::from([Event::Started { boot }]);
+        let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)));
         Ok(Self {
             engine,
             journal,
@@ -130,6 +137,7 @@ impl Driver {
             doors,
             metrics,
             observer,
+            upkeep,
             owed,
             not_started: BTreeSet::new(),
         })
@@ -156,7 +164,11 @@ impl Driver {
         let mut stop_by: Option<Instant> = None;
         loop {
             let first = if self.owed.is_empty() { self.inbox.wait(self.patience()) } else { None };
+            let idle = first.is_none();
             self.take_turn(first)?;
+            self.upkeep
+                .step(&mut self.journal, self.engine.state(), &self.doors, idle)
+                .map_err(Fatal::Uncertain)?;
             if self.inbox.is_stopping() {
                 let by = *stop_by.get_or_insert_with(|| Instant::now() + DRAIN);
                 let issued = observe::running(self.engine.state());
@@ -165,6 +177,8 @@ impl Driver {
                     if running > 0 {
                         warn!(running, "stopped while actions run; they go on");
                     }
+                    let now = self.doors.clock.now();
+                    self.upkeep.stop(&mut self.journal, self.engine.state(), now);
                     return Ok(());
                 }
             }
@@ -173,9 +187,10 @@ impl Driver {
 
     /// How long nothing need happen.
     fn patience(&self) -> Duration {
+        let most = if self.upkeep.is_busy() { upkeep::PAUSE } else { IDLE };
         match self.engine.next_wake() {
-            Some(at) => Duration::from(at.since(self.doors.clock.now())).min(IDLE),
-            None => IDLE,
+            Some(at) => Duration::from(at.since(self.doors.clock.now())).min(most),
+            None => most,
         }
     }
 
@@ -247,8 +262,7 @@ impl Driver {
         let state = self.engine.state();
         let is_new = |observation: &&Observation| {
             let alert = &observation.alert;
-            observation.status == Status::Firing
-                && state.firing(&(alert.source.clone(), alert.fingerprint)).is_none()
+            observation.status == Status::Firing && state.firing(&alert.key()).is_none()
         };
         observations.iter().filter(is_new).count()
     }
@@ -310,9 +324,9 @@ impl Driver {
         }
     }
 
-    /// Goes back to what is committed.
+    /// Goes back to what is on the disk: the engine has run ahead of it.
     fn rebuild(&mut self) -> Result<(), Fatal> {
-        let state = replay(&self.journal)?;
+        let Recovered { state, .. } = recover(&self.journal)?;
         self.engine.rebuild(state, self.doors.clock.now());
         Ok(())
     }
@@ -339,18 +353,12 @@ fn is_owed(event: &Event) -> bool {
     }
 }
 
-fn replay(journal: &Journal) -> Result<State, Fatal> {
-    let mut state = State::default();
+fn recover(journal: &Journal) -> Result<Recovered, Fatal> {
     let begun = Instant::now();
-    let mut facts = 0_u64;
-    journal
-        .replay(|fact| {
-            state.apply(fact);
-            facts += 1;
-        })
-        .map_err(Fatal::Unreadable)?;
-    info!(facts, seconds = begun.elapsed().as_secs_f64(), "journal replayed");
-    Ok(state)
+    let recovered = journal.recover().map_err(Fatal::Unreadable)?;
+    let (seconds, snapshot) = (begun.elapsed().as_secs_f64(), recovered.covered);
+    info!(snapshot, facts = recovered.facts, seconds, "journal replayed");
+    Ok(recovered)
 }
 
 fn answer(waiting: Vec<Waiting>, remarks: &[Option<Remark>]) {

@@ -3,11 +3,14 @@ use std::time::Duration;
 use homeostat_core::alert::{Alert, Door, Observation, Status};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;
+use homeostat_core::state::State;
 
 use super::*;
 use crate::notice::{Settings, Teller, Telling};
 use crate::probe::{Prober, Witnesses};
 use crate::queue::{Queue, queue};
+
+const RETENTION: Span = Span::from_secs(90 * 86_400);
 
 struct Rig {
     queue: Queue,
@@ -45,9 +48,16 @@ fn driver_of(book: Book, pages: Option<u32>) -> (Driver, Queue, Telling, tempfil
         stopping: tokio::sync::watch::Sender::new(false),
     });
     let metrics = Arc::new(Metrics::new("0", "r", "b"));
-    let driver =
-        Driver::recover(journal, Arc::new(book), inbox, doors, metrics, BootId::new("boot"))
-            .unwrap();
+    let driver = Driver::recover(
+        journal,
+        Arc::new(book),
+        inbox,
+        doors,
+        metrics,
+        BootId::new("boot"),
+        RETENTION,
+    )
+    .unwrap();
     (driver, queue, telling, directory)
 }
 
@@ -184,9 +194,7 @@ fn acting_book() -> Book {
 }
 
 fn folded(driver: &Driver) -> State {
-    let mut state = State::default();
-    driver.journal.replay(|fact| state.apply(fact)).unwrap();
-    state
+    driver.journal.recover().unwrap().state
 }
 
 #[tokio::test]
@@ -305,4 +313,36 @@ async fn a_full_engine_still_takes_the_end_of_an_alert() {
     assert_eq!(ended.await.unwrap(), Ok(vec![Remark::Ended]), "else it stays full for 12 hours");
     assert_eq!(repeat.await.unwrap(), Ok(vec![Remark::Repeated]), "and then all of it lapses");
     telling.stop().await;
+}
+
+#[tokio::test]
+async fn snapshots_are_written_where_nothing_waits() {
+    let rig = rig(None);
+    let covered = || Journal::open(rig.directory.path()).unwrap().recover().unwrap().covered;
+    for group in 0..4 {
+        let observations = (0..1000).map(|n| observation(group * 1000 + n, 0)).collect();
+        rig.queue.observe(observations).await.unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while covered() == 0 {
+        assert!(Instant::now() < deadline, "there is no snapshot");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let all_are_known = rig.queue.observe((0..4000).map(|n| observation(n, 0)).collect()).await;
+    assert_eq!(all_are_known.unwrap(), vec![Remark::Repeated; 4000]);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_leaves_a_snapshot_where_there_is_something_to_save() {
+    for (alerts, is_worth_it) in [(10, false), (500, true)] {
+        let rig = rig(None);
+        rig.queue.observe((0..alerts).map(|n| observation(n, 0)).collect()).await.unwrap();
+        rig.queue.stop();
+        let thread = rig.thread;
+        tokio::task::spawn_blocking(move || thread.join()).await.unwrap().unwrap().unwrap();
+        let recovered = Journal::open(rig.directory.path()).unwrap().recover().unwrap();
+        assert_eq!(recovered.covered > 0, is_worth_it, "{alerts} alerts");
+        rig.telling.stop().await;
+    }
 }

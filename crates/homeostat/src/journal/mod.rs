@@ -7,13 +7,20 @@
 //! |---|---|
 //! | `facts` | what happened, in order; `body` is JSON, `version` says how to read it |
 //! | `incidents` | a projection for listing: one row an incident, written in the same commit |
+//! | `snapshots` | a line for each snapshot that is complete: which facts it covers |
+//! | `snapshot_parts` | what they hold, in parts of JSON lines |
 
 mod lock;
 mod read;
+mod retention;
+mod schema;
+mod snapshot;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 
 pub use lock::{DirectoryLock, LockError};
 pub use read::{Filter, Page, Reader};
+pub use retention::Batch;
+pub use snapshot::{Draft, Recovered};
 pub use sqlite::{CommitError, Journal, JournalError};

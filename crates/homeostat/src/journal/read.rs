@@ -6,7 +6,7 @@ use homeostat_core::fact::Fact;
 use homeostat_core::name::IncidentId;
 use parking_lot::Mutex;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params, params_from_iter};
 
 use super::sqlite::{JournalError, number, read_fact};
 
@@ -62,7 +62,8 @@ impl Reader {
     ///
     /// The journal cannot be read.
     pub fn list(&self, filter: &Filter) -> Result<Page, JournalError> {
-        let connection = self.connection.lock();
+        let guard = self.connection.lock();
+        let connection = self.at_one_moment(&guard)?;
         let mut ids = self.ids(&connection, filter)?;
         let next = (ids.len() > filter.limit).then(|| {
             ids.truncate(filter.limit);
@@ -81,8 +82,23 @@ impl Reader {
     ///
     /// The journal cannot be read.
     pub fn incident(&self, id: IncidentId) -> Result<Option<Vec<Fact>>, JournalError> {
-        let facts = self.facts(&self.connection.lock(), id)?;
-        Ok((!facts.is_empty()).then_some(facts))
+        let guard = self.connection.lock();
+        let connection = self.at_one_moment(&guard)?;
+        // What has no row is gone, or going batch by batch.
+        let sql = "SELECT 1 FROM incidents WHERE id = ?1";
+        let known = connection.query_row(sql, [number(id.0)], |_| Ok(())).optional();
+        match known.map_err(|source| self.error(source))? {
+            Some(()) => self.facts(&connection, id).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets all that follows see one moment, whatever is written or let go meanwhile.
+    fn at_one_moment<'a>(
+        &self,
+        connection: &'a Connection,
+    ) -> Result<Transaction<'a>, JournalError> {
+        connection.unchecked_transaction().map_err(|source| self.error(source))
     }
 
     fn ids(

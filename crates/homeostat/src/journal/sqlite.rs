@@ -8,32 +8,7 @@ use homeostat_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use thiserror::Error;
 
-/// The version of the tables.
-const SCHEMA: i64 = 1;
-
-const TABLES: &str = "
-CREATE TABLE facts (
-    seq INTEGER PRIMARY KEY,
-    at INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    incident INTEGER,
-    episode INTEGER,
-    body TEXT NOT NULL
-);
-CREATE INDEX facts_incident ON facts (incident, seq) WHERE incident IS NOT NULL;
-CREATE INDEX facts_episode ON facts (episode, seq) WHERE episode IS NOT NULL;
-CREATE TABLE incidents (
-    id INTEGER PRIMARY KEY,
-    policy TEXT NOT NULL,
-    target TEXT NOT NULL,
-    state TEXT NOT NULL,
-    outcome TEXT,
-    opened_at INTEGER NOT NULL,
-    closed_at INTEGER
-);
-CREATE INDEX incidents_state ON incidents (state, id);
-";
+use super::schema;
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, Error)]
@@ -51,15 +26,29 @@ pub enum JournalError {
     },
     /// A newer program has written it.
     #[error(
-        "the journal {} has version {found} and this program knows version {SCHEMA}: \
+        "the journal {} has version {found} and this program knows version {}: \
          a newer homeostat wrote it",
-        path.display()
+        path.display(),
+        schema::VERSION
     )]
     Newer {
         /// The database.
         path: PathBuf,
         /// Its version.
         found: i64,
+    },
+    /// Facts are gone, and the snapshot that covered them cannot be read.
+    #[error(
+        "fact {seq} of the journal {} is gone, and no snapshot that covers it can be read: \
+         restore {} from a backup",
+        path.display(),
+        path.display()
+    )]
+    Gone {
+        /// The database.
+        path: PathBuf,
+        /// The first fact that is missing.
+        seq: i64,
     },
     /// A fact cannot be read.
     #[error("fact {seq} of the journal {} cannot be read: {reason}", path.display())]
@@ -89,6 +78,8 @@ pub enum CommitError {
 pub struct Journal {
     path: PathBuf,
     connection: Connection,
+    /// The number of the last fact.
+    last: i64,
 }
 
 impl Journal {
@@ -107,38 +98,49 @@ impl Journal {
                  PRAGMA wal_autocheckpoint=4000; PRAGMA temp_store=MEMORY;",
             )
             .map_err(failed)?;
-        let found: i64 =
-            connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-        match found {
-            0 => {
-                let make =
-                    format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={SCHEMA}; COMMIT;");
-                connection.execute_batch(&make).map_err(failed)?;
-            }
-            SCHEMA => {}
-            found => return Err(JournalError::Newer { path, found }),
+        if let Err(found) = schema::settle(&connection).map_err(failed)? {
+            return Err(JournalError::Newer { path, found });
         }
-        Ok(Self { path, connection })
+        let sql = "SELECT COALESCE(MAX(seq), 0) FROM facts";
+        let last = connection.query_row(sql, [], |row| row.get(0)).map_err(failed)?;
+        Ok(Self { path, connection, last })
     }
 
-    /// Reads all facts in order.
+    /// Returns the number of the last fact; 0 where there is none.
+    pub fn last(&self) -> i64 {
+        self.last
+    }
+
+    /// Reads all facts that are there, in order.
     ///
     /// # Errors
     ///
     /// The database cannot be read, or a fact is not understood.
     pub fn replay(&self, mut each: impl FnMut(&Fact)) -> Result<(), JournalError> {
+        self.each_after(0, |_, fact| {
+            each(fact);
+            Ok(())
+        })
+    }
+
+    /// Reads the facts after one, each with its number.
+    pub(super) fn each_after(
+        &self,
+        after: i64,
+        mut each: impl FnMut(i64, &Fact) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
         let failed = |source| self.error("read", source);
         let mut statement = self
             .connection
-            .prepare("SELECT seq, at, version, body FROM facts ORDER BY seq")
+            .prepare("SELECT seq, at, version, body FROM facts WHERE seq > ?1 ORDER BY seq")
             .map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
+        let mut rows = statement.query([after]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let seq: i64 = row.get(0).map_err(failed)?;
             let fact = read_fact(row.get(1), row.get(2), row.get_ref(3)).map_err(|reason| {
                 JournalError::Unreadable { path: self.path.clone(), seq, reason }
             })?;
-            each(&fact);
+            each(seq, &fact)?;
         }
         Ok(())
     }
@@ -149,20 +151,31 @@ impl Journal {
     ///
     /// Nothing was written, or nobody knows.
     pub fn commit(&mut self, facts: &[Fact]) -> Result<(), CommitError> {
+        let before = self.last;
+        self.last = self.transact(|transaction| {
+            facts.iter().try_fold(before, |_, fact| write_fact(transaction, fact))
+        })?;
+        Ok(())
+    }
+
+    /// Writes something durably, all or none.
+    pub(super) fn transact<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, CommitError> {
         let path = self.path.clone();
         let failed = |source| JournalError::Sqlite { path: path.clone(), doing: "written", source };
-        let transaction =
-            self.connection.transaction().map_err(|e| CommitError::NotWritten(failed(e)))?;
-        for fact in facts {
-            write_fact(&transaction, fact).map_err(|e| CommitError::NotWritten(failed(e)))?;
-        }
+        let not_written = |error| CommitError::NotWritten(failed(error));
+        let transaction = self.connection.transaction().map_err(not_written)?;
+        let written = write(&transaction).map_err(not_written)?;
         transaction.commit().map_err(|error| {
             if is_certainly_not_written(&error) {
                 CommitError::NotWritten(failed(error))
             } else {
                 CommitError::Uncertain(failed(error))
             }
-        })
+        })?;
+        Ok(written)
     }
 
     /// Tries whether the journal can be written, without leaving a trace.
@@ -188,7 +201,15 @@ impl Journal {
         self.connection.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))
     }
 
-    fn error(&self, doing: &'static str, source: rusqlite::Error) -> JournalError {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn error(&self, doing: &'static str, source: rusqlite::Error) -> JournalError {
         JournalError::Sqlite { path: self.path.clone(), doing, source }
     }
 }
@@ -224,7 +245,8 @@ pub(super) fn read_fact(
     Ok(Fact { at: Timestamp::from_micros(at.map_err(text)?), what })
 }
 
-fn write_fact(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
+/// Writes one fact and returns its number.
+fn write_fact(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<i64> {
     let what = &fact.what;
     let body = serde_json::to_string(what)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -241,7 +263,9 @@ fn write_fact(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()
             what.episode().map(|id| number(id.0)),
             body
         ])?;
-    project(transaction, fact)
+    let seq = transaction.last_insert_rowid();
+    project(transaction, fact)?;
+    Ok(seq)
 }
 
 /// Numbers count from 1 and stay far below SQLite's largest.

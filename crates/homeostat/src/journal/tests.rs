@@ -1,3 +1,5 @@
+mod history;
+
 use homeostat_core::alert::Door;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::name::{BootId, IncidentId};

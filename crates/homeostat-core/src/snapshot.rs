@@ -1,0 +1,74 @@
+//! What all facts came to, as it is written down: a start reads a snapshot and the facts after it
+//! instead of every fact there ever was, and facts that a snapshot covers can be let go.
+//!
+//! A snapshot is a list of records and not one document, so that it can be written and read in
+//! small steps and never lies in memory whole. Records come from [`State::records`] and go to
+//! [`State::recall`]; what can be computed from others (the indices) is no record, so that the two
+//! cannot disagree.
+//!
+//! Facts behind a snapshot may be gone, so a reader must go on understanding every snapshot that
+//! was ever written; [`VERSION`] stands beside each.
+//!
+//! [`State::records`]: crate::state::State::records
+//! [`State::recall`]: crate::state::State::recall
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::Episode;
+use crate::incident::Incident;
+use crate::label::Fingerprint;
+use crate::ledger::Line;
+use crate::name::{BootId, EpisodeId, IncidentId, SourceName};
+use crate::notice::Obligation;
+use crate::time::Timestamp;
+
+/// The version of the snapshots that this program writes.
+pub const VERSION: u32 = 1;
+
+/// One thing that a state knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// Where counting stands.
+    Counters {
+        /// In which boot of the machine the engine last started.
+        boot: Option<BootId>,
+        /// The last episode's number.
+        episode: EpisodeId,
+        /// The last incident's number.
+        incident: IncidentId,
+    },
+    /// An episode that fires, or whose incident is not yet forgotten.
+    Episode {
+        /// Its number.
+        id: EpisodeId,
+        /// Whether it fires.
+        fires: bool,
+        /// The episode.
+        episode: Arc<Episode>,
+    },
+    /// The end of an alert's last episode.
+    Ended {
+        /// Who sent the alert.
+        source: SourceName,
+        /// Which alert.
+        fingerprint: Fingerprint,
+        /// When we heard of the end.
+        at: Timestamp,
+        /// When it ended, by its source.
+        ends_at: Option<Timestamp>,
+    },
+    /// An incident that is open or latched.
+    Incident {
+        /// Whether its next step is due: a gate that has opened does not show in the incident.
+        ready: bool,
+        /// The incident.
+        incident: Arc<Incident>,
+    },
+    /// What a person must be told.
+    Notice(Obligation),
+    /// What the guards count.
+    Ledger(Line),
+}

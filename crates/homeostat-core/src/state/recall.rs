@@ -1,0 +1,95 @@
+//! A state as the records of a snapshot, and back.
+
+use std::sync::Arc;
+
+use crate::alert::Episode;
+use crate::incident::Incident;
+use crate::ledger::Line;
+use crate::name::EpisodeId;
+use crate::snapshot::Record;
+
+use super::State;
+
+impl State {
+    /// Returns how much it knows: about how many records it has.
+    pub fn size(&self) -> usize {
+        self.episodes.len() + self.incidents.len() + self.ended.len() + self.notices.len()
+    }
+
+    /// Lists what it knows now, for a snapshot. The list stays as it is while the state goes on:
+    /// taking it costs a pointer an episode and an incident, and the work is done as it is read.
+    pub fn records(&self) -> impl Iterator<Item = Record> + Send + use<> {
+        let counters = Record::Counters {
+            boot: self.boot.clone(),
+            episode: self.last_episode,
+            incident: self.last_incident,
+        };
+        let mut firing: Vec<EpisodeId> = self.firing.values().copied().collect();
+        firing.sort_unstable();
+        let episodes: Vec<(EpisodeId, Arc<Episode>)> =
+            self.episodes.iter().map(|(&id, episode)| (id, episode.clone())).collect();
+        let ended: Vec<_> = self.ended.iter().map(|(key, times)| (key.clone(), *times)).collect();
+        let incidents: Vec<Arc<Incident>> = self.incidents.values().cloned().collect();
+        let ready = self.ready.clone();
+        let notices: Vec<_> = self.notices.values().cloned().collect();
+        let lines: Vec<Line> = self.ledgers.lines().collect();
+
+        let episodes = episodes.into_iter().map(move |(id, episode)| {
+            let fires = firing.binary_search(&id).is_ok();
+            Record::Episode { id, fires, episode }
+        });
+        let ended = ended.into_iter().map(|((fingerprint, source), (at, ends_at))| Record::Ended {
+            source,
+            fingerprint,
+            at,
+            ends_at,
+        });
+        let incidents = incidents.into_iter().map(move |incident| {
+            let ready = ready.contains(&incident.id);
+            Record::Incident { ready, incident }
+        });
+        let notices = notices.into_iter().map(Record::Notice);
+        let lines = lines.into_iter().map(Record::Ledger);
+        let all = std::iter::once(counters).chain(episodes).chain(ended).chain(incidents);
+        all.chain(notices).chain(lines)
+    }
+
+    /// Takes in a record of a snapshot. All records of one, recalled in any order by an empty
+    /// state, make the state that they were taken from.
+    pub fn recall(&mut self, record: Record) {
+        match record {
+            Record::Counters { boot, episode, incident } => {
+                self.boot = boot;
+                self.last_episode = episode;
+                self.last_incident = incident;
+            }
+            Record::Episode { id, fires, episode } => {
+                if fires {
+                    self.firing.insert(episode.alert.key(), id);
+                }
+                self.episodes.insert(id, episode);
+            }
+            Record::Ended { source, fingerprint, at, ends_at } => {
+                let key = (fingerprint, source);
+                self.ended_by_age.insert((at, key.clone()));
+                self.ended.insert(key, (at, ends_at));
+            }
+            Record::Incident { ready, incident } => self.recall_incident(ready, incident),
+            Record::Notice(owed) => drop(self.notices.insert(owed.notice.incident, owed)),
+            Record::Ledger(line) => self.ledgers.enter(line),
+        }
+    }
+
+    fn recall_incident(&mut self, ready: bool, incident: Arc<Incident>) {
+        let id = incident.id;
+        self.by_subject.insert(incident.subject(), id);
+        for attached in &incident.episodes {
+            self.by_episode.entry(attached.episode).or_default().insert(id);
+        }
+        self.incidents.insert(id, incident);
+        self.index(id);
+        if ready {
+            self.ready.insert(id);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Keeps the journal small: writes snapshots, and lets go of what is older than the retention.
+//!
+//! ```text
+//!  resting ──> writing a snapshot ──> clearing what earlier ones left ──> sweeping ──> resting
+//!                                                                          │   ▲
+//!                                                     directories of orders └───┘
+//! ```
+//!
+//! All of it happens in steps of a few milliseconds on the driver's thread, where nothing else
+//! waits: the journal has one writer, and a second connection could hold up a commit for as long
+//! as it likes. Only the directories of orders, whose size is their actions' doing, are removed
+//! elsewhere; the sweep goes on once they are gone.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use homeostat_core::state::State;
+use homeostat_core::time::{Span, Timestamp};
+use tracing::{info, warn};
+
+use super::{Doors, chain};
+use crate::act;
+use crate::journal::{Batch, CommitError, Draft, Journal};
+
+/// Facts after a snapshot that make the next one worth its while: they are read back in less time
+/// than a start takes anyway. A larger state waits for as many facts as it has entries, so that
+/// snapshots never cost more than the facts themselves.
+const SNAPSHOT_AFTER: usize = 10_000;
+
+/// A snapshot is written this often however few facts came, because only what two snapshots cover
+/// may go: what is over so goes within two days of the retention. Oftener where the
+/// retention is shorter, but never as often as it is looked for what may go.
+const SNAPSHOT_EVERY: Span = Span::from_secs(86_400);
+
+/// Facts that make one worth its while when the engine stops.
+const SNAPSHOT_AT_STOP: usize = 1_000;
+
+/// The pause between two steps, in which whatever arrives goes first.
+pub(super) const PAUSE: Duration = Duration::from_millis(2);
+
+/// Where nothing is ever idle, a step is taken this often all the same.
+const NO_LATER_THAN: Duration = Duration::from_millis(100);
+
+/// Writing steps after which the journal's log is moved into the database, about 1 MiB: left to
+/// itself SQLite moves 16 MiB at once, in the middle of a commit.
+const CHECKPOINT_AFTER: u32 = 4;
+
+/// How often it is looked for what has become old, and how long to wait after a failure.
+const REST: Duration = Duration::from_mins(10);
+
+/// What is being done.
+#[derive(Debug)]
+enum Work {
+    Resting { until: Instant },
+    Writing { draft: Draft, begun: Instant },
+    Clearing,
+    Sweeping { after: i64 },
+    Emptying { batch: Batch, emptied: Receiver<()> },
+}
+
+/// The housekeeper.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    retention: Span,
+    work: Work,
+    /// The last fact that the newest snapshot covers.
+    covered: i64,
+    /// When that was written, or when the engine started, where there is none.
+    covered_at: Timestamp,
+    /// Facts that this sweep let go.
+    gone: usize,
+    /// Writing steps since the log was moved.
+    written: u32,
+    stepped_at: Instant,
+}
+
+impl Upkeep {
+    /// `newest` is the last fact that the newest snapshot covers, and when that was written.
+    pub(super) fn new(retention: Span, newest: (i64, Timestamp)) -> Self {
+        let (covered, covered_at) = newest;
+        let work = Work::Clearing;
+        let stepped_at = Instant::now();
+        Self { retention, work, covered, covered_at, gone: 0, written: 0, stepped_at }
+    }
+
+    /// Tells whether a step is due soon.
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(self.work, Work::Resting { .. })
+    }
+
+    /// Takes a step, if there is one to take and nothing else to do. `state` is the fold of all
+    /// that is committed.
+    ///
+    /// # Errors
+    ///
+    /// Nobody knows what is on the disk. A step that certainly failed is put off.
+    pub(super) fn step(
+        &mut self,
+        journal: &mut Journal,
+        state: &State,
+        doors: &Arc<Doors>,
+        idle: bool,
+    ) -> Result<(), CommitError> {
+        if !idle && self.stepped_at.elapsed() < NO_LATER_THAN {
+            return Ok(());
+        }
+        if self.written >= CHECKPOINT_AFTER {
+            self.checkpoint(journal);
+            return Ok(());
+        }
+        let now = doors.clock.now();
+        let work = std::mem::replace(&mut self.work, rest());
+        let result = match work {
+            Work::Resting { until } => {
+                self.work = self.wake(journal, state, now, until);
+                return Ok(());
+            }
+            Work::Writing { draft, begun } => self.write(journal, draft, begun),
+            Work::Clearing => journal.clear_parts().map(|more| {
+                self.gone = 0;
+                self.work = if more { Work::Clearing } else { Work::Sweeping { after: 0 } };
+            }),
+            Work::Sweeping { after } => self.sweep(journal, state, doors, after, now),
+            Work::Emptying { batch, emptied } => match emptied.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    self.work = Work::Emptying { batch, emptied };
+                    Ok(())
+                }
+                Ok(()) | Err(TryRecvError::Disconnected) => self.let_go(journal, &batch),
+            },
+        };
+        self.stepped_at = Instant::now();
+        match result {
+            Ok(()) => Ok(()),
+            Err(CommitError::NotWritten(error)) => {
+                warn!(error = %chain(&error), "journal could not be kept small; tried again later");
+                self.work = rest();
+                Ok(())
+            }
+            Err(uncertain @ CommitError::Uncertain(_)) => Err(uncertain),
+        }
+    }
+
+    /// Writes a snapshot at once, if one is worth its while when the engine stops.
+    pub(super) fn stop(mut self, journal: &mut Journal, state: &State, now: Timestamp) {
+        if journal.last() - self.covered <= at_most(SNAPSHOT_AT_STOP) {
+            return;
+        }
+        let begun = Instant::now();
+        let mut draft = journal.draft(state, now);
+        loop {
+            match journal.write_part(&mut draft) {
+                Ok(false) => {}
+                Ok(true) => return self.wrote(&draft, begun),
+                Err(error) => {
+                    let error = chain(&error);
+                    return warn!(error, "no snapshot at the stop; the next start reads facts");
+                }
+            }
+        }
+    }
+
+    fn wake(&self, journal: &Journal, state: &State, now: Timestamp, until: Instant) -> Work {
+        let facts = journal.last() - self.covered;
+        let every = SNAPSHOT_EVERY.min(self.retention).max(Span::from_secs(REST.as_secs()));
+        let is_old = facts > 0 && now.since(self.covered_at) >= every;
+        if is_old || facts >= at_most(SNAPSHOT_AFTER.max(state.size())) {
+            Work::Writing { draft: journal.draft(state, now), begun: Instant::now() }
+        } else if Instant::now() >= until {
+            Work::Sweeping { after: 0 }
+        } else {
+            Work::Resting { until }
+        }
+    }
+
+    fn checkpoint(&mut self, journal: &Journal) {
+        if let Err(error) = journal.checkpoint() {
+            warn!(error = %chain(&error), "journal's log was not moved; SQLite tries again");
+        }
+        self.written = 0;
+        self.stepped_at = Instant::now();
+    }
+
+    fn write(
+        &mut self,
+        journal: &mut Journal,
+        mut draft: Draft,
+        begun: Instant,
+    ) -> Result<(), CommitError> {
+        self.written += 1;
+        if journal.write_part(&mut draft)? {
+            self.wrote(&draft, begun);
+            self.work = Work::Clearing;
+        } else {
+            self.work = Work::Writing { draft, begun };
+        }
+        Ok(())
+    }
+
+    fn wrote(&mut self, draft: &Draft, begun: Instant) {
+        (self.covered, self.covered_at) = draft.covers();
+        let seconds = begun.elapsed().as_secs_f64();
+        info!(facts = self.covered, parts = draft.parts(), seconds, "snapshot written");
+    }
+
+    fn sweep(
+        &mut self,
+        journal: &mut Journal,
+        state: &State,
+        doors: &Arc<Doors>,
+        after: i64,
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let expired = journal.expired(after, now - self.retention, state);
+        let mut batch = expired.map_err(CommitError::NotWritten)?;
+        if batch.orders.is_empty() {
+            return self.let_go(journal, &batch);
+        }
+        let (done, emptied) = sync_channel(1);
+        let (orders, root) = (std::mem::take(&mut batch.orders), doors.orders.clone());
+        doors.runtime.spawn_blocking(move || {
+            for order in orders {
+                if let Err(error) = act::forget(&root, &order) {
+                    warn!(order, %error, "directory of an old order could not be removed");
+                }
+            }
+            // The driver may have stopped; then it sweeps again at its next start.
+            let _ = done.send(());
+        });
+        self.work = Work::Emptying { batch, emptied };
+        Ok(())
+    }
+
+    fn let_go(&mut self, journal: &mut Journal, batch: &Batch) -> Result<(), CommitError> {
+        if !batch.is_empty() {
+            self.written += 1;
+            journal.let_go(batch)?;
+            self.gone += batch.len();
+        }
+        if let Some(after) = batch.next {
+            self.work = Work::Sweeping { after };
+            return Ok(());
+        }
+        if self.gone > 0 {
+            info!(facts = self.gone, "old facts let go");
+        }
+        self.gone = 0;
+        self.work = rest();
+        Ok(())
+    }
+}
+
+fn rest() -> Work {
+    Work::Resting { until: Instant::now() + REST }
+}
+
+fn at_most(facts: usize) -> i64 {
+    i64::try_from(facts).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use homeostat_core::fact::{Fact, What};
+    use homeostat_core::name::BootId;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_due_by_facts_or_by_age() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(directory.path()).unwrap();
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let day = SNAPSHOT_EVERY;
+        let started = What::EngineStarted { boot: BootId::new("boot") };
+        let fact = Fact { at: now, what: started };
+        let due = |journal: &Journal, covered: i64, age: Span, retention: Span| {
+            let upkeep = Upkeep::new(retention, (covered, now - age));
+            let until = Instant::now() + REST;
+            matches!(upkeep.wake(journal, &State::default(), now, until), Work::Writing { .. })
+        };
+        let long = Span::from_secs(90 * 86_400);
+        assert!(!due(&journal, 0, long, long), "there is nothing to write");
+        journal.commit(std::slice::from_ref(&fact)).unwrap();
+        assert!(!due(&journal, 0, Span::from_secs(86_399), long));
+        assert!(due(&journal, 0, day, long));
+        assert!(!due(&journal, 1, day, long));
+        assert!(due(&journal, 0, Span::from_secs(3600), Span::from_secs(3600)));
+        assert!(!due(&journal, 0, Span::from_secs(60), Span::from_secs(1)));
+        journal.commit(&vec![fact; SNAPSHOT_AFTER]).unwrap();
+        assert!(due(&journal, 0, Span::ZERO, long));
+        assert!(!due(&journal, 2, Span::ZERO, long));
+    }
+}
