@@ -114,9 +114,9 @@ impl Walk {
             labels,
             annotations: LabelSet::from_pairs([("summary", "A web server is down")]),
             starts_at: Some(self.now),
-            generator_url: "http://prometheus.example.org:9090/graph?g0.expr=up".to_owned(),
-            receiver: "homeostat".to_owned(),
-            external_url: "http://alertmanager.example.org:9093".to_owned(),
+            generator_url: "http://prometheus.example.org:9090/graph?g0.expr=up".into(),
+            receiver: "homeostat".into(),
+            external_url: "http://alertmanager.example.org:9093".into(),
             group_labels: LabelSet::default(),
         };
         Observation { alert, status: Status::Firing, ends_at: None }

@@ -4,9 +4,11 @@
 //! `startsAt` is evidence and not identity: Alertmanager merges it backwards, and a Prometheus
 //! that restarts moves it forwards.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::label::{Fingerprint, LabelSet};
+use crate::label::{Fingerprint, LabelSet, shared_text};
 use crate::limits;
 use crate::name::SourceName;
 use crate::time::{Span, Timestamp};
@@ -63,11 +65,14 @@ pub struct Alert {
     /// When its source says that it began.
     pub starts_at: Option<Timestamp>,
     /// The expression's page at its source, as sent: not trusted to be a link.
-    pub generator_url: String,
+    #[serde(deserialize_with = "shared_text")]
+    pub generator_url: Arc<str>,
     /// The receiver of the notification.
-    pub receiver: String,
+    #[serde(deserialize_with = "shared_text")]
+    pub receiver: Arc<str>,
     /// The URL by which its Alertmanager calls itself.
-    pub external_url: String,
+    #[serde(deserialize_with = "shared_text")]
+    pub external_url: Arc<str>,
     /// The labels by which its notification was grouped.
     pub group_labels: LabelSet,
 }

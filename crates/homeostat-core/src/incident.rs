@@ -183,7 +183,7 @@ pub struct Incident {
     /// What it has locked.
     pub locks: BTreeSet<LockKey>,
     /// The last order, without what its guards said: the journal has that.
-    pub order: Option<Order>,
+    pub order: Option<Box<Order>>,
     /// When the last order was issued.
     pub ordered_at: Timestamp,
     /// How often the last order has said how far it is.

@@ -386,9 +386,9 @@ fn alert(source: &str, door: Door, labels: &[(&str, &str)], starts_at: Timestamp
         labels,
         annotations: LabelSet::default(),
         starts_at: Some(starts_at),
-        generator_url: String::new(),
-        receiver: String::new(),
-        external_url: String::new(),
+        generator_url: "".into(),
+        receiver: "".into(),
+        external_url: "".into(),
         group_labels: LabelSet::default(),
     }
 }

@@ -23,6 +23,7 @@ mod matcher;
 mod parse;
 mod quote;
 mod re2;
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use matcher::{Matcher, Matchers, Op};
 pub use parse::{Disagreement, ParseError, Parsed};
 pub use re2::RegexError;
+use shared::Shared;
+pub use shared::shared;
+pub(crate) use shared::shared_text;
 
 /// A set of labels: names with values, immutable and cheap to clone.
 ///
@@ -163,9 +167,10 @@ impl<'de> Visitor<'de> for LabelSetVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelSet, A::Error> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, Option<String>>()? {
-            pairs.push((name, value.unwrap_or_default()));
+        let mut pairs: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        while let Some((name, value)) = map.next_entry::<Shared, Option<Shared>>()? {
+            // One without a value is as one with an empty value: there is no such label.
+            pairs.extend(value.map(|value| (name.0, value.0)));
         }
         Ok(LabelSet::from_pairs(pairs))
     }

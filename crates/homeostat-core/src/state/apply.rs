@@ -41,7 +41,7 @@ impl State {
                 self.open(*incident, *episode, fact);
             }
             What::EpisodeAttached { incident, episode } => {
-                self.by_episode.entry(*episode).or_default().insert(*incident);
+                self.by_episode.insert((*episode, *incident));
                 let standing = Standing::Firing;
                 let attached = Attached { episode: *episode, standing };
                 self.forget_earlier(*incident, *episode);
@@ -80,7 +80,7 @@ impl State {
                 self.ledgers.started(&self.policy_of(order.id.incident));
                 self.change(order.id.incident, |incident| {
                     incident.locks.extend(order.locks.iter().cloned());
-                    incident.order = Some(order.without_grants());
+                    incident.order = Some(Box::new(order.without_grants()));
                     incident.ordered_at = at;
                     incident.returned = false;
                     incident.stage = Stage::Acting;
@@ -250,8 +250,7 @@ impl State {
         }
         self.ended_by_age.insert((at, key));
         self.forget_ended(at);
-        let incidents: Vec<IncidentId> =
-            self.by_episode.get(&id).into_iter().flatten().copied().collect();
+        let incidents: Vec<IncidentId> = self.ids_of(id).collect();
         if incidents.is_empty() {
             self.episodes.remove(&id);
         }
@@ -321,13 +320,9 @@ impl State {
     }
 
     fn detach(&mut self, episode: EpisodeId, id: IncidentId) {
-        let Some(others) = self.by_episode.get_mut(&episode) else { return };
-        others.remove(&id);
-        if others.is_empty() {
-            self.by_episode.remove(&episode);
-            if !self.is_firing(episode) {
-                self.episodes.remove(&episode);
-            }
+        self.by_episode.remove(&(episode, id));
+        if self.ids_of(episode).next().is_none() && !self.is_firing(episode) {
+            self.episodes.remove(&episode);
         }
     }
 
@@ -396,7 +391,7 @@ impl State {
             tell_at: None,
         };
         self.by_subject.insert(incident.subject(), id);
-        self.by_episode.entry(episode).or_default().insert(id);
+        self.by_episode.insert((episode, id));
         self.incidents.insert(id, Arc::new(incident));
         self.change(id, |incident| {
             incident.tell_at = *tell_at;
@@ -421,7 +416,7 @@ impl State {
             incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
             incident.looks = 0;
             incident.locks.extend(order.locks.iter().cloned());
-            incident.order = Some(order.without_grants());
+            incident.order = Some(Box::new(order.without_grants()));
             incident.ordered_at = at;
             incident.progressed = 0;
             incident.stage = Stage::Acting;

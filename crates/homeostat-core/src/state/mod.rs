@@ -29,7 +29,7 @@ pub struct State {
     ended_by_age: BTreeSet<(Timestamp, AlertKey)>,
     incidents: BTreeMap<IncidentId, Arc<Incident>>,
     by_subject: BTreeMap<Subject, IncidentId>,
-    by_episode: BTreeMap<EpisodeId, BTreeSet<IncidentId>>,
+    by_episode: BTreeSet<(EpisodeId, IncidentId)>,
     notices: BTreeMap<IncidentId, Obligation>,
     ledgers: Ledgers,
     alarms: BTreeSet<(Timestamp, IncidentId)>,
@@ -89,8 +89,12 @@ impl State {
 
     /// Returns the incidents of an episode.
     pub fn incidents_of(&self, episode: EpisodeId) -> impl Iterator<Item = &Incident> {
-        let ids = self.by_episode.get(&episode).into_iter().flatten();
-        ids.filter_map(|id| self.incident(*id))
+        self.ids_of(episode).filter_map(|id| self.incident(id))
+    }
+
+    fn ids_of(&self, episode: EpisodeId) -> impl Iterator<Item = IncidentId> + '_ {
+        let all = (episode, IncidentId(0))..=(episode, IncidentId(u64::MAX));
+        self.by_episode.range(all).map(|(_, incident)| *incident)
     }
 
     /// Returns what the guards count.

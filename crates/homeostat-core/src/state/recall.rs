@@ -84,7 +84,7 @@ impl State {
         let id = incident.id;
         self.by_subject.insert(incident.subject(), id);
         for attached in &incident.episodes {
-            self.by_episode.entry(attached.episode).or_default().insert(id);
+            self.by_episode.insert((attached.episode, id));
         }
         self.incidents.insert(id, incident);
         self.index(id);

@@ -13,7 +13,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
@@ -96,14 +99,16 @@ impl Tree {
 
     /// The processes of the run that live now; dead ones that nobody has reaped do not count.
     fn look(&mut self) -> Vec<Stat> {
-        let all = Stat::all();
+        let scan = Scan::since_now();
         let mut members: BTreeMap<i32, Stat> = BTreeMap::new();
-        for stat in &all {
-            if self.known.contains(&stat.member) || self.is_in_group(stat) || self.is_marked(stat) {
+        for process in &scan.processes {
+            let stat = &process.stat;
+            let known = self.known.contains(&stat.member);
+            if known || self.is_in_group(stat) || self.is_marked(process) {
                 members.insert(stat.member.pid, *stat);
             }
         }
-        add_descendants(&mut members, &all);
+        add_descendants(&mut members, &scan.processes);
         self.known = members.values().map(|stat| stat.member).collect();
         members.into_values().filter(|stat| !stat.is_dead()).collect()
     }
@@ -112,26 +117,72 @@ impl Tree {
         self.group == Group::Held && stat.group == self.leader.pid
     }
 
-    fn is_marked(&self, stat: &Stat) -> bool {
+    fn is_marked(&self, process: &Process) -> bool {
         // Nothing that descends from the leader is older than it: this spares reading the
         // environment of nearly all processes of the machine.
-        if stat.member.started < self.leader.started || stat.is_dead() {
-            return false;
+        let stat = &process.stat;
+        let may_be = stat.member.started >= self.leader.started && !stat.is_dead();
+        may_be && process.runs().contains(&self.token)
+    }
+}
+
+/// All processes at one moment. Many runs that end at once share one reading of `/proc`, which
+/// costs as much as all else that the end of a run costs.
+#[derive(Debug)]
+struct Scan {
+    began: Instant,
+    processes: Vec<Process>,
+}
+
+impl Scan {
+    /// A reading that began after this was asked for, by us or by somebody who asked meanwhile.
+    fn since_now() -> Arc<Self> {
+        static LATEST: Mutex<Option<Arc<Scan>>> = Mutex::new(None);
+        let asked = Instant::now();
+        // Whoever reads holds the lock, so that whoever waits for it takes the next reading, and
+        // all who wait take the same.
+        let mut latest = LATEST.lock();
+        if let Some(scan) = latest.as_ref().filter(|scan| scan.began > asked) {
+            return Arc::clone(scan);
         }
-        let Ok(file) = File::open(format!("/proc/{}/environ", stat.member.pid)) else {
-            return false;
-        };
-        let mut environment = Vec::new();
-        let _ = file.take(PROC_ENVIRON_MAX).read_to_end(&mut environment);
-        environment.split(|byte| *byte == 0).any(|entry| entry == self.token)
+        let began = Instant::now();
+        let processes = Stat::all().into_iter().map(Process::of).collect();
+        Arc::clone(latest.insert(Arc::new(Self { began, processes })))
+    }
+}
+
+/// One process of a reading.
+#[derive(Debug)]
+struct Process {
+    stat: Stat,
+    runs: OnceLock<Vec<Vec<u8>>>,
+}
+
+impl Process {
+    fn of(stat: Stat) -> Self {
+        Self { stat, runs: OnceLock::new() }
+    }
+
+    /// The tokens of runs in its environment, read when somebody first asks.
+    fn runs(&self) -> &[Vec<u8>] {
+        self.runs.get_or_init(|| {
+            let Ok(file) = File::open(format!("/proc/{}/environ", self.stat.member.pid)) else {
+                return Vec::new();
+            };
+            let mut environment = Vec::new();
+            let _ = file.take(PROC_ENVIRON_MAX).read_to_end(&mut environment);
+            let entries = environment.split(|byte| *byte == 0);
+            let runs = entries.filter(|entry| entry.starts_with(RUN.as_bytes()));
+            runs.map(<[u8]>::to_vec).collect()
+        })
     }
 }
 
 /// Adds, generation by generation, the processes whose parent is a member.
-fn add_descendants(members: &mut BTreeMap<i32, Stat>, all: &[Stat]) {
+fn add_descendants(members: &mut BTreeMap<i32, Stat>, all: &[Process]) {
     loop {
         let before = members.len();
-        for stat in all {
+        for Process { stat, .. } in all {
             if members.contains_key(&stat.parent) {
                 members.entry(stat.member.pid).or_insert(*stat);
             }
@@ -225,14 +276,12 @@ mod tests {
 
     #[test]
     fn descendants_of_all_generations_are_found() {
-        let stat = |pid, parent| Stat {
-            member: Member { pid, started: 1 },
-            state: b'S',
-            parent,
-            group: parent,
+        let process = |pid, parent| {
+            let member = Member { pid, started: 1 };
+            Process::of(Stat { member, state: b'S', parent, group: parent })
         };
-        let all = [stat(13, 12), stat(12, 11), stat(20, 1), stat(11, 10), stat(10, 1)];
-        let mut members = BTreeMap::from([(10, all[4])]);
+        let all = [(13, 12), (12, 11), (20, 1), (11, 10), (10, 1)].map(|(a, b)| process(a, b));
+        let mut members = BTreeMap::from([(10, all[4].stat)]);
         add_descendants(&mut members, &all);
         assert_eq!(members.into_keys().collect::<Vec<_>>(), [10, 11, 12, 13]);
     }

@@ -186,8 +186,8 @@ fn subject(run: &Run) -> act::Subject {
         attempt: order.attempt,
         policy: run.policy.to_string(),
         remedy: order.remedy.to_string(),
-        receiver: leading.map(|alert| alert.receiver.clone()).unwrap_or_default(),
-        external_url: leading.map(|alert| alert.external_url.clone()).unwrap_or_default(),
+        receiver: leading.map(|alert| alert.receiver.to_string()).unwrap_or_default(),
+        external_url: leading.map(|alert| alert.external_url.to_string()).unwrap_or_default(),
         group_labels: leading.map(|alert| map(&alert.group_labels)).unwrap_or_default(),
         alerts: run
             .alerts
@@ -206,7 +206,7 @@ fn subject_alert(alert: &Alert, ended_at: Option<Timestamp>) -> act::SubjectAler
         annotations: map(&alert.annotations),
         starts_at: alert.starts_at.and_then(time),
         ends_at: ended_at.and_then(time),
-        generator_url: alert.generator_url.clone(),
+        generator_url: alert.generator_url.to_string(),
     }
 }
 

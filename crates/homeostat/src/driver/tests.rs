@@ -92,9 +92,9 @@ fn observation(number: usize, filler: usize) -> Observation {
         labels,
         annotations: LabelSet::default(),
         starts_at: None,
-        generator_url: String::new(),
-        receiver: String::new(),
-        external_url: String::new(),
+        generator_url: "".into(),
+        receiver: "".into(),
+        external_url: "".into(),
         group_labels: LabelSet::default(),
     };
     Observation { alert, status: Status::Firing, ends_at: None }

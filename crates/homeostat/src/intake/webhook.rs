@@ -7,8 +7,10 @@
 //! Source: `notify/webhook` and `template/template.go` of Alertmanager; `receivers/webhook` of
 //! grafana/alerting.
 
+use std::sync::Arc;
+
 use homeostat_core::alert::{Alert, Door, Observation, Status};
-use homeostat_core::label::Fingerprint;
+use homeostat_core::label::{Fingerprint, shared};
 use homeostat_core::name::SourceName;
 use thiserror::Error;
 
@@ -79,8 +81,8 @@ fn parse_utf8(body: &[u8], source: &SourceName) -> Result<Parsed, Unusable> {
     };
     let envelope = Envelope {
         source,
-        receiver: notification.receiver.or_empty(),
-        external_url: notification.external_url.or_empty(),
+        receiver: shared(notification.receiver.or_empty()),
+        external_url: shared(notification.external_url.or_empty()),
         group_labels: &notification.group_labels.set,
     };
     let mut parsed = Parsed {
@@ -106,8 +108,8 @@ fn parse_utf8(body: &[u8], source: &SourceName) -> Result<Parsed, Unusable> {
 /// What all alerts of a notification share.
 struct Envelope<'a> {
     source: &'a SourceName,
-    receiver: &'a str,
-    external_url: &'a str,
+    receiver: Arc<str>,
+    external_url: Arc<str>,
     group_labels: &'a homeostat_core::label::LabelSet,
 }
 
@@ -134,9 +136,9 @@ impl Envelope<'_> {
                 labels,
                 annotations: sent.annotations.set,
                 starts_at: sent.starts_at.time().known(),
-                generator_url: sent.generator_url.or_empty().to_owned(),
-                receiver: self.receiver.to_owned(),
-                external_url: self.external_url.to_owned(),
+                generator_url: shared(sent.generator_url.or_empty()),
+                receiver: self.receiver.clone(),
+                external_url: self.external_url.clone(),
                 group_labels: self.group_labels.clone(),
             },
             status,

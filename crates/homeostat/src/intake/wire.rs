@@ -13,7 +13,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use homeostat_core::label::LabelSet;
+use homeostat_core::label::{LabelSet, shared};
 use homeostat_core::limits;
 use homeostat_core::time::Timestamp;
 use serde::Deserialize;
@@ -316,7 +316,7 @@ impl<'de> Tolerant<'de> for Labels {
         while let Some((name, value)) = object.next_entry::<Text<'_>, Text<'_>>()? {
             let name = name.or_empty();
             match value {
-                Text::Sent(value) => pairs.push((name.into(), value.into())),
+                Text::Sent(value) => pairs.push((shared(name), shared(&value))),
                 Text::Absent => {}
                 Text::Wrong(kind) => wrong = wrong.or_else(|| Some(format!("{name:?} is {kind}"))),
             }

@@ -59,7 +59,7 @@ fn a_notification_of_alertmanager_is_read_whole() {
     assert_eq!((alert.source.as_str(), alert.door), ("main", Door::Webhook));
     assert_eq!(alert.fingerprint, alert.labels.fingerprint());
     assert_eq!(alert.annotations.get("summary"), Some("down"));
-    assert_eq!(alert.generator_url, "http://prom:9090/graph");
+    assert_eq!(&*alert.generator_url, "http://prom:9090/graph");
     assert_eq!((&*alert.receiver, &*alert.external_url), ("my-receiver", "http://vm:9093"));
     assert_eq!(alert.group_labels.to_string(), r#"{alertname="ServiceDown"}"#);
 }
@@ -239,7 +239,7 @@ fn times_of_the_alerts_api_are_filled_in_as_alertmanager_does() {
         assert_eq!((seen.alert.source.as_str(), seen.alert.door), ("api", Door::Api));
         assert_eq!(seen.alert.labels, LabelSet::from_pairs([("alertname", "X")]));
         assert_eq!(seen.alert.fingerprint, seen.alert.labels.fingerprint());
-        assert_eq!(seen.alert.generator_url, "javascript:alert(1)");
+        assert_eq!(&*seen.alert.generator_url, "javascript:alert(1)");
     }
 }
 

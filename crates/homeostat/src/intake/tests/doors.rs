@@ -372,7 +372,7 @@ fn a_real_alertmanager_delivers_once_the_engine_can_take_it() {
     assert_eq!((seen.alert.source.as_str(), seen.status), ("real", Status::Firing));
     assert_eq!(seen.alert.labels, LabelSet::from_pairs(labels));
     assert_eq!(seen.alert.fingerprint, seen.alert.labels.fingerprint());
-    assert_eq!(seen.alert.receiver, "my-receiver");
+    assert_eq!(&*seen.alert.receiver, "my-receiver");
     house.runtime.block_on(alertmanager.resolve(&labels)).unwrap();
     wait_until(|| house.engine.seen.lock().iter().any(|seen| seen.status == Status::Resolved));
 }

@@ -117,7 +117,7 @@ impl World {
             starts_at: Some(self.now - Span::from_secs(30)),
             generator_url: "http://prometheus.example/graph".into(),
             receiver: "homeostat".into(),
-            external_url: String::new(),
+            external_url: "".into(),
             group_labels: LabelSet::default(),
         };
         let status = if firing { Status::Firing } else { Status::Resolved };

@@ -146,7 +146,7 @@ impl Fold {
             status: AlertStatus::Firing,
             starts_at: alert.starts_at,
             ended_at: None,
-            generator_url: alert.generator_url.clone(),
+            generator_url: alert.generator_url.to_string(),
         });
     }
 
