@@ -1,68 +1,37 @@
 //! Plays a written scenario on the engine: alerts, answers, exits, and time.
 //!
+//! It serves core's own tests, the policy tests of users, and whatever searches for scenarios that
+//! break something. What the world does can be said by calls, or as values ([`Step`]).
+//!
 //! The world of a scenario tells the truth by default: an Alertmanager lists what was fired and
 //! not resolved, and Prometheus' rules agree. [`Scenario::answer`] makes a witness say something
 //! else until it is answered anew. An action without an exit runs into its time limit.
 //!
 //! After each turn the facts are folded into a second state, which must equal the engine's.
 
+mod step;
+mod world;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alert::{Alert, AlertKey, Door, Observation, Status};
+use crate::alert::{Alert, Door, Observation, Status};
 use crate::engine::{Engine, Turn};
 use crate::event::{About, Effect, Event, Question, Remark, Run};
-use crate::evidence::{
-    Ask, Evidence, Finding, ListedAlert, Listing, RuleReport, Trouble, is_same_alert,
-};
+use crate::evidence::{Ask, Evidence, Finding};
 use crate::fact::Fact;
 use crate::incident::Incident;
 use crate::label::LabelSet;
-use crate::limits;
-use crate::name::{BootId, IncidentId, OrderId, SourceName};
+use crate::name::{BootId, IncidentId, OrderId, RemedyName, SourceName};
 use crate::notice::Notice;
 use crate::order::{Ended, Found, Outcome};
 use crate::policy::Book;
 use crate::state::State;
 use crate::time::{Span, Timestamp};
 
-/// What a witness is made to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// Alertmanagers cannot be asked.
-    AlertmanagerErrs(String),
-    /// Alertmanagers list nothing at all, as after a restart.
-    AlertmanagerEmpty,
-    /// Alertmanagers say that these silences suppress what they list.
-    Silenced(String),
-    /// Alertmanagers tell the truth again.
-    AlertmanagerTruth,
-    /// Prometheus cannot be asked.
-    PrometheusErrs(String),
-    /// Prometheus knows no rule.
-    NoRule,
-    /// The rules' last evaluation failed.
-    RuleUnhealthy(String),
-    /// Prometheus tells the truth again.
-    PrometheusTruth,
-    /// The query has so many samples.
-    Query(usize),
-}
-
-#[derive(Debug, Clone)]
-struct Truth {
-    alert: Alert,
-    updated_at: Timestamp,
-}
-
-/// The world, as the engine can know it.
-#[derive(Debug, Clone, Default)]
-struct World {
-    firing: BTreeMap<AlertKey, Truth>,
-    alertmanager: Option<Answer>,
-    prometheus: Option<Answer>,
-    query: Option<usize>,
-}
+pub use step::{Input, Signal, Step, WhichRun};
+use world::World;
+pub use world::{Answer, Asked};
 
 /// A scenario as it is played.
 #[derive(Debug)]
@@ -70,6 +39,7 @@ pub struct Scenario {
     engine: Engine,
     folded: State,
     journal: Vec<Fact>,
+    began: Timestamp,
     now: Timestamp,
     boot: BootId,
     world: World,
@@ -85,6 +55,7 @@ impl Scenario {
             engine: Engine::restore(State::default(), Arc::new(book), now),
             folded: State::default(),
             journal: Vec::new(),
+            began: now,
             now,
             boot: BootId::new("boot-1"),
             world: World::default(),
@@ -126,44 +97,87 @@ impl Scenario {
         self.told.values()
     }
 
+    /// Lets Prometheus tell Alertmanagers again, so often, about all that fires.
+    pub fn resend(&mut self, every: Span) {
+        self.world.resend = Some(every);
+    }
+
+    /// Plays one step, once its time has come.
+    ///
+    /// Returns whether it met anything: a run that it is about may not be there.
+    pub fn play(&mut self, step: &Step) -> bool {
+        self.advance_to(self.began + step.at);
+        match &step.input {
+            Input::Fire(signal) => {
+                let alert = self.world.fire(signal.alert(self.now), self.now);
+                self.mention(signal, alert, Status::Firing, None);
+            }
+            Input::Resolve(signal) => {
+                let alert = self.world.resolve(signal.alert(self.now));
+                self.mention(signal, alert, Status::Resolved, Some(self.now));
+            }
+            Input::Send { signal, status, starts_at, ends_at } => {
+                let alert = Alert { starts_at: *starts_at, ..signal.alert(self.now) };
+                self.mention(signal, alert, *status, *ends_at);
+            }
+            Input::Answer(asked, answer) => {
+                self.world.say(asked.clone(), answer.clone(), self.now);
+            }
+            Input::Exit { run, outcome, output } => {
+                return self.end_run(run, outcome.clone(), output.clone());
+            }
+            Input::Progress { run, text } => {
+                let Some(order) = self.running(run) else { return false };
+                self.send(Event::OrderProgressed { order, text: text.clone() });
+            }
+            Input::Pause { by, reason } => {
+                self.send(Event::Pause { by: by.clone(), reason: reason.clone() });
+            }
+            Input::Resume { by } => self.send(Event::Resume { by: by.clone() }),
+            Input::Reload { book, .. } => self.reload_book(book.clone()),
+            Input::Crash(found) => self.crash(found),
+        }
+        true
+    }
+
+    fn mention(
+        &mut self,
+        signal: &Signal,
+        alert: Alert,
+        status: Status,
+        ends_at: Option<Timestamp>,
+    ) {
+        if !signal.lost {
+            self.observe(Observation { alert, status, ends_at });
+        }
+    }
+
     /// Makes an alert fire, and its source send that.
     pub fn fire(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
-        let alert = alert(source, door, labels, self.now);
-        let key = alert.key();
-        let known = self.world.firing.get(&key).map(|truth| truth.alert.clone());
-        let alert = known.unwrap_or(alert);
-        let truth = Truth { alert: alert.clone(), updated_at: self.now };
-        self.world.firing.insert(key, truth);
+        let alert = self.world.fire(alert(source, door, labels, self.now), self.now);
         self.observe(Observation { alert, status: Status::Firing, ends_at: None })
     }
 
     /// Makes an alert end, and its source send that.
     pub fn resolve(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
-        let alert = alert(source, door, labels, self.now);
-        let truth = self.world.firing.remove(&alert.key());
-        let alert = truth.map_or(alert, |truth| truth.alert);
+        let alert = self.world.resolve(alert(source, door, labels, self.now));
         let ends_at = Some(self.now);
         self.observe(Observation { alert, status: Status::Resolved, ends_at })
     }
 
     /// Makes an alert fire as it is, and nobody send that.
     pub fn remember(&mut self, observation: &Observation) {
-        let alert = observation.alert.clone();
-        let key = alert.key();
-        self.world.firing.insert(key, Truth { alert, updated_at: self.now });
+        self.world.remember(observation.alert.clone(), self.now);
     }
 
     /// Makes an alert end, and nobody send that.
     pub fn end_silently(&mut self, labels: &[(&str, &str)]) {
-        let labels = LabelSet::from_pairs(labels.iter().copied());
-        self.world.firing.retain(|_, truth| truth.alert.labels != labels);
+        self.world.end(&LabelSet::from_pairs(labels.iter().copied()));
     }
 
     /// Lets Prometheus tell Alertmanagers once more about all that fires.
     pub fn refresh(&mut self) {
-        for truth in self.world.firing.values_mut() {
-            truth.updated_at = self.now;
-        }
+        self.world.refresh(self.now);
     }
 
     /// Sends an observation as it is.
@@ -178,33 +192,47 @@ impl Scenario {
 
     /// Makes a witness say something else.
     pub fn answer(&mut self, answer: Answer) {
-        match answer {
-            Answer::AlertmanagerTruth => self.world.alertmanager = None,
-            Answer::PrometheusTruth => self.world.prometheus = None,
-            Answer::Query(samples) => self.world.query = Some(samples),
-            answer @ (Answer::AlertmanagerErrs(_)
-            | Answer::AlertmanagerEmpty
-            | Answer::Silenced(_)) => self.world.alertmanager = Some(answer),
-            answer @ (Answer::PrometheusErrs(_) | Answer::NoRule | Answer::RuleUnhealthy(_)) => {
-                self.world.prometheus = Some(answer);
-            }
-        }
+        self.world.say(Asked::default(), answer, self.now);
     }
 
     /// Ends the running order of a remedy.
     pub fn exit(&mut self, remedy: &str, outcome: Outcome) {
-        let running = self.running.keys().find(|id| id.remedy.as_str() == remedy).cloned();
-        if let Some(order) = running {
-            self.running.remove(&order);
-            let started_at = Some(self.now);
-            let ended = Ended { outcome, started_at, output: String::new() };
-            self.turn(vec![Event::OrderEnded { order, ended }]);
-        }
+        let remedy = RemedyName::new(remedy);
+        self.end_run(&WhichRun { remedy, policy: None, target: None }, outcome, String::new());
+    }
+
+    fn end_run(&mut self, which: &WhichRun, outcome: Outcome, output: String) -> bool {
+        let Some(order) = self.running(which) else { return false };
+        self.running.remove(&order);
+        let started_at = Some(self.now);
+        let ended = Ended { outcome, started_at, output };
+        self.send(Event::OrderEnded { order, ended });
+        true
+    }
+
+    fn running(&self, which: &WhichRun) -> Option<OrderId> {
+        let target = |id: &OrderId| self.state().incident(id.incident).map(|i| &i.target);
+        let fits = |(id, (run, _)): &(&OrderId, &(Run, Timestamp))| {
+            id.remedy == which.remedy
+                && which.policy.as_ref().is_none_or(|policy| *policy == run.policy)
+                && which.target.as_ref().is_none_or(|wanted| target(id) == Some(wanted))
+        };
+        self.running.iter().find(fits).map(|(id, _)| id.clone())
+    }
+
+    /// Returns the runs that are under way.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.running.values().map(|(run, _)| run)
     }
 
     /// Lets time pass, stopping wherever the engine or an action wants to be woken.
     pub fn advance(&mut self, span: Span) {
-        let end = self.now + span;
+        self.advance_to(self.now + span);
+    }
+
+    /// Lets time pass until a moment; one that is past is now.
+    pub fn advance_to(&mut self, end: Timestamp) {
+        let end = end.max(self.now);
         loop {
             let wake = self.engine.next_wake().map(|at| at.max(self.now));
             let limit = self.running.values().map(|(_, limit)| *limit).min();
@@ -220,7 +248,11 @@ impl Scenario {
 
     /// Puts a new book in force.
     pub fn reload(&mut self, book: Book) {
-        self.engine.replace_book(Arc::new(book));
+        self.reload_book(Arc::new(book));
+    }
+
+    fn reload_book(&mut self, book: Arc<Book>) {
+        self.engine.replace_book(book);
         self.turn(vec![Event::Reloaded]);
     }
 
@@ -302,11 +334,15 @@ impl Scenario {
     }
 
     fn reply(&mut self, question: Question) {
+        let policy = match &question.about {
+            About::Incident(id, _) => self.state().incident(*id).map(|i| i.policy.clone()),
+            About::Observation(_) => None,
+        };
         let found: Vec<(Ask, Finding)> = question
             .asks
             .into_iter()
             .map(|ask| {
-                let finding = self.world.find(&ask, self.now);
+                let finding = self.world.find(policy.as_ref(), &ask, self.now);
                 (ask, finding)
             })
             .collect();
@@ -321,74 +357,28 @@ impl Scenario {
     }
 }
 
-impl World {
-    fn find(&self, ask: &Ask, now: Timestamp) -> Finding {
-        match ask {
-            Ask::Listed { source, fingerprint } => Finding::Listed(match &self.alertmanager {
-                Some(Answer::AlertmanagerErrs(error)) => Err(Trouble(error.clone())),
-                Some(Answer::AlertmanagerEmpty) => {
-                    Ok(Listing { uptime: Span::from_secs(10), total: 0, alert: None })
-                }
-                answer => Ok(self.listing(&(*fingerprint, source.clone()), answer.as_ref())),
-            }),
-            Ask::Rule { labels, target, .. } => Finding::Rule(match &self.prometheus {
-                Some(Answer::PrometheusErrs(error)) => Err(Trouble(error.clone())),
-                Some(Answer::NoRule) => Ok(None),
-                answer => {
-                    let unhealthy = match answer {
-                        Some(Answer::RuleUnhealthy(error)) => Some(error.clone()),
-                        _ => None,
-                    };
-                    let instances = self.firing.values().map(|truth| &truth.alert.labels);
-                    let same = |instance: &&LabelSet| is_same_alert(instance, labels, target);
-                    Ok(Some(RuleReport {
-                        unhealthy,
-                        last_evaluation: now,
-                        firing: instances.filter(same).count(),
-                        pending: 0,
-                        kept_firing: 0,
-                        keep_firing_for: Span::ZERO,
-                    }))
-                }
-            }),
-            Ask::Query { .. } => Finding::Query(match (&self.prometheus, self.query) {
-                (Some(Answer::PrometheusErrs(error)), _) => Err(Trouble(error.clone())),
-                (_, Some(samples)) => Ok(samples),
-                (_, None) => Err(Trouble("the scenario gives no answer".into())),
-            }),
-        }
-    }
-
-    fn listing(&self, key: &AlertKey, answer: Option<&Answer>) -> Listing {
-        let suppressed_by = match answer {
-            Some(Answer::Silenced(by)) => Some(by.clone()),
-            _ => None,
-        };
-        let truth = self.firing.get(key);
-        Listing {
-            uptime: limits::YOUNG_ALERTMANAGER,
-            total: self.firing.len() + 1,
-            alert: truth.map(|truth| ListedAlert {
-                suppressed_by,
-                updated_at: truth.updated_at,
-                starts_at: truth.alert.starts_at.unwrap_or(truth.updated_at),
-            }),
-        }
-    }
-}
-
 fn alert(source: &str, door: Door, labels: &[(&str, &str)], starts_at: Timestamp) -> Alert {
     let labels = LabelSet::from_pairs(labels.iter().copied());
-    Alert {
-        source: SourceName::new(source),
-        door,
-        fingerprint: labels.fingerprint(),
-        labels,
-        annotations: LabelSet::default(),
-        starts_at: Some(starts_at),
-        generator_url: "".into(),
-        receiver: "".into(),
-        external_url: "".into(),
-        group_labels: LabelSet::default(),
+    let source = SourceName::new(source);
+    let signal = Signal { source, labels, annotations: LabelSet::default(), lost: false };
+    Alert { door, ..signal.alert(starts_at) }
+}
+
+impl Signal {
+    /// The alert as its source sends it, firing since a moment.
+    fn alert(&self, starts_at: Timestamp) -> Alert {
+        let is_api = self.source.as_str() == SourceName::API;
+        Alert {
+            source: self.source.clone(),
+            door: if is_api { Door::Api } else { Door::Webhook },
+            fingerprint: self.labels.fingerprint(),
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
+            starts_at: Some(starts_at),
+            generator_url: "".into(),
+            receiver: "".into(),
+            external_url: "".into(),
+            group_labels: LabelSet::default(),
+        }
     }
 }

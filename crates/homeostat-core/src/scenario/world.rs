@@ -1,0 +1,290 @@
+//! The world as a scenario's engine can know it: what fires, and what witnesses say about it.
+//!
+//! It tells the truth until it is made to lie. Of the answers that fit a question, the one that was
+//! said last counts.
+
+use std::collections::BTreeMap;
+
+use crate::alert::{Alert, AlertKey};
+use crate::evidence::{Ask, Finding, ListedAlert, Listing, RuleReport, Trouble, is_same_alert};
+use crate::label::LabelSet;
+use crate::limits;
+use crate::name::PolicyName;
+use crate::policy::TargetLabels;
+use crate::time::{Span, Timestamp};
+
+/// What a witness is made to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Alertmanagers cannot be asked.
+    AlertmanagerErrs(String),
+    /// Alertmanagers list nothing at all, as after a restart.
+    AlertmanagerEmpty,
+    /// Alertmanagers are healthy and list other alerts, but not these.
+    Unlisted,
+    /// Alertmanagers say that these silences suppress what they list.
+    Silenced(String),
+    /// Alertmanagers tell the truth again.
+    AlertmanagerTruth,
+    /// Prometheus cannot be asked, neither for rules nor for queries.
+    PrometheusErrs(String),
+    /// Prometheus gives no rules.
+    RulesErr(String),
+    /// Prometheus knows no rule.
+    NoRule,
+    /// The rules' last evaluation failed.
+    RuleUnhealthy(String),
+    /// The rules were last evaluated when this was said.
+    RuleStuck,
+    /// The rules fire.
+    RuleFires,
+    /// The rules find nothing.
+    RuleInactive,
+    /// The rules' expression holds, and not yet for long enough.
+    RulePending,
+    /// The rules' expression does not hold any more, and they fire on for so long.
+    RuleKeptFiring(Span),
+    /// Rules tell the truth again.
+    RulesTruth,
+    /// Prometheus tells the truth again, about rules too.
+    PrometheusTruth,
+    /// The query has so many samples.
+    Query(usize),
+    /// The query cannot be asked.
+    QueryErrs(String),
+}
+
+/// Which questions an answer is for; what is left out fits all of its probe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Asked for an incident of this policy.
+    pub policy: Option<PolicyName>,
+    /// About an alert with these labels.
+    pub labels: LabelSet,
+    /// By a query whose rendered text has this in it.
+    pub query: Option<String>,
+}
+
+impl Asked {
+    fn fits(&self, policy: Option<&PolicyName>, labels: Option<&LabelSet>, promql: &str) -> bool {
+        let same_policy = self.policy.is_none() || self.policy.as_ref() == policy;
+        let of = |(name, value): (&str, &str)| labels.is_some_and(|l| l.get(name) == Some(value));
+        let has = self.query.as_ref().is_none_or(|text| promql.contains(text.as_str()));
+        same_policy && self.labels.iter().all(of) && has
+    }
+}
+
+/// Whom an answer speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Probe {
+    Alertmanager,
+    Prometheus,
+    Rules,
+    Query,
+}
+
+impl Answer {
+    fn probe(&self) -> Probe {
+        match self {
+            Self::AlertmanagerErrs(_)
+            | Self::AlertmanagerEmpty
+            | Self::Unlisted
+            | Self::Silenced(_)
+            | Self::AlertmanagerTruth => Probe::Alertmanager,
+            Self::PrometheusErrs(_) | Self::PrometheusTruth => Probe::Prometheus,
+            Self::RulesErr(_)
+            | Self::NoRule
+            | Self::RuleUnhealthy(_)
+            | Self::RuleStuck
+            | Self::RuleFires
+            | Self::RuleInactive
+            | Self::RulePending
+            | Self::RuleKeptFiring(_)
+            | Self::RulesTruth => Probe::Rules,
+            Self::Query(_) | Self::QueryErrs(_) => Probe::Query,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Said {
+    asked: Asked,
+    answer: Answer,
+    at: Timestamp,
+}
+
+/// An alert that fires, and when its Alertmanager was told so.
+#[derive(Debug, Clone)]
+struct Truth {
+    alert: Alert,
+    updated_at: Timestamp,
+}
+
+/// The world, as the engine can know it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct World {
+    firing: BTreeMap<AlertKey, Truth>,
+    said: Vec<Said>,
+    /// How often Prometheus tells Alertmanagers again about all that fires, where it does.
+    pub(super) resend: Option<Span>,
+}
+
+impl World {
+    /// Makes an alert fire; one that fires already goes on as it is.
+    pub(super) fn fire(&mut self, alert: Alert, now: Timestamp) -> Alert {
+        let key = alert.key();
+        let known = self.firing.get(&key).map(|truth| truth.alert.clone());
+        let alert = known.unwrap_or(alert);
+        self.firing.insert(key, Truth { alert: alert.clone(), updated_at: now });
+        alert
+    }
+
+    /// Makes an alert fire as it is, in place of one that fires already.
+    pub(super) fn remember(&mut self, alert: Alert, now: Timestamp) {
+        let key = alert.key();
+        self.firing.insert(key, Truth { alert, updated_at: now });
+    }
+
+    /// Makes an alert end; returns it as it fired.
+    pub(super) fn resolve(&mut self, alert: Alert) -> Alert {
+        let key = alert.key();
+        self.firing.remove(&key).map_or(alert, |truth| truth.alert)
+    }
+
+    /// Makes all alerts with exactly these labels end.
+    pub(super) fn end(&mut self, labels: &LabelSet) {
+        self.firing.retain(|_, truth| truth.alert.labels != *labels);
+    }
+
+    /// Lets Prometheus tell Alertmanagers once more about all that fires.
+    pub(super) fn refresh(&mut self, now: Timestamp) {
+        for truth in self.firing.values_mut() {
+            truth.updated_at = now;
+        }
+    }
+
+    /// Makes a witness say something else.
+    pub(super) fn say(&mut self, asked: Asked, answer: Answer, at: Timestamp) {
+        let probe = answer.probe();
+        let takes_back = |said: &Said| match (said.answer.probe(), &answer) {
+            (Probe::Rules | Probe::Prometheus, Answer::PrometheusTruth) => true,
+            (before, _) => before == probe,
+        };
+        let everywhere = asked == Asked::default();
+        self.said.retain(|said| !takes_back(said) || !(everywhere || said.asked == asked));
+        self.said.push(Said { asked, answer, at });
+    }
+
+    /// What was said last to this question by one of these probes.
+    fn said(
+        &self,
+        by: &[Probe],
+        policy: Option<&PolicyName>,
+        labels: Option<&LabelSet>,
+        promql: &str,
+    ) -> Option<&Said> {
+        let fits = |said: &&Said| {
+            by.contains(&said.answer.probe()) && said.asked.fits(policy, labels, promql)
+        };
+        self.said.iter().rev().find(fits)
+    }
+
+    /// Answers one question, asked for a policy or for none.
+    pub(super) fn find(&self, policy: Option<&PolicyName>, ask: &Ask, now: Timestamp) -> Finding {
+        match ask {
+            Ask::Listed { source, fingerprint } => {
+                let key = (*fingerprint, source.clone());
+                let labels = self.firing.get(&key).map(|truth| &truth.alert.labels);
+                let said = self.said(&[Probe::Alertmanager], policy, labels, "");
+                Finding::Listed(self.listing(&key, said.map(|said| &said.answer), now))
+            }
+            Ask::Rule { labels, target, .. } => {
+                let by = [Probe::Rules, Probe::Prometheus];
+                let said = self.said(&by, policy, Some(labels), "");
+                Finding::Rule(self.report(labels, target, said, now))
+            }
+            Ask::Query { promql } => {
+                let ask = |by: &[Probe]| self.said(by, policy, None, promql);
+                let said = match ask(&[Probe::Query, Probe::Prometheus]) {
+                    Some(Said { answer: Answer::PrometheusTruth, .. }) => ask(&[Probe::Query]),
+                    said => said,
+                };
+                Finding::Query(match said.map(|said| &said.answer) {
+                    Some(Answer::Query(samples)) => Ok(*samples),
+                    Some(Answer::QueryErrs(error) | Answer::PrometheusErrs(error)) => {
+                        Err(Trouble(error.clone()))
+                    }
+                    _ => Err(Trouble("the scenario gives no answer".into())),
+                })
+            }
+        }
+    }
+
+    fn listing(
+        &self,
+        key: &AlertKey,
+        said: Option<&Answer>,
+        now: Timestamp,
+    ) -> Result<Listing, Trouble> {
+        let (uptime, total) = (limits::YOUNG_ALERTMANAGER, self.firing.len() + 1);
+        let suppressed_by = match said {
+            Some(Answer::AlertmanagerErrs(error)) => return Err(Trouble(error.clone())),
+            Some(Answer::AlertmanagerEmpty) => {
+                return Ok(Listing { uptime: Span::from_secs(10), total: 0, alert: None });
+            }
+            Some(Answer::Unlisted) => return Ok(Listing { uptime, total, alert: None }),
+            Some(Answer::Silenced(by)) => Some(by.clone()),
+            _ => None,
+        };
+        let alert = self.firing.get(key).map(|truth| ListedAlert {
+            suppressed_by,
+            updated_at: self.last_sent(truth, now),
+            starts_at: truth.alert.starts_at.unwrap_or(truth.updated_at),
+        });
+        Ok(Listing { uptime, total, alert })
+    }
+
+    /// When an Alertmanager was last told that an alert fires.
+    fn last_sent(&self, truth: &Truth, now: Timestamp) -> Timestamp {
+        let every = self.resend.map_or(0, Span::as_micros);
+        let since = now.since(truth.updated_at).as_micros();
+        let rest = since.checked_rem(every).unwrap_or(since);
+        truth.updated_at + Span::from_micros(since - rest)
+    }
+
+    fn report(
+        &self,
+        labels: &LabelSet,
+        target: &TargetLabels,
+        said: Option<&Said>,
+        now: Timestamp,
+    ) -> Result<Option<RuleReport>, Trouble> {
+        let instances = self.firing.values().map(|truth| &truth.alert.labels);
+        let same = |instance: &&LabelSet| is_same_alert(instance, labels, target);
+        let mut report = RuleReport {
+            unhealthy: None,
+            last_evaluation: now,
+            firing: instances.filter(same).count(),
+            pending: 0,
+            kept_firing: 0,
+            keep_firing_for: Span::ZERO,
+        };
+        match said.map(|said| (&said.answer, said.at)) {
+            Some((Answer::PrometheusErrs(error) | Answer::RulesErr(error), _)) => {
+                return Err(Trouble(error.clone()));
+            }
+            Some((Answer::NoRule, _)) => return Ok(None),
+            Some((Answer::RuleUnhealthy(error), _)) => report.unhealthy = Some(error.clone()),
+            Some((Answer::RuleStuck, at)) => report.last_evaluation = at,
+            Some((Answer::RuleFires, _)) => report.firing = report.firing.max(1),
+            Some((Answer::RuleInactive, _)) => report.firing = 0,
+            Some((Answer::RulePending, _)) => (report.firing, report.pending) = (0, 1),
+            Some((Answer::RuleKeptFiring(span), _)) => {
+                (report.firing, report.kept_firing) = (0, 1);
+                report.keep_firing_for = *span;
+            }
+            _ => {}
+        }
+        Ok(Some(report))
+    }
+}
