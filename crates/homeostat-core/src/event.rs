@@ -3,7 +3,7 @@
 use crate::alert::{Alert, Observation, Presence};
 use crate::evidence::{Ask, Evidence};
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId};
-use crate::notice::Notice;
+use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Found, Order};
 use crate::time::Timestamp;
 
@@ -77,10 +77,10 @@ pub enum Event {
         /// What.
         found: Found,
     },
-    /// Somebody accepted a notice.
-    NoticeTold(IncidentId),
+    /// All who must be told have accepted this notice, as it stands here.
+    NoticeTold(Box<Notice>),
     /// Nothing is owed for a notice any more.
-    NoticeEnded(IncidentId),
+    NoticeEnded(Topic),
     /// An operator pauses.
     Pause {
         /// Who.
@@ -170,6 +170,8 @@ pub enum Effect {
     Ask(Question),
     /// Tell a person, and go on telling until cleared.
     Tell(Box<Notice>),
+    /// All have accepted this before a restart: keep it up where it would lapse.
+    Remind(Box<Notice>),
     /// Tell that it is over.
     Clear(Box<Notice>),
 }

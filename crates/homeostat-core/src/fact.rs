@@ -11,7 +11,7 @@ use crate::hold::Hold;
 use crate::incident::Closing;
 use crate::ledger::Pause;
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName, RemedyName};
-use crate::notice::Notice;
+use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Order};
 use crate::plan::{Ladder, Rendered};
 use crate::policy::Target;
@@ -215,20 +215,31 @@ pub enum What {
         /// What.
         notice: Notice,
     },
-    /// An Alertmanager accepted the notice.
+    /// A person should be told, and is not: too many notices are open.
+    NoticeWithheld {
+        /// About what.
+        #[serde(flatten)]
+        topic: Topic,
+        /// How many are open.
+        open: u64,
+    },
+    /// All who must be told have accepted the notice.
     NoticeTold {
-        /// Of which incident.
-        incident: IncidentId,
+        /// About what.
+        #[serde(flatten)]
+        topic: Topic,
     },
     /// The notice's trouble is over, and this must be told too.
     NoticeCleared {
-        /// Of which incident.
-        incident: IncidentId,
+        /// About what.
+        #[serde(flatten)]
+        topic: Topic,
     },
     /// Nothing is owed for a notice any more.
     NoticeEnded {
-        /// Of which incident.
-        incident: IncidentId,
+        /// About what.
+        #[serde(flatten)]
+        topic: Topic,
     },
 }
 
@@ -260,6 +271,7 @@ impl What {
             Self::LatchReleased { .. } => "latch_released",
             Self::AlarmDropped { .. } => "alarm_dropped",
             Self::NoticeRaised { .. } => "notice_raised",
+            Self::NoticeWithheld { .. } => "notice_withheld",
             Self::NoticeTold { .. } => "notice_told",
             Self::NoticeCleared { .. } => "notice_cleared",
             Self::NoticeEnded { .. } => "notice_ended",
@@ -280,11 +292,12 @@ impl What {
             | Self::VerificationBegan { incident, .. }
             | Self::IncidentClosed { incident, .. }
             | Self::LatchReleased { incident }
-            | Self::AlarmDropped { incident }
-            | Self::NoticeTold { incident }
-            | Self::NoticeCleared { incident }
-            | Self::NoticeEnded { incident } => Some(*incident),
-            Self::NoticeRaised { notice } => Some(notice.incident),
+            | Self::AlarmDropped { incident } => Some(*incident),
+            Self::NoticeRaised { notice } => notice.topic().incident(),
+            Self::NoticeWithheld { topic, .. }
+            | Self::NoticeTold { topic }
+            | Self::NoticeCleared { topic }
+            | Self::NoticeEnded { topic } => topic.incident(),
             Self::OrderIssued { order } | Self::OrderReissued { order } => Some(order.id.incident),
             Self::OrderReturned { order }
             | Self::OrderProgressed { order, .. }

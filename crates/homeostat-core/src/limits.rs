@@ -62,6 +62,13 @@ pub const BACKOFF_CAP: Span = Span::from_secs(300);
 /// A healed incident whose alert still fires after this is told to a person.
 pub const LATCH_TOLD_AFTER: Span = Span::from_secs(86_400);
 
+/// Topics about which a person is owed a notice. So many alerts of ours are a few dozen requests a
+/// minute, and nobody reads more; what is beyond stands in the incidents and in the log.
+pub const OPEN_NOTICES: usize = 10_000;
+
+/// Targets that one notice lists: what fits a screen, and a message on a phone.
+pub const NOTICE_TARGETS: usize = 20;
+
 /// An Alertmanager younger than this may not have heard of every alert yet.
 pub const YOUNG_ALERTMANAGER: Span = Span::from_secs(300);
 

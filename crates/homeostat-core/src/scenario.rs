@@ -22,8 +22,8 @@ use crate::evidence::{Ask, Evidence, Finding};
 use crate::fact::Fact;
 use crate::incident::Incident;
 use crate::label::LabelSet;
-use crate::name::{BootId, IncidentId, OrderId, RemedyName, SourceName};
-use crate::notice::Notice;
+use crate::name::{BootId, OrderId, RemedyName, SourceName};
+use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Found, Outcome};
 use crate::policy::Book;
 use crate::state::State;
@@ -45,7 +45,7 @@ pub struct Scenario {
     world: World,
     running: BTreeMap<OrderId, (Run, Timestamp)>,
     issued: Vec<Run>,
-    told: BTreeMap<IncidentId, Notice>,
+    told: BTreeMap<Topic, Notice>,
 }
 
 impl Scenario {
@@ -270,7 +270,11 @@ impl Scenario {
             .iter()
             .filter_map(|effect| match effect {
                 Effect::Inquire { order, .. } => Some(order.clone()),
-                Effect::Run(_) | Effect::Ask(_) | Effect::Tell(_) | Effect::Clear(_) => None,
+                Effect::Run(_)
+                | Effect::Ask(_)
+                | Effect::Tell(_)
+                | Effect::Remind(_)
+                | Effect::Clear(_) => None,
             })
             .collect();
         self.take_in(started);
@@ -322,13 +326,15 @@ impl Scenario {
             Effect::Inquire { .. } => {}
             Effect::Ask(question) => self.reply(question),
             Effect::Tell(notice) => {
-                let incident = notice.incident;
-                self.told.insert(incident, *notice);
-                self.turn(vec![Event::NoticeTold(incident)]);
+                self.told.insert(notice.topic(), (*notice).clone());
+                self.turn(vec![Event::NoticeTold(notice)]);
+            }
+            Effect::Remind(notice) => {
+                self.told.insert(notice.topic(), *notice);
             }
             Effect::Clear(notice) => {
-                self.told.remove(&notice.incident);
-                self.turn(vec![Event::NoticeEnded(notice.incident)]);
+                self.told.remove(&notice.topic());
+                self.turn(vec![Event::NoticeEnded(notice.topic())]);
             }
         }
     }

@@ -1,13 +1,12 @@
-//! How incidents end, and what is told to people.
+//! How incidents end.
 
-use super::{Desk, firing};
+use super::{Desk, telling};
 use crate::alert::Alert;
-use crate::event::Effect;
 use crate::fact::What;
-use crate::incident::{Closing, End, Incident, Stage};
-use crate::limits::{self, defaults};
-use crate::name::{IncidentId, SourceName};
-use crate::notice::Notice;
+use crate::incident::{Closing, End, Incident};
+use crate::limits;
+use crate::name::IncidentId;
+use crate::notice::{Matter, Notice, Topic};
 use crate::policy::{Escalate, Mode, Policy, Target};
 use crate::verdict::Verification;
 
@@ -76,7 +75,7 @@ pub(super) fn exhaust(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy)
 /// Stops and hands over to a person.
 pub(super) fn hand_over(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy, reason: String) {
     if policy.mode == Mode::Auto {
-        tell(desk, incident, &policy.escalate, &reason);
+        telling::escalate(desk, incident, &policy.escalate, reason.clone());
     }
     close(desk, incident.id, End::Escalated, reason);
 }
@@ -91,17 +90,16 @@ pub(super) fn hand_over_unopened(
     reason: String,
 ) {
     if let Escalate::After { severity, .. } = &policy.escalate {
-        raise(
+        telling::raise(
             desk,
             Notice {
-                incident,
+                matter: Matter::Escalation { incident, tried: Vec::new() },
                 policy: policy.name.clone(),
                 target: target.clone(),
                 source: alert.source.clone(),
                 alertname: alert.name().to_owned(),
                 severity: severity.to_string(),
                 reason: reason.clone(),
-                tried: Vec::new(),
                 since: desk.now,
             },
         );
@@ -109,69 +107,8 @@ pub(super) fn hand_over_unopened(
     close(desk, incident, End::Escalated, reason);
 }
 
-/// Tells a person about an incident that is open for long, or whose alert fires on.
-pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) {
-    let age = desk.now.since(incident.opened_at);
-    let reason = match &incident.stage {
-        Stage::Closed { at, closing } => format!(
-            "it was {} {} ago, and its alert still fires",
-            closing.outcome,
-            desk.now.since(*at)
-        ),
-        Stage::Held { holds, .. } => {
-            let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
-            format!("open for {age} and held: {}", holds.join("; "))
-        }
-        stage @ (Stage::Settling { .. }
-        | Stage::Ready
-        | Stage::Asking { .. }
-        | Stage::BackingOff { .. }
-        | Stage::Acting
-        | Stage::Verifying(_)) => format!("open for {age} and {}; healing goes on", stage.as_str()),
-    };
-    let severity = desk.book.policy(&incident.policy).map(|policy| policy.escalate.clone());
-    let escalate = severity.unwrap_or_else(|| Escalate::After {
-        after: defaults::ESCALATE_AFTER,
-        severity: defaults::ESCALATE_SEVERITY.into(),
-    });
-    let told_before = desk.decision.facts.len();
-    tell(desk, incident, &escalate, &reason);
-    if desk.decision.facts.len() == told_before {
-        desk.note(What::AlarmDropped { incident: incident.id });
-    }
-}
-
-fn tell(desk: &mut Desk<'_>, incident: &Incident, escalate: &Escalate, reason: &str) {
-    let Escalate::After { severity, .. } = escalate else { return };
-    let leading = firing(desk.state, incident).next().map(|(_, alert)| alert);
-    let source = leading.map_or_else(|| SourceName::new(""), |alert| alert.source.clone());
-    let alertname = leading.map_or_else(String::new, |alert| alert.name().to_owned());
-    raise(
-        desk,
-        Notice {
-            incident: incident.id,
-            policy: incident.policy.clone(),
-            target: incident.target.clone(),
-            source,
-            alertname,
-            severity: severity.to_string(),
-            reason: reason.to_owned(),
-            tried: incident.tried.clone(),
-            since: desk.now,
-        },
-    );
-}
-
-fn raise(desk: &mut Desk<'_>, notice: Notice) {
-    desk.note(What::NoticeRaised { notice: notice.clone() });
-    desk.want(Effect::Tell(Box::new(notice)));
-}
-
 /// Forgets a closed incident whose alerts have all ended: the next firing is a new trouble.
 pub(super) fn release(desk: &mut Desk<'_>, incident: &Incident) {
     desk.note(What::LatchReleased { incident: incident.id });
-    if let Some(owed) = desk.state.notice(incident.id).filter(|owed| !owed.cleared) {
-        desk.note(What::NoticeCleared { incident: incident.id });
-        desk.want(Effect::Clear(Box::new(owed.notice.clone())));
-    }
+    telling::clear(desk, Topic::Escalation { incident: incident.id });
 }

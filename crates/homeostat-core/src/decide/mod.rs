@@ -18,6 +18,7 @@ mod closing;
 mod observe;
 mod prove;
 mod pursue;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +55,8 @@ struct Desk<'a> {
     book: &'a Book,
     now: Timestamp,
     decision: Decision,
+    /// Notices that this decision has raised on topics that were not open.
+    raised: usize,
 }
 
 impl Desk<'_> {
@@ -71,7 +74,7 @@ type Presences = [(EpisodeId, Presence)];
 
 /// Decides what an event means.
 pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decision {
-    let mut desk = Desk { state, book, now, decision: Decision::default() };
+    let mut desk = Desk { state, book, now, decision: Decision::default(), raised: 0 };
     match event {
         Event::Started { boot } => {
             desk.note(What::EngineStarted { boot });
@@ -117,16 +120,8 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         Event::OrderProgressed { order, text } => note_progress(&mut desk, order, &text),
         Event::OrderEnded { order, ended } => end_order(&mut desk, &order, ended),
         Event::OrderFound { order, found } => find_order(&mut desk, &order, found),
-        Event::NoticeTold(incident) => {
-            if state.notice(incident).is_some_and(|owed| !owed.told) {
-                desk.note(What::NoticeTold { incident });
-            }
-        }
-        Event::NoticeEnded(incident) => {
-            if state.notice(incident).is_some_and(|owed| owed.cleared) {
-                desk.note(What::NoticeEnded { incident });
-            }
-        }
+        Event::NoticeTold(notice) => telling::told(&mut desk, &notice),
+        Event::NoticeEnded(topic) => telling::ended(&mut desk, topic),
         Event::Pause { by, reason } => {
             desk.note(What::EnginePaused { pause: Pause { by, reason, since: now } });
         }
@@ -148,11 +143,7 @@ pub fn recover(state: &State) -> Vec<Effect> {
         .filter(|incident| incident.stage == Stage::Acting)
         .filter_map(|incident| incident.order.as_ref())
         .map(|order| Effect::Inquire { order: order.id.clone(), issued_in: order.boot.clone() });
-    let owed = state.notices().map(|owed| {
-        let notice = Box::new(owed.notice.clone());
-        if owed.cleared { Effect::Clear(notice) } else { Effect::Tell(notice) }
-    });
-    running.chain(owed).collect()
+    running.chain(state.notices().flat_map(telling::again)).collect()
 }
 
 fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
@@ -182,7 +173,7 @@ fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
 fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
     let now = desk.now;
     if incident.tell_at.is_some_and(|at| at <= now) {
-        closing::tell_delay(desk, incident);
+        telling::delay(desk, incident);
     }
     match &incident.stage {
         Stage::Settling { until } | Stage::BackingOff { until } if *until <= now => {

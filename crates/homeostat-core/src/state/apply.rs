@@ -10,7 +10,7 @@ use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
 use crate::ledger::Past;
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
-use crate::notice::Obligation;
+use crate::notice::{Obligation, Topic};
 use crate::order::{Order, Outcome};
 use crate::time::Timestamp;
 use crate::verdict::{Look, Verification};
@@ -56,23 +56,23 @@ impl State {
                 self.amend(*incident, |incident| incident.tell_at = None);
             }
             What::NoticeRaised { notice } => {
-                let told = self.notices.get(&notice.incident).is_some_and(|known| known.told);
-                let owed = Obligation { notice: notice.clone(), cleared: false, told };
-                self.notices.insert(notice.incident, owed);
-                self.amend(notice.incident, |incident| incident.tell_at = None);
+                let owed = Obligation { notice: notice.clone(), cleared: false, told: false };
+                self.notices.insert(notice.topic(), owed);
+                self.drop_alarm(&notice.topic());
             }
-            What::NoticeTold { incident } => {
-                if let Some(owed) = self.notices.get_mut(incident) {
+            What::NoticeWithheld { topic, .. } => self.drop_alarm(topic),
+            What::NoticeTold { topic } => {
+                if let Some(owed) = self.notices.get_mut(topic) {
                     owed.told = true;
                 }
             }
-            What::NoticeCleared { incident } => {
-                if let Some(owed) = self.notices.get_mut(incident) {
+            What::NoticeCleared { topic } => {
+                if let Some(owed) = self.notices.get_mut(topic) {
                     owed.cleared = true;
                 }
             }
-            What::NoticeEnded { incident } => {
-                self.notices.remove(incident);
+            What::NoticeEnded { topic } => {
+                self.notices.remove(topic);
             }
             What::OrderIssued { order } => self.issue(order, at),
             What::OrderReissued { order } => {
@@ -111,6 +111,16 @@ impl State {
                 self.move_on(&fact.what, at);
                 self.consider(*incident);
             }
+        }
+    }
+
+    /// An incident that was escalated need not be told for its age any more.
+    fn drop_alarm(&mut self, topic: &Topic) {
+        match topic {
+            Topic::Escalation { incident } => {
+                self.amend(*incident, |incident| incident.tell_at = None);
+            }
+            Topic::Approval { .. } | Topic::Guard { .. } => {}
         }
     }
 

@@ -15,7 +15,7 @@ use crate::hold::Gate;
 use crate::incident::{Incident, Standing};
 use crate::ledger::{Ledgers, Subject};
 use crate::name::{BootId, EpisodeId, IncidentId};
-use crate::notice::Obligation;
+use crate::notice::{Obligation, Topic};
 use crate::time::Timestamp;
 use crate::verdict::{self, Verification};
 
@@ -30,7 +30,7 @@ pub struct State {
     incidents: BTreeMap<IncidentId, Arc<Incident>>,
     by_subject: BTreeMap<Subject, IncidentId>,
     by_episode: BTreeSet<(EpisodeId, IncidentId)>,
-    notices: BTreeMap<IncidentId, Obligation>,
+    notices: BTreeMap<Topic, Obligation>,
     ledgers: Ledgers,
     alarms: BTreeSet<(Timestamp, IncidentId)>,
     gates: BTreeMap<Gate, BTreeSet<IncidentId>>,
@@ -103,13 +103,13 @@ impl State {
     }
 
     /// Returns what must be told.
-    pub fn notices(&self) -> impl Iterator<Item = &Obligation> {
+    pub fn notices(&self) -> impl ExactSizeIterator<Item = &Obligation> {
         self.notices.values()
     }
 
-    /// Returns what must be told about an incident.
-    pub fn notice(&self, incident: IncidentId) -> Option<&Obligation> {
-        self.notices.get(&incident)
+    /// Returns what must be told about a topic.
+    pub fn notice(&self, topic: &Topic) -> Option<&Obligation> {
+        self.notices.get(topic)
     }
 
     /// Returns the first incident whose next step is due.

@@ -75,7 +75,7 @@ impl State {
                 self.ended.insert(key, (at, ends_at));
             }
             Record::Incident { ready, incident } => self.recall_incident(ready, incident),
-            Record::Notice(owed) => drop(self.notices.insert(owed.notice.incident, owed)),
+            Record::Notice(owed) => drop(self.notices.insert(owed.notice.topic(), owed)),
             Record::Ledger(line) => self.ledgers.enter(line),
         }
     }

@@ -15,7 +15,7 @@ use homeostat_core::policy::Book;
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::telemetry::Metrics;
 
@@ -196,9 +196,13 @@ fn log(fact: &Fact) {
             ),
         },
         What::NoticeRaised { notice } => {
-            warn!(incident = %notice.incident, reason = notice.reason, "a person is needed");
+            let (policy, reason) = (&notice.policy, &notice.reason);
+            warn!(topic = %notice.topic(), %policy, reason, "a person is needed");
         }
-        What::NoticeTold { incident } => info!(%incident, "notice accepted"),
+        What::NoticeWithheld { topic, open } => {
+            error!(%topic, open, "a person is needed but too many notices are open");
+        }
+        What::NoticeTold { topic } => info!(%topic, "notice accepted"),
         What::EnginePaused { pause } => warn!(by = pause.by, reason = pause.reason, "paused"),
         What::EngineResumed { by } => info!(by, "resumed"),
         _ => {}

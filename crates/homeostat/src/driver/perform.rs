@@ -72,6 +72,7 @@ impl Doors {
                 self.runtime.spawn(async move { doors.ask(question).await });
             }
             Effect::Tell(notice) => self.teller.tell(*notice),
+            Effect::Remind(notice) => self.teller.remind(*notice),
             Effect::Clear(notice) => self.teller.clear(*notice),
         }
     }

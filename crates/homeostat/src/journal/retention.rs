@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::name::{EpisodeId, IncidentId};
+use homeostat_core::notice::Topic;
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -163,8 +164,9 @@ impl Judge<'_> {
             return Ok(*known);
         }
         let incident = IncidentId(id.unsigned_abs());
-        let needed =
-            self.state.incident(incident).is_some() || self.state.notice(incident).is_some();
+        let topics = [Topic::Escalation { incident }, Topic::Approval { incident }];
+        let owed = topics.iter().any(|topic| self.state.notice(topic).is_some());
+        let needed = owed || self.state.incident(incident).is_some();
         let sql = "SELECT seq, at FROM facts WHERE incident = ?1 ORDER BY seq DESC LIMIT 1";
         let goes = !needed && self.is_over(sql, id)?;
         self.incidents.insert(id, goes);

@@ -2,31 +2,33 @@
 //!
 //! | what | value |
 //! |---|---|
-//! | `alertname` | `HomeostatEscalation` |
-//! | `homeostat` | `escalation`: our own intake knows it by this label and opens no incident |
-//! | `policy`, `severity`, `incident`, `alert` | of the notice; `alert` is the alert's name |
+//! | `alertname` | `HomeostatEscalation`, or `HomeostatApprovalNeeded` |
+//! | `homeostat` | `escalation` or `approval`: our own intake knows it by this label and opens no incident |
+//! | `policy`, `severity`, `alert` | of the notice; `alert` is the alert's name |
+//! | `incident`, or `guard` | of the topic |
 //! | the target's labels | as they are, unless they are called like one of these |
 //!
 //! Source: `api/v2/openapi.yaml` of Alertmanager.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::label::is_classic_name;
-use homeostat_core::notice::Notice;
+use homeostat_core::notice::{Matter, Notice};
 use homeostat_core::time::{Span, Timestamp};
 use reqwest::StatusCode;
 use serde::Serialize;
 
-use super::{Cluster, LASTING};
+use super::{Cluster, LASTING, wording};
 use crate::client;
 
 /// The name of the alert that calls a person.
-pub const ESCALATION: &str = "HomeostatEscalation";
+const ESCALATION: &str = "HomeostatEscalation";
 
-/// The value of [`OWN_LABEL`] on it.
-const KIND: &str = "escalation";
+/// The name of the alert that asks for a person's word.
+const APPROVAL: &str = "HomeostatApprovalNeeded";
 
 /// What goes to one cluster in one request.
 #[derive(Debug)]
@@ -63,8 +65,8 @@ pub(super) enum Outcome {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Alert<'a> {
-    labels: BTreeMap<&'a str, &'a str>,
-    annotations: BTreeMap<&'a str, String>,
+    labels: BTreeMap<&'a str, Cow<'a, str>>,
+    annotations: BTreeMap<&'static str, String>,
     starts_at: Timestamp,
     ends_at: Timestamp,
     #[serde(rename = "generatorURL", skip_serializing_if = "String::is_empty")]
@@ -75,12 +77,10 @@ impl Parcel {
     /// Writes all alerts of the parcel, as of now.
     pub(super) fn alerts(&self, now: Timestamp, external_url: Option<&str>) -> Vec<u8> {
         let ahead = now + Span::from(LASTING);
-        let incidents: Vec<String> =
-            self.items.iter().map(|item| item.notice.incident.to_string()).collect();
         let mut alerts = Vec::with_capacity(self.items.len());
-        for (item, incident) in self.items.iter().zip(&incidents) {
+        for item in &self.items {
             let ends_at = if item.clearing { now } else { ahead };
-            let of = |notice, ends_at| self.alert(notice, incident, (now, ends_at), external_url);
+            let of = |notice, ends_at| self.alert(notice, (now, ends_at), external_url);
             alerts.extend(item.former.iter().map(|former| of(former, now)));
             alerts.push(of(&item.notice, ends_at));
         }
@@ -90,37 +90,23 @@ impl Parcel {
     fn alert<'a>(
         &self,
         notice: &'a Notice,
-        incident: &'a str,
         (now, ends_at): (Timestamp, Timestamp),
         external_url: Option<&str>,
     ) -> Alert<'a> {
         let usual = |name: &str| !self.careful || (is_classic_name(name) && !name.contains(':'));
-        let mut labels: BTreeMap<&str, &str> =
-            notice.target.iter().filter(|(name, _)| usual(name)).collect();
-        labels.extend([
-            ("alertname", ESCALATION),
-            (OWN_LABEL, KIND),
-            ("policy", notice.policy.as_str()),
-            ("severity", &notice.severity),
-            ("incident", incident),
-            ("alert", &notice.alertname),
-        ]);
-        let link = external_url
-            .map(|url| format!("{}/#{incident}", url.trim_end_matches('/')))
-            .unwrap_or_default();
-        let tried = match notice.tried.as_slice() {
-            [] => "nothing".to_owned(),
-            steps => steps.join("; "),
-        };
-        let mut annotations = BTreeMap::from([
-            ("summary", summary(notice)),
-            ("description", notice.reason.clone()),
-            ("tried", tried),
-        ]);
-        if !link.is_empty() {
+        let mut labels: BTreeMap<&str, Cow<'a, str>> = BTreeMap::new();
+        for (name, value) in notice.target.iter().filter(|(name, _)| usual(name)) {
+            labels.insert(name, value.into());
+        }
+        labels.extend(own_labels(notice));
+        let mut annotations = wording::details(notice);
+        annotations.insert("summary", wording::summary(notice));
+        annotations.insert("description", notice.reason.clone());
+        let link = wording::link(notice, external_url);
+        if let Some(link) = &link {
             annotations.insert("link", link.clone());
         }
-        let generator_url = if self.careful { String::new() } else { link };
+        let generator_url = link.filter(|_| !self.careful).unwrap_or_default();
         // A clock that was set back must not make an alert that ends before it starts.
         let starts_at = notice.since.min(now);
         Alert { labels, annotations, starts_at, ends_at, generator_url }
@@ -168,12 +154,23 @@ fn better(one: Outcome, other: Outcome) -> Outcome {
     }
 }
 
-fn summary(notice: &Notice) -> String {
-    let Notice { policy, target, alertname, .. } = notice;
-    match (alertname.as_str(), target.is_empty()) {
-        ("", true) => format!("A person is needed: policy {policy}"),
-        ("", false) => format!("A person is needed: policy {policy} on {target}"),
-        (alert, true) => format!("A person is needed: {alert}"),
-        (alert, false) => format!("A person is needed: {alert} on {target}"),
-    }
+/// The labels by which people route and silence our alerts.
+fn own_labels(notice: &Notice) -> Vec<(&'static str, Cow<'_, str>)> {
+    let (alertname, kind, of): (_, _, (_, Cow<'_, str>)) = match &notice.matter {
+        Matter::Escalation { incident, .. } => {
+            (ESCALATION, "escalation", ("incident", incident.to_string().into()))
+        }
+        Matter::Approval { incident, .. } => {
+            (APPROVAL, "approval", ("incident", incident.to_string().into()))
+        }
+        Matter::Guard { guard, .. } => (ESCALATION, "escalation", ("guard", guard.as_str().into())),
+    };
+    vec![
+        ("alertname", alertname.into()),
+        (OWN_LABEL, kind.into()),
+        ("policy", notice.policy.as_str().into()),
+        ("severity", notice.severity.as_str().into()),
+        ("alert", notice.alertname.as_str().into()),
+        of,
+    ]
 }

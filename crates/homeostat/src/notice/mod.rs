@@ -17,6 +17,7 @@
 
 mod alertmanager;
 mod owed;
+mod wording;
 #[cfg(test)]
 mod tests;
 
@@ -35,7 +36,6 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::queue::Queue;
-pub use alertmanager::ESCALATION;
 use alertmanager::{Outcome, Parcel};
 use owed::Table;
 
@@ -119,19 +119,24 @@ impl Teller {
         self.change(|table, now| table.configure(clusters, now));
     }
 
-    /// Tells a person, and goes on until cleared. A notice about an incident that is told already
-    /// takes the place of the one before. Returns at once.
+    /// Tells a person, and goes on until cleared. A notice about a topic that is told already takes
+    /// the place of the one before. Returns at once.
     pub fn tell(&self, notice: Notice) {
         self.change(|table, now| {
             if table.is_nobody_there() {
                 tracing::error!(
-                    incident = %notice.incident, policy = %notice.policy,
+                    topic = %notice.topic(), policy = %notice.policy,
                     target = %notice.target, reason = %notice.reason,
                     "person needed but no Alertmanager configured"
                 );
             }
             table.tell(notice, now);
         });
+    }
+
+    /// Keeps up what was told before a restart, until cleared. Returns at once.
+    pub fn remind(&self, notice: Notice) {
+        self.change(|table, now| table.remind(notice, now));
     }
 
     /// Tells that it is over. Returns at once.

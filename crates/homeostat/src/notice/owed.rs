@@ -1,14 +1,14 @@
 //! What is owed, to whom, and when it is due: plain values, with time as an argument.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use homeostat_core::event::Event;
-use homeostat_core::name::IncidentId;
-use homeostat_core::notice::Notice;
+use homeostat_core::notice::{Notice, Topic};
 use tokio::time::Instant;
 
 use super::alertmanager::{Item, Outcome, Parcel};
@@ -30,20 +30,20 @@ const LOST_AFTER: Duration = Duration::from_secs(30);
 /// times at most; older ones lapse by themselves.
 const FORMER: usize = 4;
 
-/// All that is owed. Bounded by the incidents of the engine: there is one notice an incident.
+/// All that is owed. Bounded by the engine: there is one notice a topic, and so many topics.
 #[derive(Debug)]
 pub(super) struct Table {
-    owed: BTreeMap<IncidentId, Owed>,
+    owed: BTreeMap<Topic, Owed>,
     clusters: Vec<Arc<Cluster>>,
 }
 
-/// What is owed for one incident.
+/// What is owed for one topic.
 #[derive(Debug)]
 pub(super) struct Owed {
     notice: Notice,
     former: Vec<Notice>,
     clearing: bool,
-    /// Whether we have said that it was accepted.
+    /// Whether we have said that it was accepted, as it is now.
     told: bool,
     /// Counts changes, so that an answer to what was sent before one is known.
     version: u64,
@@ -63,7 +63,7 @@ pub(super) struct Due {
     /// To be sent.
     pub(super) parcels: Vec<Parcel>,
     /// Nothing is owed for these any more.
-    pub(super) ended: Vec<IncidentId>,
+    pub(super) ended: Vec<Topic>,
     /// When to look again; `None`: when something changes.
     pub(super) next: Option<Instant>,
 }
@@ -89,16 +89,20 @@ impl Table {
     }
 
     pub(super) fn tell(&mut self, notice: Notice, now: Instant) {
-        match self.owed.get_mut(&notice.incident) {
-            Some(owed) => owed.replace(notice, now),
-            None => {
-                self.owed.insert(notice.incident, Owed::new(notice, now));
-            }
+        match self.owed.entry(notice.topic()) {
+            Entry::Occupied(mut owed) => owed.get_mut().replace(notice, now),
+            Entry::Vacant(place) => drop(place.insert(Owed::new(notice, now))),
         }
     }
 
+    /// Keeps up what was told before.
+    pub(super) fn remind(&mut self, notice: Notice, now: Instant) {
+        let told = Owed { told: true, ..Owed::new(notice, now) };
+        self.owed.insert(told.notice.topic(), told);
+    }
+
     pub(super) fn clear(&mut self, notice: Notice, now: Instant) {
-        let owed = self.owed.entry(notice.incident).or_insert_with(|| Owed::new(notice, now));
+        let owed = self.owed.entry(notice.topic()).or_insert_with(|| Owed::new(notice, now));
         owed.clearing = true;
         owed.change(now);
     }
@@ -107,24 +111,16 @@ impl Table {
     pub(super) fn due(&mut self, now: Instant, room: usize) -> Due {
         let nobody = self.clusters.is_empty();
         let over = |owed: &Owed| owed.clearing && (nobody || owed.lapses_at <= now);
-        let gone = |(incident, owed): (&IncidentId, &Owed)| over(owed).then_some(*incident);
-        let ended: Vec<IncidentId> = self.owed.iter().filter_map(gone).collect();
-        for incident in &ended {
-            self.owed.remove(incident);
-        }
+        let ended: Vec<Topic> =
+            self.owed.extract_if(.., |_, owed| over(owed)).map(|(topic, _)| topic).collect();
         if nobody {
             return Due { ended, ..Due::default() };
         }
-        let mut ready: Vec<(Instant, IncidentId)> = self
-            .owed
-            .iter()
-            .map(|(incident, owed)| (owed.ready_at(), *incident))
-            .filter(|(at, _)| *at <= now)
-            .collect();
-        ready.sort_unstable();
+        let mut ready: Vec<&mut Owed> =
+            self.owed.values_mut().filter(|owed| owed.ready_at() <= now).collect();
+        ready.sort_by_key(|owed| owed.ready_at());
         let mut parcels: Vec<Parcel> = Vec::new();
-        for (_, incident) in ready {
-            let Some(owed) = self.owed.get_mut(&incident) else { continue };
+        for owed in ready {
             let cluster = cluster_of(&self.clusters, &owed.notice);
             let fits = |parcel: &&mut Parcel| {
                 !owed.careful
@@ -160,19 +156,19 @@ impl Table {
         // One pause for all, so that they stay together in their next batch.
         let luck = luck();
         for item in &parcel.items {
-            let incident = item.notice.incident;
-            let Some(owed) = self.owed.get_mut(&incident) else { continue };
+            let topic = item.notice.topic();
+            let Some(owed) = self.owed.get_mut(&topic) else { continue };
             owed.under_way = None;
             match outcome {
                 Outcome::Accepted if item.clearing && owed.version == item.version => {
-                    self.owed.remove(&incident);
-                    events.push(Event::NoticeEnded(incident));
+                    self.owed.remove(&topic);
+                    events.push(Event::NoticeEnded(topic));
                 }
                 Outcome::Accepted => {
                     owed.accepted(item, now, refresh);
-                    if !item.clearing && !owed.told {
+                    if !item.clearing && !owed.told && owed.notice == item.notice {
                         owed.told = true;
-                        events.push(Event::NoticeTold(incident));
+                        events.push(Event::NoticeTold(Box::new(item.notice.clone())));
                     }
                 }
                 Outcome::Refused(_) if !owed.careful => {
@@ -215,22 +211,18 @@ impl Owed {
         self.due = now;
     }
 
-    /// What the new notice does not know, because its alert is gone, the one before has said.
-    fn replace(&mut self, mut notice: Notice, now: Instant) {
-        if notice.alertname.is_empty() {
-            notice.alertname.clone_from(&self.notice.alertname);
-            notice.source = self.notice.source.clone();
-        }
+    fn replace(&mut self, notice: Notice, now: Instant) {
         let before = std::mem::replace(&mut self.notice, notice);
         if self.former.len() < FORMER && is_another_alert(&before, &self.notice) {
             self.former.push(before);
         }
         self.former.retain(|former| is_another_alert(former, &self.notice));
         self.clearing = false;
+        self.told = false;
         self.change(now);
     }
 
-    /// Two requests about one incident never overlap: the later one could arrive first.
+    /// Two requests about one topic never overlap: the later one could arrive first.
     fn ready_at(&self) -> Instant {
         self.under_way.map_or(self.due, |until| until.max(self.due))
     }

@@ -1,7 +1,10 @@
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use homeostat_core::hold::Guard;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{IncidentId, PolicyName};
+use homeostat_core::notice::{Matter, Topic};
 use homeostat_core::time::Span;
 use serde_json::Value;
 
@@ -17,16 +20,33 @@ fn now() -> Timestamp {
 
 fn notice(incident: u64) -> Notice {
     Notice {
-        incident: IncidentId(incident),
+        matter: Matter::Escalation {
+            incident: IncidentId(incident),
+            tried: vec!["restart: exit 1".into(), "reboot: exit 0, still firing".into()],
+        },
         policy: PolicyName::new("restart-web"),
         target: LabelSet::from_pairs([("instance", "a:80"), ("severity", "none")]),
         source: SourceName::new("main"),
         alertname: "WebDown".into(),
         severity: "critical".into(),
         reason: "no remedy is left".into(),
-        tried: vec!["restart: exit 1".into(), "reboot: exit 0, still firing".into()],
-        since: now() - Span::from_secs(5),
+        since: *SINCE,
     }
+}
+
+/// Since when the notices of these tests need a person.
+static SINCE: LazyLock<Timestamp> = LazyLock::new(|| now() - Span::from_secs(5));
+
+fn escalation(incident: u64) -> Topic {
+    Topic::Escalation { incident: IncidentId(incident) }
+}
+
+fn told(incident: u64) -> Event {
+    accepted(&notice(incident))
+}
+
+fn accepted(notice: &Notice) -> Event {
+    Event::NoticeTold(Box::new(notice.clone()))
 }
 
 fn cluster(name: &str, urls: &[&str]) -> Cluster {
@@ -86,7 +106,7 @@ async fn a_person_is_told_until_it_is_over() {
     let url = alertmanager.url();
     let mut desk = desk(vec![cluster("main", &[&url])]);
     desk.teller.tell(notice(17));
-    desk.hears(Event::NoticeTold(IncidentId(17))).await;
+    desk.hears(told(17)).await;
 
     let [alert] = <[Value; 1]>::try_from(alerts(&url).await).unwrap();
     let expected = serde_json::json!({
@@ -114,6 +134,7 @@ async fn a_person_is_told_until_it_is_over() {
     .await;
     let changed = Notice { reason: "it got worse".into(), ..notice(17) };
     desk.teller.tell(changed.clone());
+    desk.hears(accepted(&changed)).await;
     eventually("the text is replaced", async || {
         let alerts = alerts(&url).await;
         assert_eq!(alerts.len(), 1);
@@ -122,16 +143,75 @@ async fn a_person_is_told_until_it_is_over() {
     .await;
     let renamed = Notice { severity: "page".into(), ..changed };
     desk.teller.tell(renamed.clone());
+    desk.hears(accepted(&renamed)).await;
     eventually("an alert with other labels takes the place of the first", async || {
         let alerts = alerts(&url).await;
         alerts.len() == 1 && alerts[0]["labels"]["severity"] == "page"
     })
     .await;
     desk.teller.clear(renamed);
-    desk.hears(Event::NoticeEnded(IncidentId(17))).await;
+    desk.hears(Event::NoticeEnded(escalation(17))).await;
     eventually("nothing fires any more", async || alerts(&url).await.is_empty()).await;
     assert_eq!(desk.teller.owed(), 0);
     desk.telling.stop().await;
+}
+
+/// Tells a notice to a real Alertmanager, and returns the only alert that it lists then.
+async fn as_alert(notice: Notice) -> Value {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let alertmanager = stack::Alertmanager::builder().start(sandbox.path()).await.unwrap();
+    let url = alertmanager.url();
+    let mut desk = desk(vec![cluster("main", &[&url])]);
+    desk.teller.tell(notice.clone());
+    desk.hears(accepted(&notice)).await;
+    let [alert] = <[Value; 1]>::try_from(alerts(&url).await).unwrap();
+    desk.telling.stop().await;
+    alert
+}
+
+#[tokio::test]
+async fn an_approval_that_is_awaited_says_what_would_be_done_and_how_to_approve_it() {
+    let expires_at = "2026-01-05T09:30:00Z".parse().unwrap();
+    let action = "exec reboot a".to_owned();
+    let matter = Matter::Approval { incident: IncidentId(17), action, expires_at };
+    let reason = "remedy reboot waits for a person's word".to_owned();
+    let alert = as_alert(Notice { matter, reason, ..notice(17) }).await;
+    let expected = serde_json::json!({
+        "alertname": "HomeostatApprovalNeeded", "homeostat": "approval", "policy": "restart-web",
+        "severity": "critical", "incident": "17", "alert": "WebDown", "instance": "a:80",
+    });
+    assert_eq!(alert["labels"], expected);
+    let expected = serde_json::json!({
+        "summary": r#"A person's word is needed: WebDown on {instance="a:80", severity="none"}"#,
+        "description": "remedy reboot waits for a person's word",
+        "action": "exec reboot a",
+        "expires": "2026-01-05T09:30:00Z",
+        "approve": "homeostat approve 17",
+        "reject": "homeostat reject 17",
+        "link": "http://heal.example/#17",
+    });
+    assert_eq!(alert["annotations"], expected);
+}
+
+#[tokio::test]
+async fn a_guard_that_holds_a_policy_is_one_alert_that_lists_some_of_what_it_holds() {
+    let held = (0..22).map(|n| LabelSet::from_pairs([("instance", &format!("{n}:80")[..])]));
+    let matter = Matter::guard(Guard::Rate, held);
+    let reason = "22 targets wait".to_owned();
+    let target = LabelSet::default();
+    let alert = as_alert(Notice { matter, reason, target, ..notice(0) }).await;
+    let expected = serde_json::json!({
+        "alertname": "HomeostatEscalation", "homeostat": "escalation", "policy": "restart-web",
+        "severity": "critical", "guard": "rate", "alert": "WebDown",
+    });
+    assert_eq!(alert["labels"], expected);
+    let annotations = &alert["annotations"];
+    assert_eq!(annotations["summary"], "A person is needed: guard rate holds policy restart-web");
+    assert_eq!(annotations["description"], "22 targets wait");
+    let held = annotations["held"].as_str().unwrap();
+    assert!(held.starts_with(r#"{instance="0:80"}, {instance="1:80"}"#), "{held}");
+    assert!(held.ends_with(r#", {instance="19:80"}, and 2 more"#), "{held}");
+    assert_eq!(annotations["link"], "http://heal.example/");
 }
 
 #[tokio::test]
@@ -141,8 +221,9 @@ async fn an_old_alertmanager_that_refuses_a_label_is_told_without_it() {
     let url = alertmanager.url();
     let mut desk = desk(vec![cluster("main", &[&url])]);
     let target = LabelSet::from_pairs([("service.name", "web"), ("zone", "x")]);
-    desk.teller.tell(Notice { target, ..notice(1) });
-    desk.hears(Event::NoticeTold(IncidentId(1))).await;
+    let unusual = Notice { target, ..notice(1) };
+    desk.teller.tell(unusual.clone());
+    desk.hears(accepted(&unusual)).await;
     let alerts = alerts(&url).await;
     assert_eq!(alerts[0]["labels"]["zone"], "x");
     assert!(alerts[0]["labels"].get("service.name").is_none());
@@ -167,7 +248,7 @@ async fn what_fails_is_tried_again_until_one_peer_accepts() {
     // Nobody listens at the first.
     let mut desk = desk(vec![cluster("main", &["http://127.0.0.1:1", &server.url])]);
     desk.teller.tell(notice(1));
-    desk.hears(Event::NoticeTold(IncidentId(1))).await;
+    desk.hears(told(1)).await;
     assert!(server.received().len() >= 4);
     desk.telling.stop().await;
 }
@@ -177,11 +258,13 @@ async fn notices_go_to_the_cluster_of_their_alert_or_else_to_the_first() {
     let (first, second) = (Server::start(|_| ok("")), Server::start(|_| ok("")));
     let clusters = vec![cluster("one", &[&first.url]), cluster("two", &[&second.url])];
     let mut desk = desk(clusters);
-    desk.teller.tell(Notice { source: SourceName::new("two"), ..notice(1) });
-    desk.hears(Event::NoticeTold(IncidentId(1))).await;
+    let [two, api] = [(1, "two"), (2, "api")]
+        .map(|(incident, source)| Notice { source: SourceName::new(source), ..notice(incident) });
+    desk.teller.tell(two.clone());
+    desk.hears(accepted(&two)).await;
     assert_eq!((first.received().len(), sent(&second)[0].len()), (0, 1));
-    desk.teller.tell(Notice { source: SourceName::new("api"), ..notice(2) });
-    desk.hears(Event::NoticeTold(IncidentId(2))).await;
+    desk.teller.tell(api.clone());
+    desk.hears(accepted(&api)).await;
     assert_eq!(sent(&first)[0][0]["labels"]["incident"], "2");
     desk.telling.stop().await;
 }
@@ -192,11 +275,11 @@ async fn without_an_alertmanager_nothing_is_told_and_nothing_stays_owed() {
     desk.teller.tell(notice(1));
     desk.teller.tell(notice(2));
     desk.teller.clear(notice(1));
-    desk.hears(Event::NoticeEnded(IncidentId(1))).await;
+    desk.hears(Event::NoticeEnded(escalation(1))).await;
     assert_eq!(desk.teller.owed(), 1);
     let server = Server::start(|_| ok(""));
     desk.teller.configure(vec![cluster("main", &[&server.url])]);
-    desk.hears(Event::NoticeTold(IncidentId(2))).await;
+    desk.hears(told(2)).await;
     desk.telling.stop().await;
 }
 
@@ -233,7 +316,7 @@ fn it_is_said_once_that_a_notice_was_accepted_and_told_each_minute() {
     let (mut table, at) = table();
     table.tell(notice(1), at);
     let first = parcel(&mut table, at);
-    let told = [Event::NoticeTold(IncidentId(1))];
+    let told = [told(1)];
     assert_eq!(table.settle(&first, &Outcome::Accepted, at, MINUTE), told);
     let quiet = table.due(at + MINUTE / 2, UNDER_WAY);
     assert!(quiet.parcels.is_empty());
@@ -266,11 +349,11 @@ fn the_end_is_not_sent_before_what_is_under_way_is_answered() {
     let under_way = parcel(&mut table, at);
     table.clear(notice(1), at);
     assert!(table.due(at, UNDER_WAY).parcels.is_empty());
-    let told = [Event::NoticeTold(IncidentId(1))];
+    let told = [told(1)];
     assert_eq!(table.settle(&under_way, &Outcome::Accepted, at, MINUTE), told);
     let end = parcel(&mut table, at);
     assert!(end.items[0].clearing);
-    let over = [Event::NoticeEnded(IncidentId(1))];
+    let over = [Event::NoticeEnded(escalation(1))];
     assert_eq!(table.settle(&end, &Outcome::Accepted, at, MINUTE), over);
     assert_eq!(table.len(), 0);
 }
@@ -292,7 +375,7 @@ fn an_end_that_nobody_takes_is_over_when_the_alert_has_lapsed() {
     let first = parcel(&mut table, at);
     table.settle(&first, &failed(), at, MINUTE);
     assert!(table.due(at + LASTING - MINUTE, 0).ended.is_empty());
-    assert_eq!(table.due(at + LASTING, UNDER_WAY).ended, [IncidentId(1)]);
+    assert_eq!(table.due(at + LASTING, UNDER_WAY).ended, [escalation(1)]);
     assert_eq!(table.len(), 0);
 }
 
@@ -305,7 +388,7 @@ fn a_storm_goes_out_in_few_requests_the_oldest_first() {
     let late = at + MINUTE;
     let due = table.due(late, UNDER_WAY);
     assert_eq!(due.parcels.iter().map(|one| one.items.len()).collect::<Vec<_>>(), [256; 8]);
-    assert_eq!(due.parcels[0].items[0].notice.incident, IncidentId(0));
+    assert_eq!(due.parcels[0].items[0].notice.topic(), escalation(0));
     assert!(table.due(late, 0).parcels.is_empty());
     for one in &due.parcels {
         assert_eq!(table.settle(one, &Outcome::Accepted, late, MINUTE).len(), 256);
@@ -334,17 +417,24 @@ fn of_a_batch_that_is_refused_each_is_sent_alone() {
 }
 
 #[test]
-fn what_a_later_notice_does_not_know_the_earlier_has_said() {
+fn one_that_takes_the_place_of_another_is_told_anew() {
     let (mut table, at) = table();
     table.tell(notice(1), at);
-    let first = parcel(&mut table, at);
-    table.settle(&first, &Outcome::Accepted, at, MINUTE);
-    let unknown = SourceName::new("");
-    table.tell(Notice { alertname: String::new(), source: unknown, ..notice(1) }, at);
+    let early = parcel(&mut table, at);
+    let late = Notice { reason: "it got worse".into(), ..notice(1) };
+    table.tell(late.clone(), at);
+    assert_eq!(table.settle(&early, &Outcome::Accepted, at, MINUTE), []);
     let second = parcel(&mut table, at);
-    assert_eq!(second.items[0].notice.alertname, "WebDown");
-    assert_eq!(second.items[0].notice.source.as_str(), "main");
-    assert!(second.items[0].former.is_empty());
+    assert_eq!(table.settle(&second, &Outcome::Accepted, at, MINUTE), [accepted(&late)]);
+}
+
+#[test]
+fn what_was_told_before_a_restart_is_kept_up_and_not_reported_again() {
+    let (mut table, at) = table();
+    table.remind(notice(1), at);
+    let first = parcel(&mut table, at);
+    assert_eq!(table.settle(&first, &Outcome::Accepted, at, MINUTE), []);
+    assert_eq!(table.due(at, UNDER_WAY).next, Some(at + MINUTE));
 }
 
 #[test]

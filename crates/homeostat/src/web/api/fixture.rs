@@ -82,9 +82,9 @@ impl World {
                 match effect {
                     Effect::Run(run) => self.running.push(run.order),
                     Effect::Ask(question) => events.extend(self.answer(question)),
-                    Effect::Inquire { .. } => {}
-                    Effect::Tell(notice) => events.push(Event::NoticeTold(notice.incident)),
-                    Effect::Clear(notice) => events.push(Event::NoticeEnded(notice.incident)),
+                    Effect::Inquire { .. } | Effect::Remind(_) => {}
+                    Effect::Tell(notice) => events.push(Event::NoticeTold(notice)),
+                    Effect::Clear(notice) => events.push(Event::NoticeEnded(notice.topic())),
                 }
             }
         }

@@ -124,6 +124,7 @@ impl Fold {
             | What::LatchReleased { .. }
             | What::AlarmDropped { .. }
             | What::NoticeRaised { .. }
+            | What::NoticeWithheld { .. }
             | What::NoticeTold { .. }
             | What::NoticeCleared { .. }
             | What::NoticeEnded { .. }

@@ -9,6 +9,7 @@ use homeostat_core::fact::What;
 use homeostat_core::guard::Grant;
 use homeostat_core::hold::Hold;
 use homeostat_core::name::EpisodeId;
+use homeostat_core::notice::{Matter, Notice};
 use homeostat_core::order::Ended;
 use homeostat_core::time::Timestamp;
 
@@ -81,9 +82,11 @@ pub(super) fn text(
         What::LatchReleased { .. } => {
             "All of its alerts have ended: the next one is a new trouble.".to_owned()
         }
-        What::NoticeRaised { notice } => {
-            format!("A person is told: {}.", without_stop(&notice.reason))
-        }
+        What::NoticeRaised { notice } => notice_raised(notice),
+        What::NoticeWithheld { open, .. } => format!(
+            "A person should be told, and nobody is: {open} notices are open already, and there \
+             may be no more."
+        ),
         What::NoticeTold { .. } => "The notice was accepted.".to_owned(),
         What::NoticeCleared { .. } => "The trouble is over, and that is told as well.".to_owned(),
         What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
@@ -94,6 +97,16 @@ pub(super) fn text(
         | What::EnginePaused { .. }
         | What::EngineResumed { .. } => return None,
     })
+}
+
+fn notice_raised(notice: &Notice) -> String {
+    let reason = without_stop(&notice.reason);
+    match &notice.matter {
+        Matter::Escalation { .. } | Matter::Guard { .. } => format!("A person is told: {reason}."),
+        Matter::Approval { action, expires_at, .. } => {
+            format!("A person is asked until {expires_at:.0} whether `{action}` may run: {reason}.")
+        }
+    }
 }
 
 /// The reasons of all holds, side by side.
