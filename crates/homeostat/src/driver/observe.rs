@@ -39,6 +39,7 @@ pub struct Standing {
 #[derive(Debug)]
 pub(super) struct Observer {
     metrics: Arc<Metrics>,
+    /// What is needed of incidents that are open.
     known: BTreeMap<IncidentId, Known>,
     gauged_at: Option<Instant>,
     standing: Arc<RwLock<Standing>>,
@@ -57,7 +58,8 @@ pub(super) fn running(state: &State) -> usize {
 
 impl Observer {
     pub(super) fn new(metrics: Arc<Metrics>, engine: &Engine) -> Self {
-        let known = engine.state().incidents().map(|incident| {
+        let open = engine.state().incidents().filter(|incident| !incident.is_closed());
+        let known = open.map(|incident| {
             let policy = incident.policy.clone();
             (incident.id, Known { policy, opened_at: incident.opened_at })
         });
@@ -89,9 +91,6 @@ impl Observer {
                 let known = Known { policy: policy.clone(), opened_at: fact.at };
                 self.known.insert(*incident, known);
             }
-            What::LatchReleased { incident } => {
-                self.known.remove(incident);
-            }
             What::OrderHeld { incident, holds, .. } => {
                 let policy = self.policy(*incident);
                 for hold in holds {
@@ -105,11 +104,11 @@ impl Observer {
                 self.metrics.order_ended(policy, order.remedy.as_str(), result, seconds);
             }
             What::IncidentClosed { incident, closing, .. } => {
-                let policy = self.policy(*incident);
-                self.metrics.incident_closed(policy, closing.outcome.as_str());
-                if let (End::Healed, Some(known)) = (closing.outcome, self.known.get(incident)) {
-                    let seconds = fact.at.since(known.opened_at).as_secs_f64();
-                    self.metrics.healed(policy, seconds);
+                let Some(Known { policy, opened_at }) = self.known.remove(incident) else { return };
+                self.metrics.incident_closed(policy.as_str(), closing.outcome.as_str());
+                if closing.outcome == End::Healed {
+                    let seconds = fact.at.since(opened_at).as_secs_f64();
+                    self.metrics.healed(policy.as_str(), seconds);
                 }
             }
             _ => {}
