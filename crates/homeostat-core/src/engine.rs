@@ -12,6 +12,8 @@
 //! When an alert was last mentioned (its presence) is kept here, outside the state: repeats write
 //! nothing.
 
+mod watchdogs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,9 +23,11 @@ use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId};
-use crate::policy::Book;
+use crate::policy::{Book, Watchdog};
 use crate::state::State;
 use crate::time::Timestamp;
+
+use watchdogs::Watchdogs;
 
 /// What one group of events came to.
 #[derive(Debug, Default)]
@@ -50,6 +54,7 @@ pub struct Engine {
     book: Arc<Book>,
     presence: BTreeMap<EpisodeId, Mentioned>,
     lapses: BTreeSet<(Timestamp, EpisodeId)>,
+    watchdogs: Watchdogs,
 }
 
 impl Engine {
@@ -57,7 +62,8 @@ impl Engine {
     pub fn restore(state: State, book: Arc<Book>, now: Timestamp) -> Self {
         let state_of_nothing = State::default();
         let (presence, lapses) = (BTreeMap::new(), BTreeSet::new());
-        let mut engine = Self { state: state_of_nothing, book, presence, lapses };
+        let watchdogs = Watchdogs::default();
+        let mut engine = Self { state: state_of_nothing, book, presence, lapses, watchdogs };
         engine.rebuild(state, now);
         engine
     }
@@ -68,6 +74,7 @@ impl Engine {
         let before = std::mem::take(&mut self.presence);
         self.lapses.clear();
         self.state = state;
+        self.watchdogs = Watchdogs::find(&self.book, &self.state);
         let firing: Vec<EpisodeId> = self.state.all_firing().collect();
         for id in firing {
             let known = before.get(&id).map(|known| known.presence);
@@ -88,6 +95,7 @@ impl Engine {
     /// Takes a new book. Follow it with [`Event::Reloaded`], so that what waits is judged anew.
     pub fn replace_book(&mut self, book: Arc<Book>) {
         self.book = book;
+        self.watchdogs = Watchdogs::find(&self.book, &self.state);
     }
 
     /// Returns when the engine must turn again though nothing happens.
@@ -128,6 +136,9 @@ impl Engine {
         let decision = decide(&self.state, &self.book, event, now);
         for fact in &decision.facts {
             self.state.apply(fact);
+            if let What::EpisodeBegan { episode, alert, .. } = &fact.what {
+                self.watchdogs.began(&self.book, *episode, &alert.labels);
+            }
             if let Some(episode) = ended_episode(fact) {
                 self.forget(episode);
             }
@@ -184,10 +195,15 @@ impl Engine {
         }
     }
 
+    /// When the alerts of an incident, and the watchdog of its policy, were last mentioned.
     fn presence_of(&self, incident: IncidentId) -> Vec<(EpisodeId, Presence)> {
-        let episodes = self.state.incident(incident).map(|i| i.episodes.as_slice());
-        let known = episodes.unwrap_or_default().iter();
-        known.filter_map(|a| Some((a.episode, self.presence.get(&a.episode)?.presence))).collect()
+        let Some(incident) = self.state.incident(incident) else { return Vec::new() };
+        let policy = self.book.policy(&incident.policy);
+        let watchdog = policy.and_then(|policy| policy.guard.watchdog.as_ref());
+        let key = watchdog.map(Watchdog::key);
+        let watching = key.iter().flat_map(|key| self.watchdogs.of(key));
+        let episodes = incident.episodes.iter().map(|attached| attached.episode).chain(watching);
+        episodes.filter_map(|id| Some((id, self.presence.get(&id)?.presence))).collect()
     }
 
     /// Notes that an episode was mentioned. Its timer is lazy: a later end is found when the timer
@@ -207,6 +223,7 @@ impl Engine {
     }
 
     fn forget(&mut self, id: EpisodeId) {
+        self.watchdogs.ended(id);
         if let Some(known) = self.presence.remove(&id) {
             self.lapses.remove(&(known.timer, id));
         }

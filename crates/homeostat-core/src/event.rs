@@ -39,21 +39,21 @@ pub enum Event {
         step: u32,
         /// What they said.
         evidence: Evidence,
-        /// When its alerts were last mentioned.
+        /// When its alerts, and the watchdog of its policy, were last mentioned.
         presence: Vec<(EpisodeId, Presence)>,
     },
     /// An incident's next step is due.
     Ready {
         /// Which incident.
         incident: IncidentId,
-        /// When its alerts were last mentioned.
+        /// When its alerts, and the watchdog of its policy, were last mentioned.
         presence: Vec<(EpisodeId, Presence)>,
     },
     /// An incident's alarm went off.
     Woke {
         /// Which incident.
         incident: IncidentId,
-        /// When its alerts were last mentioned.
+        /// When its alerts, and the watchdog of its policy, were last mentioned.
         presence: Vec<(EpisodeId, Presence)>,
     },
     /// A run says how far it is.

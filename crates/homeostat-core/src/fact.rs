@@ -4,6 +4,8 @@
 //! its application needs: no clock, no configuration. A reader must go on understanding every
 //! fact that was ever written; [`VERSION`] stands beside each.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Ending};
@@ -50,6 +52,11 @@ pub enum What {
     EngineResumed {
         /// Who said so.
         by: String,
+    },
+    /// An alert that always fires is heard of again, and somebody waited for it.
+    WatchdogSeen {
+        /// Its matchers.
+        watchdog: Arc<str>,
     },
     /// An alert began to fire.
     EpisodeBegan {
@@ -251,6 +258,7 @@ impl What {
             Self::BookChanged => "book_changed",
             Self::EnginePaused { .. } => "engine_paused",
             Self::EngineResumed { .. } => "engine_resumed",
+            Self::WatchdogSeen { .. } => "watchdog_seen",
             Self::EpisodeBegan { .. } => "episode_began",
             Self::EpisodeEnded { .. } => "episode_ended",
             Self::IncidentOpened { .. } => "incident_opened",
@@ -306,9 +314,23 @@ impl What {
             | Self::BookChanged
             | Self::EnginePaused { .. }
             | Self::EngineResumed { .. }
+            | Self::WatchdogSeen { .. }
             | Self::EpisodeBegan { .. }
             | Self::EpisodeEnded { .. } => None,
         }
+    }
+
+    /// Tells whether its incident does not wait for its guards any more.
+    pub fn moves_on(&self) -> bool {
+        matches!(
+            self,
+            Self::EvidenceAsked { .. }
+                | Self::RemedyShadowed { .. }
+                | Self::OrderIssued { .. }
+                | Self::OrderReissued { .. }
+                | Self::VerificationBegan { .. }
+                | Self::IncidentClosed { .. }
+        )
     }
 
     /// Returns the episode that the fact is about, where it is about one.

@@ -4,10 +4,11 @@
 //! that opens when another incident or an operator moves.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{IncidentId, PolicyName};
+use crate::name::{IncidentId, PolicyName, RemedyName};
 use crate::plan::LockKey;
 use crate::time::{Span, Timestamp};
 
@@ -17,6 +18,10 @@ use crate::time::{Span, Timestamp};
 pub enum Guard {
     /// Holds everything while an operator says so.
     Pause,
+    /// No time in which nothing may be done.
+    Freeze,
+    /// Monitoring is not blind.
+    Watchdog,
     /// The alert fires now.
     Fresh,
     /// Nobody has silenced it.
@@ -25,10 +30,14 @@ pub enum Guard {
     Lock,
     /// It was not healed a moment ago.
     Cooldown,
+    /// Its trouble does not come and go.
+    Flap,
     /// Not too many orders in a time.
     Rate,
     /// Not too many orders at once.
     Concurrency,
+    /// The remedy does not fail time and again.
+    Breaker,
     /// Not too many orders for one incident.
     Attempts,
 }
@@ -38,13 +47,37 @@ impl Guard {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pause => "pause",
+            Self::Freeze => "freeze",
+            Self::Watchdog => "watchdog",
             Self::Fresh => "fresh",
             Self::Silence => "silence",
             Self::Lock => "lock",
             Self::Cooldown => "cooldown",
+            Self::Flap => "flap",
             Self::Rate => "rate",
             Self::Concurrency => "concurrency",
+            Self::Breaker => "breaker",
             Self::Attempts => "attempts",
+        }
+    }
+}
+
+impl Guard {
+    /// Tells whether a person is told at once that this guard holds orders of a policy.
+    pub fn is_told(self) -> bool {
+        match self {
+            Self::Flap => true,
+            Self::Pause
+            | Self::Freeze
+            | Self::Watchdog
+            | Self::Fresh
+            | Self::Silence
+            | Self::Lock
+            | Self::Cooldown
+            | Self::Rate
+            | Self::Concurrency
+            | Self::Breaker
+            | Self::Attempts => false,
         }
     }
 }
@@ -74,6 +107,32 @@ impl fmt::Display for Scope {
     }
 }
 
+/// What a breaker interrupts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Circuit {
+    /// A remedy of one policy.
+    Remedy(PolicyName, RemedyName),
+    /// The remedies of this name in all policies.
+    Everywhere(RemedyName),
+}
+
+impl Circuit {
+    /// Returns the circuits of a policy's remedy.
+    pub fn of(policy: &PolicyName, remedy: &RemedyName) -> [Self; 2] {
+        [Self::Remedy(policy.clone(), remedy.clone()), Self::Everywhere(remedy.clone())]
+    }
+}
+
+impl fmt::Display for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remedy(policy, remedy) => write!(f, "remedy {remedy} of policy {policy}"),
+            Self::Everywhere(remedy) => write!(f, "remedy {remedy} of all policies"),
+        }
+    }
+}
+
 /// What a cooldown counts from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,6 +153,24 @@ pub enum Hold {
         by: String,
         /// Why.
         reason: String,
+    },
+    /// It is a time in which nothing may be done.
+    Frozen {
+        /// The time intervals that last until then, the present one first.
+        intervals: Vec<String>,
+        /// Until when, as a clock of the interval's time zone shows it.
+        local: String,
+        /// Until when.
+        until: Timestamp,
+        /// Whether it ends then; else the end was not looked for any further.
+        ends: bool,
+    },
+    /// An alert that always fires is not heard of.
+    Blind {
+        /// The matchers of that alert.
+        watchdog: Arc<str>,
+        /// What is known of it.
+        why: String,
     },
     /// Nobody vouches that the alert fires now.
     NotFresh {
@@ -123,6 +200,19 @@ pub enum Hold {
         /// When it ends.
         until: Timestamp,
     },
+    /// The target's trouble comes and goes.
+    Flapping {
+        /// How often it began again, as far as that is remembered.
+        flaps: u32,
+        /// Its penalty now.
+        penalty: u32,
+        /// Above which penalty a target is suppressed.
+        suppress: u32,
+        /// To what the penalty must fall.
+        reuse: u32,
+        /// When it has.
+        until: Timestamp,
+    },
     /// There were enough orders for now.
     RateSpent {
         /// What the rate counts.
@@ -143,6 +233,26 @@ pub enum Hold {
         /// How many may.
         max: u32,
     },
+    /// The remedy failed too often of late.
+    BreakerOpen {
+        /// What is interrupted.
+        circuit: Circuit,
+        /// How many of the last results are failures.
+        failures: u32,
+        /// How many results there are.
+        of: u32,
+        /// The last failures, the newest first.
+        last: Vec<String>,
+        /// When one trial may pass.
+        until: Timestamp,
+    },
+    /// The remedy failed too often, and another incident tries it.
+    BreakerTried {
+        /// What is interrupted.
+        circuit: Circuit,
+        /// By which incident it is tried.
+        by: IncidentId,
+    },
 }
 
 /// What opens when another incident or an operator moves.
@@ -154,6 +264,21 @@ pub enum Gate {
     Lock(LockKey),
     /// An order ends.
     Running(Scope),
+    /// An alert that always fires is heard of again.
+    Watchdog(Arc<str>),
+    /// A result of a remedy is known.
+    Circuit(Circuit),
+}
+
+impl Gate {
+    /// Tells whether all who wait may go on once it opens, so that none of them needs to look for
+    /// itself.
+    pub fn is_for_all(&self) -> bool {
+        match self {
+            Self::Resume | Self::Watchdog(_) => true,
+            Self::Lock(_) | Self::Running(_) | Self::Circuit(_) => false,
+        }
+    }
 }
 
 impl Hold {
@@ -161,24 +286,34 @@ impl Hold {
     pub fn guard(&self) -> Guard {
         match self {
             Self::Paused { .. } => Guard::Pause,
+            Self::Frozen { .. } => Guard::Freeze,
+            Self::Blind { .. } => Guard::Watchdog,
             Self::NotFresh { .. } => Guard::Fresh,
             Self::Silenced { .. } => Guard::Silence,
             Self::Locked { .. } => Guard::Lock,
             Self::CoolingDown { .. } => Guard::Cooldown,
+            Self::Flapping { .. } => Guard::Flap,
             Self::RateSpent { .. } => Guard::Rate,
             Self::TooManyRunning { .. } => Guard::Concurrency,
+            Self::BreakerOpen { .. } | Self::BreakerTried { .. } => Guard::Breaker,
         }
     }
 
     /// Returns when the hold ends by itself, where that is known.
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::CoolingDown { until, .. } | Self::RateSpent { until, .. } => Some(*until),
+            Self::Frozen { until, .. }
+            | Self::CoolingDown { until, .. }
+            | Self::Flapping { until, .. }
+            | Self::RateSpent { until, .. }
+            | Self::BreakerOpen { until, .. } => Some(*until),
             Self::Paused { .. }
+            | Self::Blind { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
             | Self::Locked { .. }
-            | Self::TooManyRunning { .. } => None,
+            | Self::TooManyRunning { .. }
+            | Self::BreakerTried { .. } => None,
         }
     }
 
@@ -188,9 +323,15 @@ impl Hold {
             Self::Paused { .. } => Some(Gate::Resume),
             Self::Locked { key, .. } => Some(Gate::Lock(key.clone())),
             Self::TooManyRunning { scope, .. } => Some(Gate::Running(scope.clone())),
-            Self::NotFresh { .. }
+            Self::Blind { watchdog, .. } => Some(Gate::Watchdog(watchdog.clone())),
+            Self::BreakerOpen { circuit, .. } | Self::BreakerTried { circuit, .. } => {
+                Some(Gate::Circuit(circuit.clone()))
+            }
+            Self::Frozen { .. }
+            | Self::NotFresh { .. }
             | Self::Silenced { .. }
             | Self::CoolingDown { .. }
+            | Self::Flapping { .. }
             | Self::RateSpent { .. } => None,
         }
     }
@@ -201,6 +342,17 @@ impl fmt::Display for Hold {
         write!(f, "{}: ", self.guard())?;
         match self {
             Self::Paused { by, reason } => write!(f, "paused by {by}: {reason}"),
+            Self::Frozen { intervals, local, ends, .. } => {
+                let s = if intervals.len() == 1 { "" } else { "s" };
+                write!(f, "frozen by time interval{s} {}", intervals.join(", "))?;
+                match ends {
+                    true => write!(f, " until {local}"),
+                    false => write!(f, " until {local} at least; looked at again then"),
+                }
+            }
+            Self::Blind { watchdog, why } => {
+                write!(f, "monitoring is blind: the watchdog {watchdog} {why}")
+            }
             Self::NotFresh { why } => f.write_str(why),
             Self::Silenced { by } => write!(f, "the alert is suppressed by {by}"),
             Self::Locked { key, by } => write!(f, "incident {by} is healing {key}"),
@@ -218,11 +370,25 @@ impl fmt::Display for Hold {
                 }
                 write!(f, "; until {until:.0}")
             }
+            Self::Flapping { flaps, penalty, suppress, reuse, until } => write!(
+                f,
+                "it began again {flaps} times after it had ended: its penalty rose above \
+                 {suppress}, is {penalty}, and falls to {reuse} at {until:.0}"
+            ),
             Self::RateSpent { scope, max, per, until } => {
                 write!(f, "{scope} may issue {max} orders per {per}; next at {until:.0}")
             }
             Self::TooManyRunning { scope, running, max } => {
                 write!(f, "{running} orders of {scope} are running and {max} may")
+            }
+            Self::BreakerOpen { circuit, failures, of, last, until } => write!(
+                f,
+                "{circuit} failed {failures} times of the last {of} ({}); one trial may run at \
+                 {until:.0}",
+                last.join("; ")
+            ),
+            Self::BreakerTried { circuit, by } => {
+                write!(f, "{circuit} failed too often, and incident {by} tries it first")
             }
         }
     }

@@ -17,7 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Grade;
-use crate::hold::{Gate, Hold};
+use crate::hold::{Gate, Guard, Hold};
 use crate::ledger::Subject;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId, PolicyName, RemedyName};
@@ -264,6 +264,21 @@ impl Incident {
             | Stage::Verifying(_)
             | Stage::Closed { .. } => Vec::new(),
         }
+    }
+
+    /// Returns the guards that hold it and of which a person is told.
+    pub fn told_guards(&self) -> impl Iterator<Item = Guard> + '_ {
+        let holds = match &self.stage {
+            Stage::Held { holds, .. } => holds.as_slice(),
+            Stage::Settling { .. }
+            | Stage::Ready
+            | Stage::Asking { .. }
+            | Stage::BackingOff { .. }
+            | Stage::Acting
+            | Stage::Verifying(_)
+            | Stage::Closed { .. } => &[],
+        };
+        holds.iter().map(Hold::guard).filter(|guard| guard.is_told())
     }
 
     /// Returns how long to wait before judging a hold again that has no known end.

@@ -1,7 +1,10 @@
-//! What guards count: pauses, locks, rates, running orders, and past healings.
+//! What guards count: pauses, locks, rates, running orders, past healings, flaps and failures.
 //!
 //! Ledgers change only when a fact is applied; judging by them is `guard`'s duty. They hold no
 //! limits, so that a changed configuration counts at once.
+
+mod circuits;
+mod flaps;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,12 +12,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hold::Scope;
+use crate::hold::{Circuit, Scope};
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
 use crate::plan::{Ladder, LockKey};
 use crate::policy::{Rate, Target};
 use crate::time::Timestamp;
+
+pub use circuits::{Circuits, Mark, Trial};
+pub use flaps::Flaps;
 
 /// An operator's word that nothing may start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +116,31 @@ pub enum Line {
         /// How it went.
         past: Arc<Past>,
     },
+    /// A trouble ended, and perhaps began again.
+    Flaps {
+        /// Under which policy.
+        policy: PolicyName,
+        /// Of which target.
+        target: Target,
+        /// When it last ended or began again.
+        touched_at: Timestamp,
+        /// When it began again, the oldest first.
+        flaps: Vec<Timestamp>,
+    },
+    /// The last results of a remedy.
+    Results {
+        /// Which remedy.
+        circuit: Circuit,
+        /// The results, the oldest first.
+        marks: Vec<Mark>,
+    },
+    /// An incident tries a remedy.
+    Trying {
+        /// Which remedy.
+        circuit: Circuit,
+        /// Which incident.
+        incident: IncidentId,
+    },
 }
 
 /// All ledgers.
@@ -117,6 +148,10 @@ pub enum Line {
 pub struct Ledgers {
     /// Whether everything is paused.
     pub paused: Option<Pause>,
+    /// How often troubles began again.
+    pub flaps: Flaps,
+    /// How remedies went.
+    pub circuits: Circuits,
     locks: BTreeMap<LockKey, IncidentId>,
     buckets: BTreeMap<Scope, Bucket>,
     running: BTreeMap<Scope, u32>,
@@ -241,7 +276,8 @@ impl Ledgers {
             target: target.clone(),
             past: past.clone(),
         });
-        paused.chain(locks).chain(levels).chain(running).chain(past)
+        let first = paused.chain(locks).chain(levels).chain(running).chain(past);
+        first.chain(self.flaps.lines()).chain(self.circuits.lines())
     }
 
     /// Enters a line of a snapshot.
@@ -258,6 +294,11 @@ impl Ledgers {
                 }
                 self.past.insert(subject, past);
             }
+            Line::Flaps { policy, target, touched_at, flaps } => {
+                self.flaps.enter((policy, target), touched_at, flaps);
+            }
+            Line::Results { circuit, marks } => self.circuits.enter_results(circuit, marks),
+            Line::Trying { circuit, incident } => self.circuits.enter_trying(circuit, incident),
         }
     }
 

@@ -75,6 +75,51 @@ pub const YOUNG_ALERTMANAGER: Span = Span::from_secs(300);
 /// How often in a row an alert must be absent from a healthy Alertmanager to count as resolved.
 pub const ABSENT_TIMES: u32 = 2;
 
+/// Steps in which the end of a freeze is looked for. A step goes to the end of a time range or of a
+/// day, so that a freeze of a year is seen to its end; a longer one is looked at again there.
+pub const FREEZE_STEPS: usize = 500;
+
+/// Parts of time intervals that this search looks at, all steps together: some milliseconds.
+pub const FREEZE_LOOKS: usize = 5_000;
+
+/// Watchdogs of all policies together that have different matchers. Each new alert is compared with
+/// all of them.
+pub const WATCHDOGS: usize = 16;
+
+/// Alerts that are known to be one watchdog. A watchdog is one alert, or one for each Prometheus;
+/// further ones vouch for nothing.
+pub const WATCHDOG_ALERTS: usize = 64;
+
+/// How many flaps of one target are remembered. Twelve raise its penalty to the ceiling.
+pub const FLAPS: usize = 16;
+
+/// How long a flap is remembered: at the longest half-life it counts for a four-thousandth then.
+pub const FLAP_MEMORY: Span = Span::from_secs(86_400);
+
+/// The longest half-life of a flap's penalty.
+pub const FLAP_HALF_LIFE_MAX: Span = Span::from_secs(2 * 3600);
+
+/// Targets whose flaps are remembered; the one that was quiet for longest is forgotten first.
+pub const FLAPPING_TARGETS: usize = 20_000;
+
+/// What one flap adds to the penalty of its target.
+pub const FLAP_PENALTY: u32 = 1000;
+
+/// How many half-lives a quiet target stays suppressed at most.
+pub const FLAP_HALF_LIVES: u32 = 4;
+
+/// How many results of one remedy are remembered: the most that a breaker can count.
+pub const CIRCUIT_MARKS: usize = 10;
+
+/// How long the results of a remedy that is not run any more are remembered.
+pub const CIRCUIT_MEMORY: Span = Span::from_secs(30 * 86_400);
+
+/// Bytes of the reason of one failure that are remembered.
+pub const CIRCUIT_REASON_BYTES: usize = 160;
+
+/// Remedies whose results are remembered.
+pub const CIRCUITS: usize = 50_000;
+
 /// Instructions that one template may use; far more than any sane placeholder.
 pub const TEMPLATE_FUEL: u64 = 20_000;
 
@@ -116,6 +161,20 @@ pub mod defaults {
     pub const BOOK_CONCURRENCY: u32 = 16;
     /// How young a firing observation must be where nobody can be asked.
     pub const FRESH_MAX_AGE: Span = Span::from_secs(120);
+    /// How long a watchdog may go unmentioned.
+    pub const WATCHDOG_MAX_AGE: Span = Span::from_secs(300);
+    /// The time in which a flap's penalty halves.
+    pub const FLAP_HALF_LIFE: Span = Span::from_secs(900);
+    /// A target whose penalty rises above this is suppressed.
+    pub const FLAP_SUPPRESS: u32 = 2000;
+    /// A suppressed target is let go when its penalty has fallen to this.
+    pub const FLAP_REUSE: u32 = 750;
+    /// A breaker opens at so many failures of the last [`BREAKER_OF`].
+    pub const BREAKER_FAILURES: u32 = 3;
+    /// How many results a breaker counts.
+    pub const BREAKER_OF: u32 = 5;
+    /// How long after the last failure an open breaker lets one trial pass.
+    pub const BREAKER_AFTER: Span = Span::from_secs(900);
     /// A run longer than this is ended.
     pub const TIMEOUT: Span = Span::from_secs(60);
     /// The pause before a first retry.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::interval::TimeInterval;
 use crate::label::{LabelSet, Matcher, Matchers};
-use crate::limits::defaults;
+use crate::limits::{self, defaults};
 use crate::name::{HandlerName, PolicyName, RemedyName, SourceName};
 use crate::request::RequestTemplate;
 use crate::template::Template;
@@ -127,6 +128,64 @@ impl Rate {
     }
 }
 
+/// An alert that always fires: where it is not heard of, monitoring is blind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watchdog {
+    /// Which alerts are it; one that is heard of is enough.
+    pub matchers: Matchers,
+    /// How long it may go unmentioned.
+    pub max_age: Span,
+}
+
+impl Watchdog {
+    /// Returns what tells it from others: its matchers, as they print.
+    pub fn key(&self) -> Arc<str> {
+        self.matchers.to_string().into()
+    }
+}
+
+/// How a target that flaps is damped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damping {
+    /// The time in which its penalty halves.
+    pub half_life: Span,
+    /// It is suppressed when its penalty rises above this.
+    pub suppress: u32,
+    /// It is let go when its penalty has fallen to this.
+    pub reuse: u32,
+}
+
+impl Default for Damping {
+    fn default() -> Self {
+        Self {
+            half_life: defaults::FLAP_HALF_LIFE,
+            suppress: defaults::FLAP_SUPPRESS,
+            reuse: defaults::FLAP_REUSE,
+        }
+    }
+}
+
+/// When a remedy that fails is not run any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// At so many failures.
+    pub failures: u32,
+    /// Of so many results.
+    pub of: u32,
+    /// How long after the last failure one trial may pass.
+    pub after: Span,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failures: defaults::BREAKER_FAILURES,
+            of: defaults::BREAKER_OF,
+            after: defaults::BREAKER_AFTER,
+        }
+    }
+}
+
 /// The limits of a policy's guards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardLimits {
@@ -142,6 +201,14 @@ pub struct GuardLimits {
     pub attempts: u32,
     /// How young a firing observation must be where nobody can be asked.
     pub fresh_max_age: Span,
+    /// When nothing may be done.
+    pub freeze: Vec<Arc<TimeInterval>>,
+    /// Without which alert nothing may be done.
+    pub watchdog: Option<Watchdog>,
+    /// How a target that flaps is damped, if it is.
+    pub flap: Option<Damping>,
+    /// When a remedy that fails is not run any more, if ever.
+    pub breaker: Option<Breaker>,
 }
 
 /// The limits of the whole book.
@@ -228,6 +295,10 @@ impl Policy {
                 locks: Vec::new(),
                 attempts: 1,
                 fresh_max_age: defaults::FRESH_MAX_AGE,
+                freeze: Vec::new(),
+                watchdog: None,
+                flap: None,
+                breaker: Some(Breaker::default()),
             },
             escalate: Escalate::Nobody,
             continues: false,
@@ -259,6 +330,7 @@ pub struct Book {
     pub limits: BookLimits,
     /// Whom the engine may ask.
     pub witnesses: Witnesses,
+    watchdogs: BTreeMap<Arc<str>, Matchers>,
     by_name: BTreeMap<PolicyName, usize>,
     by_alertname: BTreeMap<String, Vec<usize>>,
     for_any_alertname: Vec<usize>,
@@ -282,7 +354,14 @@ impl Book {
             }
         }
         let by_name = policies.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
-        Self { policies, limits, witnesses, by_name, by_alertname, for_any_alertname }
+        let watchdogs = watchdogs(&policies);
+        Self { policies, limits, witnesses, watchdogs, by_name, by_alertname, for_any_alertname }
+    }
+
+    /// Returns the watchdogs of all policies that have different matchers, by key, bounded in
+    /// number: a policy whose watchdog is left out waits for ever.
+    pub fn watchdogs(&self) -> &BTreeMap<Arc<str>, Matchers> {
+        &self.watchdogs
     }
 
     /// Makes the book that stands in where no configuration is given.
@@ -326,4 +405,15 @@ impl Book {
             }
         }
     }
+}
+
+fn watchdogs(policies: &[Policy]) -> BTreeMap<Arc<str>, Matchers> {
+    let mut watchdogs = BTreeMap::new();
+    for watchdog in policies.iter().filter_map(|policy| policy.guard.watchdog.as_ref()) {
+        let key = watchdog.key();
+        if watchdogs.len() < limits::WATCHDOGS || watchdogs.contains_key(&key) {
+            watchdogs.insert(key, watchdog.matchers.clone());
+        }
+    }
+    watchdogs
 }

@@ -45,7 +45,7 @@ fn every_configuration_in_the_documents_is_valid() {
     let mut seen = 0;
     for document in ["README.md", "docs/configuration.md"] {
         let text = read(document);
-        for block in blocks(&text, &["policies:", "sources:"]) {
+        for block in blocks(&text, &["policies:", "sources:", "time_intervals:"]) {
             seen += 1;
             if let Err(report) = config::parse(document, block) {
                 panic!("{document} shows a configuration that is not valid:\n{report}");
@@ -129,6 +129,13 @@ fn every_default_in_the_documents_is_the_one_in_the_code() {
         ("### `guard`", "rate", rate(defaults::POLICY_RATE_MAX, defaults::POLICY_RATE_PER)),
         ("### `guard`", "concurrency", one(&defaults::POLICY_CONCURRENCY)),
         ("### `guard`", "fresh.max_age", one(&defaults::FRESH_MAX_AGE)),
+        ("#### `guard.watchdog`", "max_age", one(&defaults::WATCHDOG_MAX_AGE)),
+        ("#### `guard.flap`", "half_life", one(&defaults::FLAP_HALF_LIFE)),
+        ("#### `guard.flap`", "suppress", one(&defaults::FLAP_SUPPRESS)),
+        ("#### `guard.flap`", "reuse", one(&defaults::FLAP_REUSE)),
+        ("#### `guard.breaker`", "failures", one(&defaults::BREAKER_FAILURES)),
+        ("#### `guard.breaker`", "of", one(&defaults::BREAKER_OF)),
+        ("#### `guard.breaker`", "after", one(&defaults::BREAKER_AFTER)),
         ("### `escalate`", "after", one(&defaults::ESCALATE_AFTER)),
         ("### `escalate`", "severity", one(&defaults::ESCALATE_SEVERITY)),
     ] {

@@ -7,8 +7,9 @@ use crate::alert::{Alert, Door, Ending, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
-use crate::hold::Guard;
+use crate::hold::{Gate, Guard};
 use crate::incident::{Attached, End, Stage, Standing};
+use crate::label::LabelSet;
 use crate::ledger::Subject;
 use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
@@ -22,7 +23,12 @@ pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, presence: O
     } else {
         match status(desk, &observation) {
             Status::Resolved => resolve(desk, &observation, presence),
-            Status::Firing => fire(desk, observation),
+            Status::Firing => {
+                let labels = observation.alert.labels.clone();
+                let remark = fire(desk, observation);
+                note_watchdogs(desk, &labels, remark);
+                remark
+            }
         }
     };
     desk.decision.remark = Some(remark);
@@ -34,6 +40,20 @@ fn status(desk: &Desk<'_>, observation: &Observation) -> Status {
         (Door::Api, Some(ends_at)) if ends_at <= desk.now => Status::Resolved,
         (Door::Api, _) => Status::Firing,
         (Door::Webhook, _) => observation.status,
+    }
+}
+
+/// Wakes those that wait for a watchdog, if this is one.
+fn note_watchdogs(desk: &mut Desk<'_>, labels: &LabelSet, remark: Remark) {
+    if !matches!(remark, Remark::Began | Remark::Repeated) {
+        return;
+    }
+    let book = desk.book;
+    for (key, matchers) in book.watchdogs() {
+        let awaited = desk.state.is_awaited(&Gate::Watchdog(key.clone()));
+        if awaited && matchers.matches(labels) {
+            desk.note(What::WatchdogSeen { watchdog: key.clone() });
+        }
     }
 }
 
@@ -140,14 +160,16 @@ pub(super) fn vouched(desk: &mut Desk<'_>, observation: &Observation, evidence: 
     let key = alert.key();
     let listed = matches!(evidence.listing(alert), Some(Ok(listing)) if listing.alert.is_some());
     let by_rule = matches!(evidence.rule(alert), Some(Ok(Some(report))) if report.firing > 0);
-    desk.decision.remark = Some(if desk.state.firing(&key).is_some() {
+    let remark = if desk.state.firing(&key).is_some() {
         Remark::Repeated
     } else if listed || by_rule {
         begin(desk, &observation.alert, &BTreeSet::new());
         Remark::Began
     } else {
         Remark::Stale
-    });
+    };
+    note_watchdogs(desk, &alert.labels, remark);
+    desk.decision.remark = Some(remark);
 }
 
 /// Ends an episode that its source stopped mentioning.

@@ -1,18 +1,19 @@
 //! The next step of an incident that waits: which remedy, which evidence, and whether it may.
 
 use super::{Desk, Presences, alerts, asked_alerts, closing, firing, presence_of, prove};
-use crate::alert::Alert;
+use crate::alert::{Alert, Presence};
 use crate::event::{About, Effect, Question, Run};
 use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
 use crate::guard::{self, Bench, Deed, Judgement, Permit};
-use crate::hold::{Gate, Hold};
+use crate::hold::Hold;
 use crate::incident::Incident;
 use crate::limits;
 use crate::name::BootId;
 use crate::order::{Draft, Order, Outcome, Proof, Result as Taken};
 use crate::plan::{self, Ladder, LockKey, Rendered, Step};
 use crate::policy::{Mode, Policy, Remedy};
+use crate::state::State;
 use crate::template::{Place, TemplateError, Values};
 use crate::time::Timestamp;
 use crate::verdict;
@@ -133,6 +134,7 @@ fn weigh(
             })
             .take(limits::ASKED_ALERTS)
             .collect(),
+        watchdog: watchdog(state, concrete.policy, presence),
         now: desk.now,
     };
     let bench = Bench { ledgers: state.ledgers(), book };
@@ -168,6 +170,16 @@ fn weigh(
     };
     let judgement = guard::judge(&deed, bench, &evidence);
     conclude(desk, incident, concrete, &evidence, judgement);
+}
+
+/// When the policy's watchdog was last mentioned, of several the one that was mentioned last.
+fn watchdog(state: &State, policy: &Policy, presences: &Presences) -> Option<Presence> {
+    let watchdog = policy.guard.watchdog.as_ref()?;
+    let seen = presences.iter().filter(|(id, _)| {
+        let fires = state.episode(*id).filter(|_| state.is_firing(*id));
+        fires.is_some_and(|episode| watchdog.matchers.matches(&episode.alert.labels))
+    });
+    seen.map(|(_, presence)| *presence).max_by_key(|seen| (seen.known, seen.seen_at))
 }
 
 fn questions(
@@ -255,8 +267,8 @@ fn look_again(incident: &Incident, holds: &[Hold], now: Timestamp) -> Option<Tim
     if holds.iter().any(|hold| hold.gate().is_none()) {
         return Some(now + incident.look_again_after());
     }
-    let only_paused = holds.iter().all(|hold| hold.gate() == Some(Gate::Resume));
-    (!only_paused).then(|| now + limits::GATE_PATIENCE)
+    let all_are_woken = holds.iter().filter_map(Hold::gate).all(|gate| gate.is_for_all());
+    (!all_are_woken).then(|| now + limits::GATE_PATIENCE)
 }
 
 /// Holds an incident whose question nobody answered in time.

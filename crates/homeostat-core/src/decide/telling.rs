@@ -2,14 +2,17 @@
 //!
 //! Not its duty: who accepts a notice, and by which way it reaches a person (a door's).
 
+use std::collections::BTreeMap;
+
 use super::{Desk, firing};
 use crate::event::Effect;
 use crate::fact::What;
+use crate::hold::Hold;
 use crate::incident::{Incident, Stage};
 use crate::limits::{self, defaults};
-use crate::name::SourceName;
+use crate::name::{IncidentId, SourceName};
 use crate::notice::{Matter, Notice, Obligation, Topic};
-use crate::policy::Escalate;
+use crate::policy::{Escalate, Target};
 
 /// Tells a person that an incident is theirs.
 pub(super) fn escalate(
@@ -41,6 +44,58 @@ pub(super) fn escalate(
             since: desk.now,
         },
     );
+}
+
+/// Tells a person of guards that let targets be, once for a policy and a guard, and that it is over
+/// once the last of these incidents moves on.
+pub(super) fn guards(desk: &mut Desk<'_>) {
+    let mut held: BTreeMap<IncidentId, Vec<Hold>> = BTreeMap::new();
+    for fact in &desk.decision.facts {
+        match (&fact.what, fact.what.incident()) {
+            (What::OrderHeld { incident, holds, .. }, _) => {
+                let told = holds.iter().filter(|hold| hold.guard().is_told()).cloned();
+                held.insert(*incident, told.collect());
+            }
+            (what, Some(incident)) if what.moves_on() => {
+                held.insert(incident, Vec::new());
+            }
+            (_, _) => {}
+        }
+    }
+    let state = desk.state;
+    for (id, holds) in held {
+        let Some(incident) = state.incident(id) else { continue };
+        for hold in &holds {
+            let_be(desk, incident, hold);
+        }
+        for guard in incident.told_guards() {
+            let goes_on = !holds.iter().any(|hold| hold.guard() == guard);
+            if goes_on && state.let_be(&incident.policy, guard).all(|other| other.id == id) {
+                clear(desk, Topic::Guard { policy: incident.policy.clone(), guard });
+            }
+        }
+    }
+}
+
+fn let_be(desk: &mut Desk<'_>, incident: &Incident, hold: &Hold) {
+    let Some(policy) = desk.book.policy(&incident.policy) else { return };
+    let Escalate::After { severity, .. } = &policy.escalate else { return };
+    let topic = Topic::Guard { policy: policy.name.clone(), guard: hold.guard() };
+    if desk.state.notice(&topic).is_some_and(|owed| !owed.cleared) {
+        return;
+    }
+    let leading = firing(desk.state, incident).next().map(|(_, alert)| alert);
+    let notice = Notice {
+        matter: Matter::guard(hold.guard(), [incident.target.clone()]),
+        policy: policy.name.clone(),
+        target: Target::default(),
+        source: leading.map_or_else(|| SourceName::new(""), |alert| alert.source.clone()),
+        alertname: leading.map_or_else(String::new, |alert| alert.name().to_owned()),
+        severity: severity.to_string(),
+        reason: format!("{}: {hold}", incident.target),
+        since: desk.now,
+    };
+    raise(desk, notice);
 }
 
 /// Tells a person about an incident that is open for long, or whose alert fires on.

@@ -6,18 +6,23 @@
 //! make one, and no order can be built without one.
 //!
 //! ```text
-//!  deed ─> pause ─ lock ─ cooldown ─ rate ─ concurrency ─ attempts ─> ask ─> fresh ─ silence ─> Permit
-//!             └──────────────┴── Hold { reason } or Stop ──┴────────────────────┘
+//!  deed ─> pause ─ freeze ─ watchdog ─ lock ─ cooldown ─ flap ─ rate ─ concurrency ─ breaker ─┐
+//!   ┌──────────────────────────────────────────────────────────────────────────────────────────┘
+//!   └─> attempts ─> ask ─> fresh ─ silence ─> Permit;  or Hold { reason }, or Stop, by any of them
 //! ```
 
 mod attempts;
+mod breaker;
 mod concurrency;
 mod cooldown;
+mod flap;
+mod freeze;
 mod fresh;
 mod lock;
 mod pause;
 mod rate;
 mod silence;
+mod watchdog;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +57,8 @@ pub struct Deed<'a> {
     pub locks: &'a [LockKey],
     /// The incident's alerts that fire, as far as we were told, bounded in number.
     pub firing: Vec<(&'a Alert, Presence)>,
+    /// When the policy's watchdog was last mentioned, if it has one and it fires.
+    pub watchdog: Option<Presence>,
     /// When.
     pub now: Timestamp,
 }
@@ -68,6 +75,8 @@ pub struct Bench<'a> {
 /// What one guard says.
 #[derive(Debug, Clone, PartialEq)]
 enum Ruling {
+    /// The policy does not ask this guard.
+    Unset,
     /// Nothing speaks against it, because of this.
     Clear(String),
     /// Not now.
@@ -131,10 +140,14 @@ pub fn judge(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) -> Judgemen
 fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
     vec![
         (Guard::Pause, pause::judge(bench.ledgers)),
+        (Guard::Freeze, freeze::judge(deed)),
+        (Guard::Watchdog, watchdog::judge(deed)),
         (Guard::Lock, lock::judge(deed, bench.ledgers)),
         (Guard::Cooldown, cooldown::judge(deed, bench.ledgers)),
+        (Guard::Flap, flap::judge(deed, bench.ledgers)),
         (Guard::Rate, rate::judge(deed, bench)),
         (Guard::Concurrency, concurrency::judge(deed, bench)),
+        (Guard::Breaker, breaker::judge(deed, bench.ledgers)),
         (Guard::Attempts, attempts::judge(deed)),
     ]
 }
@@ -144,6 +157,7 @@ fn settle(deed: &Deed<'_>, bench: Bench<'_>, rulings: Vec<(Guard, Ruling)>) -> J
     let mut holds = Vec::new();
     for (guard, ruling) in rulings {
         match ruling {
+            Ruling::Unset => {}
             Ruling::Clear(reason) => grants.push(Grant { guard, reason }),
             Ruling::Hold(hold) => holds.push(hold),
             Ruling::Stop(reason) => return Judgement::Stopped(reason),

@@ -7,15 +7,16 @@ use crate::alert::{Ending, Episode};
 use crate::fact::{Fact, What};
 use crate::hold::{Gate, Scope};
 use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
-use crate::ledger::Past;
+use crate::ledger::{Past, Trial};
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Obligation, Topic};
-use crate::order::{Order, Outcome};
+use crate::order::Order;
 use crate::time::Timestamp;
 use crate::verdict::{Look, Verification};
 
 use super::State;
+use super::trials::told;
 
 impl State {
     /// Takes in what happened. The only mutation.
@@ -28,6 +29,9 @@ impl State {
             What::EngineResumed { .. } => {
                 self.ledgers.paused = None;
                 self.open_gate(&Gate::Resume, usize::MAX);
+            }
+            What::WatchdogSeen { watchdog } => {
+                self.open_gate(&Gate::Watchdog(watchdog.clone()), usize::MAX);
             }
             What::EpisodeBegan { episode, alert, lapse } => {
                 self.last_episode = *episode;
@@ -44,14 +48,14 @@ impl State {
                 self.by_episode.insert((*episode, *incident));
                 let standing = Standing::Firing;
                 let attached = Attached { episode: *episode, standing };
-                self.forget_earlier(*incident, *episode);
+                self.forget_earlier(*incident, *episode, at);
                 self.amend(*incident, |incident| incident.episodes.push(attached));
                 self.reconsider(*incident);
             }
             What::IncidentClosed { incident, closing, tell_at } => {
                 self.close(*incident, closing, *tell_at, at);
             }
-            What::LatchReleased { incident } => self.release(*incident),
+            What::LatchReleased { incident } => self.release(*incident, at),
             What::AlarmDropped { incident } => {
                 self.amend(*incident, |incident| incident.tell_at = None);
             }
@@ -78,6 +82,7 @@ impl State {
             What::OrderReissued { order } => {
                 self.ledgers.lock(&order.locks, order.id.incident);
                 self.ledgers.started(&self.policy_of(order.id.incident));
+                self.try_remedy(&order.id);
                 self.change(order.id.incident, |incident| {
                     incident.locks.extend(order.locks.iter().cloned());
                     incident.order = Some(Box::new(order.without_grants()));
@@ -88,6 +93,7 @@ impl State {
             }
             What::OrderReturned { order } => {
                 self.stop_running(order);
+                self.end_trial(order, None);
                 self.change(order.incident, |incident| {
                     incident.returned = true;
                     incident.stage = Stage::Ready;
@@ -99,6 +105,7 @@ impl State {
             What::OrderEnded { order, ended } => {
                 self.stop_running(order);
                 self.note_run(order, &ended.outcome, at);
+                self.end_trial_of_run(order, &ended.outcome, at);
                 self.change(order.incident, |incident| incident.stage = Stage::Ready);
             }
             What::EvidenceAsked { .. }
@@ -126,6 +133,9 @@ impl State {
 
     fn move_on(&mut self, what: &What, at: Timestamp) {
         let Some(id) = what.incident() else { return };
+        if let What::RemedyGivenUp { reason, .. } = what {
+            self.end_trial_of(id, Some(&(at, Trial::Failed(told(reason)))));
+        }
         self.change(id, |incident| match what {
             What::EvidenceAsked { step, .. } => {
                 incident.step = *step;
@@ -182,37 +192,13 @@ impl State {
 
     /// Changes an incident and keeps the indices true.
     fn amend(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
+        self.unindex(id);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if let Some(at) = incident.wakes_at() {
-            self.alarms.remove(&(at, id));
-        }
-        for gate in incident.gates() {
-            if let Some(waiting) = self.gates.get_mut(&gate) {
-                waiting.remove(&id);
-                if waiting.is_empty() {
-                    self.gates.remove(&gate);
-                }
-            }
-        }
         change(Arc::make_mut(incident));
         self.index(id);
     }
 
-    /// Enters an incident into the indices that follow from where it stands.
-    pub(super) fn index(&mut self, id: IncidentId) {
-        let Some(incident) = self.incidents.get(&id) else { return };
-        if let Some(at) = incident.wakes_at() {
-            self.alarms.insert((at, id));
-        }
-        for gate in incident.gates() {
-            self.gates.entry(gate).or_default().insert(id);
-        }
-        if incident.stage == Stage::Ready {
-            self.ready.insert(id);
-        }
-    }
-
-    fn open_gate(&mut self, gate: &Gate, most: usize) {
+    pub(super) fn open_gate(&mut self, gate: &Gate, most: usize) {
         if let Some(waiting) = self.gates.get(gate) {
             self.ready.extend(waiting.iter().take(most));
         }
@@ -315,7 +301,7 @@ impl State {
     }
 
     /// An incident remembers one episode of each alert that ended, and not each time that it did.
-    fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId) {
+    fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
         let Some(new) = self.episodes.get(&episode).map(|e| e.alert.key()) else { return };
         let Some(incident) = self.incidents.get_mut(&id).map(Arc::make_mut) else { return };
         let episodes = &self.episodes;
@@ -324,6 +310,9 @@ impl State {
                 && episodes.get(&attached.episode).is_some_and(|e| e.alert.key() == new)
         };
         let earlier: Vec<Attached> = incident.episodes.extract_if(.., |a| is_earlier(a)).collect();
+        if !earlier.is_empty() {
+            self.ledgers.flaps.again(&incident.subject(), at);
+        }
         for attached in earlier {
             self.detach(attached.episode, id);
         }
@@ -333,23 +322,6 @@ impl State {
         self.by_episode.remove(&(episode, id));
         if self.ids_of(episode).next().is_none() && !self.is_firing(episode) {
             self.episodes.remove(&episode);
-        }
-    }
-
-    /// A cooldown counts from the last run: an order that certainly did not start is none.
-    fn note_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
-        let ran = match outcome {
-            Outcome::NotStarted { .. } | Outcome::Refused { .. } => false,
-            Outcome::Exited { .. }
-            | Outcome::Signalled { .. }
-            | Outcome::Answered { .. }
-            | Outcome::Done
-            | Outcome::Failed { .. }
-            | Outcome::TimedOut
-            | Outcome::Unknown { .. } => true,
-        };
-        if let Some(incident) = self.incidents.get(&order.incident).filter(|_| ran) {
-            self.ledgers.ran(&incident.subject(), order.incident, &order.remedy, at);
         }
     }
 
@@ -400,6 +372,7 @@ impl State {
             looks: 0,
             tell_at: None,
         };
+        self.ledgers.flaps.began(&incident.subject(), fact.at);
         self.by_subject.insert(incident.subject(), id);
         self.by_episode.insert((episode, id));
         self.incidents.insert(id, Arc::new(incident));
@@ -421,6 +394,7 @@ impl State {
         self.ledgers.take(&order.charges, at);
         self.ledgers.lock(&order.locks, id);
         self.ledgers.started(&subject.0);
+        self.try_remedy(&order.id);
         self.change(id, |incident| {
             incident.ladder.orders += 1;
             incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
@@ -465,7 +439,13 @@ impl State {
             };
             self.ledgers.closed(&subject, at, past);
         }
-        let locks = self.incidents.get(&id).map(|i| i.locks.clone()).unwrap_or_default();
+        let locks = incident.locks.clone();
+        let trial = match closing.outcome {
+            End::Healed => Some((at, Trial::Healed)),
+            End::Escalated => Some((at, Trial::Failed(told(&closing.reason)))),
+            End::Recovered | End::Shadowed | End::Cancelled => None,
+        };
+        self.end_trial_of(id, trial.as_ref());
         self.ledgers.unlock(locks.iter());
         for key in locks {
             self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);
@@ -477,9 +457,10 @@ impl State {
         self.consider(id);
     }
 
-    fn release(&mut self, id: IncidentId) {
+    fn release(&mut self, id: IncidentId, at: Timestamp) {
         self.change(id, |incident| incident.tell_at = None);
         let Some(incident) = self.incidents.remove(&id) else { return };
+        self.ledgers.flaps.ended(&incident.subject(), at);
         self.by_subject.remove(&incident.subject());
         for attached in &incident.episodes {
             self.detach(attached.episode, id);

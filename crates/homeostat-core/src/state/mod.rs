@@ -5,16 +5,18 @@
 //! can be listed as the records of a snapshot, and a state recalled from them is the same state.
 
 mod apply;
+mod index;
 mod recall;
+mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert::{AlertKey, Episode};
-use crate::hold::Gate;
+use crate::hold::{Gate, Guard};
 use crate::incident::{Incident, Standing};
 use crate::ledger::{Ledgers, Subject};
-use crate::name::{BootId, EpisodeId, IncidentId};
+use crate::name::{BootId, EpisodeId, IncidentId, PolicyName};
 use crate::notice::{Obligation, Topic};
 use crate::time::Timestamp;
 use crate::verdict::{self, Verification};
@@ -34,6 +36,7 @@ pub struct State {
     ledgers: Ledgers,
     alarms: BTreeSet<(Timestamp, IncidentId)>,
     gates: BTreeMap<Gate, BTreeSet<IncidentId>>,
+    let_be: BTreeMap<(PolicyName, Guard), BTreeSet<IncidentId>>,
     ready: BTreeSet<IncidentId>,
     last_episode: EpisodeId,
     last_incident: IncidentId,
@@ -120,6 +123,17 @@ impl State {
     /// Tells whether an incident's next step is due.
     pub fn is_ready(&self, id: IncidentId) -> bool {
         self.ready.contains(&id)
+    }
+
+    /// Tells whether an incident waits for this gate to open.
+    pub fn is_awaited(&self, gate: &Gate) -> bool {
+        self.gates.contains_key(gate)
+    }
+
+    /// Returns the incidents of a policy that a guard lets be, where that is told.
+    pub fn let_be(&self, policy: &PolicyName, guard: Guard) -> impl Iterator<Item = &Incident> {
+        let ids = self.let_be.get(&(policy.clone(), guard)).into_iter().flatten();
+        ids.filter_map(|id| self.incident(*id))
     }
 
     /// Returns the first alarm.

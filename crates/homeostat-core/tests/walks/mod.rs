@@ -6,7 +6,8 @@ use homeostat_core::label::Matchers;
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Remedy, TargetLabels, Witnesses,
+    Action, Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Mode, Policy, Remedy,
+    TargetLabels, Watchdog, Witnesses,
 };
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::template::Template;
@@ -70,7 +71,14 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
     };
     let mut down = named("down", "alertname=\"Down\"");
     down.continues = true;
-    let policies = vec![down, named("any", "")];
+    let mut any = named("any", "");
+    any.guard.flap = Some(Damping::default());
+    if narrow {
+        let matchers = Matchers::parse("alertname=\"Slow\"").unwrap().matchers;
+        down.guard.watchdog = Some(Watchdog { matchers, max_age: Span::from_secs(600) });
+        down.guard.breaker = Some(Breaker { failures: 1, ..Breaker::default() });
+    }
+    let policies = vec![down, any];
     let alertmanagers = if witnessed { [SourceName::new("main")].into() } else { [].into() };
     let asked = Witnesses { alertmanagers, prometheus: witnessed };
     Book::new(policies, BookLimits::default(), asked)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use homeostat_core::policy::Mode;
 
-use super::explanation::{self, Explanation, Guards, Outcome, Proof, Rung, Taken};
+use super::explanation::{self, Break, Damped, Explanation, Guards, Outcome, Proof, Rung, Taken};
 use super::labels::{self, Pair};
 use super::{Exit, Output, answered, counted, write_json};
 use crate::config;
@@ -90,6 +90,9 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     }
     line("locks", &outcome_text(&taken.locks, |locks| locks.join(", ")))?;
     line("guards", &own_guards(&taken.guards))?;
+    for restraint in restraints(&taken.guards) {
+        line("", &restraint)?;
+    }
     line("", &book_guards(&taken.guards))?;
     line("verify", &proof_text(&taken.verify))?;
     line("relapse", &format!("within {} the ladder goes on where it stood", taken.relapse))?;
@@ -145,6 +148,24 @@ fn own_guards(guards: &Guards) -> String {
     )
 }
 
+/// What holds by time, by what is heard of, and by how it went before: each where it is set.
+fn restraints(guards: &Guards) -> Vec<String> {
+    let freeze =
+        (!guards.freeze.is_empty()).then(|| format!("frozen in {}", guards.freeze.join(", ")));
+    let watchdog = guards.watchdog.as_ref().map(|watchdog| {
+        format!("only if {} was heard of in the last {}", watchdog.matchers, watchdog.max_age)
+    });
+    let flap = guards.flap.as_ref().map(|flap| {
+        let Damped { half_life, suppress, reuse } = flap;
+        format!("flapping above {suppress} waits to fall to {reuse}, half-life {half_life}")
+    });
+    let breaker = guards.breaker.as_ref().map(|breaker| {
+        let Break { failures, of, after } = breaker;
+        format!("breaker opens at {failures} failures of the last {of}, for {after}")
+    });
+    freeze.into_iter().chain(watchdog).chain(flap).chain(breaker).collect()
+}
+
 fn book_guards(guards: &Guards) -> String {
     format!(
         "all policies: {} per {}, {} at once",
@@ -170,6 +191,8 @@ mod tests {
 sources:
   alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }]
   prometheuses: [{ name: main, url: "http://127.0.0.1:9090" }]
+time_intervals:
+  - { name: nights, time_intervals: [{ times: [{ start_time: "22:00", end_time: "24:00" }] }] }
 policies:
   - name: web-down
     matchers: ['alertname="ServiceDown"', 'job="web"']
@@ -185,6 +208,11 @@ policies:
     matchers: ['alertname=~"Service.*"']
     mode: shadow
     remedies: [{ name: log, exec: [logger, "{{ labels.alertname }}"] }]
+    guard:
+      freeze: [nights]
+      watchdog: { matchers: ['alertname="Watchdog"'] }
+      flap: {}
+      breaker: none
   - { name: late, matchers: ['job="web"'], mode: shadow, remedies: [] }
   - { name: db, matchers: ['alertname="ServiceDown"', 'job="db"'], mode: shadow, remedies: [] }
   - { name: disk, matchers: ['alertname="DiskFull"'], mode: shadow, remedies: [] }
@@ -215,6 +243,7 @@ policies:
                     2. reboot (shadow, at most 1m): script: exec reboot
           locks     lock rack/r1, target {instance="a:80"}
           guards    cooldown 5m; 6 orders per 1h, 4 at once; 2 attempts; alert at most 2m old
+                    breaker opens at 3 failures of the last 5, for 15m
                     all policies: 60 orders per 1h, 16 at once
           verify    within 2m: 3 times, 10s apart: up{instance="a:80"} == 1
           relapse   within 30m the ladder goes on where it stood
@@ -227,6 +256,9 @@ policies:
           remedies  1. log (shadow, at most 1m): logger ServiceDown
           locks     policy log
           guards    cooldown 5m; 6 orders per 1h, 4 at once; 1 attempt; alert at most 2m old
+                    frozen in nights
+                    only if {alertname = "Watchdog"} was heard of in the last 5m
+                    flapping above 2000 waits to fall to 750, half-life 15m
                     all policies: 60 orders per 1h, 16 at once
           verify    within 2m: the alert is resolved
           relapse   within 30m the ladder goes on where it stood
@@ -316,6 +348,19 @@ policies:
                 "concurrency": 4,
                 "attempts": 1,
                 "fresh_max_age": "2m",
+                "freeze": [
+                  "nights"
+                ],
+                "watchdog": {
+                  "matchers": "{alertname = \"Watchdog\"}",
+                  "max_age": "5m"
+                },
+                "flap": {
+                  "half_life": "15m",
+                  "suppress": 2000,
+                  "reuse": 750
+                },
+                "breaker": null,
                 "book_rate": {
                   "max": 60,
                   "per": "1h"

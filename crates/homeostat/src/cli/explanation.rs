@@ -80,8 +80,36 @@ pub(super) struct Guards {
     pub(super) concurrency: u32,
     pub(super) attempts: u32,
     pub(super) fresh_max_age: Span,
+    /// The names of the time intervals in which nothing is done.
+    pub(super) freeze: Vec<String>,
+    pub(super) watchdog: Option<Watch>,
+    pub(super) flap: Option<Damped>,
+    pub(super) breaker: Option<Break>,
     pub(super) book_rate: Allowance,
     pub(super) book_concurrency: u32,
+}
+
+/// Without which alert nothing is done.
+#[derive(Debug, Serialize)]
+pub(super) struct Watch {
+    pub(super) matchers: String,
+    pub(super) max_age: Span,
+}
+
+/// How a target that flaps is damped.
+#[derive(Debug, Serialize)]
+pub(super) struct Damped {
+    pub(super) half_life: Span,
+    pub(super) suppress: u32,
+    pub(super) reuse: u32,
+}
+
+/// When a remedy that fails is not run any more.
+#[derive(Debug, Serialize)]
+pub(super) struct Break {
+    pub(super) failures: u32,
+    pub(super) of: u32,
+    pub(super) after: Span,
 }
 
 /// So many in a time.
@@ -200,6 +228,21 @@ fn guards(own: &GuardLimits, book: &BookLimits) -> Guards {
         concurrency: own.concurrency,
         attempts: own.attempts,
         fresh_max_age: own.fresh_max_age,
+        freeze: own.freeze.iter().map(|interval| interval.name.to_string()).collect(),
+        watchdog: own.watchdog.as_ref().map(|watchdog| Watch {
+            matchers: watchdog.matchers.to_string(),
+            max_age: watchdog.max_age,
+        }),
+        flap: own.flap.map(|flap| Damped {
+            half_life: flap.half_life,
+            suppress: flap.suppress,
+            reuse: flap.reuse,
+        }),
+        breaker: own.breaker.map(|breaker| Break {
+            failures: breaker.failures,
+            of: breaker.of,
+            after: breaker.after,
+        }),
         book_rate: allowance(book.rate),
         book_concurrency: book.concurrency,
     }

@@ -244,6 +244,7 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
                               cooldown: this target was not healed before
                               rate: within the rate
                               concurrency: few enough orders are running
+                              breaker: it did not fail often of late
                               attempts: order 1 of at most 3
                               fresh: Alertmanager main lists it now
                               silence: not silenced
@@ -255,6 +256,7 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
                               cooldown: the same incident goes on
                               rate: within the rate
                               concurrency: few enough orders are running
+                              breaker: it did not fail often of late
                               attempts: order 2 of at most 3
                               fresh: Alertmanager main lists it now
                               silence: not silenced
@@ -266,6 +268,7 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
                               cooldown: the same incident goes on
                               rate: within the rate
                               concurrency: few enough orders are running
+                              breaker: it did not fail often of late
                               attempts: order 3 of at most 3
                               fresh: Alertmanager main lists it now
                               silence: not silenced

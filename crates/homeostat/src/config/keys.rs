@@ -43,7 +43,7 @@ pub(super) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 9] = [
+const HOMES: [(&str, &Keys); 13] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -53,20 +53,26 @@ const HOMES: [(&str, &Keys); 9] = [
     ("a policy", &POLICY),
     ("a remedy of the list `remedies`", &REMEDY),
     ("`http` of a remedy", &REQUEST),
+    ("`guard.watchdog`", &WATCHDOG),
+    ("`guard.flap`", &FLAP),
+    ("`guard.breaker`", &BREAKER),
+    ("a part of a time interval", &INTERVAL_PART),
 ];
 
 const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";
 const MATCHERS_HELP: &str = "matchers are Alertmanager's, as a list: matchers: ['job=\"web\"']";
 const NO_RECEIVERS: &str =
     "Homeostat acts instead of notifying: a policy names its actions under `remedies`";
+const MUTE_HELP: &str =
+    "write `time_intervals`, in the same form; a policy names them under `guard.freeze`";
 const EXEC_HELP: &str = "a program and its arguments stand under `exec: [program, argument]`, \
      shell text under `script:`";
 
 /// The whole file.
 pub(super) static FILE: Keys = Keys {
     of: "a configuration",
-    known: &["sources", "limits", "defaults", "policies"],
-    later: &["time_intervals", "regression", "notify"],
+    known: &["sources", "time_intervals", "limits", "defaults", "policies"],
+    later: &["regression", "notify"],
     habits: &[
         habit("policy", "policies", "policies stand in a list: policies: [{ name: … }]"),
         habit("rules", "policies", "what is done about an alert stands in the list `policies`"),
@@ -75,7 +81,7 @@ pub(super) static FILE: Keys = Keys {
         habit("receivers", "policies", NO_RECEIVERS),
         habit("receiver", "policies", NO_RECEIVERS),
         habit("global", "defaults", "what holds for all policies stands under `defaults`"),
-        habit("mute_time_intervals", "", "`time_intervals` and `guard.freeze` are not built yet"),
+        habit("mute_time_intervals", "time_intervals", MUTE_HELP),
         habit("alertmanagers", "sources", "alertmanagers stand under `sources`"),
         habit("prometheuses", "sources", "prometheuses stand under `sources`"),
         habit("alerting", "sources", "alertmanagers stand under `sources`"),
@@ -190,14 +196,29 @@ pub(super) static RATE: Keys = Keys {
     ],
 };
 
-const GUARDS_LATER: &[&str] = &["freeze", "watchdog", "storm", "flap", "breaker", "blast_radius"];
+const GUARDS_LATER: &[&str] = &["storm", "blast_radius"];
 
 /// `guard` of a policy.
 pub(super) static GUARD: Keys = Keys {
     of: "guard",
-    known: &["cooldown", "rate", "concurrency", "lock", "attempts", "fresh"],
+    known: &[
+        "cooldown",
+        "rate",
+        "concurrency",
+        "lock",
+        "attempts",
+        "fresh",
+        "freeze",
+        "watchdog",
+        "flap",
+        "breaker",
+    ],
     later: GUARDS_LATER,
     habits: &[
+        habit("mute_time_intervals", "freeze", "write freeze: [NAME]"),
+        habit("time_intervals", "", MUTE_HELP),
+        habit("deadman", "watchdog", "write watchdog: { matchers: […], max_age: 5m }"),
+        habit("circuit_breaker", "breaker", "write breaker: { failures: 3, of: 5, after: 15m }"),
         habit("locks", "lock", "write `lock`, a list"),
         habit("max_attempts", "attempts", "write `attempts`"),
         habit("max_age", "fresh", "write fresh: { max_age: … }"),
@@ -207,7 +228,17 @@ pub(super) static GUARD: Keys = Keys {
 /// `defaults.guard`.
 pub(super) static DEFAULT_GUARD: Keys = Keys {
     of: "defaults.guard",
-    known: &["cooldown", "rate", "concurrency", "attempts", "fresh"],
+    known: &[
+        "cooldown",
+        "rate",
+        "concurrency",
+        "attempts",
+        "fresh",
+        "freeze",
+        "watchdog",
+        "flap",
+        "breaker",
+    ],
     later: GUARDS_LATER,
     habits: &[habit("lock", "", "a lock belongs to the `guard` of each policy that needs it")],
 };
@@ -215,6 +246,85 @@ pub(super) static DEFAULT_GUARD: Keys = Keys {
 /// `guard.fresh`.
 pub(super) static FRESH: Keys =
     Keys { of: "guard.fresh", known: &["max_age"], later: &[], habits: &[] };
+
+/// `guard.watchdog`.
+pub(super) static WATCHDOG: Keys = Keys {
+    of: "guard.watchdog",
+    known: &["matchers", "max_age"],
+    later: &["query"],
+    habits: &[
+        habit("match", "matchers", MATCHERS_HELP),
+        habit("matcher", "matchers", MATCHERS_HELP),
+        habit("alert", "matchers", "write matchers: ['alertname=\"Watchdog\"']"),
+        habit("alertname", "matchers", "write matchers: ['alertname=\"Watchdog\"']"),
+        habit("timeout", "max_age", "write `max_age`"),
+        habit("within", "max_age", "write `max_age`"),
+    ],
+};
+
+/// `guard.flap`.
+pub(super) static FLAP: Keys = Keys {
+    of: "guard.flap",
+    known: &["half_life", "suppress", "reuse"],
+    later: &[],
+    habits: &[habit("max_suppress_time", "", "it is four half-lives: write `half_life`")],
+};
+
+/// `guard.breaker`.
+pub(super) static BREAKER: Keys = Keys {
+    of: "guard.breaker",
+    known: &["failures", "of", "after"],
+    later: &[],
+    habits: &[
+        habit("threshold", "failures", "write `failures`"),
+        habit("window", "of", "write `of`, a number of results"),
+        habit("timeout", "after", "write `after`"),
+        habit("reset_timeout", "after", "write `after`"),
+    ],
+};
+
+/// One of `time_intervals`.
+pub(super) static TIME_INTERVAL: Keys = Keys {
+    of: "a time interval",
+    known: &["name", "time_intervals"],
+    later: &[],
+    habits: &[
+        habit("times", "time_intervals", PARTS_HELP),
+        habit("weekdays", "time_intervals", PARTS_HELP),
+        habit("days_of_month", "time_intervals", PARTS_HELP),
+        habit("months", "time_intervals", PARTS_HELP),
+        habit("years", "time_intervals", PARTS_HELP),
+        habit("location", "time_intervals", PARTS_HELP),
+    ],
+};
+
+const PARTS_HELP: &str = "as in Alertmanager, it stands in a list of its own: time_intervals: \
+     [{ weekdays: [\"monday:friday\"] }]";
+
+/// One of the `time_intervals` of a time interval.
+pub(super) static INTERVAL_PART: Keys = Keys {
+    of: "a part of a time interval",
+    known: &["times", "weekdays", "days_of_month", "months", "years", "location"],
+    later: &[],
+    habits: &[
+        habit("time_zone", "location", "write `location`"),
+        habit("timezone", "location", "write `location`"),
+        habit("days", "weekdays", "write `weekdays`"),
+    ],
+};
+
+/// A range of times.
+pub(super) static TIME_RANGE: Keys = Keys {
+    of: "a time range",
+    known: &["start_time", "end_time"],
+    later: &[],
+    habits: &[
+        habit("start", "start_time", "write `start_time`"),
+        habit("end", "end_time", "write `end_time`"),
+        habit("from", "start_time", "write `start_time`"),
+        habit("to", "end_time", "write `end_time`"),
+    ],
+};
 
 /// One of `policies`.
 pub(super) static POLICY: Keys = Keys {

@@ -16,6 +16,15 @@ pub const POLICIES: usize = 20_000;
 /// Characters of a name: it is a label's value, a metric's label and part of a directory's name.
 pub const NAME_CHARS: usize = 63;
 
+/// Parts of one time interval. A moment is compared with all of them.
+pub const INTERVAL_PARTS: usize = 32;
+
+/// Time intervals that one policy names.
+pub const FREEZE_INTERVALS: usize = 16;
+
+/// The highest threshold of a penalty for flapping.
+pub const FLAP_THRESHOLD: u32 = 1_000_000;
+
 /// Retries of one remedy. Whoever needs more wants another remedy.
 pub const RETRIES: u32 = 100;
 

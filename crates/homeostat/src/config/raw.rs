@@ -2,6 +2,8 @@
 //!
 //! Duty: the shape of the file. Not its duty: defaults, and what values mean together (`check`).
 
+pub(super) mod guard;
+pub(super) mod interval;
 pub(super) mod request;
 
 use std::ops::Range;
@@ -14,6 +16,9 @@ use super::nearest::nearest;
 use super::read::{Field, Reader, Spanned, Text, matchers_of};
 use super::report::Problem;
 use super::yaml::{Kind, Node};
+use guard::guard;
+
+pub(super) use guard::Guard;
 
 type Length = Field<Spanned<Span>>;
 type Count = Field<Spanned<u32>>;
@@ -23,6 +28,7 @@ type Words = Field<Spanned<Vec<Text>>>;
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub(super) sources: Field<Sources>,
+    pub(super) time_intervals: Field<Spanned<Vec<interval::TimeInterval>>>,
     pub(super) limits: Field<Limits>,
     pub(super) defaults: Field<Guard>,
     pub(super) policies: Field<Spanned<Vec<Policy>>>,
@@ -96,17 +102,6 @@ pub(super) struct Rate {
     pub(super) per: Length,
 }
 
-/// `guard`, of a policy or of `defaults`.
-#[derive(Debug, Default)]
-pub(super) struct Guard {
-    pub(super) cooldown: Length,
-    pub(super) rate: Field<Rate>,
-    pub(super) concurrency: Count,
-    pub(super) locks: Words,
-    pub(super) attempts: Count,
-    pub(super) fresh_max_age: Length,
-}
-
 /// One policy.
 #[derive(Debug)]
 pub(super) struct Policy {
@@ -165,6 +160,7 @@ pub(super) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
     let fields = reader.fields(node, &keys::FILE)?;
     Some(File {
         sources: fields.read(reader, "sources", sources),
+        time_intervals: fields.read(reader, "time_intervals", interval::time_intervals),
         limits: fields.read(reader, "limits", limits),
         defaults: fields.read(reader, "defaults", |reader, node| {
             let fields = reader.fields(node, &keys::DEFAULTS)?;
@@ -309,30 +305,6 @@ fn rate(reader: &mut Reader<'_>, node: &Node) -> Option<Rate> {
 
 fn default_guard(reader: &mut Reader<'_>, node: &Node) -> Option<Guard> {
     guard(reader, node, &keys::DEFAULT_GUARD)
-}
-
-fn guard(reader: &mut Reader<'_>, node: &Node, keys: &'static super::keys::Keys) -> Option<Guard> {
-    let fields = reader.fields(node, keys)?;
-    let fresh = fields.read(reader, "fresh", |reader, node| {
-        let fields = reader.fields(node, &keys::FRESH)?;
-        Some(fields.read(reader, "max_age", Reader::duration))
-    });
-    Some(Guard {
-        cooldown: fields.read(reader, "cooldown", Reader::duration),
-        rate: fields.read(reader, "rate", rate),
-        concurrency: fields.read(reader, "concurrency", Reader::count),
-        locks: if keys.known.contains(&"lock") {
-            fields.read(reader, "lock", |reader, node| reader.texts(node, "lock"))
-        } else {
-            Field::Absent
-        },
-        attempts: fields.read(reader, "attempts", Reader::count),
-        fresh_max_age: match fresh {
-            Field::Given(max_age) => max_age,
-            Field::Absent => Field::Absent,
-            Field::Wrong => Field::Wrong,
-        },
-    })
 }
 
 fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {

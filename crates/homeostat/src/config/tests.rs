@@ -9,6 +9,7 @@ use homeostat_core::policy::{Action, Escalate, Mode, TargetLabels};
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
+mod guard;
 mod request;
 
 use super::*;
@@ -223,8 +224,6 @@ policies:
     escalate: { after: 10m, severity: critical }
 "#;
     insta::assert_snapshot!(problems(text), @r#"
-        10:1 `time_intervals` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
         27:15 `mode: approve` is not built yet
           => write `mode: shadow` to watch what would be done, or `mode: auto`
         35:7 `blast_radius` is not built yet
@@ -244,7 +243,7 @@ fn keys_that_are_to_come_are_errors_and_never_ignored() {
         "#);
     let text = of_policy(
         "on_resolve: signal
-guard: { freeze: [], watchdog: {}, storm: {}, flap: {}, breaker: {}, blast_radius: {} }
+guard: { storm: {}, blast_radius: {} }
 remedies:
   - { name: b, exec: [b], undo: {}, when: x }
 mode: approve",
@@ -252,17 +251,9 @@ mode: approve",
     insta::assert_snapshot!(text, @r#"
         1:17 `on_resolve: signal` is not built yet
           => write `on_resolve: finish`, or leave it out: that is the default
-        2:14 `freeze` is not built yet
+        2:14 `storm` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
-        2:26 `watchdog` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        2:40 `storm` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        2:51 `flap` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        2:61 `breaker` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        2:74 `blast_radius` is not built yet
+        2:25 `blast_radius` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
         4:31 `undo` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
@@ -408,11 +399,11 @@ remedies: { name: x, exec: [x] }"
         "#);
     insta::assert_snapshot!(problems("- a"), @r#"
         1:1 expected a configuration as a map, found a list
-          => a configuration is a map of: sources, limits, defaults, policies
+          => a configuration is a map of: sources, time_intervals, limits, defaults, policies
         "#);
     insta::assert_snapshot!(problems("hello"), @r#"
         1:1 expected a configuration as a map, found a text
-          => a configuration is a map of: sources, limits, defaults, policies
+          => a configuration is a map of: sources, time_intervals, limits, defaults, policies
         "#);
 }
 

@@ -204,6 +204,7 @@ fn log(fact: &Fact) {
         What::NoticeTold { topic } => info!(%topic, "notice accepted"),
         What::EnginePaused { pause } => warn!(by = pause.by, reason = pause.reason, "paused"),
         What::EngineResumed { by } => info!(by, "resumed"),
+        What::WatchdogSeen { watchdog } => info!(%watchdog, "watchdog is heard of again"),
         _ => {}
     }
 }

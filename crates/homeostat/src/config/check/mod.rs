@@ -6,6 +6,7 @@
 
 mod action;
 mod guard;
+mod interval;
 mod policy;
 mod query;
 mod reach;
@@ -31,6 +32,8 @@ struct Surroundings<'a> {
     prometheus: bool,
     /// The guards' limits where a policy says nothing.
     defaults: &'a raw::Guard,
+    /// The times that a policy may name.
+    intervals: interval::Intervals,
     /// Which handlers may be called.
     callable: Callable<'a>,
 }
@@ -52,11 +55,13 @@ pub(super) fn check(
     };
     let no_defaults = raw::Guard::default();
     let defaults = file.defaults.given().unwrap_or(&no_defaults);
-    guard::check_defaults(defaults, problems);
+    let intervals = interval::check(&file.time_intervals, problems);
+    guard::check_defaults(defaults, &intervals, problems);
     let surroundings = Surroundings {
         alertmanager: meant(&file.sources, |sources| &sources.alertmanagers),
         prometheus: meant(&file.sources, |sources| &sources.prometheuses),
         defaults,
+        intervals,
         callable,
     };
     let policies = policies(&file.policies, &surroundings, problems);
@@ -137,6 +142,7 @@ fn policies(
         })
         .collect();
     reach::check(&list.value, &policies, problems);
+    guard::check_watchdogs(&list.value, &policies, problems);
     policies
 }
 

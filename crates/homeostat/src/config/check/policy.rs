@@ -36,7 +36,7 @@ pub(super) fn check(
         settle,
         remedies,
         verify: verify(&raw.verify, surroundings, problems),
-        guard: guard::check(raw.guard.given(), surroundings.defaults, &height, problems),
+        guard: guard::check(raw.guard.given(), surroundings, &height, problems),
         escalate: escalate(raw, mode, settle, surroundings, problems),
         continues: raw.continues.value_or(false),
         relapse: raw.relapse.value_or(defaults::RELAPSE),
@@ -54,8 +54,13 @@ fn matchers(raw: &raw::Policy, problems: &mut Problems) -> Matchers {
         }
         Field::Wrong => return Matchers::default(),
     };
+    parsed(&list.value, problems)
+}
+
+/// Reads matchers, each on its own.
+pub(super) fn parsed(list: &[Text], problems: &mut Problems) -> Matchers {
     let mut matchers = Matchers::default();
-    for text in &list.value {
+    for text in list {
         match Matchers::parse(&text.value) {
             Ok(parsed) => {
                 if let Some(disagreement) = parsed.disagreement {

@@ -131,6 +131,7 @@ impl Fold {
             | What::EngineStarted { .. }
             | What::BookChanged
             | What::EnginePaused { .. }
+            | What::WatchdogSeen { .. }
             | What::EngineResumed { .. } => {}
         }
         self.tell(fact);

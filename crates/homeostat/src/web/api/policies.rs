@@ -6,7 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use homeostat_core::policy::{
-    Action, Book, Escalate, GuardLimits, Policy, Rate, Remedy, TargetLabels, Verify,
+    Action, Book, Breaker, Damping, Escalate, GuardLimits, Policy, Rate, Remedy, TargetLabels,
+    Verify, Watchdog,
 };
 use homeostat_core::request::{BodyTemplate, RequestTemplate};
 use homeostat_core::template::Template;
@@ -116,7 +117,24 @@ fn guard(guard: &GuardLimits) -> Value {
         "lock": locks,
         "attempts": guard.attempts,
         "fresh": { "max_age": guard.fresh_max_age },
+        "freeze": guard.freeze.iter().map(|interval| &interval.name).collect::<Vec<_>>(),
+        "watchdog": guard.watchdog.as_ref().map(watchdog),
+        "flap": guard.flap.map(flap),
+        "breaker": guard.breaker.map(breaker),
     })
+}
+
+fn watchdog(watchdog: &Watchdog) -> Value {
+    let matchers: Vec<String> = watchdog.matchers.iter().map(ToString::to_string).collect();
+    json!({ "matchers": matchers, "max_age": watchdog.max_age })
+}
+
+fn flap(flap: Damping) -> Value {
+    json!({ "half_life": flap.half_life, "suppress": flap.suppress, "reuse": flap.reuse })
+}
+
+fn breaker(breaker: Breaker) -> Value {
+    json!({ "failures": breaker.failures, "of": breaker.of, "after": breaker.after })
 }
 
 fn rate(rate: Rate) -> Value {

@@ -95,6 +95,7 @@ pub(super) fn text(
         | What::EngineStarted { .. }
         | What::BookChanged
         | What::EnginePaused { .. }
+        | What::WatchdogSeen { .. }
         | What::EngineResumed { .. } => return None,
     })
 }

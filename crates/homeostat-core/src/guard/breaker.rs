@@ -1,0 +1,176 @@
+//! Breaker: a remedy that fails time and again is not run any more, but for one trial now and then.
+//!
+//! ```text
+//!  closed ── failures of the last results ──> open ── after ──> half open ── healed ──> closed
+//!                                               ▲                   └── failed ──┐
+//!                                               └────────────────────────────────┘
+//! ```
+//!
+//! Rule: it is open if the newest result is a failure, and of the last `of` results at least
+//! `failures` are, or the newest made things worse. `after` the newest failure it is half open: one
+//! incident tries the remedy while the others wait. A success closes it. The failures before it
+//! still count until they are more than `of` results ago: one more opens it again.
+//!
+//! The same is counted for the remedy's name in all policies. That breaker opens only if the
+//! failures come from two policies at least: remedies of one name may do different things, and what
+//! fails for one policy only is the affair of that policy.
+//!
+//! `after` does not grow. The cooldown of each target grows already; a breaker that grew, too,
+//! would be the last to notice that somebody has repaired what the remedy needs.
+//!
+//! What is a result, [`crate::ledger::Circuits`] says. Source: the circuit breaker of M. Nygard,
+//! "Release It!", with its three states.
+
+use std::collections::BTreeSet;
+
+use super::{Deed, Ruling};
+use crate::hold::{Circuit, Hold};
+use crate::ledger::{Ledgers, Mark, Trial};
+use crate::limits;
+use crate::name::PolicyName;
+use crate::policy::Breaker;
+
+pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
+    let Some(breaker) = deed.policy.guard.breaker else {
+        return Ruling::Unset;
+    };
+    let mut clear = "it did not fail often of late".to_owned();
+    for circuit in Circuit::of(&deed.policy.name, &deed.remedy.name) {
+        let marks: Vec<&Mark> = ledgers.circuits.newest(&circuit).take(size(breaker)).collect();
+        let Some(open) = Open::find(&circuit, &marks, breaker) else { continue };
+        let until = open.newest.at + breaker.after;
+        if until > deed.now {
+            return Ruling::Hold(Hold::BreakerOpen {
+                failures: open.failures,
+                of: u32::try_from(marks.len()).unwrap_or(u32::MAX),
+                last: marks.iter().filter_map(|mark| told(mark)).take(TOLD).collect(),
+                until,
+                circuit,
+            });
+        }
+        if let Some(by) = ledgers.circuits.tried_by(&circuit, deed.incident) {
+            return Ruling::Hold(Hold::BreakerTried { circuit, by });
+        }
+        clear = format!("half open after {} failures: this is the trial", open.failures);
+    }
+    Ruling::Clear(clear)
+}
+
+/// How many of the last failures a reason tells.
+const TOLD: usize = 3;
+
+fn size(breaker: Breaker) -> usize {
+    usize::try_from(breaker.of).unwrap_or(usize::MAX).min(limits::CIRCUIT_MARKS)
+}
+
+fn failure(mark: &Mark) -> Option<&str> {
+    match &mark.trial {
+        Trial::Healed => None,
+        Trial::Failed(why) | Trial::Worse(why) => Some(why),
+    }
+}
+
+fn told(mark: &Mark) -> Option<String> {
+    failure(mark).map(|why| format!("incident {}: {why}", mark.incident))
+}
+
+/// That a breaker does not let everybody pass.
+struct Open<'a> {
+    newest: &'a Mark,
+    failures: u32,
+}
+
+impl<'a> Open<'a> {
+    fn find(circuit: &Circuit, marks: &[&'a Mark], breaker: Breaker) -> Option<Self> {
+        let newest = *marks.first()?;
+        failure(newest)?;
+        let failed: Vec<&Mark> =
+            marks.iter().copied().filter(|mark| failure(mark).is_some()).collect();
+        let policies: BTreeSet<&PolicyName> = failed.iter().map(|mark| &mark.policy).collect();
+        let shared = match circuit {
+            Circuit::Remedy(..) => true,
+            Circuit::Everywhere(_) => policies.len() > 1,
+        };
+        let failures = u32::try_from(failed.len()).unwrap_or(u32::MAX);
+        let worse =
+            matches!(newest.trial, Trial::Worse(_)) && matches!(circuit, Circuit::Remedy(..));
+        (worse || (shared && failures >= breaker.failures)).then_some(Self { newest, failures })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::{IncidentId, RemedyName};
+    use crate::time::Timestamp;
+
+    /// One letter a result, the oldest first: `h`ealed, `f`ailed, `w`orse; a capital one is of
+    /// another policy.
+    fn is_open(results: &str, everywhere: bool, breaker: Breaker) -> bool {
+        let marks: Vec<Mark> = results
+            .bytes()
+            .map(|result| Mark {
+                at: Timestamp::EPOCH,
+                policy: PolicyName::new(if result.is_ascii_uppercase() { "b" } else { "a" }),
+                incident: IncidentId(1),
+                trial: match result.to_ascii_lowercase() {
+                    b'h' => Trial::Healed,
+                    b'f' => Trial::Failed("exited with code 1".into()),
+                    _ => Trial::Worse("more alerts than before".into()),
+                },
+            })
+            .collect();
+        let circuits = Circuit::of(&PolicyName::new("a"), &RemedyName::new("restart"));
+        let newest: Vec<&Mark> = marks.iter().rev().take(size(breaker)).collect();
+        Open::find(&circuits[usize::from(everywhere)], &newest, breaker).is_some()
+    }
+
+    #[test]
+    fn three_failures_of_the_last_five_open_it_and_a_success_closes_it() {
+        for (results, open) in [
+            ("", false),
+            ("ff", false),
+            ("fff", true),
+            ("fhfhf", true),
+            ("ffhhf", true),
+            ("ffhhhf", false),
+            ("fffhhh", false),
+            ("fffh", false),
+            ("fffhf", true),
+            ("hhhhhw", true),
+            ("wh", false),
+            ("whf", false),
+        ] {
+            assert_eq!(is_open(results, false, Breaker::default()), open, "{results}");
+        }
+    }
+
+    #[test]
+    fn the_breaker_of_all_policies_opens_only_if_two_of_them_fail() {
+        for (results, open) in
+            [("fff", false), ("FFF", false), ("ffF", true), ("fHfF", true), ("w", false)]
+        {
+            assert_eq!(is_open(results, true, Breaker::default()), open, "{results}");
+        }
+    }
+
+    #[test]
+    fn more_allowed_failures_never_open_it_sooner() {
+        let results: Vec<String> = (0..3_u32.pow(6))
+            .map(|n| {
+                (0..6).map(|place| ['h', 'f', 'F'][(n / 3_u32.pow(place) % 3) as usize]).collect()
+            })
+            .collect();
+        for failures in 1..5 {
+            let strict = Breaker { failures, ..Breaker::default() };
+            let wide = Breaker { failures: failures + 1, ..strict };
+            for text in &results {
+                for everywhere in [false, true] {
+                    let (narrow, wide) =
+                        (is_open(text, everywhere, strict), is_open(text, everywhere, wide));
+                    assert!(narrow || !wide, "{text} with {failures}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Watchdog: an alert that always fires tells that monitoring sees. Where it is not heard of, the
+//! alerts of others cannot be believed to be all, and the healing of none could be proven.
+//!
+//! Rule: one alert that the watchdog's matchers match fires and was mentioned at most `max_age`
+//! ago. When it was last mentioned is presence and not state: after a restart it is unknown, and
+//! holds until the watchdog is heard of again. Any mention of it judges those anew that wait.
+//!
+//! Source: the alert `Watchdog` of kube-prometheus and the dead man's switch that people build
+//! with it.
+
+use super::{Deed, Ruling};
+use crate::alert::Presence;
+use crate::hold::Hold;
+use crate::policy::Watchdog;
+use crate::time::Timestamp;
+
+pub(super) fn judge(deed: &Deed<'_>) -> Ruling {
+    let Some(watchdog) = &deed.policy.guard.watchdog else {
+        return Ruling::Unset;
+    };
+    match look(watchdog, deed.watchdog, deed.now) {
+        Ok(seen) => Ruling::Clear(seen),
+        Err(why) => Ruling::Hold(Hold::Blind { watchdog: watchdog.key(), why }),
+    }
+}
+
+fn look(watchdog: &Watchdog, presence: Option<Presence>, now: Timestamp) -> Result<String, String> {
+    let Some(presence) = presence else {
+        return Err("does not fire; it always should".into());
+    };
+    if !presence.known {
+        return Err("has not been mentioned since the restart".into());
+    }
+    let (age, max_age) = (now.since(presence.seen_at), watchdog.max_age);
+    if age > max_age {
+        Err(format!("was last mentioned {age} ago, and must be every {max_age}"))
+    } else {
+        Ok(format!("the watchdog was mentioned {age} ago"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::Matchers;
+    use crate::time::Span;
+
+    #[test]
+    fn only_a_watchdog_that_was_heard_of_lately_lets_pass() {
+        let matchers = Matchers::parse("alertname=\"Watchdog\"").unwrap().matchers;
+        let watchdog = Watchdog { matchers, max_age: Span::from_secs(300) };
+        let now = Timestamp::from_seconds(10_000);
+        let seen = |ago: u64, known: bool| Presence {
+            seen_at: now - Span::from_secs(ago),
+            ends_at: None,
+            starts_at: None,
+            known,
+        };
+        for (presence, wanted) in [
+            (Some(seen(0, true)), Ok("the watchdog was mentioned 0s ago")),
+            (Some(seen(300, true)), Ok("the watchdog was mentioned 5m ago")),
+            (Some(seen(301, true)), Err("was last mentioned 5m1s ago, and must be every 5m")),
+            (Some(seen(0, false)), Err("has not been mentioned since the restart")),
+            (None, Err("does not fire; it always should")),
+        ] {
+            let found = look(&watchdog, presence, now);
+            assert_eq!(found.as_deref().map_err(String::as_str), wanted);
+        }
+    }
+}

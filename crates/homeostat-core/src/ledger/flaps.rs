@@ -1,0 +1,156 @@
+//! How often the trouble of a target began again after it had ended.
+//!
+//! A **flap** of a policy's target is that its trouble begins again after it had ended:
+//!
+//! - an incident opens for it, and an earlier one was let go because all of its alerts had ended;
+//! - an alert of its open incident fires again that had ended.
+//!
+//! The first trouble is no flap, and neither is a further alert beside one that still fires.
+//! Moments are kept and no penalty: what they come to is computed by the limits in force.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Line, Subject};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// What is remembered of a target whose trouble ended at least once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Flapping {
+    touched_at: Timestamp,
+    flaps: Vec<Timestamp>,
+}
+
+/// The flaps of all targets, bounded in number and by age.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flaps {
+    known: BTreeMap<Subject, Flapping>,
+    by_age: BTreeSet<(Timestamp, Subject)>,
+}
+
+impl Flaps {
+    /// Returns when the trouble of a target began again, the oldest first.
+    pub fn of(&self, subject: &Subject) -> &[Timestamp] {
+        self.known.get(subject).map_or(&[], |flapping| &flapping.flaps)
+    }
+
+    /// Remembers that the trouble of a target ended.
+    pub(crate) fn ended(&mut self, subject: &Subject, at: Timestamp) {
+        self.touch(subject, at, None);
+    }
+
+    /// Notes that trouble begins: a flap, if an earlier one is remembered.
+    pub(crate) fn began(&mut self, subject: &Subject, at: Timestamp) {
+        if self.known.contains_key(subject) {
+            self.again(subject, at);
+        }
+    }
+
+    /// Notes a flap.
+    pub(crate) fn again(&mut self, subject: &Subject, at: Timestamp) {
+        self.touch(subject, at, Some(at));
+    }
+
+    /// Lists all lines, for a snapshot.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        self.known.iter().map(|((policy, target), flapping)| Line::Flaps {
+            policy: policy.clone(),
+            target: target.clone(),
+            touched_at: flapping.touched_at,
+            flaps: flapping.flaps.clone(),
+        })
+    }
+
+    /// Enters a line of a snapshot.
+    pub(super) fn enter(&mut self, subject: Subject, touched_at: Timestamp, flaps: Vec<Timestamp>) {
+        self.by_age.insert((touched_at, subject.clone()));
+        self.known.insert(subject, Flapping { touched_at, flaps });
+    }
+
+    fn touch(&mut self, subject: &Subject, at: Timestamp, flap: Option<Timestamp>) {
+        let mut flaps = match self.known.remove(subject) {
+            Some(before) => {
+                self.by_age.remove(&(before.touched_at, subject.clone()));
+                before.flaps
+            }
+            None => Vec::new(),
+        };
+        flaps.extend(flap);
+        flaps.retain(|flap| at.since(*flap) <= limits::FLAP_MEMORY);
+        let surplus = flaps.len().saturating_sub(limits::FLAPS);
+        flaps.drain(..surplus);
+        self.known.insert(subject.clone(), Flapping { touched_at: at, flaps });
+        self.by_age.insert((at, subject.clone()));
+        self.forget(at);
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((touched_at, subject)) = self.by_age.first().cloned() {
+            let old = now.since(touched_at) > limits::FLAP_MEMORY;
+            if !old && self.by_age.len() <= limits::FLAPPING_TARGETS {
+                return;
+            }
+            self.by_age.remove(&(touched_at, subject.clone()));
+            self.known.remove(&subject);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::LabelSet;
+    use crate::name::PolicyName;
+    use crate::time::Span;
+
+    fn subject(name: &str) -> Subject {
+        (PolicyName::new("web"), LabelSet::from_pairs([("instance", name)]))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn only_what_ended_can_begin_again() {
+        let mut flaps = Flaps::default();
+        flaps.began(&subject("a"), at(1));
+        assert_eq!(flaps.of(&subject("a")), []);
+        flaps.ended(&subject("a"), at(2));
+        flaps.began(&subject("b"), at(3));
+        flaps.began(&subject("a"), at(4));
+        flaps.again(&subject("a"), at(5));
+        assert_eq!(flaps.of(&subject("a")), [at(4), at(5)]);
+        assert_eq!(flaps.of(&subject("b")), []);
+    }
+
+    #[test]
+    fn the_newest_flaps_are_kept_and_old_ones_are_forgotten() {
+        let mut flaps = Flaps::default();
+        for second in 0..100 {
+            flaps.again(&subject("a"), at(second));
+        }
+        assert_eq!(flaps.of(&subject("a")).len(), limits::FLAPS);
+        assert_eq!(flaps.of(&subject("a")).last(), Some(&at(99)));
+        let later = at(99) + limits::FLAP_MEMORY + Span::from_secs(1);
+        flaps.ended(&subject("b"), later);
+        assert_eq!(flaps.of(&subject("a")), []);
+        assert_eq!(flaps, {
+            let mut only = Flaps::default();
+            only.ended(&subject("b"), later);
+            only
+        });
+    }
+
+    #[test]
+    fn targets_are_bounded_in_number() {
+        let mut flaps = Flaps::default();
+        let many = i64::try_from(limits::FLAPPING_TARGETS).unwrap();
+        for number in 0..=many {
+            flaps.ended(&subject(&number.to_string()), Timestamp::from_micros(number));
+        }
+        assert_eq!((flaps.known.len(), flaps.by_age.len()), (20_000, 20_000));
+        flaps.began(&subject("0"), at(1));
+        assert_eq!(flaps.of(&subject("0")), [], "the oldest was forgotten");
+    }
+}

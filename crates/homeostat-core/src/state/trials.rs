@@ -1,0 +1,80 @@
+//! What facts say of how remedies ran and went, for the guards `cooldown` and `breaker`.
+
+use super::State;
+use crate::hold::{Circuit, Gate};
+use crate::ledger::Trial;
+use crate::limits;
+use crate::name::{IncidentId, OrderId};
+use crate::order::{Outcome, Result};
+use crate::time::Timestamp;
+
+impl State {
+    /// An incident tries a remedy: until its result is known, it alone may where the breaker is
+    /// half open. What it tried before and a changed ladder took from it has no result.
+    pub(super) fn try_remedy(&mut self, order: &OrderId) {
+        let Some(incident) = self.incidents.get(&order.incident) else { return };
+        let policy = incident.policy.clone();
+        let before = incident.order.as_ref().map(|before| before.id.clone());
+        if let Some(before) = before.filter(|before| before.remedy != order.remedy) {
+            self.end_trial(&before, None);
+        }
+        self.ledgers.circuits.try_it(&policy, &order.remedy, order.incident);
+    }
+
+    /// A cooldown counts from the last run: an order that certainly did not start is none.
+    pub(super) fn note_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
+        let ran = match outcome {
+            Outcome::NotStarted { .. } | Outcome::Refused { .. } => false,
+            Outcome::Exited { .. }
+            | Outcome::Signalled { .. }
+            | Outcome::Answered { .. }
+            | Outcome::Done
+            | Outcome::Failed { .. }
+            | Outcome::TimedOut
+            | Outcome::Unknown { .. } => true,
+        };
+        if let Some(incident) = self.incidents.get(&order.incident).filter(|_| ran) {
+            self.ledgers.ran(&incident.subject(), order.incident, &order.remedy, at);
+        }
+    }
+
+    /// A run that is over ends its trial if nobody knows what it did, or if it was refused. What is
+    /// known to have failed may be tried again, and what is done is still to be proven.
+    pub(super) fn end_trial_of_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
+        match outcome.result() {
+            Result::Uncertain => {
+                let failed = (at, Trial::Failed(told(&outcome.to_string())));
+                self.end_trial(order, Some(&failed));
+            }
+            Result::Refused => self.end_trial(order, None),
+            Result::Done | Result::Failed => {}
+        }
+    }
+
+    /// Ends what an incident tries at last.
+    pub(super) fn end_trial_of(&mut self, id: IncidentId, result: Option<&(Timestamp, Trial)>) {
+        let last = self.incidents.get(&id).and_then(|incident| incident.order.as_ref());
+        if let Some(order) = last.map(|order| order.id.clone()) {
+            self.end_trial(&order, result);
+        }
+    }
+
+    pub(super) fn end_trial(&mut self, order: &OrderId, result: Option<&(Timestamp, Trial)>) {
+        let Some(incident) = self.incidents.get(&order.incident) else { return };
+        let circuits = Circuit::of(&incident.policy, &order.remedy);
+        self.ledgers.circuits.end(&incident.policy, &order.remedy, incident.id, result);
+        for circuit in circuits {
+            self.open_gate(&Gate::Circuit(circuit), limits::WOKEN_PER_GATE);
+        }
+    }
+}
+
+/// Cuts a reason to what one line holds; many of them are remembered.
+pub(super) fn told(reason: &str) -> String {
+    let mut text = reason.to_owned();
+    if text.len() > limits::CIRCUIT_REASON_BYTES {
+        text.truncate(text.floor_char_boundary(limits::CIRCUIT_REASON_BYTES));
+        text.push('…');
+    }
+    text
+}

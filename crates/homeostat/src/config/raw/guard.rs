@@ -1,0 +1,134 @@
+//! `guard`, of a policy or of `defaults`, as it was typed.
+
+use std::ops::Range;
+
+use super::{Count, Field, Length, Rate, Reader, Spanned, Text, Words, rate};
+use crate::config::keys::{self, Keys};
+use crate::config::yaml::{Kind, Node};
+
+/// `guard`, of a policy or of `defaults`.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Guard {
+    pub(in crate::config) cooldown: Length,
+    pub(in crate::config) rate: Field<Rate>,
+    pub(in crate::config) concurrency: Count,
+    pub(in crate::config) locks: Words,
+    pub(in crate::config) attempts: Count,
+    pub(in crate::config) fresh_max_age: Length,
+    pub(in crate::config) freeze: Words,
+    pub(in crate::config) watchdog: Switch<Watchdog>,
+    pub(in crate::config) flap: Switch<Flap>,
+    pub(in crate::config) breaker: Switch<Breaker>,
+}
+
+/// What can be switched off by `none`.
+pub(in crate::config) type Switch<T> = Field<Choice<T>>;
+
+/// A map, or `none`.
+#[derive(Debug)]
+pub(in crate::config) enum Choice<T> {
+    Nothing,
+    Map(T),
+}
+
+/// `guard.watchdog`.
+#[derive(Debug)]
+pub(in crate::config) struct Watchdog {
+    pub(in crate::config) span: Range<usize>,
+    pub(in crate::config) matchers: Field<Spanned<Vec<Text>>>,
+    pub(in crate::config) max_age: Length,
+}
+
+/// `guard.flap`.
+#[derive(Debug)]
+pub(in crate::config) struct Flap {
+    pub(in crate::config) span: Range<usize>,
+    pub(in crate::config) half_life: Length,
+    pub(in crate::config) suppress: Count,
+    pub(in crate::config) reuse: Count,
+}
+
+/// `guard.breaker`.
+#[derive(Debug)]
+pub(in crate::config) struct Breaker {
+    pub(in crate::config) span: Range<usize>,
+    pub(in crate::config) failures: Count,
+    pub(in crate::config) of: Count,
+    pub(in crate::config) after: Length,
+}
+
+/// Reads `guard`, with the keys that it has where it stands.
+pub(super) fn guard(reader: &mut Reader<'_>, node: &Node, keys: &'static Keys) -> Option<Guard> {
+    let fields = reader.fields(node, keys)?;
+    let fresh = fields.read(reader, "fresh", |reader, node| {
+        let fields = reader.fields(node, &keys::FRESH)?;
+        Some(fields.read(reader, "max_age", Reader::duration))
+    });
+    Some(Guard {
+        cooldown: fields.read(reader, "cooldown", Reader::duration),
+        rate: fields.read(reader, "rate", rate),
+        concurrency: fields.read(reader, "concurrency", Reader::count),
+        locks: if keys.known.contains(&"lock") {
+            fields.read(reader, "lock", |reader, node| reader.texts(node, "lock"))
+        } else {
+            Field::Absent
+        },
+        attempts: fields.read(reader, "attempts", Reader::count),
+        fresh_max_age: match fresh {
+            Field::Given(max_age) => max_age,
+            Field::Absent => Field::Absent,
+            Field::Wrong => Field::Wrong,
+        },
+        freeze: fields.read(reader, "freeze", |reader, node| reader.texts(node, "freeze")),
+        watchdog: fields.read(reader, "watchdog", |r, n| switch(r, n, WATCHDOG, watchdog)),
+        flap: fields.read(reader, "flap", |reader, node| switch(reader, node, FLAP, flap)),
+        breaker: fields.read(reader, "breaker", |r, n| switch(r, n, BREAKER, breaker)),
+    })
+}
+
+const WATCHDOG: &str = "write watchdog: { matchers: ['alertname=\"Watchdog\"'], max_age: 5m }, or \
+     watchdog: none";
+const FLAP: &str = "write flap: {} for the usual limits, or flap: none";
+const BREAKER: &str = "write breaker: { failures: 3, of: 5, after: 15m }, or breaker: none";
+
+fn switch<T>(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    help: &str,
+    read: fn(&mut Reader<'_>, &Node) -> Option<T>,
+) -> Option<Choice<T>> {
+    match &node.kind {
+        Kind::Scalar(scalar) if scalar.text == "none" => Some(Choice::Nothing),
+        Kind::Scalar(_) | Kind::List(_) => reader.wrong(node, "`none` or a map", Some(help)),
+        Kind::Map(_) => read(reader, node).map(Choice::Map),
+    }
+}
+
+fn watchdog(reader: &mut Reader<'_>, node: &Node) -> Option<Watchdog> {
+    let fields = reader.fields(node, &keys::WATCHDOG)?;
+    Some(Watchdog {
+        matchers: fields.read(reader, "matchers", super::matchers),
+        max_age: fields.read(reader, "max_age", Reader::duration),
+        span: fields.span,
+    })
+}
+
+fn flap(reader: &mut Reader<'_>, node: &Node) -> Option<Flap> {
+    let fields = reader.fields(node, &keys::FLAP)?;
+    Some(Flap {
+        half_life: fields.read(reader, "half_life", Reader::duration),
+        suppress: fields.read(reader, "suppress", Reader::count),
+        reuse: fields.read(reader, "reuse", Reader::count),
+        span: fields.span,
+    })
+}
+
+fn breaker(reader: &mut Reader<'_>, node: &Node) -> Option<Breaker> {
+    let fields = reader.fields(node, &keys::BREAKER)?;
+    Some(Breaker {
+        failures: fields.read(reader, "failures", Reader::count),
+        of: fields.read(reader, "of", Reader::count),
+        after: fields.read(reader, "after", Reader::duration),
+        span: fields.span,
+    })
+}
