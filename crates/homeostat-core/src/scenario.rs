@@ -25,7 +25,7 @@ use crate::label::LabelSet;
 use crate::name::{BootId, OrderId, RemedyName, SourceName};
 use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Found, Outcome};
-use crate::policy::Book;
+use crate::policy::{Book, Target};
 use crate::state::State;
 use crate::time::{Span, Timestamp};
 
@@ -203,8 +203,7 @@ impl Scenario {
 
     fn end_run(&mut self, which: &WhichRun, outcome: Outcome, output: String) -> bool {
         let Some(order) = self.running(which) else { return false };
-        self.running.remove(&order);
-        let started_at = Some(self.now);
+        let started_at = self.running.remove(&order).map(|(run, _)| run.decided_at);
         let ended = Ended { outcome, started_at, output };
         self.send(Event::OrderEnded { order, ended });
         true
@@ -212,10 +211,13 @@ impl Scenario {
 
     fn running(&self, which: &WhichRun) -> Option<OrderId> {
         let target = |id: &OrderId| self.state().incident(id.incident).map(|i| &i.target);
+        let is_part = |part: &LabelSet, whole: Option<&Target>| {
+            part.iter().all(|(name, value)| whole.is_some_and(|w| w.get(name) == Some(value)))
+        };
         let fits = |(id, (run, _)): &(&OrderId, &(Run, Timestamp))| {
             id.remedy == which.remedy
                 && which.policy.as_ref().is_none_or(|policy| *policy == run.policy)
-                && which.target.as_ref().is_none_or(|wanted| target(id) == Some(wanted))
+                && which.target.as_ref().is_none_or(|wanted| is_part(wanted, target(id)))
         };
         self.running.iter().find(fits).map(|(id, _)| id.clone())
     }

@@ -566,3 +566,17 @@ fn an_ended_episode_leaves_no_timer() {
     rig.settle();
     assert_eq!(rig.engine.next_wake(), None, "one timer for each episode of the last 12 hours");
 }
+
+/// A run that certainly did not start was charged when it was first permitted. With a rate of one
+/// an hour it was held for an hour by its own charge.
+#[test]
+fn a_run_that_did_not_start_is_not_held_by_its_own_charge() {
+    let mut seldom = ladder();
+    seldom.guard.rate = Rate { max: 1, per: secs(3600) };
+    let mut play = witnessed(seldom);
+    fire(&mut play, A);
+    play.crash(&Found::NotStarted);
+    assert_eq!(orders(&mut play), ["1.restart.1", "1.restart.1"], "the same run, at once");
+    fire(&mut play, B);
+    assert!(orders(&mut play).is_empty(), "the rate is spent for any other");
+}

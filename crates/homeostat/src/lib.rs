@@ -41,6 +41,7 @@ pub mod probe;
 pub mod journal;
 pub mod notice;
 pub mod web;
+pub mod policy_test;
 pub mod driver;
 pub mod app;
 pub mod demo;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use homeostat::config;
+use homeostat::config::{self, Callable};
 use homeostat::demo::stack::{self, Binary, Sandbox};
 use homeostat::telemetry::Metrics;
 use homeostat_core::limits::defaults;
@@ -43,7 +43,7 @@ fn passes(mut command: Command, file: &Path) {
 #[test]
 fn every_configuration_in_the_documents_is_valid() {
     let mut seen = 0;
-    for document in ["README.md", "docs/configuration.md"] {
+    for document in ["README.md", "docs/configuration.md", "docs/testing-policies.md"] {
         let text = read(document);
         for block in blocks(&text, &["policies:", "sources:", "time_intervals:"]) {
             seen += 1;
@@ -57,16 +57,18 @@ fn every_configuration_in_the_documents_is_valid() {
 
 #[test]
 fn every_example_is_valid_and_has_no_warnings() {
+    let examples = root().join("examples");
+    let directories = std::fs::read_dir(&examples).unwrap().map(|entry| entry.unwrap().path());
+    let directories = directories.filter(|path| path.is_dir()).chain([examples]);
     let mut seen = 0;
-    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
-        let path = entry.unwrap().path();
+    for path in directories.map(|directory| directory.join("homeostat.yml")) {
         seen += 1;
-        match config::load(&path) {
+        match config::load_for(&path, Callable::These(&["move-primary"])) {
             Ok(config) => assert!(config.warnings.problems().is_empty(), "{}", config.warnings),
             Err(report) => panic!("{report}"),
         }
     }
-    assert!(seen > 0, "the examples were not found");
+    assert!(seen > 8, "the examples were not found");
 }
 
 #[test]

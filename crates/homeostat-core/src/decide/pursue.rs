@@ -125,6 +125,7 @@ fn weigh(
         target: &incident.target,
         ladder: &concrete.ladder,
         continues: incident.order.is_some(),
+        returned: incident.returned,
         unheld: incident.unheld,
         locks: &concrete.locks,
         firing: firing(state, incident)

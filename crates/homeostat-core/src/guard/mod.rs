@@ -51,6 +51,9 @@ pub struct Deed<'a> {
     /// Whether the incident has issued an order before: its own retries and next remedies need
     /// not cool down.
     pub continues: bool,
+    /// Whether this very run was permitted before, has taken its share of the rates, and certainly
+    /// did not start.
+    pub returned: bool,
     /// Healings in a row before this one that did not hold.
     pub unheld: u32,
     /// What it locks.

@@ -1,5 +1,8 @@
 //! Rate: token buckets for the book and for the policy, taken from together.
 //!
+//! A run that certainly did not start before a restart has taken its share already, and takes no
+//! other.
+//!
 //! Source: the generic cell rate algorithm (ITU-T I.371), see [`crate::ledger::Charge`].
 
 use super::{Bench, Deed, Ruling};
@@ -8,6 +11,9 @@ use crate::ledger::Charge;
 use crate::policy::Rate;
 
 pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
+    if deed.returned {
+        return Ruling::Clear("its share of the rate was taken when it was first permitted".into());
+    }
     let mut latest = None;
     for (scope, rate) in buckets(deed, bench) {
         match bench.ledgers.next_token(&scope, rate) {

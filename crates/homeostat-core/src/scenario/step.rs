@@ -103,7 +103,7 @@ pub struct WhichRun {
     pub remedy: RemedyName,
     /// Its policy, where that matters.
     pub policy: Option<PolicyName>,
-    /// Its target, where that matters.
+    /// Labels of its target, where that matters.
     pub target: Option<LabelSet>,
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!  arguments ─> clap ─┬─> serve ──> the app
 //!                     ├─> check, explain, match, migrate ──> the configuration and core, no engine
+//!                     ├─> test ──> policy tests, on core's engine in virtual time
 //!                     ├─> fire, incidents, pause, resume ──> Client ──> HTTP
 //!                     └─> demo
 //! ```
@@ -23,6 +24,7 @@ mod matching;
 mod migrate;
 mod pause;
 mod plain;
+mod test;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -43,7 +45,7 @@ pub const REVISION: &str = env!("HOMEOSTAT_REVISION");
 pub const BRANCH: &str = env!("HOMEOSTAT_BRANCH");
 
 /// What a command came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// It is fine.
     Fine = 0,
@@ -98,6 +100,7 @@ enum Command {
     Explain(explain::Args),
     Match(matching::Args),
     Migrate(migrate::Args),
+    Test(test::Args),
     Fire(fire::Args),
     Incidents(incidents::Args),
     Pause(pause::PauseArgs),
@@ -144,6 +147,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Explain(args) => return explain::run(&args, streams.out, streams.err),
         Command::Match(args) => return matching::run(&args, streams.out, streams.err),
         Command::Migrate(args) => return migrate::run(&args, streams.out, streams.err),
+        Command::Test(args) => return test::run(&args, &mut streams),
         Command::Fire(args) => fire::run(&args, streams.out),
         Command::Incidents(args) => incidents::run(&args, streams.out),
         Command::Pause(args) => pause::pause(&args, streams.out),

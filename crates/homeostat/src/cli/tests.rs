@@ -122,6 +122,7 @@ fn the_help_lists_what_there_is() {
       explain    Show what would be done about an alert
       match      Tell whether matchers match labels
       migrate    Translate another program's configuration
+      test       Run unit tests of policies
       fire       Send a test alert
       incidents  List incidents, or tell one
       pause      Let no remedy start until `resume`

@@ -1,5 +1,7 @@
 //! Every bound of the configuration in one place, each with its reason.
 
+use homeostat_core::time::Span;
+
 /// Bytes of a configuration file. Ten thousand policies take about four MiB.
 pub const FILE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -36,3 +38,7 @@ pub const MESSAGE_BYTES: usize = 1_000;
 
 /// Problems that are shown to a person at once.
 pub const PROBLEMS_SHOWN: usize = 50;
+
+/// How long a policy test may go on, in its own time. What waits is looked at each minute or so: a
+/// month takes about a second.
+pub const TEST_TIME: Span = Span::from_secs(30 * 86_400);

@@ -17,6 +17,7 @@ mod keys;
 pub mod limits;
 pub mod migrate;
 mod nearest;
+pub mod policy_test;
 mod raw;
 mod read;
 mod report;

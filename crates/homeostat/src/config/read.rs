@@ -20,6 +20,13 @@ pub(super) struct Spanned<T> {
     pub(super) span: Range<usize>,
 }
 
+impl<T> Spanned<T> {
+    /// The same place, and something else.
+    pub(super) fn map<U>(self, to: impl FnOnce(T) -> U) -> Spanned<U> {
+        Spanned { value: to(self.value), span: self.span }
+    }
+}
+
 /// A text, where it stands, and where its parts stand.
 #[derive(Debug, Clone)]
 pub(super) struct Text {
@@ -127,6 +134,13 @@ impl Problems {
     /// Whether further errors are not kept, so that looking for them is of no use.
     pub(super) fn are_too_many(&self) -> bool {
         self.errors >= limits::PROBLEMS_KEPT
+    }
+
+    /// Whether something within this place has been reported as wrong.
+    pub(super) fn has_error_in(&self, place: &Range<usize>) -> bool {
+        let within = |span: &Range<usize>| place.start <= span.start && span.end <= place.end;
+        let errors = self.kept.iter().filter(|problem| problem.severity == Severity::Error);
+        errors.filter_map(|problem| problem.span.as_ref()).any(within)
     }
 
     pub(super) fn into_vec(self) -> Vec<Problem> {
