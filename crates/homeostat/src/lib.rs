@@ -35,6 +35,7 @@ pub mod config;
 pub mod queue;
 pub mod telemetry;
 pub mod client;
+mod inherited;
 pub mod intake;
 pub mod act;
 pub mod probe;

@@ -357,3 +357,47 @@ async fn prometheus_that_dies_after_the_action_leaves_it_unknown_and_a_person_is
     .await;
     alertmanager.process().must_run().unwrap();
 }
+
+#[tokio::test]
+async fn killed_before_a_person_was_told_the_engine_tells_after_the_restart_and_tells_the_end() {
+    let sandbox = Sandbox::new().unwrap();
+    let (up, tries) = (sandbox.path().join("up"), sandbox.path().join("tries"));
+    let told = sandbox.path().join("told");
+    let script = format!(
+        "echo x >> {tries}; test -e {up} && cat >> {told} && echo >> {told}",
+        tries = tries.display(),
+        up = up.display(),
+        told = told.display()
+    );
+    let notify = format!("notify: [{{ name: oncall, exec: [/bin/sh, -c, '{script}'] }}]\n");
+    let policy = policy(sandbox.path(), "exit 1", SOON).replace("escalate: none", "for: 0s");
+    let mut engine = Engine::start(&sandbox, &format!("{notify}{policy}"), &[]).await;
+    engine.post("/hooks/main", notification(&[A])).await;
+    let count = || std::fs::read_to_string(&tries).unwrap_or_default().lines().count();
+    until("two tries to tell", || async { (count() >= 2).then_some(()) }).await;
+    engine.kill();
+    assert!(!told.exists(), "the fact is written, and nobody has heard of it");
+    std::fs::write(&up, "").unwrap();
+    engine.restart().await;
+    let documents = || {
+        let text = std::fs::read_to_string(&told).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.collect::<Vec<Value>>()
+    };
+    until("a person is told", || async { (documents().len() == 1).then_some(()) }).await;
+    let accepted = "homeostat_notices_total{channel=\"oncall\",result=\"accepted\"}";
+    until("it is counted", || async { engine.metric(accepted).await }).await;
+    until("it is written that all were told", || async {
+        let incident = engine.incidents().await.pop()?;
+        kinds(&incident).contains(&"notice_told".to_owned()).then_some(())
+    })
+    .await;
+    engine.kill();
+    engine.restart().await;
+    engine.post("/hooks/main", resolution(&[A])).await;
+    until("the end is told", || async { (documents().len() == 2).then_some(()) }).await;
+    let [firing, resolved] = <[Value; 2]>::try_from(documents()).unwrap();
+    assert_eq!((&firing["status"], &firing["incident"]), (&"firing".into(), &1.into()));
+    assert!(firing["reason"].as_str().unwrap().contains("unknown"), "{firing:#}");
+    assert_eq!(resolved["status"], "resolved", "accepted before the second kill: not told again");
+}

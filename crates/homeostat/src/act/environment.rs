@@ -13,8 +13,6 @@
 //! Source of the `AMX_*` names: `amDataToEnv` in `server.go` of imgix/prometheus-am-executor.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
 
@@ -23,17 +21,6 @@ use super::{Execution, Program, Refusal, SubjectAlert};
 
 /// The variable by which the processes of one run are recognised.
 pub(super) const RUN: &str = "HOMEOSTAT_RUN";
-
-/// What a service manager tells the engine and nobody else: a child that used the socket would
-/// report, or keep alive, the engine.
-const ENGINE_ONLY: [&str; 6] = [
-    "NOTIFY_SOCKET",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-];
 
 /// The variables that an action gets besides the inherited ones. All of them can be carried.
 #[derive(Debug)]
@@ -158,17 +145,6 @@ impl Environment {
         let former = self.variables.insert(variable, value.into());
         assert!(former.is_none(), "prefixes keep variables of different kinds apart");
     }
-}
-
-/// The variables of the engine that an action must not inherit.
-pub(super) fn not_inherited() -> impl Iterator<Item = OsString> {
-    std::env::vars_os().map(|(name, _)| name).filter(|name| !is_inherited(name))
-}
-
-fn is_inherited(name: &OsStr) -> bool {
-    let bytes = name.as_bytes();
-    let ours = bytes.starts_with(b"HOMEOSTAT_") || bytes.starts_with(b"AMX_");
-    !ours && !ENGINE_ONLY.iter().any(|engine| bytes == engine.as_bytes())
 }
 
 /// The bytes of an argv, if each of its elements can be carried.
@@ -408,15 +384,5 @@ mod tests {
         let long = "x".repeat(STRING_MAX);
         let place = "argument 1".into();
         assert_eq!(refusal(&["true", &long]), Refusal::TooLong { place, bytes: STRING_MAX + 1 });
-    }
-
-    #[test]
-    fn what_is_addressed_to_the_engine_is_not_inherited() {
-        for name in ["HOMEOSTAT_LABEL_x", "AMX_STATUS", "NOTIFY_SOCKET"] {
-            assert!(!is_inherited(OsStr::new(name)), "{name}");
-        }
-        for name in ["PATH", "HOME", "LANG", "HOMEOSTAT", "KUBECONFIG"] {
-            assert!(is_inherited(OsStr::new(name)), "{name}");
-        }
     }
 }

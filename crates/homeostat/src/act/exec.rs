@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::claim::{Directory, draw_run, storage};
-use super::environment::{Environment, not_inherited};
+use super::environment::Environment;
 use super::limits::{
     KILL_PATIENCE, LEFT_LOOK_EVERY, LEFT_TRIM_INTERVAL, TREE_INTERVAL, TRIM_INTERVAL,
 };
@@ -24,6 +24,7 @@ use super::output::{self, Outputs, Writers};
 use super::start::{self, NotRunning, is_complete, off_thread};
 use super::tree::Tree;
 use super::{Doubt, Ended, Execution, Outcome, Program, Refusal};
+use crate::inherited::not_inherited;
 
 /// Runs one order's process and tells how it ended.
 ///

@@ -135,6 +135,14 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// A channel of `notify` cannot be used as configured.
+    #[error("channel {name} cannot be used: {reason}")]
+    Channel {
+        /// The channel.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// Two handlers have one name.
     #[error("two handlers are named {name:?}")]
     Handler {
@@ -216,7 +224,7 @@ impl Running {
         let metrics = Arc::new(Metrics::new(build.version, build.revision, build.branch));
         let clock = Arc::new(Clock::default());
         let (queue, inbox) = queue();
-        let (doors, telling) = wiring::doors(&options, &config, &queue, &clock)?;
+        let (doors, telling) = wiring::doors(&options, &config, &queue, &clock, &metrics)?;
         let doors = Arc::new(doors);
         let sources = intake::Sources::new(wiring::source_names(&config));
         let reloader = Arc::new(Reloader {
@@ -413,7 +421,7 @@ impl Reloader {
         let config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
         warn_of(&config);
         let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
-        let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
+        let recipients = wiring::recipients(&config).map_err(|error| error.to_string())?;
         let outlets = wiring::outlets(&config).map_err(|error| error.to_string())?;
         let names = wiring::source_names(&config);
         // The book first: if it cannot be put in force now, nothing else has changed.
@@ -421,7 +429,7 @@ impl Reloader {
         *self.doors.prober.write() = Arc::new(prober);
         *self.doors.outlets.write() = Arc::new(outlets);
         self.sources.configure(names);
-        self.doors.teller.configure(clusters);
+        self.doors.teller.configure(recipients);
         Ok(())
     }
 

@@ -14,12 +14,11 @@ use super::history::Committed;
 use super::{Options, Reloader, SharedStanding, StartError};
 use crate::act::Outlet;
 use crate::client::{Authorization, BasicAuth, Client, ClientOptions, Secret, TlsOptions};
-use crate::config::Config;
-use crate::config::{Credentials, HttpConfig, SecretSource};
+use crate::config::{self, Config, Credentials, HttpConfig, SecretSource};
 use crate::driver::{Clock, Doors, Outlets};
 use crate::intake::{self, Bounds, Intake, NotificationResult, Tally};
 use crate::journal::Reader;
-use crate::notice::{self, Teller, Telling};
+use crate::notice::{self, Recipients, Teller, Telling};
 use crate::probe::{self, Prober};
 use crate::queue::Queue;
 use crate::telemetry::Metrics;
@@ -53,14 +52,16 @@ pub(super) fn doors(
     config: &Config,
     queue: &Queue,
     clock: &Arc<Clock>,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Doors, Telling), StartError> {
     let told_at = clock.clone();
     let settings = notice::Settings {
         external_url: options.external_url.clone(),
         clock: Box::new(move || told_at.now()),
         refresh: notice::REFRESH,
+        tally: Arc::new(Counted(metrics.clone())),
     };
-    let (teller, telling) = Teller::start(clusters(config)?, settings, queue.clone());
+    let (teller, telling) = Teller::start(recipients(config)?, settings, queue.clone());
     let doors = Doors {
         runtime: Handle::current(),
         queue: queue.clone(),
@@ -98,12 +99,33 @@ pub(super) fn prober(config: &Config) -> Result<Prober, StartError> {
 }
 
 /// Whom to tell, by this configuration.
-pub(super) fn clusters(config: &Config) -> Result<Vec<notice::Cluster>, StartError> {
+pub(super) fn recipients(config: &Config) -> Result<Recipients, StartError> {
     let clusters = config.sources.alertmanagers.iter().map(|source| {
         let peers = peers(&source.name, &source.urls, &source.http)?;
         Ok(notice::Cluster { name: source.name.clone(), peers })
     });
-    clusters.collect()
+    let channels = config.notify.channels.iter().map(channel);
+    Ok(Recipients {
+        clusters: clusters.collect::<Result<_, StartError>>()?,
+        channels: channels.collect::<Result<_, StartError>>()?,
+        routes: config.notify.routes.clone(),
+    })
+}
+
+fn channel(channel: &config::Channel) -> Result<notice::Channel, StartError> {
+    let name = channel.name.clone();
+    let way = match &channel.way {
+        config::Way::Exec(argv) => notice::Way::Exec(argv.clone()),
+        config::Way::Webhook { url, http } => {
+            let options = ClientOptions { single_use: true, ..client_options(http) };
+            let client = Client::new(url.as_str(), options).map_err(|error| {
+                StartError::Channel { name: name.clone(), reason: error.line() }
+            })?;
+            notice::Way::Webhook(Box::new(client))
+        }
+    };
+    let (timeout, send_resolved) = (channel.timeout.into(), channel.send_resolved);
+    Ok(notice::Channel { name, way, timeout, send_resolved })
 }
 
 fn peers(name: &SourceName, urls: &[Url], http: &HttpConfig) -> Result<Vec<Client>, StartError> {
@@ -224,5 +246,11 @@ impl Tally for Counted {
 
     fn alerts(&self, source: &SourceName, status: AlertStatus, count: u64) {
         self.0.alerts(source.as_str(), status.as_str(), count);
+    }
+}
+
+impl notice::Tally for Counted {
+    fn notices(&self, channel: &str, result: &str, count: u64) {
+        self.0.notices(channel, result, count);
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Duty: one table for each kind of map in the file. Not its duty: what a key's value means.
 
+mod notify;
+
+pub(super) use notify::{CHANNEL, WEBHOOK};
+
 /// The keys of one kind of map.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -43,7 +47,7 @@ pub(super) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 13] = [
+const HOMES: [(&str, &Keys); 14] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -57,6 +61,7 @@ const HOMES: [(&str, &Keys); 13] = [
     ("`guard.flap`", &FLAP),
     ("`guard.breaker`", &BREAKER),
     ("a part of a time interval", &INTERVAL_PART),
+    ("a channel of `notify`", &CHANNEL),
 ];
 
 const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";
@@ -71,12 +76,14 @@ const EXEC_HELP: &str = "a program and its arguments stand under `exec: [program
 /// The whole file.
 pub(super) static FILE: Keys = Keys {
     of: "a configuration",
-    known: &["sources", "time_intervals", "limits", "defaults", "policies"],
-    later: &["regression", "notify"],
+    known: &["sources", "time_intervals", "limits", "defaults", "notify", "policies"],
+    later: &["regression"],
     habits: &[
         habit("policy", "policies", "policies stand in a list: policies: [{ name: … }]"),
         habit("rules", "policies", "what is done about an alert stands in the list `policies`"),
         habit("groups", "", "this looks like a file of alerting rules: those stay in Prometheus"),
+        habit("notifiers", "notify", "write a list: notify: [{ name: …, exec: […] }]"),
+        habit("notifications", "notify", "write a list: notify: [{ name: …, exec: […] }]"),
         habit("route", "policies", "alerts find their policy by its `matchers`"),
         habit("receivers", "policies", NO_RECEIVERS),
         habit("receiver", "policies", NO_RECEIVERS),
@@ -344,8 +351,9 @@ pub(super) static POLICY: Keys = Keys {
         "on_resolve",
         "lapse",
     ],
-    later: &["regression", "notify"],
+    later: &["regression"],
     habits: &[
+        habit("notify", "escalate", "write escalate: { notify: [NAME] }"),
         habit("match", "matchers", MATCHERS_HELP),
         habit("match_re", "matchers", "matchers are a list: matchers: ['job=~\"web|db\"']"),
         habit("matcher", "matchers", MATCHERS_HELP),
@@ -465,4 +473,4 @@ pub(super) static VERIFY: Keys = Keys {
 
 /// `escalate` of a policy.
 pub(super) static ESCALATE: Keys =
-    Keys { of: "escalate", known: &["after", "severity"], later: &[], habits: &[] };
+    Keys { of: "escalate", known: &["after", "severity", "notify"], later: &[], habits: &[] };

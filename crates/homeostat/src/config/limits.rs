@@ -27,6 +27,15 @@ pub const FREEZE_INTERVALS: usize = 16;
 /// The highest threshold of a penalty for flapping.
 pub const FLAP_THRESHOLD: u32 = 1_000_000;
 
+/// Channels by which people are told; each keeps what it is owed.
+pub const CHANNELS: usize = 32;
+
+/// How long one try to tell may take, unless the channel says otherwise.
+pub const CHANNEL_TIMEOUT: Span = Span::from_secs(10);
+
+/// How long one try to tell may take at most.
+pub const CHANNEL_TIMEOUT_MAX: Span = Span::from_secs(300);
+
 /// Retries of one remedy. Whoever needs more wants another remedy.
 pub const RETRIES: u32 = 100;
 

@@ -17,6 +17,7 @@ mod keys;
 pub mod limits;
 pub mod migrate;
 mod nearest;
+mod notify;
 pub mod policy_test;
 mod raw;
 mod read;
@@ -37,6 +38,7 @@ use homeostat_core::policy::Book;
 use reqwest::Url;
 
 pub use http::{ClientCertificate, Credentials, HttpConfig, Secret, SecretSource, TlsConfig};
+pub use notify::{Channel, Notify, Way};
 pub use report::{Problem, Report, Row, Severity};
 
 use read::Reader;
@@ -50,6 +52,8 @@ pub struct Config {
     pub sources: Sources,
     /// Where the requests of remedies go.
     pub requests: RequestTargets,
+    /// How people are told beside Alertmanager.
+    pub notify: Notify,
     /// What is allowed and probably not meant.
     pub warnings: Report,
 }
@@ -116,6 +120,7 @@ impl Config {
             book: Book::observe(),
             sources: Sources::default(),
             requests: RequestTargets::new(),
+            notify: Notify::default(),
             warnings: Report::new("", "", Vec::new()),
         }
     }
@@ -193,8 +198,9 @@ fn parse_for(name: &str, text: &str, callable: Callable<'_>) -> Result<Config, R
     let checked = file.map(|file| check::check(&file, directory, callable, &mut problems));
     let report = Report::new(name, &shown, problems.into_vec());
     match checked {
-        Some((book, sources, requests)) if report.errors() == 0 => {
-            Ok(Config { book, sources, requests, warnings: report })
+        Some(checked) if report.errors() == 0 => {
+            let check::Checked { book, sources, requests, notify } = checked;
+            Ok(Config { book, sources, requests, notify, warnings: report })
         }
         Some(_) | None => Err(report),
     }

@@ -4,6 +4,7 @@
 
 pub(super) mod guard;
 pub(super) mod interval;
+pub(super) mod notify;
 pub(super) mod request;
 
 use std::ops::Range;
@@ -31,6 +32,7 @@ pub(super) struct File {
     pub(super) time_intervals: Field<Spanned<Vec<interval::TimeInterval>>>,
     pub(super) limits: Field<Limits>,
     pub(super) defaults: Field<Guard>,
+    pub(super) notify: Field<Spanned<Vec<notify::Channel>>>,
     pub(super) policies: Field<Spanned<Vec<Policy>>>,
 }
 
@@ -152,7 +154,7 @@ pub(super) enum Escalate {
     /// `none`.
     Nobody,
     /// A map.
-    Person { span: Range<usize>, after: Length, severity: Field<Text> },
+    Person { span: Range<usize>, after: Length, severity: Field<Text>, notify: Words },
 }
 
 /// Reads the whole file.
@@ -168,6 +170,9 @@ pub(super) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
                 Field::Given(guard) => guard,
                 Field::Absent | Field::Wrong => Guard::default(),
             })
+        }),
+        notify: fields.read(reader, "notify", |reader, node| {
+            maps(reader, node, "a list of channels", notify::channel)
         }),
         policies: fields.read(reader, "policies", |reader, node| {
             maps(reader, node, "a list of policies", policy)
@@ -447,6 +452,7 @@ fn escalate(reader: &mut Reader<'_>, node: &Node) -> Option<Escalate> {
             Some(Escalate::Person {
                 after: fields.read(reader, "after", Reader::duration),
                 severity: fields.read(reader, "severity", Reader::text),
+                notify: fields.read(reader, "notify", |reader, node| reader.texts(node, "notify")),
                 span: fields.span,
             })
         }

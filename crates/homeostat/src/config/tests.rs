@@ -10,6 +10,7 @@ use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
 mod guard;
+mod notify;
 mod request;
 
 use super::*;
@@ -233,12 +234,10 @@ policies:
 
 #[test]
 fn keys_that_are_to_come_are_errors_and_never_ignored() {
-    insta::assert_snapshot!(problems("regression: {}\nnotify: []\npolicies: []\n"), @r#"
+    insta::assert_snapshot!(problems("regression: {}\npolicies: []\n"), @r#"
         1:1 `regression` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
-        2:1 `notify` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        3:11 warning: there are no policies
+        2:11 warning: there are no policies
           => until there are, every alert is recorded in shadow
         "#);
     let text = of_policy(
@@ -333,9 +332,9 @@ fn habits_from_elsewhere_get_a_hint() {
           => write `mode: shadow`
         7:5 unknown key "match_re" in a policy
           => write matchers: ['job=~"web|db"']
-        8:11 this policy acts, and there is no Alertmanager to tell a person by
+        8:11 this policy acts, and there is no way to tell a person
           => add sources: { alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }] }, or
-            say that nobody is told: `escalate: none`
+            a channel to `notify`, or say that nobody is told: `escalate: none`
         9:5 unknown key "command" in a policy
           => write remedies: [{ name: …, exec: [program, argument] }]
         11:15 expected a list of matchers, found a map
@@ -399,11 +398,13 @@ remedies: { name: x, exec: [x] }"
         "#);
     insta::assert_snapshot!(problems("- a"), @r#"
         1:1 expected a configuration as a map, found a list
-          => a configuration is a map of: sources, time_intervals, limits, defaults, policies
+          => a configuration is a map of: sources, time_intervals, limits, defaults, notify,
+            policies
         "#);
     insta::assert_snapshot!(problems("hello"), @r#"
         1:1 expected a configuration as a map, found a text
-          => a configuration is a map of: sources, time_intervals, limits, defaults, policies
+          => a configuration is a map of: sources, time_intervals, limits, defaults, notify,
+            policies
         "#);
 }
 
@@ -623,19 +624,19 @@ guard: { attempts: 2, rate: { max: 2, per: 1h } }"
 #[test]
 fn whoever_acts_can_tell_or_says_that_nobody_is_told() {
     insta::assert_snapshot!(of_policy("mode: auto"), @r#"
-        1:11 this policy acts, and there is no Alertmanager to tell a person by
+        1:11 this policy acts, and there is no way to tell a person
           => add sources: { alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }] }, or
-            say that nobody is told: `escalate: none`
+            a channel to `notify`, or say that nobody is told: `escalate: none`
         "#);
     insta::assert_snapshot!(of_policy("mode: auto\nescalate: { after: 5m }"), @r#"
-        2:15 this policy acts, and there is no Alertmanager to tell a person by
+        2:15 this policy acts, and there is no way to tell a person
           => add sources: { alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }] }, or
-            say that nobody is told: `escalate: none`
+            a channel to `notify`, or say that nobody is told: `escalate: none`
         "#);
     insta::assert_snapshot!(of_policy("mode: shadow\nescalate: { after: 5m }"), @r#"
-        2:15 warning: nobody can be told: there is no Alertmanager to tell a person by
+        2:15 warning: nobody can be told: there is no way to tell a person
           => add sources: { alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }] }, or
-            say that nobody is told: `escalate: none`
+            a channel to `notify`, or say that nobody is told: `escalate: none`
         "#);
     insta::assert_snapshot!(of_policy("mode: auto\nescalate: none"), @"");
     let with_sources = |lines: &str| problems(&format!("{SOURCES}{}", policy(lines)));

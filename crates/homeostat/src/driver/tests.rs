@@ -6,9 +6,15 @@ use homeostat_core::name::SourceName;
 use homeostat_core::state::State;
 
 use super::*;
-use crate::notice::{Settings, Teller, Telling};
+use crate::notice::{Recipients, Settings, Tally, Teller, Telling};
 use crate::probe::{Prober, Witnesses};
 use crate::queue::{Queue, queue};
+
+struct Uncounted;
+
+impl Tally for Uncounted {
+    fn notices(&self, _: &str, _: &str, _: u64) {}
+}
 
 const RETENTION: Span = Span::from_secs(90 * 86_400);
 
@@ -34,8 +40,9 @@ fn driver_of(book: Book, pages: Option<u32>) -> (Driver, Queue, Telling, tempfil
         external_url: None,
         clock: Box::new(move || now.now()),
         refresh: crate::notice::REFRESH,
+        tally: Arc::new(Uncounted),
     };
-    let (teller, telling) = Teller::start(Vec::new(), settings, queue.clone());
+    let (teller, telling) = Teller::start(Recipients::default(), settings, queue.clone());
     let doors = Arc::new(Doors {
         runtime: tokio::runtime::Handle::current(),
         queue: queue.clone(),

@@ -21,7 +21,7 @@ use homeostat_core::time::{Span, Timestamp};
 use reqwest::StatusCode;
 use serde::Serialize;
 
-use super::{Cluster, LASTING, wording};
+use super::{Cluster, LASTING, LEAST, wording};
 use crate::client;
 
 /// The name of the alert that calls a person.
@@ -79,9 +79,11 @@ impl Parcel {
         let ahead = now + Span::from(LASTING);
         let mut alerts = Vec::with_capacity(self.items.len());
         for item in &self.items {
-            let ends_at = if item.clearing { now } else { ahead };
             let of = |notice, ends_at| self.alert(notice, (now, ends_at), external_url);
             alerts.extend(item.former.iter().map(|former| of(former, now)));
+            // What is over at once must fire long enough for somebody to be called.
+            let least = item.notice.since.min(now) + Span::from(LEAST);
+            let ends_at = if item.clearing { now.max(least) } else { ahead };
             alerts.push(of(&item.notice, ends_at));
         }
         serde_json::to_vec(&alerts).expect("texts and times can be written as JSON")

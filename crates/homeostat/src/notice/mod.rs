@@ -1,32 +1,39 @@
 //! Tells people: fires an alert of our own into Alertmanager for each notice, and keeps it firing
-//! until the trouble is over.
+//! until the trouble is over; and hands it to the commands and webhooks that are configured.
 //!
 //! ```text
-//!  tell ──> telling ──accepted──> NoticeTold, and again each minute
-//!              │ clear                         │ clear
-//!              └────────> clearing <───────────┘
-//!                            └──accepted, or lapsed by itself──> NoticeEnded
+//!                  ┌─> alerts ──accepted──> and again each minute ─┐
+//!  tell ──> desk ──┤                                               ├─> all: NoticeTold
+//!                  └─> outbox of each channel ──accepted───────────┘
+//!  clear ─> desk ──> the same ways ──accepted, lapsed, or given up──> all: NoticeEnded
 //! ```
 //!
-//! Duty: go on until an Alertmanager has accepted what is owed, and say so to the engine. What is
-//! owed is a fact of the journal: after a restart the engine tells again, and nothing is kept here.
-//! *Not* its duty: whether a person must be told (core), and how Alertmanager reaches one.
+//! Duty: go on until everybody who is owed a notice has accepted it, each at its own pace, and say
+//! so to the engine. What is owed is a fact of the journal: after a restart the engine tells again
+//! what not all have accepted, and nothing is kept here; so whoever has accepted it may get it once
+//! more, under the same key. *Not* its duty: whether a person must be told (core), and how
+//! Alertmanager reaches one.
 //!
-//! One task works off one table. What is due to one cluster goes out in batches, so that a storm
-//! of notices costs a dead Alertmanager a few time-outs and not thousands.
+//! One task works off one desk. What is due to one cluster goes out in batches, so that a storm of
+//! notices costs a dead Alertmanager a few time-outs and not thousands.
 
 mod alertmanager;
+mod channel;
+mod command;
+mod desk;
+mod message;
+mod outbox;
 mod owed;
 mod wording;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use homeostat_core::event::Event;
-use homeostat_core::name::SourceName;
+use homeostat_core::name::{PolicyName, SourceName};
 use homeostat_core::notice::Notice;
 use homeostat_core::time::Timestamp;
 use parking_lot::Mutex;
@@ -37,7 +44,10 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::queue::Queue;
 use alertmanager::{Outcome, Parcel};
-use owed::Table;
+pub use channel::{Channel, Way};
+use desk::Desk;
+use message::Message;
+use outbox::Letter;
 
 /// How often what is told is told again; as often as Prometheus does.
 pub const REFRESH: Duration = Duration::from_mins(1);
@@ -46,7 +56,11 @@ pub const REFRESH: Duration = Duration::from_mins(1);
 /// while Homeostat is away, short enough not to be forgotten.
 pub const LASTING: Duration = Duration::from_hours(1);
 
-/// Requests under way at once. Each goes to all peers of one cluster.
+/// How long an alert of ours fires at least, even if its trouble is over at once: longer than
+/// Alertmanager's usual `group_interval`, or nobody would be called.
+pub const LEAST: Duration = Duration::from_mins(6);
+
+/// Requests to Alertmanagers under way at once. Each goes to all peers of one cluster.
 const UNDER_WAY: usize = 8;
 
 /// The longest pause of the loop. Any would do, since it is woken for whatever is new.
@@ -61,6 +75,24 @@ pub struct Cluster {
     pub peers: Vec<Client>,
 }
 
+/// Whom to tell.
+#[derive(Debug, Default)]
+pub struct Recipients {
+    /// Alertmanagers, which get every notice.
+    pub clusters: Vec<Cluster>,
+    /// Commands and webhooks.
+    pub channels: Vec<Channel>,
+    /// The names of the channels through which a policy tells; through all if it is not here.
+    pub routes: BTreeMap<PolicyName, BTreeSet<String>>,
+}
+
+/// Counts what became of a try to tell.
+pub trait Tally: Send + Sync {
+    /// Counts notices that were `accepted`, that `failed` and will be tried again, or were `dropped`.
+    /// A cluster of Alertmanagers is called `alertmanager/NAME`.
+    fn notices(&self, channel: &str, result: &str, count: u64);
+}
+
 /// What a teller needs beside those whom it tells.
 pub struct Settings {
     /// The URL under which people reach Homeostat, for links.
@@ -69,6 +101,8 @@ pub struct Settings {
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// How often what is told is told again, [`REFRESH`] unless somebody cannot wait.
     pub refresh: Duration,
+    /// Who counts.
+    pub tally: Arc<dyn Tally>,
 }
 
 impl fmt::Debug for Settings {
@@ -95,7 +129,7 @@ pub struct Telling {
 
 #[derive(Debug)]
 struct Shared {
-    table: Mutex<Table>,
+    desk: Mutex<Desk>,
     changed: Notify,
     settings: Settings,
 }
@@ -106,51 +140,52 @@ impl Teller {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn start(clusters: Vec<Cluster>, settings: Settings, queue: Queue) -> (Self, Telling) {
-        let table = Mutex::new(Table::new(clusters));
-        let shared = Arc::new(Shared { table, changed: Notify::new(), settings });
+    pub fn start(recipients: Recipients, settings: Settings, queue: Queue) -> (Self, Telling) {
+        let desk = Mutex::new(Desk::new(recipients));
+        let shared = Arc::new(Shared { desk, changed: Notify::new(), settings });
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run(shared.clone(), queue, stopped));
         (Self { shared }, Telling { stop, task })
     }
 
-    /// Puts other Alertmanagers in force, after a reload. All that is owed is told to them at once.
-    pub fn configure(&self, clusters: Vec<Cluster>) {
-        self.change(|table, now| table.configure(clusters, now));
+    /// Puts other recipients in force, after a reload. All that is owed is told to Alertmanagers at
+    /// once; a channel that is new is owed what not everybody has accepted yet.
+    pub fn configure(&self, recipients: Recipients) {
+        self.change(|desk, now| desk.configure(recipients, now));
     }
 
     /// Tells a person, and goes on until cleared. A notice about a topic that is told already takes
     /// the place of the one before. Returns at once.
     pub fn tell(&self, notice: Notice) {
-        self.change(|table, now| {
-            if table.is_nobody_there() {
+        self.change(|desk, now| {
+            if desk.is_nobody_there(&notice) {
                 tracing::error!(
                     topic = %notice.topic(), policy = %notice.policy,
                     target = %notice.target, reason = %notice.reason,
-                    "person needed but no Alertmanager configured"
+                    "person needed but nobody to tell is configured"
                 );
             }
-            table.tell(notice, now);
+            desk.tell(notice, now);
         });
     }
 
     /// Keeps up what was told before a restart, until cleared. Returns at once.
     pub fn remind(&self, notice: Notice) {
-        self.change(|table, now| table.remind(notice, now));
+        self.change(|desk, now| desk.remind(notice, now));
     }
 
     /// Tells that it is over. Returns at once.
     pub fn clear(&self, notice: Notice) {
-        self.change(|table, now| table.clear(notice, now));
+        self.change(|desk, now| desk.clear(notice, now));
     }
 
     /// Returns for how many notices something is owed.
     pub fn owed(&self) -> usize {
-        self.shared.table.lock().len()
+        self.shared.desk.lock().len()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Table, Instant)) {
-        change(&mut self.shared.table.lock(), Instant::now());
+    fn change(&self, change: impl FnOnce(&mut Desk, Instant)) {
+        change(&mut self.shared.desk.lock(), Instant::now());
         self.shared.changed.notify_one();
     }
 }
@@ -164,25 +199,44 @@ impl Telling {
     }
 }
 
+/// What came of what was under way.
+enum Done {
+    Parcel(Parcel, Outcome),
+    Letter(Letter, Result<(), String>),
+}
+
 async fn run(shared: Arc<Shared>, queue: Queue, mut stopped: watch::Receiver<bool>) {
-    let mut under_way: JoinSet<(Parcel, Outcome)> = JoinSet::new();
-    let mut events: Vec<Event> = Vec::new();
+    let settings = &shared.settings;
+    let mut parcels: JoinSet<Done> = JoinSet::new();
+    let mut letters: JoinSet<Done> = JoinSet::new();
     loop {
         let began = Instant::now();
-        let due = shared.table.lock().due(began, UNDER_WAY - under_way.len());
-        events.extend(due.ended.into_iter().map(Event::NoticeEnded));
+        let (due, events) = {
+            let mut desk = shared.desk.lock();
+            (desk.due(began, UNDER_WAY - parcels.len()), desk.events())
+        };
+        for (channel, topic) in due.dropped {
+            tracing::error!(channel, %topic, "notice given up");
+            settings.tally.notices(&channel, "dropped", 1);
+        }
         for parcel in due.parcels {
-            let settings = &shared.settings;
             let alerts = parcel.alerts((settings.clock)(), settings.external_url.as_deref());
-            under_way.spawn(parcel.send(alerts));
+            parcels.spawn(async move {
+                let (parcel, outcome) = parcel.send(alerts).await;
+                Done::Parcel(parcel, outcome)
+            });
+        }
+        for letter in due.letters {
+            letters.spawn(send(letter, settings.external_url.clone()));
         }
         let wake_at = due.next.unwrap_or(began + NAP).min(began + NAP);
         let step = async {
-            for event in events.drain(..) {
+            for event in events {
                 queue.report(event).await;
             }
             tokio::select! {
-                Some(done) = under_way.join_next() => Some(done),
+                Some(done) = parcels.join_next() => Some(done),
+                Some(done) = letters.join_next() => Some(done),
                 () = shared.changed.notified() => None,
                 () = tokio::time::sleep_until(wake_at) => None,
             }
@@ -192,9 +246,39 @@ async fn run(shared: Arc<Shared>, queue: Queue, mut stopped: watch::Receiver<boo
             _ = stopped.wait_for(|stop| *stop) => return,
             done = step => done,
         };
-        if let Some(Ok((parcel, outcome))) = done {
-            let mut table = shared.table.lock();
-            events = table.settle(&parcel, &outcome, Instant::now(), shared.settings.refresh);
+        if let Some(Ok(done)) = done {
+            settle(&shared, done);
+        }
+    }
+}
+
+async fn send(letter: Letter, external_url: Option<String>) -> Done {
+    let message = Message::new(&letter.notice, letter.status, external_url.as_deref());
+    let result = letter.channel.send(&message).await;
+    Done::Letter(letter, result)
+}
+
+fn settle(shared: &Shared, done: Done) {
+    let Settings { tally, refresh, .. } = &shared.settings;
+    let now = Instant::now();
+    match done {
+        Done::Parcel(parcel, outcome) => {
+            let result = if matches!(outcome, Outcome::Accepted) { "accepted" } else { "failed" };
+            let channel = format!("alertmanager/{}", parcel.cluster.name);
+            tally.notices(&channel, result, parcel.items.len() as u64);
+            shared.desk.lock().settle_parcel(&parcel, &outcome, now, *refresh);
+        }
+        Done::Letter(letter, result) => {
+            let (channel, topic) = (&letter.channel.name, letter.notice.topic());
+            let status = letter.status;
+            match &result {
+                Ok(()) => tracing::info!(channel, %topic, %status, "notice handed over"),
+                Err(error) => {
+                    tracing::warn!(channel, %topic, %status, error, "notice not handed over");
+                }
+            }
+            tally.notices(channel, if result.is_ok() { "accepted" } else { "failed" }, 1);
+            shared.desk.lock().settle_letter(&letter, result.is_ok(), now);
         }
     }
 }

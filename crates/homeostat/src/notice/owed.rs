@@ -7,7 +7,6 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use homeostat_core::event::Event;
 use homeostat_core::notice::{Notice, Topic};
 use tokio::time::Instant;
 
@@ -43,7 +42,7 @@ pub(super) struct Owed {
     notice: Notice,
     former: Vec<Notice>,
     clearing: bool,
-    /// Whether we have said that it was accepted, as it is now.
+    /// Whether it was accepted, as it is now.
     told: bool,
     /// Counts changes, so that an answer to what was sent before one is known.
     version: u64,
@@ -73,8 +72,14 @@ impl Table {
         Self { owed: BTreeMap::new(), clusters: clusters.into_iter().map(Arc::new).collect() }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.owed.len()
+    /// Tells whether no Alertmanager has accepted the notice yet, as it is now.
+    pub(super) fn owes_telling(&self, topic: &Topic) -> bool {
+        !self.is_nobody_there() && self.owed.get(topic).is_some_and(|owed| !owed.told)
+    }
+
+    /// Tells whether the topic is open here.
+    pub(super) fn knows(&self, topic: &Topic) -> bool {
+        !self.is_nobody_there() && self.owed.contains_key(topic)
     }
 
     pub(super) fn is_nobody_there(&self) -> bool {
@@ -144,15 +149,14 @@ impl Table {
         Due { parcels, ended, next: later.min() }
     }
 
-    /// Takes in what came of a parcel, and returns what the engine should know.
+    /// Takes in what came of a parcel.
     pub(super) fn settle(
         &mut self,
         parcel: &Parcel,
         outcome: &Outcome,
         now: Instant,
         refresh: Duration,
-    ) -> Vec<Event> {
-        let mut events = Vec::new();
+    ) {
         // One pause for all, so that they stay together in their next batch.
         let luck = luck();
         for item in &parcel.items {
@@ -162,14 +166,10 @@ impl Table {
             match outcome {
                 Outcome::Accepted if item.clearing && owed.version == item.version => {
                     self.owed.remove(&topic);
-                    events.push(Event::NoticeEnded(topic));
                 }
                 Outcome::Accepted => {
                     owed.accepted(item, now, refresh);
-                    if !item.clearing && !owed.told && owed.notice == item.notice {
-                        owed.told = true;
-                        events.push(Event::NoticeTold(Box::new(item.notice.clone())));
-                    }
+                    owed.told |= !item.clearing && owed.notice == item.notice;
                 }
                 Outcome::Refused(_) if !owed.careful => {
                     owed.careful = true;
@@ -178,7 +178,6 @@ impl Table {
                 Outcome::Refused(_) | Outcome::Failed(_) => owed.failed(item, now, luck),
             }
         }
-        events
     }
 }
 
@@ -261,7 +260,7 @@ fn is_another_alert(one: &Notice, other: &Notice) -> bool {
 }
 
 /// A number between a half and one, so that several senders do not fall into step.
-fn luck() -> f64 {
+pub(super) fn luck() -> f64 {
     let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
     0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX)
 }

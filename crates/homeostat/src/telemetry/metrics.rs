@@ -47,6 +47,7 @@ macro_rules! labels {
 
 labels!(Build { version, revision, branch });
 labels!(BySourceAndResult { source, result });
+labels!(ByChannelAndResult { channel, result });
 labels!(BySourceAndStatus { source, status });
 labels!(ByPolicyAndState { policy, state });
 labels!(ByPolicyAndOutcome { policy, outcome });
@@ -77,6 +78,7 @@ pub struct Metrics {
     time_to_heal: Histograms<ByPolicy>,
     commit_duration: Histogram,
     facts: Counter,
+    notices: Family<ByChannelAndResult, Counter>,
     queue_length: Gauge,
     paused: Gauge,
     leader: Gauge,
@@ -144,6 +146,7 @@ impl Metrics {
                 Histogram::new(COMMIT_BUCKETS),
             ),
             facts: shelf.add("journal_facts", "Facts committed"),
+            notices: shelf.add("notices", "Tries to tell people, by what became of them"),
             queue_length: shelf.add("intake_queue_length", "Requests that wait for the engine"),
             paused: shelf.add("paused", "Whether an operator paused"),
             leader: shelf.add("leader", "Whether this replica decides"),
@@ -159,6 +162,13 @@ impl Metrics {
         let labels =
             BySourceAndResult { source: self.name("source", source), result: result.into() };
         self.notifications.get_or_create(&labels).inc();
+    }
+
+    /// Counts notices of a channel; `result` is one of few fixed words.
+    pub fn notices(&self, channel: &str, result: &str, count: u64) {
+        let channel = self.name("channel", channel);
+        let labels = ByChannelAndResult { channel, result: result.into() };
+        self.notices.get_or_create(&labels).inc_by(count);
     }
 
     /// Counts alerts that were taken; `status` is one of few fixed words.

@@ -7,6 +7,7 @@
 mod action;
 mod guard;
 mod interval;
+mod notify;
 mod policy;
 mod query;
 mod reach;
@@ -22,12 +23,14 @@ use homeostat_core::time::Span;
 
 use super::read::{Field, Problems, Spanned, Text};
 use super::report::Problem;
-use super::{Callable, RequestTargets, Sources, limits, raw};
+use super::{Callable, Notify, RequestTargets, Sources, limits, raw};
 
 /// What the checks of single policies need to know of the file around them.
 struct Surroundings<'a> {
-    /// Whether somebody can be told, and alerts be looked up.
+    /// Whether alerts can be looked up, and people be told of them.
     alertmanager: bool,
+    /// Whether there are commands or webhooks to tell people by.
+    channels: bool,
     /// Whether queries can be asked.
     prometheus: bool,
     /// The guards' limits where a policy says nothing.
@@ -38,13 +41,21 @@ struct Surroundings<'a> {
     callable: Callable<'a>,
 }
 
+/// What a file means.
+pub(super) struct Checked {
+    pub(super) book: Book,
+    pub(super) sources: Sources,
+    pub(super) requests: RequestTargets,
+    pub(super) notify: Notify,
+}
+
 /// Checks a file. The meaning counts only if no error was reported.
 pub(super) fn check(
     file: &raw::File,
     directory: &Path,
     callable: Callable<'_>,
     problems: &mut Problems,
-) -> (Book, Sources, RequestTargets) {
+) -> Checked {
     let sources = match &file.sources {
         Field::Given(sources) => sources::check(sources, directory, problems),
         Field::Absent | Field::Wrong => Sources::default(),
@@ -58,6 +69,11 @@ pub(super) fn check(
     let intervals = interval::check(&file.time_intervals, problems);
     guard::check_defaults(defaults, &intervals, problems);
     let surroundings = Surroundings {
+        channels: match &file.notify {
+            Field::Absent => false,
+            Field::Wrong => true,
+            Field::Given(list) => !list.value.is_empty(),
+        },
         alertmanager: meant(&file.sources, |sources| &sources.alertmanagers),
         prometheus: meant(&file.sources, |sources| &sources.prometheuses),
         defaults,
@@ -69,8 +85,10 @@ pub(super) fn check(
         alertmanagers: sources.alertmanagers.iter().map(|source| source.name.clone()).collect(),
         prometheus: !sources.prometheuses.is_empty(),
     };
-    let targets = targets(file, &policies, directory, problems);
-    (Book::new(policies, book_limits, witnesses), sources, targets)
+    let requests = targets(file, &policies, directory, problems);
+    let notify = notify::check(file, &policies, directory, problems);
+    let book = Book::new(policies, book_limits, witnesses);
+    Checked { book, sources, requests, notify }
 }
 
 /// Where the requests of all remedies go. The book does not know it: it holds no secrets.

@@ -13,7 +13,7 @@ use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
 use super::super::{Callable, limits, raw};
 use super::guard::Height;
-use super::{Names, Surroundings, action, at_least_one, guard, query, some_time};
+use super::{Names, Surroundings, action, at_least_one, guard, notify, query, some_time};
 
 /// Checks one policy.
 pub(super) fn check(
@@ -282,12 +282,13 @@ fn escalate(
 ) -> Escalate {
     let (span, after, severity) = match &raw.escalate {
         Field::Given(raw::Escalate::Nobody) => return Escalate::Nobody,
-        Field::Given(raw::Escalate::Person { span, after, severity }) => {
+        Field::Given(raw::Escalate::Person { span, after, severity, .. }) => {
             (Some(span), after, severity.given())
         }
         Field::Absent | Field::Wrong => (None, &Field::Absent, None),
     };
-    if !surroundings.alertmanager {
+    let channels = notify::chosen(raw).map_or(surroundings.channels, |list| !list.value.is_empty());
+    if !surroundings.alertmanager && !channels {
         cannot_tell(raw, mode, span.cloned(), problems);
         return Escalate::Nobody;
     }
@@ -310,7 +311,8 @@ fn escalate(
 }
 
 const TELL_HELP: &str = "add sources: { alertmanagers: [{ name: main, urls: \
-    [\"http://127.0.0.1:9093\"] }] }, or say that nobody is told: `escalate: none`";
+    [\"http://127.0.0.1:9093\"] }] }, or a channel to `notify`, or say that nobody is told: \
+    `escalate: none`";
 
 /// What acts on its own must be able to call for help, or say that it will not.
 fn cannot_tell(
@@ -325,11 +327,11 @@ fn cannot_tell(
         (Mode::Auto, span) => {
             let mode = raw.mode.given().map(|mode| mode.span.clone());
             let place = span.or(mode).unwrap_or_else(|| raw.span.clone());
-            let message = "this policy acts, and there is no Alertmanager to tell a person by";
+            let message = "this policy acts, and there is no way to tell a person";
             problems.report(Problem::error(place, message).help(TELL_HELP));
         }
         (Mode::Shadow, Some(span)) => {
-            let message = "nobody can be told: there is no Alertmanager to tell a person by";
+            let message = "nobody can be told: there is no way to tell a person";
             problems.report(Problem::warning(span, message).help(TELL_HELP));
         }
         (Mode::Shadow, None) => {}

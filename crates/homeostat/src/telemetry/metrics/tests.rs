@@ -10,6 +10,7 @@ fn busy() -> Metrics {
     metrics.notification("main", "taken");
     metrics.alerts("main", "firing", 1);
     metrics.set_alerts_active(3);
+    metrics.notices("oncall", "accepted", 2);
     metrics.set_incidents_open([(("web-down", "waiting"), 2)]);
     metrics.incident_closed("web-down", "healed");
     metrics.order_ended("web-down", "restart", "succeeded", Some(1.5));
@@ -33,6 +34,7 @@ fn the_promised_names_are_there() {
         "homeostat_notifications_received_total{source=\"main\",result=\"taken\"} 1",
         "homeostat_alerts_received_total{source=\"main\",status=\"firing\"} 1",
         "homeostat_alerts_active 3",
+        "homeostat_notices_total{channel=\"oncall\",result=\"accepted\"} 2",
         "homeostat_incidents_open{policy=\"web-down\",state=\"waiting\"} 2",
         "homeostat_incidents_closed_total{policy=\"web-down\",outcome=\"healed\"} 1",
         "homeostat_orders_total{policy=\"web-down\",remedy=\"restart\",result=\"succeeded\"} 1",
