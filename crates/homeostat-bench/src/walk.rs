@@ -134,6 +134,7 @@ fn book(policies: usize) -> Result<Book> {
             remedies: vec![Remedy {
                 name: RemedyName::new("restart"),
                 mode: Mode::Auto,
+                approval_expires: Span::from_secs(1800),
                 action: Action::Exec(vec![
                     Template::parse("/bin/true").map_err(|e| anyhow::anyhow!("{e}"))?,
                 ]),

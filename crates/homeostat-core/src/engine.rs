@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert::{Door, Episode, Presence};
+use crate::command::Reply;
 use crate::decide::decide;
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
@@ -38,6 +39,8 @@ pub struct Turn {
     pub effects: Vec<Effect>,
     /// What each event of the group came to, for those that were observations.
     pub remarks: Vec<Option<Remark>>,
+    /// What each event of the group came to, for those that were commands about an incident.
+    pub replies: Vec<Option<Reply>>,
 }
 
 /// When an episode was last mentioned, and when its timer goes off.
@@ -105,26 +108,31 @@ impl Engine {
         }
         let alarm = self.state.first_alarm().map(|(at, _)| at);
         let lapse = self.lapses.first().map(|(at, _)| *at);
-        match (alarm, lapse) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let calm = self.state.ledgers().storms().first_end().map(|(at, _)| *at);
+        [alarm, lapse, calm].into_iter().flatten().min()
     }
 
     /// Decides and applies each event of a group, then what has become due.
     pub fn turn(&mut self, events: impl IntoIterator<Item = Event>, now: Timestamp) -> Turn {
         let mut turn = Turn::default();
         for event in events {
-            let remark = self.step(event, now, &mut turn);
+            let (remark, reply) = self.step(event, now, &mut turn);
             turn.remarks.push(remark);
+            turn.replies.push(reply);
         }
         self.lapse(now, &mut turn);
+        self.end_storms(now, &mut turn);
         self.sound_alarms(now, &mut turn);
         self.take_next_steps(now, &mut turn);
         turn
     }
 
-    fn step(&mut self, event: Event, now: Timestamp, turn: &mut Turn) -> Option<Remark> {
+    fn step(
+        &mut self,
+        event: Event,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> (Option<Remark>, Option<Reply>) {
         let mentioned = match &event {
             Event::Observed { observation, .. } | Event::Vouched { observation, .. } => {
                 let alert = &observation.alert;
@@ -158,7 +166,7 @@ impl Engine {
         for incident in decision.woken {
             self.step(Event::Ready { incident, presence: Vec::new() }, now, turn);
         }
-        decision.remark
+        (decision.remark, decision.reply)
     }
 
     /// Lets incidents recover, heal or be forgotten at once when the last of their alerts ended: the
@@ -244,6 +252,15 @@ impl Engine {
                 known.timer = due;
                 self.lapses.insert((due, id));
             }
+        }
+    }
+
+    fn end_storms(&mut self, now: Timestamp, turn: &mut Turn) {
+        while let Some((at, policy)) = self.state.ledgers().storms().first_end().cloned() {
+            if at > now {
+                return;
+            }
+            self.step(Event::Calmed(policy), now, turn);
         }
     }
 

@@ -1,8 +1,10 @@
 //! Everything that may wake the engine, and everything that it may want: two closed enums.
 
 use crate::alert::{Alert, Observation, Presence};
+use crate::approval::Digest;
+use crate::command::Command;
 use crate::evidence::{Ask, Evidence};
-use crate::name::{BootId, EpisodeId, IncidentId, OrderId};
+use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Found, Order};
 use crate::time::Timestamp;
@@ -77,6 +79,8 @@ pub enum Event {
         /// What.
         found: Found,
     },
+    /// Fewer targets of a policy fire, for as long as its storm's cool-down.
+    Calmed(PolicyName),
     /// All who must be told have accepted this notice, as it stands here.
     NoticeTold(Box<Notice>),
     /// Nothing is owed for a notice any more.
@@ -92,6 +96,19 @@ pub enum Event {
     Resume {
         /// Who.
         by: String,
+    },
+    /// An operator commands something about one incident.
+    Command {
+        /// Which incident.
+        incident: IncidentId,
+        /// What.
+        command: Command,
+        /// The deed that the operator saw, where they approve what they saw.
+        seen: Option<Digest>,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
     },
     /// The configuration changed.
     Reloaded,
@@ -147,7 +164,7 @@ pub struct Run {
     /// The order.
     pub order: Order,
     /// Under which policy.
-    pub policy: crate::name::PolicyName,
+    pub policy: PolicyName,
     /// The incident's alerts, those that fire first, each with when it ended, if it did.
     pub alerts: Vec<(Alert, Option<Timestamp>)>,
     /// When it was decided.
@@ -166,6 +183,9 @@ pub enum Effect {
         /// The boot in which it was issued: after another one, its claim tells nothing.
         issued_in: BootId,
     },
+    /// Tell this run to end before its time: politely first, as when it runs too long. Its end is
+    /// reported as ever. A run that is not ours to reach, as after a restart, goes on.
+    Cancel(OrderId),
     /// Ask this.
     Ask(Question),
     /// Tell a person, and go on telling until cleared.

@@ -60,6 +60,11 @@ pub enum Ask {
         /// The expression, rendered.
         promql: String,
     },
+    /// How many are there? The one value of this PromQL, rounded down.
+    Inventory {
+        /// The expression.
+        promql: Arc<str>,
+    },
 }
 
 impl Ask {
@@ -145,6 +150,8 @@ pub enum Finding {
     Rule(Result<Option<RuleReport>, Trouble>),
     /// Answers [`Ask::Query`] with the number of samples.
     Query(Result<usize, Trouble>),
+    /// Answers [`Ask::Inventory`]. What is not one finite number from zero up is trouble.
+    Inventory(Result<u64, Trouble>),
 }
 
 /// Asks and their findings, side by side.
@@ -188,7 +195,17 @@ impl Evidence {
     pub fn query(&self) -> Option<&Result<usize, Trouble>> {
         self.found.iter().find_map(|(_, finding)| match finding {
             Finding::Query(result) => Some(result),
-            Finding::Listed(_) | Finding::Rule(_) => None,
+            Finding::Listed(_) | Finding::Rule(_) | Finding::Inventory(_) => None,
+        })
+    }
+
+    /// Returns how many an inventory counts.
+    pub fn inventory(&self, of: &str) -> Option<&Result<u64, Trouble>> {
+        self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
+            (Ask::Inventory { promql }, Finding::Inventory(count)) if **promql == *of => {
+                Some(count)
+            }
+            _ => None,
         })
     }
 }

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Ending};
+use crate::approval::Asked;
+use crate::command::Command;
+use crate::guard::Grant;
 use crate::hold::Hold;
 use crate::incident::Closing;
 use crate::ledger::Pause;
@@ -17,6 +20,7 @@ use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Order};
 use crate::plan::{Ladder, Rendered};
 use crate::policy::Target;
+use crate::storm::Gauge;
 use crate::time::{Span, Timestamp};
 use crate::verdict::Reading;
 
@@ -129,6 +133,33 @@ pub enum What {
         /// When it is judged again, besides when a gate opens.
         until: Option<Timestamp>,
     },
+    /// Guards let a run pass, and a person was asked whether it may start.
+    ApprovalAsked {
+        /// Of which incident.
+        incident: IncidentId,
+        /// What is to be approved, and until when.
+        asked: Asked,
+        /// Why each guard let it pass.
+        grants: Vec<Grant>,
+    },
+    /// What was asked or approved is not what would be done now: it is judged anew.
+    ApprovalVoided {
+        /// Of which incident.
+        incident: IncidentId,
+        /// Why.
+        reason: String,
+    },
+    /// An operator commanded something about an incident.
+    IncidentCommanded {
+        /// Which incident.
+        incident: IncidentId,
+        /// What.
+        command: Command,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// A remedy in shadow was recorded instead of run.
     RemedyShadowed {
         /// For which incident.
@@ -161,6 +192,13 @@ pub enum What {
         order: OrderId,
         /// What it says, on one line.
         text: String,
+    },
+    /// A run was told to end before its time.
+    OrderCancelled {
+        /// Which order.
+        order: OrderId,
+        /// Why.
+        reason: String,
     },
     /// A run is over.
     OrderEnded {
@@ -212,10 +250,34 @@ pub enum What {
         /// Which incident.
         incident: IncidentId,
     },
-    /// An alarm went off that nobody wants to hear about any more.
+    /// An alarm went off about which no person is told, or not for this incident alone.
     AlarmDropped {
         /// Of which incident.
         incident: IncidentId,
+        /// When it goes off again.
+        #[serde(default)]
+        until: Option<Timestamp>,
+    },
+    /// So many targets of a policy fire at once that its orders are slowed or stopped.
+    StormBegan {
+        /// The policy.
+        policy: PolicyName,
+        /// By what it is measured.
+        gauge: Gauge,
+        /// How many targets fire.
+        firing: u64,
+    },
+    /// A storm is measured anew: there are more targets than before, or fewer.
+    StormGauged {
+        /// The policy.
+        policy: PolicyName,
+        /// By what it is measured now.
+        gauge: Gauge,
+    },
+    /// A storm is over: what it held is judged anew.
+    StormEnded {
+        /// The policy.
+        policy: PolicyName,
     },
     /// A person must be told.
     NoticeRaised {
@@ -266,11 +328,15 @@ impl What {
             Self::EvidenceAsked { .. } => "evidence_asked",
             Self::EvidenceSeen { .. } => "evidence_seen",
             Self::OrderHeld { .. } => "order_held",
+            Self::ApprovalAsked { .. } => "approval_asked",
+            Self::ApprovalVoided { .. } => "approval_voided",
+            Self::IncidentCommanded { .. } => "incident_commanded",
             Self::RemedyShadowed { .. } => "remedy_shadowed",
             Self::OrderIssued { .. } => "order_issued",
             Self::OrderReissued { .. } => "order_reissued",
             Self::OrderReturned { .. } => "order_returned",
             Self::OrderProgressed { .. } => "order_progressed",
+            Self::OrderCancelled { .. } => "order_cancelled",
             Self::OrderEnded { .. } => "order_ended",
             Self::RetryScheduled { .. } => "retry_scheduled",
             Self::RemedyGivenUp { .. } => "remedy_given_up",
@@ -278,6 +344,9 @@ impl What {
             Self::IncidentClosed { .. } => "incident_closed",
             Self::LatchReleased { .. } => "latch_released",
             Self::AlarmDropped { .. } => "alarm_dropped",
+            Self::StormBegan { .. } => "storm_began",
+            Self::StormGauged { .. } => "storm_gauged",
+            Self::StormEnded { .. } => "storm_ended",
             Self::NoticeRaised { .. } => "notice_raised",
             Self::NoticeWithheld { .. } => "notice_withheld",
             Self::NoticeTold { .. } => "notice_told",
@@ -294,13 +363,16 @@ impl What {
             | Self::EvidenceAsked { incident, .. }
             | Self::EvidenceSeen { incident, .. }
             | Self::OrderHeld { incident, .. }
+            | Self::ApprovalAsked { incident, .. }
+            | Self::ApprovalVoided { incident, .. }
+            | Self::IncidentCommanded { incident, .. }
             | Self::RemedyShadowed { incident, .. }
             | Self::RetryScheduled { incident, .. }
             | Self::RemedyGivenUp { incident, .. }
             | Self::VerificationBegan { incident, .. }
             | Self::IncidentClosed { incident, .. }
             | Self::LatchReleased { incident }
-            | Self::AlarmDropped { incident } => Some(*incident),
+            | Self::AlarmDropped { incident, .. } => Some(*incident),
             Self::NoticeRaised { notice } => notice.topic().incident(),
             Self::NoticeWithheld { topic, .. }
             | Self::NoticeTold { topic }
@@ -309,12 +381,16 @@ impl What {
             Self::OrderIssued { order } | Self::OrderReissued { order } => Some(order.id.incident),
             Self::OrderReturned { order }
             | Self::OrderProgressed { order, .. }
+            | Self::OrderCancelled { order, .. }
             | Self::OrderEnded { order, .. } => Some(order.incident),
             Self::EngineStarted { .. }
             | Self::BookChanged
             | Self::EnginePaused { .. }
             | Self::EngineResumed { .. }
             | Self::WatchdogSeen { .. }
+            | Self::StormBegan { .. }
+            | Self::StormGauged { .. }
+            | Self::StormEnded { .. }
             | Self::EpisodeBegan { .. }
             | Self::EpisodeEnded { .. } => None,
         }

@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
 use crate::plan::LockKey;
+use crate::reach::Sum;
+use crate::storm::Gauge;
 use crate::time::{Span, Timestamp};
 
 /// A guard, by name.
@@ -40,6 +43,12 @@ pub enum Guard {
     Breaker,
     /// Not too many orders for one incident.
     Attempts,
+    /// Not too many targets in a time.
+    BlastRadius,
+    /// Not while very many targets fire at once.
+    Storm,
+    /// A person has agreed, where the mode asks for it.
+    Approval,
 }
 
 impl Guard {
@@ -58,12 +67,16 @@ impl Guard {
             Self::Concurrency => "concurrency",
             Self::Breaker => "breaker",
             Self::Attempts => "attempts",
+            Self::BlastRadius => "blast_radius",
+            Self::Storm => "storm",
+            Self::Approval => "approval",
         }
     }
 }
 
 impl Guard {
-    /// Tells whether a person is told at once that this guard holds orders of a policy.
+    /// Tells whether a person is told at once that this guard holds orders of a policy. Of a storm,
+    /// its beginning is told, and of a blast radius what it holds for long.
     pub fn is_told(self) -> bool {
         match self {
             Self::Flap => true,
@@ -77,7 +90,10 @@ impl Guard {
             | Self::Rate
             | Self::Concurrency
             | Self::Breaker
-            | Self::Attempts => false,
+            | Self::Attempts
+            | Self::BlastRadius
+            | Self::Storm
+            | Self::Approval => false,
         }
     }
 }
@@ -253,6 +269,33 @@ pub enum Hold {
         /// By which incident it is tried.
         by: IncidentId,
     },
+    /// With this target, too many would be acted on.
+    BeyondRadius {
+        /// Which count, and how many may.
+        sum: Box<Sum>,
+        /// When it was judged.
+        judged_at: Timestamp,
+        /// When there is room, as far as time alone tells.
+        until: Option<Timestamp>,
+    },
+    /// How many targets there are is not known.
+    NoInventory {
+        /// The guard that must know it.
+        asked_by: Guard,
+        /// What was found instead.
+        why: String,
+    },
+    /// So many targets fire at once that orders are stopped or slowed.
+    Storming {
+        /// Under which policy.
+        policy: PolicyName,
+        /// How many targets fire.
+        firing: u64,
+        /// By what the storm is measured.
+        gauge: Gauge,
+        /// When there may be another order, where orders are slowed and not stopped.
+        until: Option<Timestamp>,
+    },
 }
 
 /// What opens when another incident or an operator moves.
@@ -264,6 +307,10 @@ pub enum Gate {
     Lock(LockKey),
     /// An order ends.
     Running(Scope),
+    /// A target of this policy is done with.
+    Radius(PolicyName),
+    /// The storm of this policy is over.
+    Calm(PolicyName),
     /// An alert that always fires is heard of again.
     Watchdog(Arc<str>),
     /// A result of a remedy is known.
@@ -275,8 +322,8 @@ impl Gate {
     /// itself.
     pub fn is_for_all(&self) -> bool {
         match self {
-            Self::Resume | Self::Watchdog(_) => true,
-            Self::Lock(_) | Self::Running(_) | Self::Circuit(_) => false,
+            Self::Resume | Self::Watchdog(_) | Self::Calm(_) => true,
+            Self::Lock(_) | Self::Running(_) | Self::Circuit(_) | Self::Radius(_) => false,
         }
     }
 }
@@ -296,6 +343,9 @@ impl Hold {
             Self::RateSpent { .. } => Guard::Rate,
             Self::TooManyRunning { .. } => Guard::Concurrency,
             Self::BreakerOpen { .. } | Self::BreakerTried { .. } => Guard::Breaker,
+            Self::BeyondRadius { .. } => Guard::BlastRadius,
+            Self::NoInventory { asked_by, .. } => *asked_by,
+            Self::Storming { .. } => Guard::Storm,
         }
     }
 
@@ -307,11 +357,13 @@ impl Hold {
             | Self::Flapping { until, .. }
             | Self::RateSpent { until, .. }
             | Self::BreakerOpen { until, .. } => Some(*until),
+            Self::BeyondRadius { until, .. } | Self::Storming { until, .. } => *until,
             Self::Paused { .. }
             | Self::Blind { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
             | Self::Locked { .. }
+            | Self::NoInventory { .. }
             | Self::TooManyRunning { .. }
             | Self::BreakerTried { .. } => None,
         }
@@ -323,6 +375,8 @@ impl Hold {
             Self::Paused { .. } => Some(Gate::Resume),
             Self::Locked { key, .. } => Some(Gate::Lock(key.clone())),
             Self::TooManyRunning { scope, .. } => Some(Gate::Running(scope.clone())),
+            Self::BeyondRadius { sum, .. } => Some(Gate::Radius(sum.policy.clone())),
+            Self::Storming { policy, .. } => Some(Gate::Calm(policy.clone())),
             Self::Blind { watchdog, .. } => Some(Gate::Watchdog(watchdog.clone())),
             Self::BreakerOpen { circuit, .. } | Self::BreakerTried { circuit, .. } => {
                 Some(Gate::Circuit(circuit.clone()))
@@ -330,9 +384,34 @@ impl Hold {
             Self::Frozen { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
+            | Self::NoInventory { .. }
             | Self::CoolingDown { .. }
             | Self::Flapping { .. }
             | Self::RateSpent { .. } => None,
+        }
+    }
+}
+
+impl Hold {
+    /// Tells whether what is held by a gate may also end because the world changes, so that asking
+    /// again is worth while.
+    pub fn changes_by_itself(&self) -> bool {
+        match self {
+            Self::Storming { .. } => true,
+            Self::BeyondRadius { sum, .. } => sum.others.in_flight == 0,
+            Self::Paused { .. }
+            | Self::Frozen { .. }
+            | Self::Blind { .. }
+            | Self::Flapping { .. }
+            | Self::BreakerOpen { .. }
+            | Self::BreakerTried { .. }
+            | Self::NotFresh { .. }
+            | Self::Silenced { .. }
+            | Self::Locked { .. }
+            | Self::CoolingDown { .. }
+            | Self::RateSpent { .. }
+            | Self::TooManyRunning { .. }
+            | Self::NoInventory { .. } => false,
         }
     }
 }
@@ -389,6 +468,34 @@ impl fmt::Display for Hold {
             ),
             Self::BreakerTried { circuit, by } => {
                 write!(f, "{circuit} failed too often, and incident {by} tries it first")
+            }
+            Self::BeyondRadius { sum, judged_at, until } => {
+                write!(f, "{sum}")?;
+                match until {
+                    Some(until) => {
+                        let wait = until.since(*judged_at);
+                        write!(f, "; there is room in {wait}, at {until:.0}")
+                    }
+                    None if sum.others.in_flight > 0 && sum.allowed() > 0 => {
+                        f.write_str("; there is room when one of them is done with")
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::NoInventory { why, .. } => {
+                write!(f, "how many targets there are is not known: {why}")
+            }
+            Self::Storming { policy, firing, gauge, until } => {
+                write!(f, "{firing} targets of policy {policy} fire at once; {gauge}; ")?;
+                match until {
+                    Some(until) => write!(
+                        f,
+                        "orders are {} times slower, next at {until:.0}",
+                        limits::STORM_SLOWDOWN
+                    )?,
+                    None => write!(f, "of {} or fewer none is touched", limits::STORM_SMALL)?,
+                }
+                write!(f, ", until fewer fire for {}", gauge.cool_down)
             }
         }
     }

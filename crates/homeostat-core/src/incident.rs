@@ -6,6 +6,8 @@
 //!             │              ▲ └──> held          │        │           │
 //!             │              └──── backing off    │ <──────┴───────────┘ retry, next remedy
 //!             └───────────────────────────────────┘
+//!                 │ all guards agree       ▲ approved
+//!                 └─> awaiting approval ───┘──> closed: rejected, or nobody answered in time
 //! ```
 //!
 //! Closing latches: nothing new starts for this policy and target until all of the incident's
@@ -16,6 +18,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::{Approved, Asked};
 use crate::evidence::Grade;
 use crate::hold::{Gate, Guard, Hold};
 use crate::ledger::Subject;
@@ -39,7 +42,9 @@ pub enum End {
     Escalated,
     /// What would have been done is recorded, and nothing was done.
     Shadowed,
-    /// It lost its object: the alert lapsed, or the policy was removed.
+    /// A person did not let the remedy start.
+    Rejected,
+    /// It lost its object: the alert lapsed, the policy was removed, or an operator stopped it.
     Cancelled,
 }
 
@@ -51,6 +56,7 @@ impl End {
             Self::Recovered => "recovered",
             Self::Escalated => "escalated",
             Self::Shadowed => "shadowed",
+            Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
         }
     }
@@ -107,6 +113,8 @@ pub enum Stage {
         /// Until then.
         until: Timestamp,
     },
+    /// All guards would let the next order pass, and a person is asked.
+    AwaitingApproval(Box<Asked>),
     /// An order runs.
     Acting,
     /// An action is over and its healing is being proven.
@@ -129,6 +137,7 @@ impl Stage {
             | Self::Asking { .. }
             | Self::Held { .. }
             | Self::BackingOff { .. } => "waiting",
+            Self::AwaitingApproval(_) => "awaiting_approval",
             Self::Acting => "acting",
             Self::Verifying(_) => "verifying",
             Self::Closed { .. } => "closed",
@@ -190,6 +199,15 @@ pub struct Incident {
     pub progressed: u32,
     /// Whether the last order certainly did not start before a restart, and waits for its permit.
     pub returned: bool,
+    /// What a person has approved and is not over yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Box<Approved>>,
+    /// Whether the last order was told to end before its time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub order_cancelled: bool,
+    /// Who cancelled it and why, while an action still has to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<String>,
     /// What was tried and did not heal, in order, for a person.
     pub tried: Vec<String>,
     /// Counts questions, so that an answer to an earlier one is told apart.
@@ -209,6 +227,11 @@ impl Incident {
     /// Tells whether it is over.
     pub fn is_closed(&self) -> bool {
         matches!(self.stage, Stage::Closed { .. })
+    }
+
+    /// Tells whether an order of it runs, is being proven, or will be tried again.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.stage, Stage::Acting | Stage::Verifying(_) | Stage::BackingOff { .. })
     }
 
     /// Tells whether all of its alerts have ended.
@@ -244,11 +267,25 @@ impl Incident {
                 Look::Asked(at) => (at + limits::ANSWER_PATIENCE).min(verification.until),
                 Look::Nobody => verification.until,
             }),
+            Stage::AwaitingApproval(asked) => Some(asked.expires_at),
             Stage::Ready | Stage::Acting | Stage::Closed { .. } => None,
         };
-        match (stage, self.tell_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+        [stage, self.tell_at, self.approval_expires_at()].into_iter().flatten().min()
+    }
+
+    /// Returns when an approval is void that no order has made use of yet.
+    pub fn approval_expires_at(&self) -> Option<Timestamp> {
+        let expires_at = self.approved.as_ref().map(|approved| approved.asked.expires_at);
+        match &self.stage {
+            Stage::Settling { .. }
+            | Stage::Ready
+            | Stage::Asking { .. }
+            | Stage::Held { .. }
+            | Stage::BackingOff { .. } => expires_at,
+            Stage::AwaitingApproval(_)
+            | Stage::Acting
+            | Stage::Verifying(_)
+            | Stage::Closed { .. } => None,
         }
     }
 
@@ -260,6 +297,7 @@ impl Incident {
             | Stage::Ready
             | Stage::Asking { .. }
             | Stage::BackingOff { .. }
+            | Stage::AwaitingApproval(_)
             | Stage::Acting
             | Stage::Verifying(_)
             | Stage::Closed { .. } => Vec::new(),
@@ -274,6 +312,7 @@ impl Incident {
             | Stage::Ready
             | Stage::Asking { .. }
             | Stage::BackingOff { .. }
+            | Stage::AwaitingApproval(_)
             | Stage::Acting
             | Stage::Verifying(_)
             | Stage::Closed { .. } => &[],

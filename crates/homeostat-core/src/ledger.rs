@@ -1,4 +1,5 @@
-//! What guards count: pauses, locks, rates, running orders, past healings, flaps and failures.
+//! What guards count: pauses, locks, rates, running orders, past healings, flaps, failures, targets
+//! and storms.
 //!
 //! Ledgers change only when a fact is applied; judging by them is `guard`'s duty. They hold no
 //! limits, so that a changed configuration counts at once.
@@ -17,6 +18,8 @@ use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
 use crate::plan::{Ladder, LockKey};
 use crate::policy::{Rate, Target};
+use crate::reach::Reach;
+use crate::storm::{Storm, Storms};
 use crate::time::Timestamp;
 
 pub use circuits::{Circuits, Mark, Trial};
@@ -141,6 +144,22 @@ pub enum Line {
         /// Which incident.
         incident: IncidentId,
     },
+    /// A target was acted on.
+    Acted {
+        /// By which policy.
+        policy: PolicyName,
+        /// The target.
+        target: Target,
+        /// When last.
+        at: Timestamp,
+    },
+    /// There is a storm.
+    Storm {
+        /// Of which policy.
+        policy: PolicyName,
+        /// The storm.
+        storm: Storm,
+    },
 }
 
 /// All ledgers.
@@ -157,6 +176,9 @@ pub struct Ledgers {
     running: BTreeMap<Scope, u32>,
     past: BTreeMap<Subject, Arc<Past>>,
     past_by_age: BTreeSet<(Timestamp, Subject)>,
+    reaches: BTreeMap<PolicyName, Reach>,
+    firing: BTreeMap<PolicyName, BTreeSet<IncidentId>>,
+    storms: Storms,
 }
 
 impl Ledgers {
@@ -185,6 +207,63 @@ impl Ledgers {
     pub fn charge(&self, scope: Scope, rate: Rate, now: Timestamp) -> Charge {
         let level = self.buckets.get(&scope).map_or(now, |bucket| bucket.full_at(rate).max(now));
         Charge { scope, full_at: level + rate.cost() }
+    }
+
+    /// Returns which targets of a policy were acted on.
+    pub fn reach(&self, policy: &PolicyName) -> Option<&Reach> {
+        self.reaches.get(policy)
+    }
+
+    /// Returns the incidents of a policy whose alerts fire, closed ones too: one for each target
+    /// that fires.
+    pub fn firing(&self, policy: &PolicyName) -> impl ExactSizeIterator<Item = IncidentId> + '_ {
+        const NONE: &BTreeSet<IncidentId> = &BTreeSet::new();
+        self.firing.get(policy).unwrap_or(NONE).iter().copied()
+    }
+
+    /// Returns the storms.
+    pub fn storms(&self) -> &Storms {
+        &self.storms
+    }
+
+    pub(crate) fn acted(&mut self, (policy, target): &Subject, at: Timestamp) {
+        self.reaches.entry(policy.clone()).or_default().acted(target, at);
+    }
+
+    /// A target's order runs or is being proven, or does not any more.
+    pub(crate) fn flies(&mut self, (policy, target): &Subject, flies: bool) {
+        let reach = self.reaches.entry(policy.clone()).or_default();
+        if flies {
+            reach.took_off(target);
+        } else {
+            reach.landed(target);
+        }
+        if reach.is_empty() {
+            self.reaches.remove(policy);
+        }
+    }
+
+    /// A target fires, or does not any more.
+    pub(crate) fn fires(&mut self, policy: &PolicyName, incident: IncidentId, fires: bool) {
+        let firing = self.firing.entry(policy.clone()).or_default();
+        if fires {
+            firing.insert(incident);
+        } else {
+            firing.remove(&incident);
+        }
+        if firing.is_empty() {
+            self.firing.remove(policy);
+        }
+    }
+
+    /// Lets the storms, of which there are seldom any, take in how many targets fire.
+    pub(crate) fn weather(&mut self, at: Timestamp) {
+        let firing = |policy: &PolicyName| self.firing.get(policy).map_or(0, BTreeSet::len) as u64;
+        self.storms.firing(firing, at);
+    }
+
+    pub(crate) fn storms_mut(&mut self) -> &mut Storms {
+        &mut self.storms
     }
 
     pub(crate) fn take(&mut self, charges: &[Charge], now: Timestamp) {
@@ -276,8 +355,21 @@ impl Ledgers {
             target: target.clone(),
             past: past.clone(),
         });
+        let reaches = self.reaches.iter();
+        let acted = reaches.flat_map(|(policy, reach)| {
+            let line = |(at, target): &(Timestamp, Target)| Line::Acted {
+                policy: policy.clone(),
+                target: target.clone(),
+                at: *at,
+            };
+            reach.acted_on().map(line)
+        });
+        let storms = self
+            .storms
+            .iter()
+            .map(|(policy, storm)| Line::Storm { policy: policy.clone(), storm: storm.clone() });
         let first = paused.chain(locks).chain(levels).chain(running).chain(past);
-        first.chain(self.flaps.lines()).chain(self.circuits.lines())
+        first.chain(self.flaps.lines()).chain(self.circuits.lines()).chain(acted).chain(storms)
     }
 
     /// Enters a line of a snapshot.
@@ -299,6 +391,10 @@ impl Ledgers {
             }
             Line::Results { circuit, marks } => self.circuits.enter_results(circuit, marks),
             Line::Trying { circuit, incident } => self.circuits.enter_trying(circuit, incident),
+            Line::Acted { policy, target, at } => {
+                self.reaches.entry(policy).or_default().enter(&target, at);
+            }
+            Line::Storm { policy, storm } => self.storms.enter(&policy, storm),
         }
     }
 

@@ -53,6 +53,19 @@ pub const PURSUED_PER_TURN: usize = 256;
 /// Incidents woken when a gate opens. The oldest go first; whoever loses the race waits on.
 pub const WOKEN_PER_GATE: usize = 16;
 
+/// How long a target that was acted on is remembered: the longest window of a blast radius.
+pub const REACH_MEMORY: Span = Span::from_secs(7 * 86_400);
+
+/// How many targets that were acted on are remembered for one policy: the largest blast radius.
+pub const REACHED_TARGETS: usize = 10_000;
+
+/// Up to so many targets, a storm stops all orders; among more it slows them. The same bound as
+/// `large-cluster-size-threshold` of Kubernetes' node lifecycle controller.
+pub const STORM_SMALL: u64 = 50;
+
+/// How much slower orders are in a storm.
+pub const STORM_SLOWDOWN: u64 = 10;
+
 /// A cooldown grows no longer than this.
 pub const COOLDOWN_CAP: Span = Span::from_secs(24 * 3600);
 
@@ -159,6 +172,12 @@ pub mod defaults {
     pub const BOOK_RATE_PER: Span = Span::from_secs(3600);
     /// Orders of the whole book that run at once.
     pub const BOOK_CONCURRENCY: u32 = 16;
+    /// The share of targets that fire at once in a storm, in percent.
+    pub const STORM_PERCENT: u32 = 55;
+    /// Targets that fire at once in the smallest storm.
+    pub const STORM_MIN: u32 = 3;
+    /// How long fewer targets must fire before a storm is over.
+    pub const STORM_COOL_DOWN: Span = Span::from_secs(300);
     /// How young a firing observation must be where nobody can be asked.
     pub const FRESH_MAX_AGE: Span = Span::from_secs(120);
     /// How long a watchdog may go unmentioned.
@@ -195,6 +214,8 @@ pub mod defaults {
     pub const LAPSE: Span = Span::from_secs(12 * 3600);
     /// A person is told when an incident is open for this long.
     pub const ESCALATE_AFTER: Span = Span::from_secs(900);
+    /// How long a person has to approve a run; then a person is told that nobody did.
+    pub const APPROVAL_EXPIRES: Span = Span::from_secs(1800);
     /// The severity of an escalation.
     pub const ESCALATE_SEVERITY: &str = "critical";
 }

@@ -132,6 +132,8 @@ pub enum Outcome {
     },
     /// It ran into its time limit and was ended.
     TimedOut,
+    /// It was ended on demand: an operator cancelled, or all alerts had resolved.
+    Cancelled,
     /// It certainly did not start.
     NotStarted {
         /// Why.
@@ -174,7 +176,7 @@ impl Outcome {
             | Self::Answered { expected: false, .. }
             | Self::Failed { .. }
             | Self::NotStarted { .. } => Result::Failed,
-            Self::TimedOut | Self::Unknown { .. } => Result::Uncertain,
+            Self::TimedOut | Self::Cancelled | Self::Unknown { .. } => Result::Uncertain,
             Self::Refused { .. } => Result::Refused,
         }
     }
@@ -190,6 +192,7 @@ impl Outcome {
             }
             Self::Signalled { .. } => "signalled",
             Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
             Self::NotStarted { .. } => "not_started",
             Self::Refused { .. } => "refused",
             Self::Unknown { .. } => "unknown",
@@ -209,6 +212,7 @@ impl fmt::Display for Outcome {
             Self::Done => f.write_str("is done"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
             Self::TimedOut => f.write_str("ran into its time limit and was ended"),
+            Self::Cancelled => f.write_str("was told to end, and ended"),
             Self::NotStarted { reason } => write!(f, "did not start: {reason}"),
             Self::Refused { reason } => write!(f, "was refused: {reason}"),
             Self::Unknown { reason } => write!(f, "has an unknown outcome: {reason}"),

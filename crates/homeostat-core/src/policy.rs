@@ -13,6 +13,7 @@ use crate::label::{LabelSet, Matcher, Matchers};
 use crate::limits::{self, defaults};
 use crate::name::{HandlerName, PolicyName, RemedyName, SourceName};
 use crate::request::RequestTemplate;
+use crate::storm::StormLimits;
 use crate::template::Template;
 use crate::time::Span;
 
@@ -22,8 +23,49 @@ use crate::time::Span;
 pub enum Mode {
     /// Records what would have been done.
     Shadow,
+    /// Asks a person before each run.
+    Approve,
     /// Acts.
     Auto,
+}
+
+impl Mode {
+    /// Returns the mode as it stands in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Approve => "approve",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// Tells whether anything may be done in this mode, be it that a person agrees first.
+    pub fn may_act(self) -> bool {
+        match self {
+            Self::Shadow => false,
+            Self::Approve | Self::Auto => true,
+        }
+    }
+}
+
+/// What a running action gets when all alerts have resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnResolve {
+    /// Nothing: it finishes.
+    Finish,
+    /// A signal to end.
+    Signal,
+}
+
+impl OnResolve {
+    /// Returns the word as it stands in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finish => "finish",
+            Self::Signal => "signal",
+        }
+    }
 }
 
 /// Which labels of an alert say what is to be healed.
@@ -86,6 +128,8 @@ pub struct Remedy {
     pub name: RemedyName,
     /// The stricter of its own and the policy's mode.
     pub mode: Mode,
+    /// How long a person has to approve a run, where the mode asks for it.
+    pub approval_expires: Span,
     /// What it does.
     pub action: Action,
     /// A run longer than this is ended.
@@ -125,6 +169,72 @@ impl Rate {
     /// its whole time; the configuration refuses it.
     pub fn cost(self) -> Span {
         Span::from_micros(self.per.as_micros() / u64::from(self.max.max(1)))
+    }
+
+    /// Returns a rate that is so many times slower, and lets nothing pass in a burst.
+    #[must_use]
+    pub fn slowed(self, times: u64) -> Self {
+        Self { max: 1, per: self.cost().saturating_mul(times) }
+    }
+}
+
+/// How many targets of a policy may be acted on in a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlastRadius {
+    /// In which time. A target that is being healed counts longer, if need be.
+    pub window: Span,
+    /// How many.
+    pub extent: Extent,
+}
+
+/// How many targets a blast radius has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// So many.
+    Targets(u32),
+    /// A share of all that there are.
+    Share {
+        /// The share.
+        percent: u32,
+        /// PromQL that counts all that there are.
+        inventory: Arc<str>,
+        /// No more than this, however many there are.
+        max: Option<u32>,
+        /// No fewer than this, however few there are.
+        min: u32,
+    },
+}
+
+impl Extent {
+    /// Returns the PromQL that must be asked.
+    pub fn inventory(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Targets(_) => None,
+            Self::Share { inventory, .. } => Some(inventory),
+        }
+    }
+
+    /// Computes how many of so many targets it is.
+    pub fn of(&self, inventory: u64) -> u64 {
+        match self {
+            Self::Targets(max) => u64::from(*max).min(limits::REACHED_TARGETS as u64),
+            Self::Share { percent, max, min, .. } => {
+                let share = Self::share(*percent, inventory);
+                let bounded = max.map_or(share, |max| share.min(max.into()));
+                bounded.max((*min).into()).min(limits::REACHED_TARGETS as u64)
+            }
+        }
+    }
+
+    /// Computes a share, rounded down.
+    pub fn share(percent: u32, of: u64) -> u64 {
+        of.saturating_mul(percent.into()) / 100
+    }
+
+    /// Returns what it never exceeds, however many targets there are.
+    pub fn most(&self) -> u64 {
+        self.of(u64::MAX)
     }
 }
 
@@ -209,6 +319,10 @@ pub struct GuardLimits {
     pub flap: Option<Damping>,
     /// When a remedy that fails is not run any more, if ever.
     pub breaker: Option<Breaker>,
+    /// How many targets may be acted on in a time; `None`: any number.
+    pub blast_radius: Option<BlastRadius>,
+    /// What makes a storm; `None`: nothing.
+    pub storm: Option<StormLimits>,
 }
 
 /// The limits of the whole book.
@@ -264,6 +378,8 @@ pub struct Policy {
     pub guard: GuardLimits,
     /// Whether and when a person is told.
     pub escalate: Escalate,
+    /// What a running action gets when all alerts have resolved.
+    pub on_resolve: OnResolve,
     /// Whether policies after this one may take the alert too.
     pub continues: bool,
     /// The same trouble again within this is a relapse.
@@ -299,8 +415,11 @@ impl Policy {
                 watchdog: None,
                 flap: None,
                 breaker: Some(Breaker::default()),
+                blast_radius: None,
+                storm: None,
             },
             escalate: Escalate::Nobody,
+            on_resolve: OnResolve::Finish,
             continues: false,
             relapse: defaults::RELAPSE,
             lapse: defaults::LAPSE,

@@ -16,13 +16,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert::{Alert, Door, Observation, Status};
+use crate::approval::Digest;
+use crate::command::{Command, Reply};
 use crate::engine::{Engine, Turn};
 use crate::event::{About, Effect, Event, Question, Remark, Run};
 use crate::evidence::{Ask, Evidence, Finding};
 use crate::fact::Fact;
 use crate::incident::Incident;
 use crate::label::LabelSet;
-use crate::name::{BootId, OrderId, RemedyName, SourceName};
+use crate::name::{BootId, IncidentId, OrderId, RemedyName, SourceName};
 use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Found, Outcome};
 use crate::policy::{Book, Target};
@@ -46,6 +48,7 @@ pub struct Scenario {
     running: BTreeMap<OrderId, (Run, Timestamp)>,
     issued: Vec<Run>,
     told: BTreeMap<Topic, Notice>,
+    ignores_cancels: bool,
 }
 
 impl Scenario {
@@ -62,6 +65,7 @@ impl Scenario {
             running: BTreeMap::new(),
             issued: Vec::new(),
             told: BTreeMap::new(),
+            ignores_cancels: false,
         };
         scenario.turn(vec![Event::Started { boot: scenario.boot.clone() }]);
         scenario
@@ -134,6 +138,17 @@ impl Scenario {
                 self.send(Event::Pause { by: by.clone(), reason: reason.clone() });
             }
             Input::Resume { by } => self.send(Event::Resume { by: by.clone() }),
+            Input::Command { command, target, by, reason } => {
+                let fits = |incident: &&Incident| {
+                    target.as_ref().is_none_or(|target| *target == incident.target)
+                };
+                let incidents: Vec<_> = self.state().incidents().filter(fits).collect();
+                let Some(incident) = incidents.last().map(|incident| incident.id) else {
+                    return false;
+                };
+                let reply = self.give(incident, *command, None, by, reason);
+                return matches!(reply, Reply::Taken(_));
+            }
             Input::Reload { book, .. } => self.reload_book(book.clone()),
             Input::Crash(found) => self.crash(found),
         }
@@ -188,6 +203,61 @@ impl Scenario {
     /// Sends an event as it is.
     pub fn send(&mut self, event: Event) {
         self.turn(vec![event]);
+    }
+
+    /// Approves what waits for it in the newest incident.
+    pub fn approve(&mut self, by: &str) -> Reply {
+        self.command(Command::Approve, by)
+    }
+
+    /// Rejects what waits for approval in the newest incident.
+    pub fn reject(&mut self, by: &str) -> Reply {
+        self.command(Command::Reject, by)
+    }
+
+    /// Cancels the newest incident.
+    pub fn cancel(&mut self, by: &str) -> Reply {
+        self.command(Command::Cancel, by)
+    }
+
+    /// Has the newest incident tried again.
+    pub fn retry(&mut self, by: &str) -> Reply {
+        self.command(Command::Retry, by)
+    }
+
+    fn command(&mut self, command: Command, by: &str) -> Reply {
+        let incident = self.incident().map(|incident| incident.id).unwrap_or_default();
+        self.command_about(incident, command, None, by)
+    }
+
+    /// Commands something about an incident, of which the operator has seen this deed.
+    pub fn command_about(
+        &mut self,
+        incident: IncidentId,
+        command: Command,
+        seen: Option<Digest>,
+        by: &str,
+    ) -> Reply {
+        self.give(incident, command, seen, by, "in a scenario")
+    }
+
+    fn give(
+        &mut self,
+        incident: IncidentId,
+        command: Command,
+        seen: Option<Digest>,
+        by: &str,
+        reason: &str,
+    ) -> Reply {
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let event = Event::Command { incident, command, seen, by, reason };
+        let reply = self.turn(vec![event]).replies.pop().flatten();
+        reply.expect("a command is replied to")
+    }
+
+    /// From now on, running actions do not end when they are told to.
+    pub fn ignore_cancels(&mut self) {
+        self.ignores_cancels = true;
     }
 
     /// Makes a witness say something else.
@@ -273,6 +343,7 @@ impl Scenario {
             .filter_map(|effect| match effect {
                 Effect::Inquire { order, .. } => Some(order.clone()),
                 Effect::Run(_)
+                | Effect::Cancel(_)
                 | Effect::Ask(_)
                 | Effect::Tell(_)
                 | Effect::Remind(_)
@@ -298,13 +369,13 @@ impl Scenario {
 
     fn turn(&mut self, events: Vec<Event>) -> Turn {
         let turn = self.engine.turn(events, self.now);
-        let remarks = turn.remarks.clone();
+        let (remarks, replies) = (turn.remarks.clone(), turn.replies.clone());
         self.take_in(turn);
         while self.engine.next_wake().is_some_and(|at| at <= self.now) {
             let more = self.engine.turn(Vec::new(), self.now);
             self.take_in(more);
         }
-        Turn { remarks, ..Turn::default() }
+        Turn { remarks, replies, ..Turn::default() }
     }
 
     fn take_in(&mut self, turn: Turn) {
@@ -326,6 +397,16 @@ impl Scenario {
                 self.issued.push(*run);
             }
             Effect::Inquire { .. } => {}
+            Effect::Cancel(order) => {
+                if self.ignores_cancels {
+                    return;
+                }
+                if self.running.remove(&order).is_some() {
+                    let outcome = Outcome::Cancelled;
+                    let ended = Ended { outcome, started_at: None, output: String::new() };
+                    self.turn(vec![Event::OrderEnded { order, ended }]);
+                }
+            }
             Effect::Ask(question) => self.reply(question),
             Effect::Tell(notice) => {
                 self.told.insert(notice.topic(), (*notice).clone());

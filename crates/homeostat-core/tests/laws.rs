@@ -10,6 +10,7 @@ mod walks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use homeostat_core::command::Command;
 use homeostat_core::event::Event;
 use homeostat_core::fact::What;
 use homeostat_core::incident::{End, Stage};
@@ -60,6 +61,26 @@ fn orders_are_sound(play: &Scenario) {
     assert!(orders.values().all(|count| *count <= 3), "an incident had too many orders");
 }
 
+/// What needs a person's word runs only after it, once for each word, and never after a rejection.
+fn what_needs_a_word_has_it(play: &Scenario) {
+    let mut asked: BTreeMap<IncidentId, OrderId> = BTreeMap::new();
+    let mut approved: BTreeSet<OrderId> = BTreeSet::new();
+    for fact in play.journal() {
+        match &fact.what {
+            What::ApprovalAsked { incident, asked: question, .. } => {
+                asked.insert(*incident, question.order.clone());
+            }
+            What::IncidentCommanded { incident, command: Command::Approve, .. } => {
+                approved.extend(asked.remove(incident));
+            }
+            What::OrderIssued { order } if order.id.remedy.as_str() == "second" => {
+                assert!(approved.remove(&order.id), "{} was not approved", order.id);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Nothing is called healed without an order that ended, and no verdict comes from silence.
 fn healing_is_earned(play: &Scenario) {
     let mut ended: BTreeSet<IncidentId> = BTreeSet::new();
@@ -91,6 +112,7 @@ proptest! {
         }
         orders_are_sound(&play);
         healing_is_earned(&play);
+        what_needs_a_word_has_it(&play);
         for alert in 0..4 {
             for api in [true, false] {
                 take(&mut play, &Step::Resolve(alert, api), witnessed);

@@ -124,6 +124,7 @@ fn answer(effects: &[Effect], gathered_at: Timestamp) -> Option<Event> {
             })),
             Ask::Rule { .. } => Finding::Rule(Ok(None)),
             Ask::Query { .. } => Finding::Query(Ok(0)),
+            Ask::Inventory { .. } => Finding::Inventory(Ok(0)),
         };
         (ask.clone(), finding)
     });

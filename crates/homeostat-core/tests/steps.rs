@@ -5,12 +5,13 @@
 mod stage;
 
 use homeostat_core::alert::Status;
+use homeostat_core::command::Command;
 use homeostat_core::hold::{Guard, Hold};
 use homeostat_core::incident::{End, Stage};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
-use homeostat_core::policy::{Book, BookLimits, Policy, Witnesses};
+use homeostat_core::policy::{Book, BookLimits, Mode, Policy, Witnesses};
 use homeostat_core::scenario::{Answer, Asked, Input, Scenario, Signal, Step, WhichRun};
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
@@ -218,4 +219,30 @@ fn a_crash_is_a_step_and_says_what_is_found() {
     let wrong = WhichRun { target: Some(LabelSet::from_pairs([B[1]])), ..which("restart") };
     let exit = |run| Input::Exit { run, outcome: over.clone(), output: String::new() };
     assert_eq!(play(&mut scenario, &[(2, exit(wrong)), (2, exit(run))]), [false, true]);
+}
+
+#[test]
+fn a_command_is_a_step_about_the_newest_incident_or_that_of_a_target() {
+    let mut asking = ladder();
+    asking.remedies[0].mode = Mode::Approve;
+    let mut scenario = witnessed(asking);
+    let command = |command, labels: &[(&str, &str)]| Input::Command {
+        command,
+        target: Some(LabelSet::from_pairs(labels.iter().copied())),
+        by: "alice".into(),
+        reason: String::new(),
+    };
+    let met = play(
+        &mut scenario,
+        &[
+            (0, command(Command::Approve, &[("instance", "a:80")])),
+            (0, Input::Fire(signal(A))),
+            (0, Input::Fire(signal(B))),
+            (1, command(Command::Approve, &[("instance", "a:80")])),
+            (1, command(Command::Approve, &[("instance", "a:80")])),
+            (1, command(Command::Reject, &[("instance", "b:80")])),
+        ],
+    );
+    assert_eq!(met, [false, true, true, true, false, true]);
+    assert_eq!(orders(&mut scenario), ["1.restart.1"]);
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use homeostat_core::alert::Observation;
+use homeostat_core::command::Reply;
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::policy::Book;
 use thiserror::Error;
@@ -43,12 +44,12 @@ pub enum Request {
         /// Answered once they are committed.
         answer: oneshot::Sender<Result<Vec<Remark>, Busy>>,
     },
-    /// Take this event, and say when it is committed.
+    /// Take this event, and say what it came to once that is committed.
     Command {
         /// The event.
         event: Event,
-        /// Answered once it is committed.
-        answer: oneshot::Sender<Result<(), Busy>>,
+        /// Answered once it is committed; with a reply where the event is about an incident.
+        answer: oneshot::Sender<Result<Option<Reply>, Busy>>,
     },
     /// Put this book in force.
     Reload {
@@ -104,12 +105,12 @@ impl Queue {
         answered.await.unwrap_or(Err(Busy::Stopping))
     }
 
-    /// Hands over an operator's command; returns once it is committed.
+    /// Hands over an operator's command; returns what it came to once that is committed.
     ///
     /// # Errors
     ///
     /// The engine cannot take it now.
-    pub async fn command(&self, event: Event) -> Result<(), Busy> {
+    pub async fn command(&self, event: Event) -> Result<Option<Reply>, Busy> {
         let (answer, answered) = oneshot::channel();
         self.put(Request::Command { event, answer })?;
         answered.await.unwrap_or(Err(Busy::Stopping))

@@ -138,6 +138,9 @@ fn every_default_in_the_documents_is_the_one_in_the_code() {
         ("#### `guard.breaker`", "failures", one(&defaults::BREAKER_FAILURES)),
         ("#### `guard.breaker`", "of", one(&defaults::BREAKER_OF)),
         ("#### `guard.breaker`", "after", one(&defaults::BREAKER_AFTER)),
+        ("#### `guard.storm`", "percent", one(&defaults::STORM_PERCENT)),
+        ("#### `guard.storm`", "min", one(&defaults::STORM_MIN)),
+        ("#### `guard.storm`", "cool_down", one(&defaults::STORM_COOL_DOWN)),
         ("### `escalate`", "after", one(&defaults::ESCALATE_AFTER)),
         ("### `escalate`", "severity", one(&defaults::ESCALATE_SEVERITY)),
     ] {

@@ -1,13 +1,14 @@
 //! How incidents end.
 
-use super::{Desk, telling};
+use super::{Desk, approve, storm, telling};
 use crate::alert::Alert;
 use crate::fact::What;
 use crate::incident::{Closing, End, Incident};
 use crate::limits;
 use crate::name::IncidentId;
 use crate::notice::{Matter, Notice, Topic};
-use crate::policy::{Escalate, Mode, Policy, Target};
+use crate::policy::{Escalate, Policy, Target};
+use crate::time::Timestamp;
 use crate::verdict::Verification;
 
 fn close(desk: &mut Desk<'_>, incident: IncidentId, outcome: End, reason: String) {
@@ -19,11 +20,7 @@ fn close(desk: &mut Desk<'_>, incident: IncidentId, outcome: End, reason: String
 /// Closes as healed: the required grade holds.
 pub(super) fn heal(desk: &mut Desk<'_>, incident: &Incident, verification: &Verification) {
     let Some(order) = &incident.order else { return };
-    let tells = desk.book.policy(&incident.policy).map(|policy| &policy.escalate);
-    let tell_at = match tells {
-        Some(Escalate::After { .. }) => Some(desk.now + limits::LATCH_TOLD_AFTER),
-        Some(Escalate::Nobody) | None => None,
-    };
+    let tell_at = latch_told_at(desk, incident);
     let evidence = match &verification.last {
         Some(last) => last.text.clone(),
         None => "its source says that it resolved".to_owned(),
@@ -46,6 +43,24 @@ pub(super) fn recover(desk: &mut Desk<'_>, incident: &Incident) {
         let reason = "the alert resolved before any remedy ran".to_owned();
         close(desk, incident.id, End::Recovered, reason);
     }
+}
+
+/// When a person is told that the alert of a closed incident still fires.
+fn latch_told_at(desk: &Desk<'_>, incident: &Incident) -> Option<Timestamp> {
+    match desk.book.policy(&incident.policy).map(|policy| &policy.escalate) {
+        Some(Escalate::After { .. }) => Some(desk.now + limits::LATCH_TOLD_AFTER),
+        Some(Escalate::Nobody) | None => None,
+    }
+}
+
+/// Closes because a person says so. Nobody is told, because somebody knows.
+pub(super) fn dismiss(desk: &mut Desk<'_>, incident: &Incident, outcome: End, reason: String) {
+    let tell_at = latch_told_at(desk, incident);
+    let closing =
+        Closing { outcome, reason, remedy: None, grade: None, resolved_during_action: false };
+    desk.note(What::IncidentClosed { incident: incident.id, closing, tell_at });
+    approve::withdraw(desk, incident);
+    telling::clear(desk, Topic::Escalation { incident: incident.id });
 }
 
 /// Closes what lost its object.
@@ -74,7 +89,7 @@ pub(super) fn exhaust(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy)
 
 /// Stops and hands over to a person.
 pub(super) fn hand_over(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy, reason: String) {
-    if policy.mode == Mode::Auto {
+    if policy.mode.may_act() {
         telling::escalate(desk, incident, &policy.escalate, reason.clone());
     }
     close(desk, incident.id, End::Escalated, reason);
@@ -111,4 +126,5 @@ pub(super) fn hand_over_unopened(
 pub(super) fn release(desk: &mut Desk<'_>, incident: &Incident) {
     desk.note(What::LatchReleased { incident: incident.id });
     telling::clear(desk, Topic::Escalation { incident: incident.id });
+    storm::rest(desk, &incident.policy);
 }

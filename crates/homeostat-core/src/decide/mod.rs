@@ -9,20 +9,35 @@
 //! | next step due | recover | pursue | recover | – | heal | release |
 //! | answer | – | – | pursue | – | read | – |
 //! | progress | – | – | – | note | – | – |
-//! | run over | – | – | – | verify, retry, climb | – | – |
+//! | run over | – | – | – | verify, retry, climb, close | – | – |
+//! | approve, reject | refuse | refuse | refuse | refuse | refuse | refuse |
+//! | cancel | close | close | close | end the run | close | clear its notice |
+//! | retry | refuse | refuse | refuse | refuse | refuse | open another |
+//!
+//! | event | awaiting approval |
+//! |---|---|
+//! | alarm | hand over: nobody answered in time |
+//! | next step due | recover |
+//! | approve | pursue: all guards judge again |
+//! | reject, cancel | close |
+//! | reloaded | ask anew, or pursue, if it would do something else now |
 //!
 //! Recover: all alerts ended by themselves. A verification that finds the alert still firing
 //! climbs to the next remedy; one that knows nothing hands over to a person.
 
+mod approve;
 mod closing;
+mod command;
 mod observe;
 mod prove;
 mod pursue;
+mod storm;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alert::{Alert, Presence};
+use crate::command::Reply;
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
 use crate::incident::{Incident, Stage, Standing};
@@ -44,6 +59,8 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// What an observation came to.
     pub remark: Option<Remark>,
+    /// What a command about an incident came to.
+    pub reply: Option<Reply>,
     /// Incidents whose next step is due once all this is applied, one after the other: each must
     /// see what the one before it took.
     pub woken: Vec<IncidentId>,
@@ -102,6 +119,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
                     | Stage::Ready
                     | Stage::Held { .. }
                     | Stage::BackingOff { .. }
+                    | Stage::AwaitingApproval(_)
                     | Stage::Acting
                     | Stage::Closed { .. } => {}
                 }
@@ -120,6 +138,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         Event::OrderProgressed { order, text } => note_progress(&mut desk, order, &text),
         Event::OrderEnded { order, ended } => end_order(&mut desk, &order, ended),
         Event::OrderFound { order, found } => find_order(&mut desk, &order, found),
+        Event::Calmed(policy) => storm::calm(&mut desk, &policy),
         Event::NoticeTold(notice) => telling::told(&mut desk, &notice),
         Event::NoticeEnded(topic) => telling::ended(&mut desk, topic),
         Event::Pause { by, reason } => {
@@ -129,6 +148,11 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
             if state.ledgers().paused.is_some() {
                 desk.note(What::EngineResumed { by });
             }
+        }
+        Event::Command { incident, command, seen, by, reason } => {
+            let word = command::Word { by, reason };
+            let reply = command::obey(&mut desk, incident, command, seen.as_ref(), &word);
+            desk.decision.reply = Some(reply);
         }
         Event::Reloaded => reload(&mut desk),
     }
@@ -149,7 +173,7 @@ pub fn recover(state: &State) -> Vec<Effect> {
 
 fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
     match &incident.stage {
-        Stage::Settling { .. } | Stage::Asking { .. } => {
+        Stage::Settling { .. } | Stage::Asking { .. } | Stage::AwaitingApproval(_) => {
             if incident.all_ended() {
                 pursue::after_all_ended(desk, incident);
             }
@@ -177,6 +201,12 @@ fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
         telling::delay(desk, incident);
     }
     match &incident.stage {
+        _ if incident.approval_expires_at().is_some_and(|at| at <= now) => {
+            pursue::pursue(desk, incident, presence, None);
+        }
+        Stage::AwaitingApproval(asked) if asked.expires_at <= now => {
+            approve::expire(desk, incident, asked);
+        }
         Stage::Settling { until } | Stage::BackingOff { until } if *until <= now => {
             pursue::pursue(desk, incident, presence, None);
         }
@@ -191,6 +221,7 @@ fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
         | Stage::BackingOff { .. }
         | Stage::Held { .. }
         | Stage::Asking { .. }
+        | Stage::AwaitingApproval(_)
         | Stage::Ready
         | Stage::Acting
         | Stage::Closed { .. } => {}
@@ -244,6 +275,10 @@ fn find_order(desk: &mut Desk<'_>, order: &OrderId, found: Found) {
 
 fn reload(desk: &mut Desk<'_>) {
     desk.note(What::BookChanged);
+    storm::forget(desk);
+    for incident in desk.state.incidents() {
+        approve::review(desk, incident);
+    }
     let mut opened = BTreeMap::new();
     for id in desk.state.all_firing() {
         let Some(episode) = desk.state.episode(id) else { continue };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desk, closing, nth_incident};
+use super::{Desk, closing, command, nth_incident};
 use crate::alert::{Alert, Door, Ending, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence};
@@ -10,11 +10,11 @@ use crate::fact::What;
 use crate::hold::{Gate, Guard};
 use crate::incident::{Attached, End, Stage, Standing};
 use crate::label::LabelSet;
-use crate::ledger::Subject;
+use crate::ledger::{Past, Subject};
 use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
 use crate::plan::Ladder;
-use crate::policy::{Escalate, Mode, Policy};
+use crate::policy::{Escalate, OnResolve, Policy};
 use crate::time::Span;
 
 pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, presence: Option<Presence>) {
@@ -70,7 +70,25 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Pres
         return Remark::Stale;
     }
     desk.note(What::EpisodeEnded { episode, ending: Ending::Resolved { ends_at } });
+    signal_actions(desk, episode);
     Remark::Ended
+}
+
+/// Tells actions to end whose policy wants that once all alerts have resolved. This episode was the
+/// last that fired.
+fn signal_actions(desk: &mut Desk<'_>, episode: EpisodeId) {
+    let (state, book) = (desk.state, desk.book);
+    for incident in state.incidents_of(episode) {
+        let others = incident.episodes.iter().filter(|attached| attached.episode != episode);
+        let resolved = others.map(|a| a.standing).all(|standing| standing == Standing::Resolved);
+        let policy = book.policy(&incident.policy);
+        let signals = policy.is_some_and(|policy| policy.on_resolve == OnResolve::Signal);
+        if let (Stage::Acting, true, true, Some(order)) =
+            (&incident.stage, resolved, signals, &incident.order)
+        {
+            command::end_run(desk, incident, order, "all alerts have resolved".to_owned());
+        }
+    }
 }
 
 fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
@@ -119,6 +137,7 @@ fn is_again_after_healing(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) ->
             | Stage::Asking { .. }
             | Stage::Held { .. }
             | Stage::BackingOff { .. }
+            | Stage::AwaitingApproval(_)
             | Stage::Acting
             | Stage::Verifying(_) => false,
         })
@@ -222,6 +241,7 @@ pub(super) fn open_incidents(
     }
 }
 
+/// Opens an incident for what fires. The same trouble soon after it was healed is a relapse.
 fn open(
     desk: &mut Desk<'_>,
     incident: IncidentId,
@@ -230,18 +250,41 @@ fn open(
     episode: EpisodeId,
 ) {
     let now = desk.now;
-    let past = desk.state.ledgers().past(subject);
-    let recent = past.filter(|past| {
+    let recent = desk.state.ledgers().past(subject).filter(|past| {
         past.healed && past.closed_at.is_some_and(|at| now.since(at) <= policy.relapse)
     });
+    begin_incident(desk, incident, policy, subject, episode, recent);
+}
+
+/// Opens an incident because an operator wants it tried again, from the first remedy.
+pub(super) fn open_again(
+    desk: &mut Desk<'_>,
+    incident: IncidentId,
+    policy: &Policy,
+    subject: &Subject,
+    episode: EpisodeId,
+) {
+    begin_incident(desk, incident, policy, subject, episode, None);
+}
+
+fn begin_incident(
+    desk: &mut Desk<'_>,
+    incident: IncidentId,
+    policy: &Policy,
+    subject: &Subject,
+    episode: EpisodeId,
+    recent: Option<&Past>,
+) {
+    let now = desk.now;
+    let past = desk.state.ledgers().past(subject);
     let unheld = match (recent, past) {
         (Some(past), _) => past.unheld + 1,
         (None, Some(past)) if !past.healed => past.unheld + 1,
         (None, _) => 0,
     };
-    let tell_at = match (&policy.escalate, policy.mode) {
-        (Escalate::After { after, .. }, Mode::Auto) => Some(now + *after),
-        (Escalate::After { .. }, Mode::Shadow) | (Escalate::Nobody, _) => None,
+    let tell_at = match &policy.escalate {
+        Escalate::After { after, .. } if policy.mode.may_act() => Some(now + *after),
+        Escalate::After { .. } | Escalate::Nobody => None,
     };
     let settles_at = (!policy.settle.is_zero()).then(|| now + policy.settle);
     desk.note(What::IncidentOpened {

@@ -3,7 +3,7 @@
 use super::{Desk, asked_alerts, closing, pursue, reports};
 use crate::evidence::Evidence;
 use crate::fact::What;
-use crate::incident::Incident;
+use crate::incident::{End, Incident};
 use crate::limits;
 use crate::order::Proof;
 use crate::time::Timestamp;
@@ -77,6 +77,10 @@ fn conclude(desk: &mut Desk<'_>, incident: &Incident, verification: &Verificatio
         return closing::cancel(desk, incident, "policy removed");
     };
     let Some(order) = &incident.order else { return };
+    if let Some(word) = &incident.cancelled {
+        let reason = format!("cancelled by {word}");
+        return closing::dismiss(desk, incident, End::Cancelled, reason);
+    }
     let remedy = order.id.remedy.clone();
     let within = order.proof.within;
     let last = verification.last.as_ref().map_or("nobody could be asked", |last| &last.text);

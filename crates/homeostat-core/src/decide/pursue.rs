@@ -1,13 +1,16 @@
 //! The next step of an incident that waits: which remedy, which evidence, and whether it may.
 
-use super::{Desk, Presences, alerts, asked_alerts, closing, firing, presence_of, prove};
+use super::{
+    Desk, Presences, alerts, approve, asked_alerts, closing, firing, presence_of, prove, storm,
+};
 use crate::alert::{Alert, Presence};
+use crate::approval::{Asked, Consent, Digest};
 use crate::event::{About, Effect, Question, Run};
 use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
 use crate::guard::{self, Bench, Deed, Judgement, Permit};
-use crate::hold::Hold;
-use crate::incident::Incident;
+use crate::hold::{Gate, Hold};
+use crate::incident::{End, Incident};
 use crate::limits;
 use crate::name::BootId;
 use crate::order::{Draft, Order, Outcome, Proof, Result as Taken};
@@ -39,8 +42,15 @@ pub(super) fn pursue(
     let Some(policy) = book.policy(&incident.policy) else {
         return closing::cancel(desk, incident, "policy removed");
     };
+    if let Some(word) = &incident.cancelled {
+        let reason = format!("cancelled by {word}");
+        return closing::dismiss(desk, incident, End::Cancelled, reason);
+    }
     if incident.all_ended() {
         return after_all_ended(desk, incident);
+    }
+    if let Some(approved) = incident.approved.as_ref().filter(|a| a.has_expired(desk.now)) {
+        return approve::expire_unused(desk, incident, approved);
     }
     let remedy = match plan::next(policy, &incident.ladder) {
         Step::Try(remedy) => remedy,
@@ -62,6 +72,7 @@ pub(super) fn pursue(
 
 /// What ended by itself has recovered; what ended after an order is still to be proven.
 pub(super) fn after_all_ended(desk: &mut Desk<'_>, incident: &Incident) {
+    approve::withdraw(desk, incident);
     match &incident.order {
         Some(order) if incident.has_acted() => {
             prove::begin(desk, incident, &order.proof, desk.now);
@@ -89,6 +100,14 @@ fn concrete<'a>(
         query: query.map(|query| query.render(Place::Promql, &values)).transpose()?,
         ladder,
     })
+}
+
+/// Tells how far the next remedy is trusted and what it would do, if it can be done.
+pub(super) fn next_deed(desk: &Desk<'_>, incident: &Incident) -> Option<(Mode, Digest)> {
+    let policy = desk.book.policy(&incident.policy)?;
+    let Step::Try(remedy) = plan::next(policy, &incident.ladder) else { return None };
+    let concrete = concrete(desk, incident, policy, remedy).ok()?;
+    Some((remedy.mode, Digest::of(&incident.next_order(&remedy.name), &concrete.action)))
 }
 
 fn values(incident: &Incident, remedy: &Remedy, leading: Option<&Alert>) -> Values {
@@ -128,6 +147,7 @@ fn weigh(
         returned: incident.returned,
         unheld: incident.unheld,
         locks: &concrete.locks,
+        consent: consent(incident, concrete),
         firing: firing(state, incident)
             .filter_map(|(id, alert)| {
                 let began_at = state.episode(id)?.began_at;
@@ -143,7 +163,9 @@ fn weigh(
     if concrete.remedy.mode == Mode::Shadow {
         let holds = match by_ledgers {
             Judgement::Held(holds) => holds,
-            Judgement::Permitted(_) | Judgement::Stopped(_) => Vec::new(),
+            Judgement::Permitted(_) | Judgement::Stopped(_) | Judgement::Unapproved(_) => {
+                Vec::new()
+            }
         };
         return desk.note(What::RemedyShadowed {
             incident: incident.id,
@@ -169,7 +191,9 @@ fn weigh(
         }
         None => return ask(desk, incident, asks),
     };
+    storm::watch(desk, incident, &deed, bench, &evidence);
     let judgement = guard::judge(&deed, bench, &evidence);
+    storm::tell_inventory(desk, incident, judgement.holds());
     conclude(desk, incident, concrete, &evidence, judgement);
 }
 
@@ -181,6 +205,17 @@ fn watchdog(state: &State, policy: &Policy, presences: &Presences) -> Option<Pre
         fires.is_some_and(|episode| watchdog.matchers.matches(&episode.alert.labels))
     });
     seen.map(|(_, presence)| *presence).max_by_key(|seen| (seen.known, seen.seen_at))
+}
+
+/// Whether a person must agree. The hash is computed only where one must.
+fn consent<'a>(incident: &'a Incident, concrete: &Concrete<'_>) -> Consent<'a> {
+    match concrete.remedy.mode {
+        Mode::Shadow | Mode::Auto => Consent::NotNeeded,
+        Mode::Approve => Consent::Needed {
+            digest: Digest::of(&incident.next_order(&concrete.remedy.name), &concrete.action),
+            approved: incident.approved.as_deref(),
+        },
+    }
 }
 
 fn questions(
@@ -214,12 +249,20 @@ fn conclude(
 ) {
     match judgement {
         Judgement::Held(holds) => {
-            let until = look_again(incident, &holds, desk.now);
+            let until = look_again(desk, incident, &holds);
             let remedy = concrete.remedy.name.clone();
             desk.note(What::OrderHeld { incident: incident.id, remedy, holds, until });
         }
         Judgement::Stopped(reason) => {
             closing::hand_over(desk, incident, concrete.policy, reason);
+        }
+        Judgement::Unapproved(grants) => {
+            let (order, action) =
+                (incident.next_order(&concrete.remedy.name), concrete.action.clone());
+            let digest = Digest::of(&order, &action);
+            let expires_at = desk.now + concrete.remedy.approval_expires;
+            let asked = Asked { order, action, digest, expires_at };
+            approve::ask(desk, incident, concrete.policy, &asked, grants);
         }
         Judgement::Permitted(permit) => {
             let query = concrete.query.clone();
@@ -261,15 +304,28 @@ fn issue(
 
 /// When a hold is judged again. A gate wakes the oldest who wait for it; the others look by
 /// themselves, in case those that were woken did not use it.
-fn look_again(incident: &Incident, holds: &[Hold], now: Timestamp) -> Option<Timestamp> {
+///
+/// There may be room for a few at a moment for which a thousand wait: those far behind leave it to
+/// the oldest, and follow when these have moved.
+fn look_again(desk: &Desk<'_>, incident: &Incident, holds: &[Hold]) -> Option<Timestamp> {
+    let by_itself = desk.now + incident.look_again_after();
     if let Some(known) = holds.iter().filter_map(Hold::until).max() {
-        return Some(known);
+        let behind = |gate: &Gate| match gate {
+            Gate::Radius(_) | Gate::Calm(_) => desk.state.is_far_behind(gate, incident.id),
+            Gate::Resume
+            | Gate::Lock(_)
+            | Gate::Running(_)
+            | Gate::Watchdog(_)
+            | Gate::Circuit(_) => false,
+        };
+        let behind = holds.iter().filter_map(Hold::gate).any(|gate| behind(&gate));
+        return Some(if behind { by_itself.max(known + limits::GATE_PATIENCE) } else { known });
     }
-    if holds.iter().any(|hold| hold.gate().is_none()) {
-        return Some(now + incident.look_again_after());
+    if holds.iter().any(|hold| hold.gate().is_none() || hold.changes_by_itself()) {
+        return Some(by_itself);
     }
     let all_are_woken = holds.iter().filter_map(Hold::gate).all(|gate| gate.is_for_all());
-    (!all_are_woken).then(|| now + limits::GATE_PATIENCE)
+    (!all_are_woken).then(|| desk.now + limits::GATE_PATIENCE)
 }
 
 /// Holds an incident whose question nobody answered in time.
@@ -281,7 +337,7 @@ pub(super) fn no_answer(desk: &mut Desk<'_>, incident: &Incident) {
     };
     let why = format!("nobody answered within {}", limits::ANSWER_PATIENCE);
     let holds = vec![Hold::NotFresh { why }];
-    let until = look_again(incident, &holds, desk.now);
+    let until = look_again(desk, incident, &holds);
     let remedy = remedy.name.clone();
     desk.note(What::OrderHeld { incident: incident.id, remedy, holds, until });
 }
@@ -298,11 +354,17 @@ pub(super) fn after_order(
     let book = desk.book;
     let policy = book.policy(&incident.policy);
     let remedy = policy.and_then(|policy| policy.remedy(&order.id.remedy));
+    let may_still_run =
+        outcome.result() == Taken::Uncertain && after_crash && order.action.outlives_the_engine();
+    if let Some(word) = incident.cancelled.as_ref().filter(|_| !may_still_run) {
+        let reason = format!("cancelled by {word}; remedy {} {outcome}", order.id.remedy);
+        return closing::dismiss(desk, incident, End::Cancelled, reason);
+    }
     match outcome.result() {
-        Taken::Uncertain if after_crash && order.idempotent => {
+        Taken::Uncertain if after_crash && order.idempotent && incident.cancelled.is_none() => {
             desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
         }
-        Taken::Uncertain if after_crash && order.action.outlives_the_engine() => {
+        Taken::Uncertain if may_still_run => {
             // It may still run: the window opens when it certainly does not any more.
             let over_at = (incident.ordered_at + order.timeout).max(desk.now);
             prove::begin(desk, incident, &order.proof, over_at);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Desk, firing};
+use super::{Desk, firing, storm};
 use crate::event::Effect;
 use crate::fact::What;
 use crate::hold::Hold;
@@ -111,6 +111,9 @@ pub(super) fn delay(desk: &mut Desk<'_>, incident: &Incident) {
             let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
             format!("open for {age} and held: {}", holds.join("; "))
         }
+        Stage::AwaitingApproval(asked) => {
+            format!("open for {age}, and nobody has approved remedy {}", asked.order.remedy)
+        }
         stage @ (Stage::Settling { .. }
         | Stage::Ready
         | Stage::Asking { .. }
@@ -123,10 +126,14 @@ pub(super) fn delay(desk: &mut Desk<'_>, incident: &Incident) {
         after: defaults::ESCALATE_AFTER,
         severity: defaults::ESCALATE_SEVERITY.into(),
     });
+    if let (Escalate::After { after, .. }, true) = (&escalate, storm::tell_delay(desk, incident)) {
+        let until = Some(desk.now + *after);
+        return desk.note(What::AlarmDropped { incident: incident.id, until });
+    }
     let told_before = desk.decision.facts.len();
     self::escalate(desk, incident, &escalate, reason);
     if desk.decision.facts.len() == told_before {
-        desk.note(What::AlarmDropped { incident: incident.id });
+        desk.note(What::AlarmDropped { incident: incident.id, until: None });
     }
 }
 

@@ -8,25 +8,35 @@
 //! ```text
 //!  deed ─> pause ─ freeze ─ watchdog ─ lock ─ cooldown ─ flap ─ rate ─ concurrency ─ breaker ─┐
 //!   ┌──────────────────────────────────────────────────────────────────────────────────────────┘
-//!   └─> attempts ─> ask ─> fresh ─ silence ─> Permit;  or Hold { reason }, or Stop, by any of them
+//!   └─> attempts ─ blast radius ─> ask ─> fresh ─ silence ─ blast radius ─ storm ─> Permit;
+//!       or Hold { reason }, or Stop, by any of them
 //! ```
+//!
+//! The guard `approval` is the last: a person is asked only for what all others would permit.
 
+mod approval;
 mod attempts;
+mod blast_radius;
 mod breaker;
 mod concurrency;
 mod cooldown;
 mod flap;
 mod freeze;
 mod fresh;
+mod inventory;
 mod lock;
 mod pause;
 mod rate;
 mod silence;
+mod storm;
 mod watchdog;
+
+pub use storm::Weather;
 
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Presence};
+use crate::approval::Consent;
 use crate::evidence::{Ask, Evidence};
 use crate::hold::{Guard, Hold};
 use crate::ledger::{Charge, Ledgers};
@@ -58,6 +68,8 @@ pub struct Deed<'a> {
     pub unheld: u32,
     /// What it locks.
     pub locks: &'a [LockKey],
+    /// Whether a person must agree, and whether one has.
+    pub consent: Consent<'a>,
     /// The incident's alerts that fire, as far as we were told, bounded in number.
     pub firing: Vec<(&'a Alert, Presence)>,
     /// When the policy's watchdog was last mentioned, if it has one and it fires.
@@ -86,6 +98,8 @@ enum Ruling {
     Hold(Hold),
     /// Never for this incident.
     Stop(String),
+    /// Not before a person has agreed.
+    Unapproved,
 }
 
 /// Why a guard let an order pass.
@@ -120,16 +134,37 @@ pub enum Judgement {
     Held(Vec<Hold>),
     /// Never for this incident.
     Stopped(String),
+    /// Nothing speaks against it, for these reasons, and a person must agree first.
+    Unapproved(Vec<Grant>),
+}
+
+impl Judgement {
+    /// Returns why not now, if that is what it says.
+    pub fn holds(&self) -> &[Hold] {
+        match self {
+            Self::Held(holds) => holds,
+            Self::Permitted(_) | Self::Stopped(_) | Self::Unapproved(_) => &[],
+        }
+    }
 }
 
 /// Lists what must be asked before [`judge`] can clear this deed.
 pub fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
-    fresh::questions(deed, book)
+    let mut asks = fresh::questions(deed, book);
+    asks.extend(inventory::questions(deed));
+    asks
+}
+
+/// Reads from evidence whether there is a storm.
+pub fn weather(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) -> Weather {
+    storm::weather(deed, bench, evidence)
 }
 
 /// Judges by the ledgers alone, so that nobody is asked about what is held anyway.
 pub fn judge_ledgers(deed: &Deed<'_>, bench: Bench<'_>) -> Judgement {
-    settle(deed, bench, ledger_rulings(deed, bench))
+    let mut rulings = ledger_rulings(deed, bench);
+    rulings.push((Guard::BlastRadius, blast_radius::judge(deed, bench.ledgers, None)));
+    settle(rulings, Vec::new)
 }
 
 /// Judges by the ledgers and by evidence gathered for this deed.
@@ -137,7 +172,11 @@ pub fn judge(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) -> Judgemen
     let mut rulings = ledger_rulings(deed, bench);
     rulings.push((Guard::Fresh, fresh::judge(deed, bench.book, evidence)));
     rulings.push((Guard::Silence, silence::judge(deed, evidence)));
-    settle(deed, bench, rulings)
+    rulings.push((Guard::BlastRadius, blast_radius::judge(deed, bench.ledgers, Some(evidence))));
+    let weather = storm::weather(deed, bench, evidence);
+    rulings.push((Guard::Storm, storm::judge(deed, bench, &weather)));
+    rulings.extend(approval::judge(deed).map(|ruling| (Guard::Approval, ruling)));
+    settle(rulings, || rate::charges(deed, bench, &weather))
 }
 
 fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
@@ -155,20 +194,24 @@ fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
     ]
 }
 
-fn settle(deed: &Deed<'_>, bench: Bench<'_>, rulings: Vec<(Guard, Ruling)>) -> Judgement {
+fn settle(rulings: Vec<(Guard, Ruling)>, charges: impl FnOnce() -> Vec<Charge>) -> Judgement {
     let mut grants = Vec::new();
     let mut holds = Vec::new();
+    let mut is_approved = true;
     for (guard, ruling) in rulings {
         match ruling {
             Ruling::Unset => {}
             Ruling::Clear(reason) => grants.push(Grant { guard, reason }),
             Ruling::Hold(hold) => holds.push(hold),
             Ruling::Stop(reason) => return Judgement::Stopped(reason),
+            Ruling::Unapproved => is_approved = false,
         }
     }
-    if holds.is_empty() {
-        Judgement::Permitted(Permit { grants, charges: rate::charges(deed, bench) })
-    } else {
+    if !holds.is_empty() {
         Judgement::Held(holds)
+    } else if is_approved {
+        Judgement::Permitted(Permit { grants, charges: charges() })
+    } else {
+        Judgement::Unapproved(grants)
     }
 }

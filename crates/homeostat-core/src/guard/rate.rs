@@ -5,7 +5,7 @@
 //!
 //! Source: the generic cell rate algorithm (ITU-T I.371), see [`crate::ledger::Charge`].
 
-use super::{Bench, Deed, Ruling};
+use super::{Bench, Deed, Ruling, Weather};
 use crate::hold::{Hold, Scope};
 use crate::ledger::Charge;
 use crate::policy::Rate;
@@ -29,9 +29,18 @@ pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
     latest.map_or_else(|| Ruling::Clear("within the rate".into()), Ruling::Hold)
 }
 
-pub(super) fn charges(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<Charge> {
+/// Charges the buckets, the policy's by its slower rate in a storm.
+pub(super) fn charges(deed: &Deed<'_>, bench: Bench<'_>, weather: &Weather) -> Vec<Charge> {
+    let slowed = |scope: &Scope, rate| match scope {
+        Scope::Policy(_) => weather.slowed(rate).unwrap_or(rate),
+        Scope::Book => rate,
+    };
     buckets(deed, bench)
         .into_iter()
+        .map(|(scope, rate)| {
+            let rate = slowed(&scope, rate);
+            (scope, rate)
+        })
         .map(|(scope, rate)| bench.ledgers.charge(scope, rate, deed.now))
         .collect()
 }

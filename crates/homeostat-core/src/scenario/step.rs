@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::world::{Answer, Asked};
 use crate::alert::Status;
+use crate::command::Command;
 use crate::label::LabelSet;
 use crate::name::{PolicyName, RemedyName, SourceName};
 use crate::order::{Ended, Found, Outcome};
@@ -71,6 +72,17 @@ pub enum Input {
     Resume {
         /// Who.
         by: String,
+    },
+    /// An operator commands something about the newest incident.
+    Command {
+        /// What.
+        command: Command,
+        /// The incident's target, where that matters.
+        target: Option<LabelSet>,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
     },
     /// A new configuration comes into force.
     Reload {
@@ -139,6 +151,13 @@ impl fmt::Display for Input {
                 write!(f, "pause: {{ by: {}, reason: {} }}", Word(by), Word(reason))
             }
             Self::Resume { by } => write!(f, "resume: {{ by: {} }}", Word(by)),
+            Self::Command { command, target, by, reason } => {
+                write!(f, "{command}: {{ by: {}, reason: {}", Word(by), Word(reason))?;
+                if let Some(target) = target {
+                    write!(f, ", target: {}", Map(target))?;
+                }
+                f.write_str(" }")
+            }
             Self::Reload { file, .. } => write!(f, "reload: {}", Word(file)),
             Self::Crash(Found::NotStarted) => f.write_str("crash: { found: not_started }"),
             Self::Crash(Found::Unknown(_)) => f.write_str("crash: { found: unknown }"),
@@ -189,6 +208,8 @@ fn write_answer(f: &mut fmt::Formatter<'_>, asked: &Asked, answer: &Answer) -> f
         Answer::RulesTruth => ("rules", "truth", "true".into()),
         Answer::Query(samples) => ("query", "holds", (*samples > 0).to_string()),
         Answer::QueryErrs(error) => ("query", "error", Word(error).to_string()),
+        Answer::Inventory(count) => ("inventory", "value", count.to_string()),
+        Answer::InventoryErrs(error) => ("inventory", "error", Word(error).to_string()),
     };
     write!(f, "answer: {{ probe: {probe}, {key}: {value}")?;
     if let Some(policy) = &asked.policy {
@@ -217,6 +238,7 @@ impl fmt::Display for Ending<'_> {
             Outcome::Done => f.write_str("done: true"),
             Outcome::Failed { reason } => write!(f, "failed: {}", Word(reason)),
             Outcome::TimedOut => f.write_str("timed_out: true"),
+            Outcome::Cancelled => f.write_str("cancelled: true"),
             Outcome::NotStarted { reason } => write!(f, "not_started: {}", Word(reason)),
             Outcome::Refused { reason } => write!(f, "refused: {}", Word(reason)),
             Outcome::Unknown { reason } => write!(f, "unknown: {}", Word(reason)),
@@ -310,8 +332,21 @@ mod tests {
                 Input::Answer(Asked::default(), Answer::RuleKeptFiring(Span::from_secs(90))),
                 "answer: { probe: rules, kept_firing: 1m30s }",
             ),
+            (
+                Input::Answer(Asked::default(), Answer::Inventory(3)),
+                "answer: { probe: inventory, value: 3 }",
+            ),
             (Input::Crash(Found::NotStarted), "crash: { found: not_started }"),
             (Input::Resume { by: "1".into() }, r#"resume: { by: "1" }"#),
+            (
+                Input::Command {
+                    command: Command::Approve,
+                    target: Some(labels(&[("instance", "a:80")])),
+                    by: "alice".into(),
+                    reason: "it is empty".into(),
+                },
+                r#"approve: { by: alice, reason: "it is empty", target: { instance: "a:80" } }"#,
+            ),
         ] {
             let step = Step { at: Span::from_secs(65), input };
             assert_eq!(step.to_string(), format!("{{ at: 1m5s, {wanted} }}"));

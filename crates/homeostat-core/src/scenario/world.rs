@@ -52,6 +52,10 @@ pub enum Answer {
     Query(usize),
     /// The query cannot be asked.
     QueryErrs(String),
+    /// The inventory counts so many.
+    Inventory(u64),
+    /// The inventory has no answer.
+    InventoryErrs(String),
 }
 
 /// Which questions an answer is for; what is left out fits all of its probe.
@@ -81,6 +85,7 @@ enum Probe {
     Prometheus,
     Rules,
     Query,
+    Inventory,
 }
 
 impl Answer {
@@ -102,6 +107,7 @@ impl Answer {
             | Self::RuleKeptFiring(_)
             | Self::RulesTruth => Probe::Rules,
             Self::Query(_) | Self::QueryErrs(_) => Probe::Query,
+            Self::Inventory(_) | Self::InventoryErrs(_) => Probe::Inventory,
         }
     }
 }
@@ -204,12 +210,7 @@ impl World {
                 Finding::Rule(self.report(labels, target, said, now))
             }
             Ask::Query { promql } => {
-                let ask = |by: &[Probe]| self.said(by, policy, None, promql);
-                let said = match ask(&[Probe::Query, Probe::Prometheus]) {
-                    Some(Said { answer: Answer::PrometheusTruth, .. }) => ask(&[Probe::Query]),
-                    said => said,
-                };
-                Finding::Query(match said.map(|said| &said.answer) {
+                Finding::Query(match self.said_to_promql(Probe::Query, policy, promql) {
                     Some(Answer::Query(samples)) => Ok(*samples),
                     Some(Answer::QueryErrs(error) | Answer::PrometheusErrs(error)) => {
                         Err(Trouble(error.clone()))
@@ -217,7 +218,31 @@ impl World {
                     _ => Err(Trouble("the scenario gives no answer".into())),
                 })
             }
+            Ask::Inventory { promql } => {
+                Finding::Inventory(match self.said_to_promql(Probe::Inventory, policy, promql) {
+                    Some(Answer::Inventory(count)) => Ok(*count),
+                    Some(Answer::InventoryErrs(error) | Answer::PrometheusErrs(error)) => {
+                        Err(Trouble(error.clone()))
+                    }
+                    _ => Err(Trouble("the scenario gives no answer".into())),
+                })
+            }
         }
+    }
+
+    /// What was said last to an expression; a Prometheus that tells the truth again says nothing.
+    fn said_to_promql(
+        &self,
+        probe: Probe,
+        policy: Option<&PolicyName>,
+        promql: &str,
+    ) -> Option<&Answer> {
+        let ask = |by: &[Probe]| self.said(by, policy, None, promql);
+        let said = match ask(&[probe, Probe::Prometheus]) {
+            Some(Said { answer: Answer::PrometheusTruth, .. }) => ask(&[probe]),
+            said => said,
+        };
+        said.map(|said| &said.answer)
     }
 
     fn listing(

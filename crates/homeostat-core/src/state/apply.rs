@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::alert::{Ending, Episode};
+use crate::alert::Episode;
 use crate::fact::{Fact, What};
 use crate::hold::{Gate, Scope};
 use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
 use crate::ledger::{Past, Trial};
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
-use crate::notice::{Obligation, Topic};
 use crate::order::Order;
 use crate::time::Timestamp;
 use crate::verdict::{Look, Verification};
 
-use super::State;
 use super::trials::told;
+use super::{Counted, State};
 
 impl State {
     /// Takes in what happened. The only mutation.
@@ -56,28 +55,17 @@ impl State {
                 self.close(*incident, closing, *tell_at, at);
             }
             What::LatchReleased { incident } => self.release(*incident, at),
-            What::AlarmDropped { incident } => {
-                self.amend(*incident, |incident| incident.tell_at = None);
+            What::AlarmDropped { incident, until } => {
+                self.amend(*incident, |incident| incident.tell_at = *until);
             }
-            What::NoticeRaised { notice } => {
-                let owed = Obligation { notice: notice.clone(), cleared: false, told: false };
-                self.notices.insert(notice.topic(), owed);
-                self.drop_alarm(&notice.topic());
+            What::StormBegan { .. } | What::StormGauged { .. } | What::StormEnded { .. } => {
+                self.change_weather(&fact.what, at);
             }
-            What::NoticeWithheld { topic, .. } => self.drop_alarm(topic),
-            What::NoticeTold { topic } => {
-                if let Some(owed) = self.notices.get_mut(topic) {
-                    owed.told = true;
-                }
-            }
-            What::NoticeCleared { topic } => {
-                if let Some(owed) = self.notices.get_mut(topic) {
-                    owed.cleared = true;
-                }
-            }
-            What::NoticeEnded { topic } => {
-                self.notices.remove(topic);
-            }
+            What::NoticeRaised { .. }
+            | What::NoticeWithheld { .. }
+            | What::NoticeTold { .. }
+            | What::NoticeCleared { .. }
+            | What::NoticeEnded { .. } => self.note_telling(&fact.what),
             What::OrderIssued { order } => self.issue(order, at),
             What::OrderReissued { order } => {
                 self.ledgers.lock(&order.locks, order.id.incident);
@@ -88,6 +76,7 @@ impl State {
                     incident.order = Some(Box::new(order.without_grants()));
                     incident.ordered_at = at;
                     incident.returned = false;
+                    incident.order_cancelled = false;
                     incident.stage = Stage::Acting;
                 });
             }
@@ -98,36 +87,54 @@ impl State {
                     incident.returned = true;
                     incident.stage = Stage::Ready;
                 });
+                self.make_room(order.incident);
             }
             What::OrderProgressed { order, .. } => {
                 self.amend(order.incident, |incident| incident.progressed += 1);
             }
+            What::OrderCancelled { order, .. } => {
+                self.amend(order.incident, |incident| incident.order_cancelled = true);
+            }
+            What::ApprovalAsked { .. }
+            | What::ApprovalVoided { .. }
+            | What::IncidentCommanded { .. } => self.take_word(&fact.what, at),
             What::OrderEnded { order, ended } => {
                 self.stop_running(order);
                 self.note_run(order, &ended.outcome, at);
                 self.end_trial_of_run(order, &ended.outcome, at);
-                self.change(order.incident, |incident| incident.stage = Stage::Ready);
+                self.change(order.incident, |incident| {
+                    incident.approved = None;
+                    incident.stage = Stage::Ready;
+                });
             }
             What::EvidenceAsked { .. }
             | What::EvidenceSeen { .. }
             | What::OrderHeld { .. }
             | What::RemedyShadowed { .. }
-            | What::RetryScheduled { .. }
-            | What::RemedyGivenUp { .. } => self.move_on(&fact.what, at),
+            | What::RetryScheduled { .. } => self.move_on(&fact.what, at),
+            What::RemedyGivenUp { incident, .. } => {
+                self.move_on(&fact.what, at);
+                self.make_room(*incident);
+            }
             What::VerificationBegan { incident, .. } => {
                 self.move_on(&fact.what, at);
                 self.consider(*incident);
             }
         }
+        self.ledgers.weather(at);
     }
 
-    /// An incident that was escalated need not be told for its age any more.
-    fn drop_alarm(&mut self, topic: &Topic) {
-        match topic {
-            Topic::Escalation { incident } => {
-                self.amend(*incident, |incident| incident.tell_at = None);
+    fn change_weather(&mut self, what: &What, at: Timestamp) {
+        match what {
+            What::StormBegan { policy, gauge, .. } => {
+                self.ledgers.storms_mut().began(policy, gauge, at);
             }
-            Topic::Approval { .. } | Topic::Guard { .. } => {}
+            What::StormGauged { policy, gauge } => self.ledgers.storms_mut().gauged(policy, gauge),
+            What::StormEnded { policy } => {
+                self.ledgers.storms_mut().ended(policy);
+                self.open_gate(&Gate::Calm(policy.clone()), usize::MAX);
+            }
+            _ => {}
         }
     }
 
@@ -157,6 +164,7 @@ impl State {
                 incident.ladder.climbed = Some(remedy.clone());
                 incident.ladder.failures = 0;
                 incident.looks = 0;
+                incident.approved = None;
                 incident.stage = Stage::Ready;
                 if let What::RemedyGivenUp { reason, .. } = what {
                     incident.tried.push(format!("{remedy}: {reason}"));
@@ -185,17 +193,37 @@ impl State {
     }
 
     /// Moves an incident on: whatever it was woken for is done with.
-    fn change(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
+    pub(super) fn change(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
         self.ready.remove(&id);
         self.amend(id, change);
     }
 
     /// Changes an incident and keeps the indices true.
-    fn amend(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
+    pub(super) fn amend(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
         self.unindex(id);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let stood = Counted::of(incident);
         change(Arc::make_mut(incident));
+        self.count(id, stood);
         self.index(id);
+    }
+
+    /// Lets the ledgers count an incident where it stands now.
+    pub(super) fn count(&mut self, id: IncidentId, stood: Counted) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let stands = Counted::of(incident);
+        if stood.fires != stands.fires {
+            self.ledgers.fires(&incident.policy, id, stands.fires);
+        }
+        if stood.flies != stands.flies {
+            self.ledgers.flies(&incident.subject(), stands.flies);
+        }
+    }
+
+    /// A target may not be in flight any more: who waits for room looks.
+    fn make_room(&mut self, id: IncidentId) {
+        let gate = Gate::Radius(self.policy_of(id));
+        self.open_gate(&gate, limits::WOKEN_PER_GATE);
     }
 
     pub(super) fn open_gate(&mut self, gate: &Gate, most: usize) {
@@ -219,6 +247,7 @@ impl State {
                 | Stage::Ready
                 | Stage::Held { .. }
                 | Stage::BackingOff { .. }
+                | Stage::AwaitingApproval(_)
                 | Stage::Acting
                 | Stage::Closed { .. } => {}
             });
@@ -230,42 +259,9 @@ impl State {
         self.ready.extend(held.map(|incident| incident.id));
     }
 
-    fn end_episode(&mut self, id: EpisodeId, ending: &Ending, at: Timestamp) {
-        let Some(episode) = self.episodes.get_mut(&id).map(Arc::make_mut) else { return };
-        let ends_at = match ending {
-            Ending::Resolved { ends_at } => *ends_at,
-            Ending::Superseded | Ending::Lapsed => None,
-        };
-        episode.ended_at = Some(ends_at.unwrap_or(at));
-        let key = episode.alert.key();
-        if self.firing.get(&key) == Some(&id) {
-            self.firing.remove(&key);
-        }
-        if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
-            self.ended_by_age.remove(&(before, key.clone()));
-        }
-        self.ended_by_age.insert((at, key));
-        self.forget_ended(at);
-        let incidents: Vec<IncidentId> = self.ids_of(id).collect();
-        if incidents.is_empty() {
-            self.episodes.remove(&id);
-        }
-        for incident in incidents {
-            self.amend(incident, |incident| {
-                for attached in incident.episodes.iter_mut().filter(|a| a.episode == id) {
-                    attached.standing = match ending {
-                        Ending::Resolved { .. } | Ending::Superseded => Standing::Resolved,
-                        Ending::Lapsed => Standing::Lapsed,
-                    };
-                }
-            });
-            self.consider(incident);
-        }
-    }
-
     /// What ended may let an incident recover, prove its healing, or be forgotten: if so, it is
     /// looked at in this turn.
-    fn consider(&mut self, id: IncidentId) {
+    pub(super) fn consider(&mut self, id: IncidentId) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let moves = match &incident.stage {
             Stage::Acting => false,
@@ -275,6 +271,7 @@ impl State {
             | Stage::Asking { .. }
             | Stage::Held { .. }
             | Stage::BackingOff { .. }
+            | Stage::AwaitingApproval(_)
             | Stage::Closed { .. } => incident.all_ended(),
         };
         if moves {
@@ -291,48 +288,13 @@ impl State {
             Stage::Settling { .. }
             | Stage::Asking { .. }
             | Stage::BackingOff { .. }
+            | Stage::AwaitingApproval(_)
             | Stage::Acting
             | Stage::Verifying(_)
             | Stage::Closed { .. } => {
                 self.ready.remove(&id);
                 self.consider(id);
             }
-        }
-    }
-
-    /// An incident remembers one episode of each alert that ended, and not each time that it did.
-    fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
-        let Some(new) = self.episodes.get(&episode).map(|e| e.alert.key()) else { return };
-        let Some(incident) = self.incidents.get_mut(&id).map(Arc::make_mut) else { return };
-        let episodes = &self.episodes;
-        let is_earlier = |attached: &Attached| {
-            attached.standing != Standing::Firing
-                && episodes.get(&attached.episode).is_some_and(|e| e.alert.key() == new)
-        };
-        let earlier: Vec<Attached> = incident.episodes.extract_if(.., |a| is_earlier(a)).collect();
-        if !earlier.is_empty() {
-            self.ledgers.flaps.again(&incident.subject(), at);
-        }
-        for attached in earlier {
-            self.detach(attached.episode, id);
-        }
-    }
-
-    fn detach(&mut self, episode: EpisodeId, id: IncidentId) {
-        self.by_episode.remove(&(episode, id));
-        if self.ids_of(episode).next().is_none() && !self.is_firing(episode) {
-            self.episodes.remove(&episode);
-        }
-    }
-
-    fn forget_ended(&mut self, now: Timestamp) {
-        while let Some((at, key)) = self.ended_by_age.first().cloned() {
-            let old = now.since(at) > limits::ENDED_EPISODE_MEMORY;
-            if !old && self.ended_by_age.len() <= limits::ENDED_EPISODES {
-                return;
-            }
-            self.ended_by_age.remove(&(at, key.clone()));
-            self.ended.remove(&key);
         }
     }
 
@@ -359,7 +321,7 @@ impl State {
             relapse_of: *relapse_of,
             unheld: *unheld,
             episodes: vec![Attached { episode, standing: Standing::Firing }],
-            stage: Stage::Acting,
+            stage: Stage::Ready,
             ladder: ladder.clone(),
             runs: BTreeMap::new(),
             locks: BTreeSet::new(),
@@ -367,6 +329,9 @@ impl State {
             ordered_at: fact.at,
             progressed: 0,
             returned: false,
+            approved: None,
+            order_cancelled: false,
+            cancelled: None,
             tried: Vec::new(),
             step: 0,
             looks: 0,
@@ -376,6 +341,7 @@ impl State {
         self.by_subject.insert(incident.subject(), id);
         self.by_episode.insert((episode, id));
         self.incidents.insert(id, Arc::new(incident));
+        self.count(id, Counted::default());
         self.change(id, |incident| {
             incident.tell_at = *tell_at;
             incident.stage = settles_at.map_or(Stage::Ready, |until| Stage::Settling { until });
@@ -395,6 +361,7 @@ impl State {
         self.ledgers.lock(&order.locks, id);
         self.ledgers.started(&subject.0);
         self.try_remedy(&order.id);
+        self.ledgers.acted(&subject, at);
         self.change(id, |incident| {
             incident.ladder.orders += 1;
             incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
@@ -403,6 +370,9 @@ impl State {
             incident.order = Some(Box::new(order.without_grants()));
             incident.ordered_at = at;
             incident.progressed = 0;
+            incident.order_cancelled = false;
+            // It is kept for the case that a restart finds the order not started.
+            incident.approved = incident.approved.take().filter(|a| a.asked.order == order.id);
             incident.stage = Stage::Acting;
         });
     }
@@ -422,7 +392,8 @@ impl State {
         at: Timestamp,
     ) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        if incident.has_acted() {
+        let has_acted = incident.has_acted();
+        if has_acted {
             let subject = incident.subject();
             let mut ladder = incident.ladder.clone();
             ladder.failures = 0;
@@ -443,7 +414,7 @@ impl State {
         let trial = match closing.outcome {
             End::Healed => Some((at, Trial::Healed)),
             End::Escalated => Some((at, Trial::Failed(told(&closing.reason)))),
-            End::Recovered | End::Shadowed | End::Cancelled => None,
+            End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => None,
         };
         self.end_trial_of(id, trial.as_ref());
         self.ledgers.unlock(locks.iter());
@@ -454,6 +425,9 @@ impl State {
             incident.tell_at = tell_at;
             incident.stage = Stage::Closed { at, closing: closing.clone() };
         });
+        if has_acted {
+            self.make_room(id);
+        }
         self.consider(id);
     }
 
@@ -462,6 +436,9 @@ impl State {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.ledgers.flaps.ended(&incident.subject(), at);
         self.by_subject.remove(&incident.subject());
+        if Counted::of(&incident).fires {
+            self.ledgers.fires(&incident.policy, id, false);
+        }
         for attached in &incident.episodes {
             self.detach(attached.episode, id);
         }

@@ -5,9 +5,11 @@
 //! can be listed as the records of a snapshot, and a state recalled from them is the same state.
 
 mod apply;
+mod episodes;
 mod index;
 mod recall;
 mod trials;
+mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::alert::{AlertKey, Episode};
 use crate::hold::{Gate, Guard};
 use crate::incident::{Incident, Standing};
 use crate::ledger::{Ledgers, Subject};
+use crate::limits::WOKEN_PER_GATE;
 use crate::name::{BootId, EpisodeId, IncidentId, PolicyName};
 use crate::notice::{Obligation, Topic};
 use crate::time::Timestamp;
@@ -40,6 +43,21 @@ pub struct State {
     ready: BTreeSet<IncidentId>,
     last_episode: EpisodeId,
     last_incident: IncidentId,
+}
+
+/// What the ledgers count of an incident.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    /// An order of it runs, or is being proven.
+    flies: bool,
+    /// An alert of it fires.
+    fires: bool,
+}
+
+impl Counted {
+    fn of(incident: &Incident) -> Self {
+        Self { flies: incident.is_in_flight(), fires: !incident.all_ended() }
+    }
 }
 
 impl State {
@@ -134,6 +152,12 @@ impl State {
     pub fn let_be(&self, policy: &PolicyName, guard: Guard) -> impl Iterator<Item = &Incident> {
         let ids = self.let_be.get(&(policy.clone(), guard)).into_iter().flatten();
         ids.filter_map(|id| self.incident(*id))
+    }
+
+    /// Tells whether more incidents than a gate wakes at once wait for it, all older than this one.
+    pub fn is_far_behind(&self, gate: &Gate, id: IncidentId) -> bool {
+        let last_woken = self.gates.get(gate).and_then(|w| w.iter().nth(WOKEN_PER_GATE - 1));
+        last_woken.is_some_and(|last| *last < id)
     }
 
     /// Returns the first alarm.

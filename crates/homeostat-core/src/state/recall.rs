@@ -8,7 +8,7 @@ use crate::ledger::Line;
 use crate::name::EpisodeId;
 use crate::snapshot::Record;
 
-use super::State;
+use super::{Counted, State};
 
 impl State {
     /// Returns how much it knows: about how many records it has.
@@ -87,6 +87,7 @@ impl State {
             self.by_episode.insert((attached.episode, id));
         }
         self.incidents.insert(id, incident);
+        self.count(id, Counted::default());
         self.index(id);
         if ready {
             self.ready.insert(id);

@@ -31,6 +31,7 @@ impl State {
             | Outcome::Done
             | Outcome::Failed { .. }
             | Outcome::TimedOut
+            | Outcome::Cancelled
             | Outcome::Unknown { .. } => true,
         };
         if let Some(incident) = self.incidents.get(&order.incident).filter(|_| ran) {
@@ -42,6 +43,8 @@ impl State {
     /// known to have failed may be tried again, and what is done is still to be proven.
     pub(super) fn end_trial_of_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
         match outcome.result() {
+            // Whoever ended it before its time leaves open what it would have done.
+            Result::Uncertain if *outcome == Outcome::Cancelled => self.end_trial(order, None),
             Result::Uncertain => {
                 let failed = (at, Trial::Failed(told(&outcome.to_string())));
                 self.end_trial(order, Some(&failed));

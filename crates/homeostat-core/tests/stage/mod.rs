@@ -31,6 +31,7 @@ pub(crate) fn remedy(name: &str) -> Remedy {
     Remedy {
         name: RemedyName::new(name),
         mode: Mode::Auto,
+        approval_expires: secs(1800),
         action: Action::Exec(vec![
             Template::parse(name).unwrap(),
             Template::parse("{{ labels.instance }}").unwrap(),

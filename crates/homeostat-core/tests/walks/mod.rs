@@ -1,9 +1,10 @@
 //! Random walks through the core: what may happen, in any order, and the book under which it does.
 
 use homeostat_core::alert::Door;
+use homeostat_core::command::Command;
 use homeostat_core::event::Event;
 use homeostat_core::label::Matchers;
-use homeostat_core::name::{PolicyName, RemedyName, SourceName};
+use homeostat_core::name::{IncidentId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{
     Action, Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Mode, Policy, Remedy,
@@ -26,6 +27,7 @@ pub(crate) enum Step {
     Crash(bool),
     Pause(bool),
     Reload(bool),
+    Command(u8, u8),
 }
 
 /// Up to sixty things that happen.
@@ -40,6 +42,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::Crash),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => any::<bool>().prop_map(Step::Reload),
+        4 => (0..4_u8, 0..4_u8).prop_map(|(command, back)| Step::Command(command, back)),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -48,7 +51,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
     let remedy = |name: &str, retries| Remedy {
         name: RemedyName::new(name),
-        mode: Mode::Auto,
+        mode: if name == "second" { Mode::Approve } else { Mode::Auto },
+        approval_expires: Span::from_secs(600),
         action: Action::Exec(vec![Template::parse("{{ labels.instance }}").unwrap()]),
         timeout: Span::from_secs(30),
         retries,
@@ -131,5 +135,10 @@ pub(crate) fn take(play: &mut Scenario, step: &Step, witnessed: bool) {
         }
         Step::Pause(false) => play.send(Event::Resume { by: "sre".into() }),
         Step::Reload(narrow) => play.reload(book(witnessed, *narrow)),
+        Step::Command(command, back) => {
+            let newest = play.state().next_incident().0.saturating_sub(1);
+            let incident = IncidentId(newest.saturating_sub(u64::from(*back)));
+            play.command_about(incident, Command::ALL[usize::from(*command)], None, "sre");
+        }
     }
 }

@@ -36,11 +36,18 @@ pub struct Call {
     pub subject: Subject,
 }
 
+/// By what a handler is asked to stop before its time.
+#[derive(Debug)]
+pub struct Words {
+    /// The engine stops: the handler is asked to, and waited for as before.
+    pub stopping: watch::Receiver<bool>,
+    /// The run is cancelled: the handler is asked to stop, and aborted if it does not.
+    pub cancelled: watch::Receiver<bool>,
+}
+
 /// Calls the handler of one order and tells how it ended.
 ///
 /// What the handler says of its progress goes to `progress`, as much of it as there is room for.
-/// When `stopping` becomes true, the handler is asked to stop, and waited for as before.
-///
 /// As with a process, an order runs at most once, and the future must be polled to its end.
 ///
 /// # Panics
@@ -51,7 +58,7 @@ pub async fn call(
     handlers: &Handlers,
     call: Call,
     progress: mpsc::Sender<String>,
-    stopping: watch::Receiver<bool>,
+    words: Words,
 ) -> Ended {
     let Some(run) = handlers.get(&call.handler) else {
         return Ended::refused(Refusal::NoHandler { handler: call.handler });
@@ -75,9 +82,9 @@ pub async fn call(
     let (started_at, since) = (SystemTime::now(), Instant::now());
     // The handler itself is called in the task as well: it may panic before its first `await`.
     let mut task = tokio::spawn(async move { run(action).await });
-    let over = match watch(&mut task, deadline, stopping, &cancel).await {
-        Some(result) => Over::of(result),
-        None => end(task, &cancel, call.grace).await,
+    let over = match watch(&mut task, deadline, words, &cancel).await {
+        Watched::Ended(result) => Over::of(result),
+        Watched::Unwanted(why, outcome) => end(task, &cancel, call.grace, why, outcome).await,
     };
     off_thread(move || over.record(&directory, started_at, since.elapsed())).await
 }
@@ -88,22 +95,33 @@ fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunni
 
 type Joined = Result<Result<handler::Outcome, HandlerError>, JoinError>;
 
-/// Waits for the end or the deadline. A stop is passed on to the handler, which may well end in
-/// time.
+/// What became of a handler while it was watched.
+enum Watched {
+    Ended(Joined),
+    /// It has to end, for this reason, and this is its outcome then.
+    Unwanted(Cancelled, Outcome),
+}
+
+/// Waits for the end, the deadline or the cancel. A stop is passed on to the handler, which may
+/// well end in time.
 async fn watch(
     task: &mut JoinHandle<Result<handler::Outcome, HandlerError>>,
     deadline: tokio::time::Instant,
-    mut stopping: watch::Receiver<bool>,
+    words: Words,
     cancel: &watch::Sender<Option<Cancelled>>,
-) -> Option<Joined> {
+) -> Watched {
+    let Words { mut stopping, mut cancelled } = words;
     let mut overdue = pin!(sleep_until(deadline));
     let mut told = false;
     loop {
         tokio::select! {
             // An end that is there counts, whatever else is there with it.
             biased;
-            result = &mut *task => return Some(result),
-            () = &mut overdue => return None,
+            result = &mut *task => return Watched::Ended(result),
+            () = &mut overdue => return Watched::Unwanted(Cancelled::Overdue, Outcome::TimedOut),
+            Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => {
+                return Watched::Unwanted(Cancelled::Unwanted, Outcome::Cancelled);
+            }
             stop = stopping.wait_for(|stopping| *stopping), if !told => {
                 told = true;
                 if stop.is_ok() {
@@ -114,15 +132,17 @@ async fn watch(
     }
 }
 
-/// Asks a handler to stop whose time is over, and aborts it if it does not.
+/// Asks a handler to stop that has to end, and aborts it if it does not.
 async fn end(
     mut task: JoinHandle<Result<handler::Outcome, HandlerError>>,
     cancel: &watch::Sender<Option<Cancelled>>,
     grace: Duration,
+    why: Cancelled,
+    outcome: Outcome,
 ) -> Over {
-    cancel.send_replace(Some(Cancelled::Overdue));
+    cancel.send_replace(Some(why));
     if let Ok(result) = timeout(grace, &mut task).await {
-        return Over { outcome: Outcome::TimedOut, ..Over::of(result) };
+        return Over { outcome, ..Over::of(result) };
     }
     task.abort();
     let left = u32::from(timeout(ABORT_PATIENCE, task).await.is_err());
@@ -130,7 +150,7 @@ async fn end(
         0 => String::new(),
         _ => "the handler blocks its thread and could not be aborted\n".to_owned(),
     };
-    Over { outcome: Outcome::TimedOut, output, left }
+    Over { outcome, output, left }
 }
 
 /// What a handler came to.
@@ -217,6 +237,7 @@ mod tests {
         root: tempfile::TempDir,
         handlers: Handlers,
         stop: watch::Sender<bool>,
+        cancel: watch::Sender<bool>,
     }
 
     impl Bench {
@@ -227,7 +248,12 @@ mod tests {
         {
             let mut handlers = Handlers::default();
             assert!(handlers.add("move", handler));
-            Self { root: tempfile::tempdir().unwrap(), handlers, stop: watch::Sender::new(false) }
+            Self {
+                root: tempfile::tempdir().unwrap(),
+                handlers,
+                stop: watch::Sender::new(false),
+                cancel: watch::Sender::new(false),
+            }
         }
 
         async fn call(&self, timeout: Duration) -> (Ended, Vec<String>) {
@@ -239,8 +265,9 @@ mod tests {
                 subject: Subject::default(),
             };
             let (sender, mut said) = mpsc::channel(1_000);
-            let stop = self.stop.subscribe();
-            let ended = call(self.root.path(), &self.handlers, one, sender, stop).await;
+            let words =
+                Words { stopping: self.stop.subscribe(), cancelled: self.cancel.subscribe() };
+            let ended = call(self.root.path(), &self.handlers, one, sender, words).await;
             let mut words = Vec::new();
             while let Ok(word) = said.try_recv() {
                 words.push(word);
@@ -289,6 +316,17 @@ mod tests {
         });
         let (ended, _) = bench.call(Duration::from_millis(10)).await;
         assert_eq!((ended.outcome, ended.tail.as_str()), (Outcome::TimedOut, "cleaned up\n"));
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_is_not_wanted_any_more_is_asked_to_stop() {
+        let bench = Bench::new(|order: Action| async move {
+            assert_eq!(order.cancelled().await, Cancelled::Unwanted);
+            Ok(handler::Outcome::done().note("cleaned up"))
+        });
+        bench.cancel.send_replace(true);
+        let (ended, _) = bench.call(LONG).await;
+        assert_eq!((ended.outcome, ended.tail.as_str()), (Outcome::Cancelled, "cleaned up\n"));
     }
 
     #[tokio::test(flavor = "multi_thread")]

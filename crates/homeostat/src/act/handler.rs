@@ -49,6 +49,9 @@ pub enum Cancelled {
     /// Its time is over: it is aborted after a short grace, whatever it answers counts as timed
     /// out, and its healing is verified.
     Overdue,
+    /// An operator cancelled it, or all alerts have resolved and the policy wants it to end then:
+    /// it is aborted after a short grace, and whatever it answers counts as cancelled.
+    Unwanted,
     /// The engine stops: what it answers within half a minute counts, later its outcome is
     /// unknown.
     Stopping,

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use homeostat_core::request::{Header, Request};
@@ -15,7 +16,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::claim::{Directory, draw_run};
 use super::limits::{ANSWER_SHOWN, RESPONSE_MAX};
 use super::output;
-use super::start::{self, NotRunning, off_thread};
+use super::start::{self, NotRunning, is_complete, off_thread};
 use super::{Doubt, Ended, Outcome, Refusal, Subject};
 use crate::client::{Answer, Client, NoAnswer, Outgoing, Secret};
 
@@ -45,12 +46,23 @@ pub struct Sending {
 
 /// Sends the request of one order and tells how it ended.
 ///
+/// When `cancel` completes, the answer is not waited for: what was sent is sent.
+///
 /// As with a process, an order runs at most once, and the future must be polled to its end.
 ///
 /// # Panics
 ///
 /// Outside of a Tokio runtime with time and IO enabled.
-pub async fn send(root: &Path, outlet: &Outlet, sending: Sending) -> Ended {
+pub async fn send(
+    root: &Path,
+    outlet: &Outlet,
+    sending: Sending,
+    cancel: impl Future<Output = ()> + Send,
+) -> Ended {
+    let mut cancel = pin!(cancel);
+    if is_complete(cancel.as_mut()).await {
+        return Ended::refused(Refusal::Cancelled);
+    }
     let (outgoing, secrets) = match prepare(outlet, &sending).await {
         Ok(prepared) => prepared,
         Err(reason) => return Ended::refused(reason),
@@ -63,9 +75,14 @@ pub async fn send(root: &Path, outlet: &Outlet, sending: Sending) -> Ended {
         Err(not_running) => return not_running.into(),
     };
     let (started_at, since) = (SystemTime::now(), Instant::now());
-    let result = outlet.client.call(outgoing, &secrets).await;
+    let result = tokio::select! {
+        // An answer that is there counts, whatever else is there with it.
+        biased;
+        result = outlet.client.call(outgoing, &secrets) => Some(result),
+        () = cancel => None,
+    };
     let duration = since.elapsed();
-    off_thread(move || record(&directory, &request, &result, started_at, duration)).await
+    off_thread(move || record(&directory, &request, result.as_ref(), started_at, duration)).await
 }
 
 fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunning> {
@@ -117,18 +134,18 @@ async fn secret(outlet: &Outlet, header: &str) -> Result<String, Refusal> {
 fn record(
     directory: &Directory,
     request: &Request,
-    result: &Result<Answer, NoAnswer>,
+    result: Option<&Result<Answer, NoAnswer>>,
     started_at: SystemTime,
     duration: Duration,
 ) -> Ended {
-    let outcome = outcome(request, result);
+    let outcome = result.map_or(Outcome::Cancelled, |result| outcome(request, result));
     if let Outcome::Refused { .. } = outcome {
         let ended = Ended::without_run(outcome);
         directory.record(&ended);
         return ended;
     }
     let mut is_cut = false;
-    if let Ok(answer) = result {
+    if let Some(Ok(answer)) = result {
         directory.keep(RESPONSE, &answer.body);
         directory.keep(output::STDOUT, shown(answer).as_bytes());
         is_cut = answer.truncated || answer.body.len() > ANSWER_SHOWN;

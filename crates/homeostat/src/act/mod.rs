@@ -56,7 +56,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-pub use call::{Call, call};
+pub use call::{Call, Words, call};
 pub use claim::{Found, current_boot, forget, inspect};
 pub use exec::perform;
 pub use handler::Handlers;

@@ -72,6 +72,7 @@ pub(super) fn doors(
         outlets: RwLock::new(Arc::new(outlets(config)?)),
         handlers: options.handlers.clone(),
         stopping: tokio::sync::watch::Sender::new(false),
+        runs: parking_lot::Mutex::default(),
     };
     Ok((doors, telling))
 }

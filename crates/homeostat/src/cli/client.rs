@@ -111,6 +111,23 @@ impl Client {
         self.ask(Method::POST, segments, &[], Some(body)).map(drop)
     }
 
+    /// Posts a command and gives the answer's message, or why the server says no.
+    pub(super) fn command(
+        &self,
+        segments: &[&str],
+        body: &Value,
+    ) -> Result<Result<String, String>, Trouble> {
+        let text = |json: &str, field: &str| {
+            let json: Option<Value> = serde_json::from_str(json).ok();
+            json.and_then(|json| Some(json.get(field)?.as_str()?.to_owned())).unwrap_or_default()
+        };
+        match self.answer(Method::POST, segments, &[], Some(body))? {
+            (status, body) if status.is_success() => Ok(Ok(text(&body, "message"))),
+            (StatusCode::CONFLICT, body) => Ok(Err(text(&body, "error"))),
+            (status, body) => Err(self.refused(status, &body)),
+        }
+    }
+
     fn ask(
         &self,
         method: Method,
@@ -118,6 +135,19 @@ impl Client {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> Result<String, Trouble> {
+        match self.answer(method, segments, query, body)? {
+            (status, text) if status.is_success() => Ok(text),
+            (status, text) => Err(self.refused(status, &text)),
+        }
+    }
+
+    fn answer(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, String), Trouble> {
         let mut request = self.http.request(method, self.address(segments, query)?);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -129,11 +159,7 @@ impl Client {
             let response = request.send().await?;
             Ok((response.status(), response.text().await?))
         });
-        match answer {
-            Ok((status, text)) if status.is_success() => Ok(text),
-            Ok((status, text)) => Err(self.refused(status, &text)),
-            Err(error) => Err(self.unreachable(&error)),
-        }
+        answer.map_err(|error| self.unreachable(&error))
     }
 
     /// The address of a path below the server's URL, whatever path that has itself.

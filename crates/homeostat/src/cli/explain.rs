@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use homeostat_core::policy::Mode;
+use homeostat_core::policy::Extent;
 
-use super::explanation::{self, Break, Damped, Explanation, Guards, Outcome, Proof, Rung, Taken};
+use super::explanation::{
+    self, Break, Damped, Explanation, Guards, Outcome, Proof, Rung, Storm, Taken,
+};
 use super::labels::{self, Pair};
 use super::{Exit, Output, answered, counted, write_json};
 use crate::config;
@@ -76,7 +78,7 @@ fn write_text(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> 
 
 fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     let mut line = |name: &str, text: &str| writeln!(out, "  {name:<10}{text}");
-    line("policy", &format!("{} ({})", taken.policy, mode(taken.mode)))?;
+    line("policy", &format!("{} ({})", taken.policy, taken.mode.as_str()))?;
     if taken.missing.is_empty() {
         line("target", &taken.target.to_string())?;
     } else {
@@ -92,6 +94,9 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     line("guards", &own_guards(&taken.guards))?;
     for restraint in restraints(&taken.guards) {
         line("", &restraint)?;
+    }
+    for text in target_guards(&taken.guards) {
+        line("", &text)?;
     }
     line("", &book_guards(&taken.guards))?;
     line("verify", &proof_text(&taken.verify))?;
@@ -109,13 +114,6 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     writeln!(out)
 }
 
-const fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Shadow => "shadow",
-        Mode::Auto => "auto",
-    }
-}
-
 fn outcome_text<T>(outcome: &Outcome<T>, show: impl FnOnce(&T) -> String) -> String {
     match outcome {
         Outcome::Is(value) => show(value),
@@ -124,7 +122,7 @@ fn outcome_text<T>(outcome: &Outcome<T>, show: impl FnOnce(&T) -> String) -> Str
 }
 
 fn rung_text(rung: &Rung) -> String {
-    let mut text = format!("{} ({}", rung.name, mode(rung.mode));
+    let mut text = format!("{} ({}", rung.name, rung.mode.as_str());
     if rung.retries > 0 {
         let retries = counted(rung.retries as usize, "retry", "retries");
         let _ = write!(text, ", {retries} after {}", rung.backoff);
@@ -164,6 +162,27 @@ fn restraints(guards: &Guards) -> Vec<String> {
         format!("breaker opens at {failures} failures of the last {of}, for {after}")
     });
     freeze.into_iter().chain(watchdog).chain(flap).chain(breaker).collect()
+}
+
+/// The guards that count targets, where there are any.
+fn target_guards(guards: &Guards) -> impl Iterator<Item = String> {
+    let radius = guards.blast_radius.as_ref().map(|radius| {
+        let extent = match &radius.extent {
+            Extent::Targets(max) => counted(*max as usize, "target", "targets"),
+            Extent::Share { percent, inventory, max, min } => {
+                let max = max.map_or_else(String::new, |max| format!(", at most {max}"));
+                let min = if *min == 0 { String::new() } else { format!(", at least {min}") };
+                format!("{percent} % of {inventory}{max}{min}")
+            }
+        };
+        format!("blast radius: in {}, {extent}", radius.window)
+    });
+    let storm = guards.storm.as_ref().map(|storm| {
+        let Storm { percent, min, cool_down, inventory } = storm;
+        let least = counted(*min as usize, "target", "targets");
+        format!("storm: from {percent} % of {inventory} and {least}, until calm for {cool_down}")
+    });
+    radius.into_iter().chain(storm)
 }
 
 fn book_guards(guards: &Guards) -> String {
@@ -361,6 +380,8 @@ policies:
                   "reuse": 750
                 },
                 "breaker": null,
+                "blast_radius": null,
+                "storm": null,
                 "book_rate": {
                   "max": 60,
                   "per": "1h"

@@ -4,11 +4,13 @@
 //! by the same code that the engine decides by. Not its duty: showing it, and the state of the
 //! engine: whether a guard holds right now is known only there.
 
+use std::sync::Arc;
+
 use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::label::LabelSet;
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
-    Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Rate, Remedy, Target,
+    Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, Rate, Remedy, Target,
 };
 use homeostat_core::template::{Place, Values};
 use homeostat_core::time::Span;
@@ -85,6 +87,10 @@ pub(super) struct Guards {
     pub(super) watchdog: Option<Watch>,
     pub(super) flap: Option<Damped>,
     pub(super) breaker: Option<Break>,
+    /// Counts targets; `None`: any number may be acted on.
+    pub(super) blast_radius: Option<BlastRadius>,
+    /// `None`: nothing is a storm.
+    pub(super) storm: Option<Storm>,
     pub(super) book_rate: Allowance,
     pub(super) book_concurrency: u32,
 }
@@ -110,6 +116,22 @@ pub(super) struct Break {
     pub(super) failures: u32,
     pub(super) of: u32,
     pub(super) after: Span,
+}
+
+/// How many targets may be acted on in a time.
+#[derive(Debug, Serialize)]
+pub(super) struct BlastRadius {
+    pub(super) window: Span,
+    pub(super) extent: Extent,
+}
+
+/// What makes a storm.
+#[derive(Debug, Serialize)]
+pub(super) struct Storm {
+    pub(super) percent: u32,
+    pub(super) min: u32,
+    pub(super) cool_down: Span,
+    pub(super) inventory: Arc<str>,
 }
 
 /// So many in a time.
@@ -242,6 +264,16 @@ fn guards(own: &GuardLimits, book: &BookLimits) -> Guards {
             failures: breaker.failures,
             of: breaker.of,
             after: breaker.after,
+        }),
+        blast_radius: own
+            .blast_radius
+            .as_ref()
+            .map(|radius| BlastRadius { window: radius.window, extent: radius.extent.clone() }),
+        storm: own.storm.as_ref().map(|storm| Storm {
+            percent: storm.percent,
+            min: storm.min,
+            cool_down: storm.cool_down,
+            inventory: storm.inventory.clone(),
         }),
         book_rate: allowance(book.rate),
         book_concurrency: book.concurrency,

@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Tell this one, with all that happened and why
     id: Option<String>,
 
-    /// Only those in this state: waiting, acting, verifying or closed
+    /// Only those in this state: `waiting`, `awaiting_approval`, `acting`, `verifying` or `closed`
     #[arg(long, conflicts_with = "id")]
     state: Option<String>,
 
@@ -136,6 +136,12 @@ pub(super) fn tell(incident: &IncidentView, out: &mut dyn Write) -> io::Result<(
     fields.push(("reason", incident.reason.clone()));
     for (name, value) in fields {
         writeln!(out, "  {name:<8} {}", plain(&value))?;
+    }
+    if let Some(approval) = &incident.approval {
+        writeln!(out, "\nwaits for approval until {}", seconds(approval.expires_at))?;
+        writeln!(out, "  would run  {}", plain(&approval.action))?;
+        writeln!(out, "  yes        homeostat approve {}", plain(&incident.id))?;
+        writeln!(out, "  no         homeostat reject {}", plain(&incident.id))?;
     }
     section(out, "alerts", &incident.alerts, tell_alert)?;
     section(out, "orders", &incident.orders, tell_order)?;

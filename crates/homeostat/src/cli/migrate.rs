@@ -156,13 +156,13 @@ mod tests {
          |
          = help: name the alerts that it can heal, under `matchers`
 
-        warning: no equal: nothing is sent to a running action when its alert resolves
+        warning: no equal: no signal of your choice is sent when an alert resolves
          --> executor.yml:4:20
           |
         4 |   resolved_signal: 15
           |                    ^^
           |
-          = help: `on_resolve: finish` is all there is: a running action finishes when its alert resolves, or is ended by its `timeout`
+          = help: a running action finishes here; `on_resolve: signal` ends it when all alerts of its incident have resolved, by TERM, and by KILL 5 seconds later
 
         executor.yml: 2 policies, 2 warnings
         "#);

@@ -4,7 +4,8 @@
 //!  arguments ─> clap ─┬─> serve ──> the app
 //!                     ├─> check, explain, match, migrate ──> the configuration and core, no engine
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
-//!                     ├─> fire, incidents, pause, resume ──> Client ──> HTTP
+//!                     ├─> fire, incidents, approve, reject, cancel, retry, pause, resume
+//!                     │     └──> Client ──> HTTP
 //!                     └─> demo
 //! ```
 //!
@@ -12,8 +13,11 @@
 //! what it came to. Everything is written to the streams that are handed in, so that tests see it.
 
 mod serve;
+mod approve;
+mod cancel;
 mod check;
 mod client;
+mod command;
 mod demo;
 mod explain;
 mod explanation;
@@ -24,6 +28,8 @@ mod matching;
 mod migrate;
 mod pause;
 mod plain;
+mod reject;
+mod retry;
 mod test;
 
 use std::ffi::OsString;
@@ -103,6 +109,10 @@ enum Command {
     Test(test::Args),
     Fire(fire::Args),
     Incidents(incidents::Args),
+    Approve(approve::Args),
+    Reject(reject::Args),
+    Cancel(cancel::Args),
+    Retry(retry::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     Demo(demo::DemoArgs),
@@ -150,6 +160,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Test(args) => return test::run(&args, &mut streams),
         Command::Fire(args) => fire::run(&args, streams.out),
         Command::Incidents(args) => incidents::run(&args, streams.out),
+        Command::Approve(args) => approve::run(&args, streams.out),
+        Command::Reject(args) => reject::run(&args, streams.out),
+        Command::Cancel(args) => cancel::run(&args, streams.out),
+        Command::Retry(args) => retry::run(&args, streams.out),
         Command::Pause(args) => pause::pause(&args, streams.out),
         Command::Resume(args) => pause::resume(&args, streams.out),
         Command::Demo(args) => demo::run(&args),

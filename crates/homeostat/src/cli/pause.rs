@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::client::{Client, Server, Trouble};
+use super::command::who;
 
 /// Let no remedy start until `resume`
 ///
@@ -57,14 +58,6 @@ pub(super) fn resume(args: &ResumeArgs, out: &mut dyn Write) -> Result<Exit, Tro
 }
 
 fn command(name: &str, server: &Server, by: Option<&String>, reason: &str) -> Result<(), Trouble> {
-    let by = by.cloned().or_else(login).unwrap_or_else(|| "somebody".to_owned());
-    let body = json!({ "by": by, "reason": reason });
+    let body = json!({ "by": who(by), "reason": reason });
     Client::new(server)?.post(&["api", "v1", name], &body)
-}
-
-fn login() -> Option<String> {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|name| !name.trim().is_empty())
 }

@@ -89,6 +89,7 @@ fn wrong_usage_is_exit_2_and_help_is_fine() {
         vec!["fire"],
         vec!["fire", "no-pair"],
         vec!["pause"],
+        vec!["approve"],
         vec!["incidents", "1", "--state", "closed"],
     ] {
         let (exit, out, err) = run_line(&line);
@@ -103,7 +104,9 @@ fn wrong_usage_is_exit_2_and_help_is_fine() {
 
 #[test]
 fn each_help_teaches_with_an_example() {
-    for command in ["serve", "fire", "incidents", "pause", "resume"] {
+    for command in
+        ["serve", "fire", "incidents", "approve", "reject", "cancel", "retry", "pause", "resume"]
+    {
         let (_, out, _) = run_line(&[command, "--help"]);
         assert!(out.contains(&format!("Example:\n  homeostat {command}")), "{out}");
     }
@@ -125,6 +128,10 @@ fn the_help_lists_what_there_is() {
       test       Run unit tests of policies
       fire       Send a test alert
       incidents  List incidents, or tell one
+      approve    Let the remedy start that waits for approval
+      reject     Do not let the remedy start that waits for approval
+      cancel     Stop healing an incident
+      retry      Try an incident again that was given up
       pause      Let no remedy start until `resume`
       resume     Let remedies start again
       demo       Watch the whole loop on this machine, in about a minute

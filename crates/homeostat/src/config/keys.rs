@@ -47,11 +47,13 @@ pub(super) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 14] = [
+const HOMES: [(&str, &Keys); 17] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
     ("`guard.fresh`", &FRESH),
+    ("`guard.blast_radius`", &BLAST_RADIUS),
+    ("`guard.storm`", &STORM),
     ("`verify`", &VERIFY),
     ("`escalate`", &ESCALATE),
     ("a policy", &POLICY),
@@ -62,6 +64,7 @@ const HOMES: [(&str, &Keys); 14] = [
     ("`guard.breaker`", &BREAKER),
     ("a part of a time interval", &INTERVAL_PART),
     ("a channel of `notify`", &CHANNEL),
+    ("`approval`", &APPROVAL),
 ];
 
 const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";
@@ -203,8 +206,6 @@ pub(super) static RATE: Keys = Keys {
     ],
 };
 
-const GUARDS_LATER: &[&str] = &["storm", "blast_radius"];
-
 /// `guard` of a policy.
 pub(super) static GUARD: Keys = Keys {
     of: "guard",
@@ -219,8 +220,10 @@ pub(super) static GUARD: Keys = Keys {
         "watchdog",
         "flap",
         "breaker",
+        "blast_radius",
+        "storm",
     ],
-    later: GUARDS_LATER,
+    later: &[],
     habits: &[
         habit("mute_time_intervals", "freeze", "write freeze: [NAME]"),
         habit("time_intervals", "", MUTE_HELP),
@@ -246,8 +249,37 @@ pub(super) static DEFAULT_GUARD: Keys = Keys {
         "flap",
         "breaker",
     ],
-    later: GUARDS_LATER,
-    habits: &[habit("lock", "", "a lock belongs to the `guard` of each policy that needs it")],
+    later: &[],
+    habits: &[
+        habit("lock", "", "a lock belongs to the `guard` of each policy that needs it"),
+        habit("blast_radius", "", "a blast radius counts the targets of one policy: say it there"),
+        habit("storm", "", "a storm is one of the targets of one policy: say it there"),
+    ],
+};
+
+/// `guard.blast_radius`.
+pub(super) static BLAST_RADIUS: Keys = Keys {
+    of: "guard.blast_radius",
+    known: &["max", "percent", "min", "window", "inventory"],
+    later: &[],
+    habits: &[
+        habit("per", "window", "write `window`"),
+        habit("max_unhealthy", "max", "write `max`, or `percent` with an `inventory`"),
+        habit("query", "inventory", "write `inventory`"),
+        habit("total", "inventory", "write `inventory`: PromQL that counts all targets"),
+    ],
+};
+
+/// `guard.storm`.
+pub(super) static STORM: Keys = Keys {
+    of: "guard.storm",
+    known: &["percent", "min", "cool_down", "inventory"],
+    later: &[],
+    habits: &[
+        habit("cooldown", "cool_down", "write `cool_down`"),
+        habit("threshold", "percent", "write `percent`"),
+        habit("query", "inventory", "write `inventory`"),
+    ],
 };
 
 /// `guard.fresh`.
@@ -349,6 +381,7 @@ pub(super) static POLICY: Keys = Keys {
         "continue",
         "relapse",
         "on_resolve",
+        "approval",
         "lapse",
     ],
     later: &["regression"],
@@ -393,6 +426,7 @@ pub(super) static REMEDY: Keys = Keys {
         "retries",
         "backoff",
         "idempotent",
+        "approval",
     ],
     later: &["undo", "when"],
     habits: &[
@@ -411,6 +445,18 @@ pub(super) static REMEDY: Keys = Keys {
         habit("env", "", "labels come as environment: $HOMEOSTAT_LABEL_instance"),
         habit("retry", "retries", "write `retries`"),
         habit("max_retries", "retries", "write `retries`"),
+    ],
+};
+
+/// `approval` of a policy or of a remedy.
+pub(super) static APPROVAL: Keys = Keys {
+    of: "approval",
+    known: &["expires"],
+    later: &[],
+    habits: &[
+        habit("timeout", "expires", "write `expires`"),
+        habit("within", "expires", "write `expires`"),
+        habit("required", "", "write `mode: approve`"),
     ],
 };
 

@@ -5,19 +5,21 @@
 pub(super) mod guard;
 pub(super) mod interval;
 pub(super) mod notify;
+pub(super) mod radius;
 pub(super) mod request;
+mod trust;
 
 use std::ops::Range;
 
-use homeostat_core::policy::Mode;
+use homeostat_core::policy::{Mode, OnResolve};
 use homeostat_core::time::Span;
 
 use super::keys;
-use super::nearest::nearest;
 use super::read::{Field, Reader, Spanned, Text, matchers_of};
 use super::report::Problem;
 use super::yaml::{Kind, Node};
 use guard::guard;
+use trust::{approval, mode, on_resolve};
 
 pub(super) use guard::Guard;
 
@@ -117,6 +119,8 @@ pub(super) struct Policy {
     pub(super) verify: Field<Verify>,
     pub(super) guard: Field<Guard>,
     pub(super) escalate: Field<Escalate>,
+    pub(super) on_resolve: Field<Spanned<OnResolve>>,
+    pub(super) approval_expires: Length,
     pub(super) continues: Field<Spanned<bool>>,
     pub(super) relapse: Length,
     pub(super) lapse: Length,
@@ -136,6 +140,7 @@ pub(super) struct Remedy {
     pub(super) retries: Count,
     pub(super) backoff: Length,
     pub(super) idempotent: Field<Spanned<bool>>,
+    pub(super) approval_expires: Length,
 }
 
 /// `verify`.
@@ -314,7 +319,6 @@ fn default_guard(reader: &mut Reader<'_>, node: &Node) -> Option<Guard> {
 
 fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
     let fields = reader.fields(node, &keys::POLICY)?;
-    fields.read(reader, "on_resolve", on_resolve);
     Some(Policy {
         name: fields.read(reader, "name", Reader::text),
         matchers: fields.read(reader, "matchers", matchers),
@@ -327,6 +331,8 @@ fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
         verify: fields.read(reader, "verify", verify),
         guard: fields.read(reader, "guard", |reader, node| guard(reader, node, &keys::GUARD)),
         escalate: fields.read(reader, "escalate", escalate),
+        on_resolve: fields.read(reader, "on_resolve", on_resolve),
+        approval_expires: approval(reader, &fields),
         continues: fields.read(reader, "continue", Reader::flag),
         relapse: fields.read(reader, "relapse", Reader::duration),
         lapse: fields.read(reader, "lapse", Reader::duration),
@@ -357,48 +363,6 @@ fn matchers(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Vec<Text>>> 
     Some(Spanned { value: list.value.into_iter().flatten().collect(), span: list.span })
 }
 
-fn mode(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Mode>> {
-    let text = reader.text(node)?;
-    let value = match text.value.as_str() {
-        "shadow" => Mode::Shadow,
-        "auto" => Mode::Auto,
-        "approve" => {
-            let problem = Problem::error(text.span, "`mode: approve` is not built yet");
-            reader.problems.report(
-                problem.help("write `mode: shadow` to watch what would be done, or `mode: auto`"),
-            );
-            return None;
-        }
-        other => {
-            let problem = Problem::error(text.span, format!("there is no mode {other:?}"));
-            let meant = match other {
-                "dry-run" | "dry_run" | "dryrun" | "off" | "manual" | "test" => Some("shadow"),
-                "on" | "active" | "enforce" | "act" => Some("auto"),
-                _ => nearest(other, ["shadow", "auto"]),
-            };
-            reader.problems.report(problem.help(meant.map_or_else(
-                || "modes are `shadow`, which records what would be done, and `auto`".to_owned(),
-                |meant| format!("did you mean {meant:?}?"),
-            )));
-            return None;
-        }
-    };
-    Some(Spanned { value, span: text.span })
-}
-
-fn on_resolve(reader: &mut Reader<'_>, node: &Node) -> Option<()> {
-    let text = reader.text(node)?;
-    let problem = match text.value.as_str() {
-        "finish" => return Some(()),
-        "signal" => Problem::error(text.span, "`on_resolve: signal` is not built yet")
-            .help("write `on_resolve: finish`, or leave it out: that is the default"),
-        other => Problem::error(text.span, format!("there is no `on_resolve: {other}`"))
-            .help("write `on_resolve: finish`, or leave it out: that is the default"),
-    };
-    reader.problems.report(problem);
-    None
-}
-
 fn remedy(reader: &mut Reader<'_>, node: &Node) -> Option<Remedy> {
     let fields = reader.fields(node, &keys::REMEDY)?;
     Some(Remedy {
@@ -412,6 +376,7 @@ fn remedy(reader: &mut Reader<'_>, node: &Node) -> Option<Remedy> {
         retries: fields.read(reader, "retries", Reader::count),
         backoff: fields.read(reader, "backoff", Reader::duration),
         idempotent: fields.read(reader, "idempotent", Reader::flag),
+        approval_expires: approval(reader, &fields),
         span: fields.span,
     })
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits::defaults;
-use homeostat_core::policy::{Action, Escalate, Mode, TargetLabels};
+use homeostat_core::policy::{Action, Escalate, Mode, OnResolve, TargetLabels};
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
 mod guard;
 mod notify;
+mod radius;
 mod request;
 
 use super::*;
@@ -224,12 +225,7 @@ policies:
       lock: ["web"]
     escalate: { after: 10m, severity: critical }
 "#;
-    insta::assert_snapshot!(problems(text), @r#"
-        27:15 `mode: approve` is not built yet
-          => write `mode: shadow` to watch what would be done, or `mode: auto`
-        35:7 `blast_radius` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        "#);
+    assert_eq!(problems(text), "");
 }
 
 #[test]
@@ -241,25 +237,57 @@ fn keys_that_are_to_come_are_errors_and_never_ignored() {
           => until there are, every alert is recorded in shadow
         "#);
     let text = of_policy(
-        "on_resolve: signal
-guard: { storm: {}, blast_radius: {} }
-remedies:
-  - { name: b, exec: [b], undo: {}, when: x }
-mode: approve",
+        "remedies:
+  - { name: b, exec: [b], undo: {}, when: x }",
     );
     insta::assert_snapshot!(text, @r#"
-        1:17 `on_resolve: signal` is not built yet
-          => write `on_resolve: finish`, or leave it out: that is the default
-        2:14 `storm` is not built yet
+        2:31 `undo` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
-        2:25 `blast_radius` is not built yet
+        2:41 `when` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
-        4:31 `undo` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        4:41 `when` is not built yet
-          => remove it: an engine that ignored it would be less careful than it says
-        5:11 `mode: approve` is not built yet
-          => write `mode: shadow` to watch what would be done, or `mode: auto`
+        "#);
+}
+
+#[test]
+fn a_policy_and_a_remedy_say_who_is_asked_for_how_long_and_what_a_resolve_does() {
+    let text = policy(
+        "escalate: none\non_resolve: signal\nmode: approve\napproval: { expires: 10m }\n\
+         remedies:\n  - { name: a, exec: [a] }\n  - { name: b, exec: [b], mode: shadow }\n  \
+         - { name: c, exec: [c], mode: auto, approval: { expires: 1h } }",
+    );
+    let config = parse("homeostat.yml", &text).unwrap();
+    let policy = &config.book.policies()[0];
+    assert_eq!((policy.mode, policy.on_resolve), (Mode::Approve, OnResolve::Signal));
+    let asked: Vec<_> = policy.remedies.iter().map(|r| (r.mode, r.approval_expires)).collect();
+    let (short, long) = (Span::from_secs(600), Span::from_secs(3600));
+    assert_eq!(asked, [(Mode::Approve, short), (Mode::Shadow, short), (Mode::Approve, long)]);
+}
+
+#[test]
+fn an_approval_that_nobody_is_asked_for_and_a_mode_that_is_none_are_told() {
+    let text = of_policy(
+        "escalate: none
+on_resolve: kill
+approval: { expires: 10m }
+remedies:
+  - { name: a, exec: [a], approval: { expires: 0s, within: 3m } }
+  - { name: b, exec: [b], approval: yes, mode: manual }",
+    );
+    insta::assert_snapshot!(text, @r#"
+        2:17 there is no `on_resolve: kill`
+          => write `on_resolve: finish`, which is the default, or `on_resolve: signal`, which ends
+            what runs
+        3:26 warning: nobody is asked for approval here
+          => write `mode: approve`, or remove `approval`
+        5:52 must be at least 1s
+        5:52 warning: nobody is asked for approval here
+          => write `mode: approve`, or remove `approval`
+        5:56 unknown key "within" in approval
+          => write `expires`
+        6:41 expected a map, found a text
+          => write approval: { expires: 30m }
+        6:52 there is no mode "manual"
+          => did you mean "approve"?
         "#);
 }
 
@@ -414,7 +442,8 @@ fn what_is_missing_is_told() {
         1:12 this policy has no `matchers`
           => to take every alert, say so: `matchers: []`
         1:12 this policy has no `mode`
-          => write `mode: shadow` to watch what would be done, or `mode: auto` to have it done
+          => write `mode: shadow` to watch what would be done, `mode: approve` to be asked, or
+            `mode: auto` to have it done
         1:12 this policy has no `name`
           => add `name: …`
         1:12 this policy has no `remedies`
@@ -422,7 +451,8 @@ fn what_is_missing_is_told() {
         1:16 this policy has no `matchers`
           => to take every alert, say so: `matchers: []`
         1:16 this policy has no `mode`
-          => write `mode: shadow` to watch what would be done, or `mode: auto` to have it done
+          => write `mode: shadow` to watch what would be done, `mode: approve` to be asked, or
+            `mode: auto` to have it done
         1:16 this policy has no `remedies`
           => write remedies: [{ name: restart, exec: [program] }]
         1:18 `name` has no value

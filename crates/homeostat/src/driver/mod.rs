@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homeostat_core::alert::{Observation, Status};
+use homeostat_core::command::Reply;
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{Effect, Event, Remark};
 use homeostat_core::limits::OPEN_EPISODES;
@@ -94,7 +95,12 @@ enum Waiting {
         new_alerts: usize,
         answer: oneshot::Sender<Result<Vec<Remark>, Busy>>,
     },
+    /// An operator: which event of the group is theirs.
     Command {
+        event: usize,
+        answer: oneshot::Sender<Result<Option<Reply>, Busy>>,
+    },
+    Reload {
         answer: oneshot::Sender<Result<(), Busy>>,
     },
 }
@@ -104,7 +110,7 @@ impl Waiting {
     fn new_alerts(&self) -> usize {
         match self {
             Self::Observations { new_alerts, .. } => *new_alerts,
-            Self::Command { .. } => 0,
+            Self::Command { .. } | Self::Reload { .. } => 0,
         }
     }
 }
@@ -245,12 +251,12 @@ impl Driver {
             }
             Request::Command { event, answer } => {
                 events.push(event);
-                waiting.push(Waiting::Command { answer });
+                waiting.push(Waiting::Command { event: events.len() - 1, answer });
             }
             Request::Reload { book, answer } => {
                 self.engine.replace_book(book);
                 events.push(Event::Reloaded);
-                waiting.push(Waiting::Command { answer });
+                waiting.push(Waiting::Reload { answer });
             }
             Request::Tell(event) => events.push(event),
             Request::Stop => {}
@@ -289,7 +295,7 @@ impl Driver {
             }
         }
         self.observer.show(&turn.facts, &self.engine, self.doors.queue.len());
-        answer(waiting, &turn.remarks);
+        answer(waiting, &turn.remarks, turn.replies);
     }
 
     /// Answers 503 until the journal can be written again, then goes on from what it holds.
@@ -304,7 +310,10 @@ impl Driver {
                         // The sender may have gone; then nobody needs the answer.
                         let _ = answer.send(Err(Busy::NotWritable));
                     }
-                    Some(Request::Command { answer, .. } | Request::Reload { answer, .. }) => {
+                    Some(Request::Command { answer, .. }) => {
+                        let _ = answer.send(Err(Busy::NotWritable));
+                    }
+                    Some(Request::Reload { answer, .. }) => {
                         let _ = answer.send(Err(Busy::NotWritable));
                     }
                     Some(Request::Stop) | None => {}
@@ -345,10 +354,12 @@ fn is_owed(event: &Event) -> bool {
         | Event::NoticeEnded(_) => true,
         Event::Observed { .. }
         | Event::Unseen(_)
+        | Event::Calmed(_)
         | Event::Ready { .. }
         | Event::Woke { .. }
         | Event::Pause { .. }
         | Event::Resume { .. }
+        | Event::Command { .. }
         | Event::Reloaded => false,
     }
 }
@@ -361,14 +372,15 @@ fn recover(journal: &Journal) -> Result<Recovered, Fatal> {
     Ok(recovered)
 }
 
-fn answer(waiting: Vec<Waiting>, remarks: &[Option<Remark>]) {
+fn answer(waiting: Vec<Waiting>, remarks: &[Option<Remark>], mut replies: Vec<Option<Reply>>) {
     for one in waiting {
         // A sender that has gone needs no answer: it will send again.
         match one {
             Waiting::Observations { events, answer, .. } => {
                 drop(answer.send(Ok(remarks[events].iter().copied().flatten().collect())));
             }
-            Waiting::Command { answer } => drop(answer.send(Ok(()))),
+            Waiting::Command { event, answer } => drop(answer.send(Ok(replies[event].take()))),
+            Waiting::Reload { answer } => drop(answer.send(Ok(()))),
         }
     }
 }
@@ -377,7 +389,8 @@ fn refuse(waiting: Vec<Waiting>, busy: Busy) {
     for one in waiting {
         match one {
             Waiting::Observations { answer, .. } => drop(answer.send(Err(busy))),
-            Waiting::Command { answer } => drop(answer.send(Err(busy))),
+            Waiting::Command { answer, .. } => drop(answer.send(Err(busy))),
+            Waiting::Reload { answer } => drop(answer.send(Err(busy))),
         }
     }
 }

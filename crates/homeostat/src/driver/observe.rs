@@ -150,7 +150,13 @@ fn stand(engine: &Engine) -> Standing {
 
 /// Whether an operator waits to see this.
 fn is_command(what: &What) -> bool {
-    matches!(what, What::EnginePaused { .. } | What::EngineResumed { .. } | What::BookChanged)
+    matches!(
+        what,
+        What::EnginePaused { .. }
+            | What::EngineResumed { .. }
+            | What::IncidentCommanded { .. }
+            | What::BookChanged
+    )
 }
 
 /// Writes one line for what a person would want to know.
@@ -184,13 +190,22 @@ fn log(fact: &Fact) {
         What::OrderReissued { order } => {
             issued(&order.id, &order.action.to_string(), "order issued again");
         }
+        What::ApprovalAsked { incident, asked, .. } => warn!(
+            %incident, remedy = %asked.order.remedy, action = %asked.action,
+            expires_at = %asked.expires_at, "approval asked"
+        ),
+        What::ApprovalVoided { incident, reason } => info!(%incident, reason, "approval void"),
+        What::IncidentCommanded { incident, command, by, reason } => {
+            info!(%incident, %command, by, reason, "an operator commands");
+        }
+        What::OrderCancelled { order, reason } => info!(%order, reason, "order cancelled"),
         What::OrderProgressed { order, text } => info!(%order, text, "order progressed"),
         What::RemedyGivenUp { incident, remedy, reason } => {
             info!(%incident, %remedy, reason, "remedy given up");
         }
         What::IncidentClosed { incident, closing, .. } => match closing.outcome {
             End::Escalated => warn!(%incident, reason = closing.reason, "incident escalated"),
-            End::Healed | End::Recovered | End::Shadowed | End::Cancelled => info!(
+            End::Healed | End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => info!(
                 %incident, outcome = %closing.outcome, reason = closing.reason, "incident closed"
             ),
         },
@@ -202,6 +217,10 @@ fn log(fact: &Fact) {
             error!(%topic, open, "a person is needed but too many notices are open");
         }
         What::NoticeTold { topic } => info!(%topic, "notice accepted"),
+        What::StormBegan { policy, gauge, firing } => {
+            warn!(%policy, firing, inventory = gauge.inventory, "a storm began");
+        }
+        What::StormEnded { policy } => info!(%policy, "the storm is over"),
         What::EnginePaused { pause } => warn!(by = pause.by, reason = pause.reason, "paused"),
         What::EngineResumed { by } => info!(by, "resumed"),
         What::WatchdogSeen { watchdog } => info!(%watchdog, "watchdog is heard of again"),

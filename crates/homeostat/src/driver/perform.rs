@@ -15,7 +15,7 @@ use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::plan::Rendered;
 use homeostat_core::request::Request;
 use homeostat_core::time::Timestamp;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
@@ -53,6 +53,8 @@ pub struct Doors {
     pub handlers: Arc<act::Handlers>,
     /// Whether the engine stops, for handlers that could go on for long.
     pub stopping: watch::Sender<bool>,
+    /// The runs that are ours, and how each is told to end before its time.
+    pub runs: Mutex<BTreeMap<OrderId, watch::Sender<bool>>>,
 }
 
 impl Doors {
@@ -60,8 +62,18 @@ impl Doors {
     pub(super) fn perform(self: &Arc<Self>, effect: Effect) {
         match effect {
             Effect::Run(run) => {
+                // Known before it starts, so that no word to end comes too early to be heard.
+                let (end, cancelled) = watch::channel(false);
+                self.runs.lock().insert(run.order.id.clone(), end);
                 let doors = self.clone();
-                self.runtime.spawn(async move { doors.run(*run).await });
+                self.runtime.spawn(async move { doors.run(*run, cancelled).await });
+            }
+            Effect::Cancel(order) => {
+                if let Some(run) = self.runs.lock().get(&order) {
+                    run.send_replace(true);
+                } else {
+                    info!(order = %order, "order cannot be cancelled: its run is not ours");
+                }
             }
             Effect::Inquire { order, issued_in } => {
                 let doors = self.clone();
@@ -77,22 +89,30 @@ impl Doors {
         }
     }
 
-    async fn run(&self, run: Run) {
+    async fn run(&self, run: Run, cancelled: watch::Receiver<bool>) {
         let order = run.order.id.clone();
         info!(order = %order, policy = %run.policy, action = %run.order.action, "order started");
         let ended = ended_of(match &run.order.action {
-            Rendered::Exec(argv) => self.execute(&run, act::Program::Argv(argv.clone())).await,
-            Rendered::Script(text) => {
-                self.execute(&run, act::Program::Script(text.to_string())).await
+            Rendered::Exec(argv) => {
+                self.execute(&run, act::Program::Argv(argv.clone()), cancelled).await
             }
-            Rendered::Http(request) => self.send(&run, request).await,
-            Rendered::Call(handler) => self.call(&run, handler).await,
+            Rendered::Script(text) => {
+                self.execute(&run, act::Program::Script(text.to_string()), cancelled).await
+            }
+            Rendered::Http(request) => self.send(&run, request, cancelled).await,
+            Rendered::Call(handler) => self.call(&run, handler, cancelled).await,
         });
+        self.runs.lock().remove(&order);
         info!(order = %order, policy = %run.policy, outcome = %ended.outcome, "order ended");
         self.queue.report(Event::OrderEnded { order, ended }).await;
     }
 
-    async fn execute(&self, run: &Run, program: act::Program) -> act::Ended {
+    async fn execute(
+        &self,
+        run: &Run,
+        program: act::Program,
+        cancelled: watch::Receiver<bool>,
+    ) -> act::Ended {
         let execution = act::Execution {
             order: run.order.id.to_string(),
             program,
@@ -100,10 +120,15 @@ impl Doors {
             grace: GRACE,
             subject: subject(run),
         };
-        act::perform(&self.orders, execution, std::future::pending()).await
+        act::perform(&self.orders, execution, told(cancelled)).await
     }
 
-    async fn send(&self, run: &Run, request: &Request) -> act::Ended {
+    async fn send(
+        &self,
+        run: &Run,
+        request: &Request,
+        cancelled: watch::Receiver<bool>,
+    ) -> act::Ended {
         let remedy = (run.policy.clone(), run.order.id.remedy.clone());
         let outlet = self.outlets.read().get(&remedy).cloned();
         let Some(outlet) = outlet else {
@@ -115,11 +140,16 @@ impl Doors {
             timeout: run.order.timeout.into(),
             subject: subject(run),
         };
-        act::send(&self.orders, &outlet, sending).await
+        act::send(&self.orders, &outlet, sending, told(cancelled)).await
     }
 
     /// Calls a handler, and passes on what it says until it has ended.
-    async fn call(&self, run: &Run, handler: &HandlerName) -> act::Ended {
+    async fn call(
+        &self,
+        run: &Run,
+        handler: &HandlerName,
+        cancelled: watch::Receiver<bool>,
+    ) -> act::Ended {
         let call = act::Call {
             order: run.order.id.to_string(),
             handler: handler.to_string(),
@@ -128,8 +158,8 @@ impl Doors {
             subject: subject(run),
         };
         let (progress, mut said) = mpsc::channel(ORDER_PROGRESS as usize);
-        let stopping = self.stopping.subscribe();
-        let mut ended = pin!(act::call(&self.orders, &self.handlers, call, progress, stopping));
+        let words = act::Words { stopping: self.stopping.subscribe(), cancelled };
+        let mut ended = pin!(act::call(&self.orders, &self.handlers, call, progress, words));
         let ended = loop {
             tokio::select! {
                 biased;
@@ -179,6 +209,14 @@ impl Doors {
     }
 }
 
+/// Completes when a run is told to end.
+async fn told(mut cancelled: watch::Receiver<bool>) {
+    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+        // Nobody is left who could tell.
+        std::future::pending::<()>().await;
+    }
+}
+
 fn subject(run: &Run) -> act::Subject {
     let order = &run.order.id;
     let leading = run.alerts.first().map(|(alert, _)| alert);
@@ -224,7 +262,7 @@ fn ended_of(ended: act::Ended) -> Ended {
         act::Outcome::Exited { code } => Outcome::Exited { code },
         act::Outcome::Signalled { signal } => Outcome::Signalled { signal },
         act::Outcome::TimedOut => Outcome::TimedOut,
-        act::Outcome::Cancelled => Outcome::Unknown { reason: "it was cancelled".into() },
+        act::Outcome::Cancelled => Outcome::Cancelled,
         act::Outcome::Done => Outcome::Done,
         act::Outcome::Failed { reason } => Outcome::Failed { reason },
         act::Outcome::Answered { status, expected } => Outcome::Answered { status, expected },

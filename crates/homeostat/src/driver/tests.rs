@@ -53,6 +53,7 @@ fn driver_of(book: Book, pages: Option<u32>) -> (Driver, Queue, Telling, tempfil
         outlets: RwLock::default(),
         handlers: Arc::default(),
         stopping: tokio::sync::watch::Sender::new(false),
+        runs: parking_lot::Mutex::default(),
     });
     let metrics = Arc::new(Metrics::new("0", "r", "b"));
     let driver = Driver::recover(
@@ -189,6 +190,7 @@ fn acting_book() -> Book {
         remedies: vec![Remedy {
             name: RemedyName::new("true"),
             mode: Mode::Auto,
+            approval_expires: Span::from_secs(1800),
             action: Action::Script("true".into()),
             timeout: Span::from_secs(5),
             retries: 0,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use homeostat_core::command::Command;
 use homeostat_core::fact::{Fact, VERSION, What};
 use homeostat_core::name::IncidentId;
 use homeostat_core::time::Timestamp;
@@ -319,7 +320,10 @@ fn state_after(what: &What) -> Option<&'static str> {
     match what {
         What::OrderIssued { .. } | What::OrderReissued { .. } => Some("acting"),
         What::VerificationBegan { .. } => Some("verifying"),
-        What::OrderHeld { .. }
+        What::ApprovalAsked { .. } => Some("awaiting_approval"),
+        What::ApprovalVoided { .. }
+        | What::IncidentCommanded { command: Command::Approve, .. }
+        | What::OrderHeld { .. }
         | What::OrderReturned { .. }
         | What::OrderEnded { .. }
         | What::RetryScheduled { .. }

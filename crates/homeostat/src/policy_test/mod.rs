@@ -113,6 +113,13 @@ fn unmet(scenario: &Scenario, step: &Step, span: &Range<usize>) -> Failure {
     let (what, remedy) = match &step.input {
         Input::Exit { run, .. } => ("ends", Some(&run.remedy)),
         Input::Progress { run, .. } => ("tells about", Some(&run.remedy)),
+        Input::Command { command, .. } => {
+            return Failure {
+                span: span.clone(),
+                message: format!("no incident takes `{command}` at {}", step.at),
+                help: Some("the newest incident is meant, or that of the `target`".to_owned()),
+            };
+        }
         Input::Fire(_)
         | Input::Resolve(_)
         | Input::Send { .. }

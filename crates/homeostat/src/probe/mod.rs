@@ -3,7 +3,8 @@
 //! ```text
 //!  asks ─┬─ Listed ─> every peer of the alert's Alertmanager ─┐
 //!        ├─ Rule   ─> every Prometheus                        ├─> findings, in order ─> Evidence
-//!        └─ Query  ─> the first Prometheus                    ┘
+//!        ├─ Query  ─> the first Prometheus                    │
+//!        └─ Inventory ─> the first Prometheus                 ┘
 //! ```
 //!
 //! Duty: always answer, within a bounded time, with what was found or with a [`Trouble`] that a
@@ -110,6 +111,11 @@ impl Prober {
                 let asked = prometheus::query(&self.prometheuses, promql, &self.places, now);
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Query(answer), at)
+            }
+            Ask::Inventory { promql } => {
+                let asked = prometheus::inventory(&self.prometheuses, promql, &self.places, now);
+                let (answer, at) = patiently(asked, now).await;
+                (Finding::Inventory(answer), at)
             }
         }
     }

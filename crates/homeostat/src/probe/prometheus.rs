@@ -1,4 +1,4 @@
-//! What a Prometheus says about a rule, and whether an expression holds.
+//! What a Prometheus says about a rule, whether an expression holds, and how many it counts.
 //!
 //! Rules are found by the name of their alert. External labels and alert relabelling are on the
 //! wire and not in these answers, so that core's [`is_same_alert`] says which instance is the alert
@@ -8,7 +8,7 @@
 //!
 //! Source: `web/api/v1/api.go` of Prometheus.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use homeostat_core::evidence::{RuleReport, Trouble, is_same_alert};
@@ -17,6 +17,7 @@ use homeostat_core::policy::TargetLabels;
 use homeostat_core::time::{Span, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::flight::Flight;
@@ -29,15 +30,22 @@ const NAMES_ASKED: usize = 64;
 /// How long a query may be evaluated, so that Prometheus gives up before we do and says so.
 const QUERY_TIMEOUT: &str = "4s";
 
+/// Up to here a float tells every whole number from the next.
+const COUNTED_EXACTLY: f64 = 9_007_199_254_740_992.0;
+
 /// One Prometheus.
 #[derive(Debug)]
 pub(super) struct Prometheus {
     client: Client,
     flight: Flight<BTreeSet<Arc<str>>, Answer>,
+    inventories: Flight<BTreeSet<Arc<str>>, Counts>,
 }
 
 /// The rules that one Prometheus has, and when it was asked.
 type Answer = Arc<(Result<Vec<Rule>, Trouble>, Timestamp)>;
+
+/// How many each inventory counts, and when it was asked.
+type Counts = Arc<BTreeMap<Arc<str>, Found<u64>>>;
 
 /// The alert whose rule is looked for.
 #[derive(Clone, Copy)]
@@ -49,7 +57,34 @@ pub(super) struct Wanted<'a> {
 
 impl Prometheus {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, flight: Flight::default() }
+        Self { client, flight: Flight::default(), inventories: Flight::default() }
+    }
+
+    /// Counts by an expression. Whoever asks the same at the same time shares one request: all
+    /// incidents of a policy do when very many alerts fire at once.
+    async fn count(
+        &self,
+        promql: &Arc<str>,
+        places: &Semaphore,
+        now: &impl Fn() -> Timestamp,
+    ) -> Found<u64> {
+        let want = |wanted: &mut BTreeSet<Arc<str>>| {
+            wanted.insert(promql.clone());
+        };
+        let request = |wanted: BTreeSet<Arc<str>>| async move {
+            let counts = wanted.into_iter().map(|promql| async move {
+                let _place = places.acquire().await;
+                let at = now();
+                let count = ask_inventory(&self.client, &promql).await;
+                (promql, (count, at))
+            });
+            Arc::new(client::all(counts).await.into_iter().collect())
+        };
+        let counts: Counts = self.inventories.join(want, request).await;
+        counts
+            .get(promql)
+            .cloned()
+            .unwrap_or_else(|| (Err(Trouble("it was not asked".into())), now()))
     }
 
     async fn rules(
@@ -106,6 +141,19 @@ pub(super) async fn query(
     (ask_query(client, promql).await, at)
 }
 
+/// Asks the first Prometheus how many there are.
+pub(super) async fn inventory(
+    prometheuses: &[Prometheus],
+    promql: &Arc<str>,
+    places: &Semaphore,
+    now: &impl Fn() -> Timestamp,
+) -> Found<u64> {
+    let Some(prometheus) = prometheuses.first() else {
+        return (Err(Trouble("no Prometheus is configured".into())), now());
+    };
+    prometheus.count(promql, places, now).await
+}
+
 async fn ask_rules(client: &Client, names: &BTreeSet<Arc<str>>) -> Result<Vec<Rule>, Trouble> {
     let mut query = vec![("type", "alert")];
     if names.len() <= NAMES_ASKED {
@@ -119,11 +167,47 @@ async fn ask_rules(client: &Client, names: &BTreeSet<Arc<str>>) -> Result<Vec<Ru
 }
 
 async fn ask_query(client: &Client, promql: &str) -> Result<usize, Trouble> {
+    Ok(ask_vector::<IgnoredAny>(client, promql).await?.len())
+}
+
+/// Counts by the one value of an expression. Nothing that is not certainly a count is taken for
+/// one: neither an empty result nor the first of several.
+async fn ask_inventory(client: &Client, promql: &str) -> Result<u64, Trouble> {
+    match &ask_vector::<Value>(client, promql).await?[..] {
+        // A sample is { "metric": …, "value": [time, "number"] }.
+        [sample] => whole(sample["value"][1].as_str().unwrap_or("not a number")),
+        [] => Err(Trouble("the inventory returns nothing".into())),
+        more => Err(Trouble(format!(
+            "the inventory returns {} values; count them into one",
+            more.len()
+        ))),
+    }
+}
+
+/// Reads a sample's value as a count, rounded down.
+fn whole(value: &str) -> Result<u64, Trouble> {
+    let refused = || Trouble(format!("the inventory is {}, which is no count", one_line(value)));
+    let number: f64 = value.parse().map_err(|_| refused())?;
+    if !(0.0..=COUNTED_EXACTLY).contains(&number) {
+        return Err(refused());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative and within what a float counts exactly"
+    )]
+    Ok(number.floor() as u64)
+}
+
+async fn ask_vector<T: for<'de> Deserialize<'de> + Send + 'static>(
+    client: &Client,
+    promql: &str,
+) -> Result<Vec<T>, Trouble> {
     let form = [("query", promql), ("timeout", QUERY_TIMEOUT)];
     let reply = client.post_form("/api/v1/query", &form).await.map_err(|e| Trouble(e.line()))?;
-    let data: QueryData = data(client, reply).await?;
+    let data: QueryData<T> = data(client, reply).await?;
     match data.result_type.as_str() {
-        "vector" => Ok(data.result.len()),
+        "vector" => Ok(data.result),
         other => {
             let other = one_line(other);
             Err(Trouble(format!("the query returns a {other}; use a vector expression")))
@@ -164,9 +248,9 @@ struct Failure {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct QueryData {
+struct QueryData<T> {
     result_type: String,
-    result: Vec<IgnoredAny>,
+    result: Vec<T>,
 }
 
 #[derive(Deserialize)]

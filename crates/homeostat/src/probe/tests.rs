@@ -59,21 +59,27 @@ async fn find(prober: &Prober, ask: Ask) -> Finding {
 async fn listing(prober: &Prober, ask: Ask) -> Result<Listing, String> {
     match find(prober, ask).await {
         Finding::Listed(answer) => answer.map_err(|Trouble(text)| text),
-        Finding::Rule(_) | Finding::Query(_) => panic!("a listing was asked for"),
+        Finding::Rule(_) | Finding::Query(_) | Finding::Inventory(_) => {
+            panic!("a listing was asked for")
+        }
     }
 }
 
 async fn report(prober: &Prober, ask: Ask) -> Result<Option<RuleReport>, String> {
     match find(prober, ask).await {
         Finding::Rule(answer) => answer.map_err(|Trouble(text)| text),
-        Finding::Listed(_) | Finding::Query(_) => panic!("a rule was asked for"),
+        Finding::Listed(_) | Finding::Query(_) | Finding::Inventory(_) => {
+            panic!("a rule was asked for")
+        }
     }
 }
 
 async fn query(prober: &Prober, promql: &str) -> Result<usize, String> {
     match find(prober, Ask::Query { promql: promql.into() }).await {
         Finding::Query(answer) => answer.map_err(|Trouble(text)| text),
-        Finding::Listed(_) | Finding::Rule(_) => panic!("a query was asked"),
+        Finding::Listed(_) | Finding::Rule(_) | Finding::Inventory(_) => {
+            panic!("a query was asked")
+        }
     }
 }
 
@@ -258,6 +264,29 @@ async fn a_witness_that_hangs_is_trouble_after_a_while() {
     assert_eq!(evidence.gathered_at, asked_at);
 }
 
+async fn inventory(prober: &Prober, promql: &str) -> Result<u64, String> {
+    match find(prober, Ask::Inventory { promql: promql.into() }).await {
+        Finding::Inventory(count) => count.map_err(|trouble| trouble.0),
+        Finding::Listed(_) | Finding::Rule(_) | Finding::Query(_) => {
+            panic!("an inventory was asked")
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_inventories_at_once_cost_two_queries() {
+    let body = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1.5,"7"]}]}}"#;
+    let server = Server::start(move |_: &_| Canned::Answer(200, "", body.into()));
+    let prober = Arc::new(prometheuses(&[&server.url]));
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..1_000 {
+        let prober = prober.clone();
+        asked.spawn(async move { inventory(&prober, "count(up)").await });
+    }
+    assert!(asked.join_all().await.iter().all(|count| *count == Ok(7)));
+    assert!(server.received().len() <= 4, "{}", server.received().len());
+}
+
 #[tokio::test]
 async fn a_thousand_questions_at_once_cost_two_listings() {
     let server = canned_alertmanager(
@@ -429,6 +458,38 @@ async fn queries_hold_when_their_vector_is_not_empty() {
         assert!(trouble.contains(text), "{promql}: {trouble}");
     }
     let trouble = query(&prometheuses(&[]), "up").await.unwrap_err();
+    assert_eq!(trouble, "no Prometheus is configured");
+}
+
+#[tokio::test]
+async fn an_inventory_is_one_whole_number_or_none() {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let prometheus = stack::Prometheus::builder().start(sandbox.path()).await.unwrap();
+    let prober = prometheuses(&[&prometheus.url()]);
+    for (promql, count) in [
+        ("vector(3)", 3),
+        ("vector(2.999)", 2),
+        ("vector(0)", 0),
+        ("vector(0.5)", 0),
+        ("count(vector(1) or label_replace(vector(1), \"a\", \"b\", \"\", \"\"))", 2),
+    ] {
+        assert_eq!(inventory(&prober, promql).await, Ok(count), "{promql}");
+    }
+    for (promql, text) in [
+        ("vector(1) > 1", "the inventory returns nothing"),
+        ("vector(1) or label_replace(vector(1), \"a\", \"b\", \"\", \"\")", "returns 2 values"),
+        ("vector(0) / vector(0)", "the inventory is NaN, which is no count"),
+        ("vector(1) / vector(0)", "the inventory is +Inf, which is no count"),
+        ("vector(-1)", "the inventory is -1, which is no count"),
+        ("vector(1e300)", "which is no count"),
+        ("3", "the query returns a scalar; use a vector expression"),
+        ("up ==", "answered 400 Bad Request: bad_data: "),
+    ] {
+        let trouble = inventory(&prober, promql).await.unwrap_err();
+        assert!(trouble.contains(text), "{promql}: {trouble}");
+    }
+    assert!(inventory(&prometheuses(&["http://127.0.0.1:1"]), "vector(1)").await.is_err());
+    let trouble = inventory(&prometheuses(&[]), "vector(1)").await.unwrap_err();
     assert_eq!(trouble, "no Prometheus is configured");
 }
 

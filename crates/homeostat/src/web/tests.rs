@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::routing::post;
+use homeostat_core::command::{Command, Reply};
 use homeostat_core::event::Event;
 use homeostat_core::fact::Fact;
 use homeostat_core::ledger::Pause;
@@ -90,8 +91,18 @@ fn drive(inbox: Inbox, events: Arc<Mutex<Vec<Event>>>) {
         while !inbox.is_stopping() {
             if let Some(Request::Command { event, answer }) = inbox.wait(Duration::from_millis(20))
             {
+                let reply = match &event {
+                    Event::Command { incident: IncidentId(1), .. } => {
+                        Some(Reply::Taken("it starts".into()))
+                    }
+                    Event::Command { incident: IncidentId(2), .. } => {
+                        Some(Reply::Refused("nothing waits".into()))
+                    }
+                    Event::Command { incident, .. } => Some(Reply::NoIncident(*incident)),
+                    _ => None,
+                };
                 events.lock().push(event);
-                let _ = answer.send(Ok(()));
+                let _ = answer.send(Ok(reply));
             }
         }
     });
@@ -448,6 +459,53 @@ async fn an_operators_command_is_answered_once_the_engine_has_it() {
     house.queue.stop();
     let answer = house.post("/api/v1/pause", &body).await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "the engine is stopping"));
+}
+
+#[tokio::test]
+async fn a_command_about_an_incident_is_answered_with_what_follows_or_why_nothing_does() {
+    let house = House::open(Ways::default()).await;
+    let word = json!({ "by": "ann", "reason": "planned" });
+    for command in Command::ALL {
+        let path = |id: &str| format!("/api/v1/incidents/{id}/{command}");
+        let taken = house.post(&path("1"), &word).await;
+        assert_eq!(taken.status, 200, "{command}");
+        assert_eq!(taken.json(), json!({ "incident": "1", "message": "it starts" }));
+        let refused = house.post(&path("2"), &word).await;
+        assert_eq!((refused.status, refused.json()), (409, json!({ "error": "nothing waits" })));
+        for unknown in ["9", "x", "-1"] {
+            let answer = house.post(&path(unknown), &word).await;
+            let error = json!({ "error": format!("there is no incident {unknown:?}") });
+            assert_eq!((answer.status, answer.json()), (404, error));
+        }
+        assert_eq!(house.post(&path("1"), &json!({})).await.status, 400, "who says so?");
+        assert_eq!(house.ask("GET", &path("1"), &[], "").await.status, 405);
+    }
+    let events = house.events.lock();
+    let commanded = events.iter().filter_map(|event| match event {
+        Event::Command { incident: IncidentId(1), command, seen: None, by, reason } => {
+            Some((*command, by.clone(), reason.clone()))
+        }
+        _ => None,
+    });
+    let expected = Command::ALL.map(|command| (command, "ann".to_owned(), "planned".to_owned()));
+    assert_eq!(commanded.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn an_approval_may_show_what_was_seen_and_nothing_else_may() {
+    let house = House::open(Ways::default()).await;
+    let digest = "0f".repeat(32);
+    let word = json!({ "by": "ann", "digest": digest });
+    assert_eq!(house.post("/api/v1/incidents/1/approve", &word).await.status, 200);
+    let seen = house.events.lock().iter().any(|event| {
+        matches!(event, Event::Command { seen: Some(seen), .. } if seen.to_string() == digest)
+    });
+    assert!(seen);
+    assert_eq!(house.post("/api/v1/incidents/1/cancel", &word).await.status, 400);
+    let wrong = json!({ "by": "ann", "digest": "0f" });
+    let answer = house.post("/api/v1/incidents/1/approve", &wrong).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.json()["error"].as_str().unwrap().contains("64 hexadecimal digits"));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
 use super::super::{limits, raw};
 use super::interval::Intervals;
-use super::{Surroundings, action, at_least_one, policy, some_time};
+use super::{Surroundings, action, at_least_one, inventory, policy, some_time};
 
 /// How many orders a ladder can come to.
 pub(super) struct Height {
@@ -95,6 +95,8 @@ pub(super) fn check(
             (Field::Absent, _) => on(&defaults.breaker).map(|raw| breaker(raw, &mut known)),
             (_, _) => on(&own.breaker).map(|raw| breaker(raw, problems)),
         },
+        blast_radius: inventory::blast_radius(own, surroundings, problems),
+        storm: inventory::storm(own, surroundings, problems),
     };
     warn_of_a_slow_ladder(own, &guard, height, problems);
     guard

@@ -7,6 +7,7 @@
 mod action;
 mod guard;
 mod interval;
+mod inventory;
 mod notify;
 mod policy;
 mod query;

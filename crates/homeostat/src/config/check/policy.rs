@@ -6,7 +6,9 @@ use std::sync::Arc;
 use homeostat_core::label::Matchers;
 use homeostat_core::limits::defaults;
 use homeostat_core::name::{PolicyName, RemedyName};
-use homeostat_core::policy::{Action, Escalate, Mode, Policy, Remedy, TargetLabels, Verify};
+use homeostat_core::policy::{
+    Action, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels, Verify,
+};
 use homeostat_core::time::Span;
 
 use super::super::read::{Field, Problems, Spanned, Text};
@@ -38,6 +40,7 @@ pub(super) fn check(
         verify: verify(&raw.verify, surroundings, problems),
         guard: guard::check(raw.guard.given(), surroundings, &height, problems),
         escalate: escalate(raw, mode, settle, surroundings, problems),
+        on_resolve: raw.on_resolve.value_or(OnResolve::Finish),
         continues: raw.continues.value_or(false),
         relapse: raw.relapse.value_or(defaults::RELAPSE),
         lapse: some_time(&raw.lapse, defaults::LAPSE, problems),
@@ -89,7 +92,8 @@ fn mode(raw: &raw::Policy, problems: &mut Problems) -> Mode {
     if raw.mode.is_absent() {
         let problem = Problem::error(raw.span.clone(), "this policy has no `mode`");
         problems.report(problem.help(
-            "write `mode: shadow` to watch what would be done, or `mode: auto` to have it done",
+            "write `mode: shadow` to watch what would be done, `mode: approve` to be asked, or \
+             `mode: auto` to have it done",
         ));
     }
     raw.mode.value_or(Mode::Shadow)
@@ -135,17 +139,39 @@ fn remedies(
         }
         Field::Wrong => return Vec::new(),
     };
-    if list.value.is_empty() && mode == Mode::Auto {
-        let problem = Problem::error(list.span.clone(), "`mode: auto` without a remedy");
+    if list.value.is_empty() && mode.may_act() {
+        let message = format!("`mode: {}` without a remedy", mode.as_str());
+        let problem = Problem::error(list.span.clone(), message);
         problems.report(problem.help("add a remedy, or write `mode: shadow`"));
     }
     let mut names = Names::of("remedy");
-    list.value.iter().map(|raw| remedy(raw, mode, callable, &mut names, problems)).collect()
+    let expires = some_time(&raw.approval_expires, defaults::APPROVAL_EXPIRES, problems);
+    let trust = Trust { mode, expires };
+    let remedies: Vec<Remedy> =
+        list.value.iter().map(|raw| remedy(raw, trust, callable, &mut names, problems)).collect();
+    if remedies.iter().all(|remedy| remedy.mode != Mode::Approve) {
+        warn_of_no_question(&raw.approval_expires, problems);
+    }
+    remedies
+}
+
+/// How far a policy is trusted, and how long a person has to trust it further.
+#[derive(Clone, Copy)]
+struct Trust {
+    mode: Mode,
+    expires: Span,
+}
+
+fn warn_of_no_question(expires: &Field<Spanned<Span>>, problems: &mut Problems) {
+    if let Some(expires) = expires.given() {
+        let problem = Problem::warning(expires.span.clone(), "nobody is asked for approval here");
+        problems.report(problem.help("write `mode: approve`, or remove `approval`"));
+    }
 }
 
 fn remedy(
     raw: &raw::Remedy,
-    mode: Mode,
+    trust: Trust,
     callable: Callable<'_>,
     names: &mut Names,
     problems: &mut Problems,
@@ -171,9 +197,14 @@ fn remedy(
     if let Some(action) = &action {
         check_retries(raw, action, problems);
     }
+    let mode = raw.mode.value_or(trust.mode).min(trust.mode);
+    if mode != Mode::Approve {
+        warn_of_no_question(&raw.approval_expires, problems);
+    }
     Remedy {
         name: RemedyName::new(name),
-        mode: raw.mode.value_or(mode).min(mode),
+        mode,
+        approval_expires: some_time(&raw.approval_expires, trust.expires, problems),
         action: action.unwrap_or_else(|| Action::Exec(Vec::new())),
         timeout: some_time(&raw.timeout, defaults::TIMEOUT, problems),
         retries: raw.retries.value_or(0).min(limits::RETRIES),
@@ -203,7 +234,7 @@ fn height(raw: &raw::Policy) -> Height {
     let Some(list) = raw.remedies.given() else {
         return Height { orders: 0, spare: 0, span: 0..0 };
     };
-    let acts = |remedy: &&raw::Remedy| remedy.mode.value_or(Mode::Auto) == Mode::Auto;
+    let acts = |remedy: &&raw::Remedy| remedy.mode.value_or(Mode::Auto).may_act();
     let runs = |remedy: &raw::Remedy| 1 + remedy.retries.value_or(0).min(limits::RETRIES);
     let orders = list.value.iter().filter(acts).map(runs).fold(0, u32::saturating_add);
     let again = |remedy: &&raw::Remedy| remedy.idempotent.value_or(false);
@@ -323,8 +354,8 @@ fn cannot_tell(
 ) {
     let wrong = matches!(raw.escalate, Field::Wrong);
     match (mode, escalate) {
-        (Mode::Auto, _) if wrong => {}
-        (Mode::Auto, span) => {
+        (Mode::Auto | Mode::Approve, _) if wrong => {}
+        (Mode::Auto | Mode::Approve, span) => {
             let mode = raw.mode.given().map(|mode| mode.span.clone());
             let place = span.or(mode).unwrap_or_else(|| raw.span.clone());
             let message = "this policy acts, and there is no way to tell a person";

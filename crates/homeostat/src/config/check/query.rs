@@ -63,6 +63,11 @@ pub(super) fn check(text: &Text, problems: &mut Problems) -> Option<Template> {
     Some(template)
 }
 
+/// Tells whether an expression is a metric's name with label matchers and nothing else.
+pub(super) fn is_series(query: &str) -> bool {
+    is_bare_selector(query, &scan(query))
+}
+
 /// Where a placeholder stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::label::Op;
-use homeostat_core::policy::{Mode, Policy};
+use homeostat_core::policy::Policy;
 
 use super::super::raw;
 use super::super::read::Problems;
@@ -35,7 +35,7 @@ pub(super) fn check(raw: &[raw::Policy], policies: &[Policy], problems: &mut Pro
             );
             continue;
         }
-        if matchers.is_empty() && policy.mode == Mode::Auto {
+        if matchers.is_empty() && policy.mode.may_act() {
             problems.report(
                 Problem::warning(place, "this policy acts on every alert that there is")
                     .help("name the alerts that its remedies can heal"),

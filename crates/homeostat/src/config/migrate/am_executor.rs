@@ -250,13 +250,13 @@ fn warn_of_command(command: &Command, problems: &mut Problems) {
         ));
     }
     let leaves = command.ignore_resolved.as_ref().is_some_and(|ignore| ignore.value);
-    let help = "`on_resolve: finish` is all there is: a running action finishes when its alert \
-         resolves, or is ended by its `timeout`";
+    let help = "a running action finishes here; `on_resolve: signal` ends it when all alerts of \
+         its incident have resolved, by TERM, and by KILL 5 seconds later";
     if let Some(signal) = command.resolved_signal.as_ref().filter(|_| !leaves) {
-        let message = "no equal: nothing is sent to a running action when its alert resolves";
+        let message = "no equal: no signal of your choice is sent when an alert resolves";
         problems.report(Problem::warning(signal.span.clone(), message).help(help));
     } else if let Some(ignore) = command.ignore_resolved.as_ref().filter(|ignore| !ignore.value) {
-        let message = "no equal: a running action is not killed when its alert resolves";
+        let message = "not carried over: a running action is not killed when its alert resolves";
         problems.report(Problem::warning(ignore.span.clone(), message).help(help));
     }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use homeostat_core::limits::defaults;
-use homeostat_core::policy::Mode;
 
 use super::super::limits::NAME_CHARS;
 use super::Wishes;
@@ -119,7 +118,7 @@ fn policy(
     } else {
         line(out, &format!("    target: {}", list(&wishes.target)));
     }
-    line(out, &format!("    mode: {}", mode(wishes.mode)));
+    line(out, &format!("    mode: {}", wishes.mode.as_str()));
     if !is_last {
         line(out, "    continue: true");
     }
@@ -173,13 +172,6 @@ fn notes(command: &Command, wishes: &Wishes) -> Vec<String> {
         notes.push("a script: in exec, these braces would be placeholders.".to_owned());
     }
     notes
-}
-
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Shadow => "shadow",
-        Mode::Auto => "auto",
-    }
 }
 
 fn action(out: &mut String, argv: &[String]) {

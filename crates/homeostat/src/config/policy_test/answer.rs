@@ -9,7 +9,7 @@ use super::word::no_such;
 use super::{Setting, keys, labels, only, taken, yes};
 
 /// Which answers each probe can give.
-const PROBES: [(&str, &[&str]); 4] = [
+const PROBES: [(&str, &[&str]); 5] = [
     ("alertmanager", &["error", "empty", "unlisted", "silenced", "truth"]),
     ("prometheus", &["error", "truth"]),
     (
@@ -17,6 +17,7 @@ const PROBES: [(&str, &[&str]); 4] = [
         &["error", "empty", "unhealthy", "stuck", "firing", "pending", "kept_firing", "truth"],
     ),
     ("query", &["error", "empty", "holds"]),
+    ("inventory", &["error", "empty", "nan", "value"]),
 ];
 
 /// Reads an answer, and what it is for.
@@ -35,11 +36,7 @@ pub(super) fn answer(
     let probe = taken(probe)?;
     let Some((name, can)) = PROBES.iter().find(|(name, _)| *name == probe.value) else {
         let names: Vec<&str> = PROBES.iter().map(|(name, _)| *name).collect();
-        reader.problems.report(if probe.value == "inventory" {
-            Problem::error(probe.span, "`probe: inventory` is not built yet")
-        } else {
-            no_such(&probe.value, probe.span, "probe", &names)
-        });
+        reader.problems.report(no_such(&probe.value, probe.span, "probe", &names));
         return None;
     };
     let asked = asked(reader, &fields, name, setting);
@@ -64,7 +61,7 @@ fn asked(reader: &mut Reader<'_>, fields: &Fields<'_>, probe: &str, setting: &Se
     let query = fields.read(reader, "query", Reader::text);
     for (key, fits) in [
         ("labels", matches!(probe, "alertmanager" | "rules")),
-        ("query", matches!(probe, "query" | "prometheus")),
+        ("query", matches!(probe, "query" | "inventory" | "prometheus")),
     ] {
         if let (Some(node), false) = (fields.node(key), fits) {
             let message = format!("`{probe}` is not asked by `{key}`");
@@ -113,6 +110,17 @@ fn said(
             span.map(|span| Answer::RuleKeptFiring(span.value))
         }
         ("rules", _) => yes(reader).map(|()| Answer::RulesTruth),
+        ("inventory", "error") => text(reader).map(Answer::InventoryErrs),
+        ("inventory", "empty") => {
+            yes(reader).map(|()| Answer::InventoryErrs("the inventory returns nothing".into()))
+        }
+        ("inventory", "nan") => {
+            yes(reader).map(|()| Answer::InventoryErrs("the inventory is NaN".into()))
+        }
+        ("inventory", _) => {
+            let count = taken(fields.read(reader, key, Reader::count));
+            count.map(|count| Answer::Inventory(count.value.into()))
+        }
         (_, "error") => text(reader).map(Answer::QueryErrs),
         (_, "empty") => yes(reader).map(|()| Answer::Query(0)),
         (_, _) => flag(reader).map(|holds| Answer::Query(usize::from(holds))),

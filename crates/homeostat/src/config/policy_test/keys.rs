@@ -90,14 +90,11 @@ pub(super) static ANSWER: Keys = Keys {
         "pending",
         "kept_firing",
         "holds",
+        "value",
+        "nan",
     ],
-    later: &["nan"],
+    later: &[],
     habits: &[
-        habit(
-            "value",
-            "",
-            "a query holds if its result is not empty, whatever the value: write holds: true",
-        ),
         habit("samples", "holds", "write holds: true"),
         habit("silence", "silenced", "write `silenced`"),
     ],

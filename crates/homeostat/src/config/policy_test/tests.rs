@@ -129,6 +129,8 @@ fn inputs() -> Vec<Input> {
         Answer::RulesTruth,
         Answer::Query(0),
         Answer::QueryErrs(why()),
+        Answer::Inventory(3),
+        Answer::InventoryErrs(why()),
     ];
     inputs.extend(answers.into_iter().map(|answer| Input::Answer(Asked::default(), answer)));
     inputs
@@ -297,7 +299,7 @@ fn what_a_step_says_must_make_sense() {
         ("{ at: 0s, exit: { remedy: restart, spawn_error: x } }", "write `not_started`"),
         ("{ at: 0s, answer: { holds: true } }", "who answers?"),
         ("{ at: 0s, answer: { probe: querry, holds: true } }", "did you mean \"query\"?"),
-        ("{ at: 0s, answer: { probe: query, value: 1 } }", "write holds: true"),
+        ("{ at: 0s, answer: { probe: query, value: 1 } }", "`query` does not answer with"),
         ("{ at: 0s, answer: { probe: query } }", "this answer says nothing"),
         ("{ at: 0s, answer: { probe: query, silenced: x } }", "`query` does not answer with"),
         ("{ at: 0s, answer: { probe: rules, firing: true, query: up } }", "not asked by `query`"),

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use super::radius::{self, BlastRadius, Storm};
 use super::{Count, Field, Length, Rate, Reader, Spanned, Text, Words, rate};
 use crate::config::keys::{self, Keys};
+use crate::config::read::Fields;
 use crate::config::yaml::{Kind, Node};
 
 /// `guard`, of a policy or of `defaults`.
@@ -19,6 +21,8 @@ pub(in crate::config) struct Guard {
     pub(in crate::config) watchdog: Switch<Watchdog>,
     pub(in crate::config) flap: Switch<Flap>,
     pub(in crate::config) breaker: Switch<Breaker>,
+    pub(in crate::config) blast_radius: Field<BlastRadius>,
+    pub(in crate::config) storm: Field<Storm>,
 }
 
 /// What can be switched off by `none`.
@@ -83,7 +87,20 @@ pub(super) fn guard(reader: &mut Reader<'_>, node: &Node, keys: &'static Keys) -
         watchdog: fields.read(reader, "watchdog", |r, n| switch(r, n, WATCHDOG, watchdog)),
         flap: fields.read(reader, "flap", |reader, node| switch(reader, node, FLAP, flap)),
         breaker: fields.read(reader, "breaker", |r, n| switch(r, n, BREAKER, breaker)),
+        blast_radius: of_a_policy(&fields, reader, keys, "blast_radius", radius::blast_radius),
+        storm: of_a_policy(&fields, reader, keys, "storm", radius::storm),
     })
+}
+
+/// Reads a guard that has no defaults.
+fn of_a_policy<T>(
+    fields: &Fields<'_>,
+    reader: &mut Reader<'_>,
+    keys: &Keys,
+    key: &'static str,
+    read: fn(&mut Reader<'_>, &Node) -> Option<T>,
+) -> Field<T> {
+    if keys.known.contains(&key) { fields.read(reader, key, read) } else { Field::Absent }
 }
 
 const WATCHDOG: &str = "write watchdog: { matchers: ['alertname=\"Watchdog\"'], max_age: 5m }, or \

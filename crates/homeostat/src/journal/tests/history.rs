@@ -34,6 +34,7 @@ fn book() -> Book {
     let restart = Remedy {
         name: RemedyName::new("restart"),
         mode: Mode::Auto,
+        approval_expires: Span::from_secs(1800),
         action: Action::Exec(vec![Template::parse("/bin/true").unwrap()]),
         timeout: Span::from_secs(30),
         retries: 0,

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use homeostat_core::alert::{Alert, Door, Observation, Status};
+use homeostat_core::command::Command;
 use homeostat_core::engine::Engine;
 use homeostat_core::event::{About, Effect, Event, Question};
 use homeostat_core::evidence::{Ask, Evidence, Finding, ListedAlert, Listing, RuleReport};
 use homeostat_core::fact::Fact;
 use homeostat_core::label::{LabelSet, Matchers};
-use homeostat_core::name::{BootId, OrderId, PolicyName, RemedyName, SourceName};
+use homeostat_core::name::{BootId, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Ended, Order, Outcome};
 use homeostat_core::policy::{
     Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Remedy, TargetLabels, Witnesses,
@@ -27,6 +28,7 @@ pub(crate) fn policy() -> Policy {
     let remedy = |name: &str, action, retries| Remedy {
         name: RemedyName::new(name),
         mode: Mode::Auto,
+        approval_expires: Span::from_secs(1800),
         action,
         timeout: Span::from_secs(30),
         retries,
@@ -82,7 +84,7 @@ impl World {
                 match effect {
                     Effect::Run(run) => self.running.push(run.order),
                     Effect::Ask(question) => events.extend(self.answer(question)),
-                    Effect::Inquire { .. } | Effect::Remind(_) => {}
+                    Effect::Cancel(_) | Effect::Inquire { .. } | Effect::Remind(_) => {}
                     Effect::Tell(notice) => events.push(Event::NoticeTold(notice)),
                     Effect::Clear(notice) => events.push(Event::NoticeEnded(notice.topic())),
                 }
@@ -125,6 +127,13 @@ impl World {
         self.turn(Event::observed(Observation { alert, status, ends_at }));
     }
 
+    /// An operator commands something about the first incident.
+    pub(crate) fn command(&mut self, command: Command, reason: &str) {
+        let (incident, seen) = (IncidentId(1), None);
+        let (by, reason) = ("ann".to_owned(), reason.to_owned());
+        self.turn(Event::Command { incident, command, seen, by, reason });
+    }
+
     /// The first order that runs ends with an exit code.
     pub(crate) fn exit(&mut self, code: i32, output: &str) {
         let id: OrderId = self.running.remove(0).id;
@@ -163,6 +172,7 @@ impl World {
                 keep_firing_for: Span::ZERO,
             }))),
             Ask::Query { .. } => Finding::Query(Ok(usize::from(!self.firing))),
+            Ask::Inventory { .. } => Finding::Inventory(Ok(1)),
         }
     }
 }

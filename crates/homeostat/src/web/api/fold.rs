@@ -6,13 +6,17 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::alert::{Alert, Ending};
+use homeostat_core::approval::Asked;
+use homeostat_core::command::Command;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::name::{EpisodeId, IncidentId};
 use homeostat_core::order::{Ended, Order, Outcome};
 use homeostat_core::time::Timestamp;
 
 use super::sentence::{self, holds_text, rulings};
-use super::view::{AlertStatus, AlertView, Entry, IncidentView, OrderState, OrderView, StateView};
+use super::view::{
+    AlertStatus, AlertView, ApprovalView, Entry, IncidentView, OrderState, OrderView, StateView,
+};
 
 /// Folds the facts of an incident and of its episodes, in the order in which they happened.
 ///
@@ -48,6 +52,7 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
                 grade: None,
                 remedy: None,
                 resolved_during_action: false,
+                approval: None,
                 relapse_of: relapse_of.map(|earlier| earlier.to_string()),
                 opened_at: fact.at,
                 closed_at: None,
@@ -88,6 +93,11 @@ impl Fold {
                 }
                 self.wait(&reason);
             }
+            What::ApprovalAsked { asked, .. } => self.ask(asked),
+            What::ApprovalVoided { reason, .. } => self.wait(reason),
+            What::IncidentCommanded { command: Command::Approve, by, .. } => {
+                self.wait(&format!("approved by {by}; the guards judge it again"));
+            }
             What::RemedyShadowed { .. } | What::RemedyGivenUp { .. } => {
                 self.wait("the next remedy is being prepared");
             }
@@ -106,11 +116,16 @@ impl Fold {
             What::RetryScheduled { until, .. } => {
                 self.wait(&format!("the remedy failed, and is tried again at {until:.0}"));
             }
+            What::OrderCancelled { order, reason } => {
+                self.view.reason = format!("remedy {} was told to end: {reason}", order.remedy);
+            }
             What::VerificationBegan { until, .. } => {
+                self.view.approval = None;
                 self.view.state = StateView::Verifying;
                 self.view.reason = format!("it is checked until {until:.0} whether that healed");
             }
             What::IncidentClosed { closing, .. } => {
+                self.view.approval = None;
                 self.view.state = StateView::Closed;
                 self.view.closed_at = Some(at);
                 self.view.outcome = Some(closing.outcome);
@@ -119,10 +134,17 @@ impl Fold {
                 self.view.remedy = closing.remedy.as_ref().map(ToString::to_string);
                 self.view.resolved_during_action = closing.resolved_during_action;
             }
-            What::IncidentOpened { .. }
+            What::IncidentCommanded {
+                command: Command::Reject | Command::Cancel | Command::Retry,
+                ..
+            }
+            | What::IncidentOpened { .. }
             | What::EpisodeAttached { .. }
             | What::LatchReleased { .. }
             | What::AlarmDropped { .. }
+            | What::StormBegan { .. }
+            | What::StormGauged { .. }
+            | What::StormEnded { .. }
             | What::NoticeRaised { .. }
             | What::NoticeWithheld { .. }
             | What::NoticeTold { .. }
@@ -163,7 +185,22 @@ impl Fold {
         }
     }
 
+    fn ask(&mut self, asked: &Asked) {
+        let (order, expires_at) = (&asked.order, asked.expires_at);
+        self.view.state = StateView::AwaitingApproval;
+        self.view.reason =
+            format!("remedy {} waits for approval until {expires_at:.0}", order.remedy);
+        self.view.approval = Some(ApprovalView {
+            order: order.to_string(),
+            remedy: order.remedy.to_string(),
+            action: asked.action.to_string(),
+            digest: asked.digest,
+            expires_at,
+        });
+    }
+
     fn wait(&mut self, reason: &str) {
+        self.view.approval = None;
         if self.view.state != StateView::Closed {
             self.view.state = StateView::Waiting;
             reason.clone_into(&mut self.view.reason);
@@ -236,8 +273,15 @@ impl Fold {
                 entry.order = Some(order.id.to_string());
                 entry.grants = sentence::grants(&order.grants);
             }
+            What::ApprovalAsked { asked, grants, .. } => {
+                entry.remedy = Some(asked.order.remedy.to_string());
+                entry.order = Some(asked.order.to_string());
+                entry.until = Some(asked.expires_at);
+                entry.grants = sentence::grants(grants);
+            }
             What::OrderReturned { order }
             | What::OrderProgressed { order, .. }
+            | What::OrderCancelled { order, .. }
             | What::OrderEnded { order, .. } => {
                 entry.remedy = Some(order.remedy.to_string());
                 entry.order = Some(order.to_string());
@@ -278,6 +322,7 @@ fn end(order: &mut OrderView, ended: &Ended, at: Timestamp) {
         Outcome::Done
         | Outcome::Failed { .. }
         | Outcome::TimedOut
+        | Outcome::Cancelled
         | Outcome::NotStarted { .. }
         | Outcome::Refused { .. }
         | Outcome::Unknown { .. } => {}

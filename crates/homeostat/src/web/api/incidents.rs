@@ -115,7 +115,8 @@ fn read(query: &str) -> Result<Filter, String> {
     Ok(filter)
 }
 
-fn read_id(text: &str) -> Option<IncidentId> {
+/// Reads the number of an incident, as a path or a cursor names it.
+pub(super) fn read_id(text: &str) -> Option<IncidentId> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { text.parse().ok().map(IncidentId) } else { None }
 }

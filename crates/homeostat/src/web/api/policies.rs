@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use homeostat_core::policy::{
-    Action, Book, Breaker, Damping, Escalate, GuardLimits, Policy, Rate, Remedy, TargetLabels,
-    Verify, Watchdog,
+    Action, BlastRadius, Book, Breaker, Damping, Escalate, Extent, GuardLimits, Mode, Policy, Rate,
+    Remedy, TargetLabels, Verify, Watchdog,
 };
 use homeostat_core::request::{BodyTemplate, RequestTemplate};
+use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;
 use serde_json::{Value, json};
 
@@ -51,6 +52,7 @@ fn policy(policy: &Policy) -> Value {
         "verify": verify(&policy.verify),
         "guard": guard(&policy.guard),
         "escalate": escalate,
+        "on_resolve": policy.on_resolve,
         "continue": policy.continues,
         "relapse": policy.relapse,
         "lapse": policy.lapse,
@@ -66,6 +68,9 @@ fn remedy(remedy: &Remedy) -> Value {
         "backoff": remedy.backoff,
         "idempotent": remedy.idempotent,
     });
+    if remedy.mode == Mode::Approve {
+        value["approval"] = json!({ "expires": remedy.approval_expires });
+    }
     let (kind, action) = match &remedy.action {
         Action::Exec(argv) => {
             ("exec", json!(argv.iter().map(Template::source).collect::<Vec<_>>()))
@@ -121,6 +126,30 @@ fn guard(guard: &GuardLimits) -> Value {
         "watchdog": guard.watchdog.as_ref().map(watchdog),
         "flap": guard.flap.map(flap),
         "breaker": guard.breaker.map(breaker),
+        "blast_radius": guard.blast_radius.as_ref().map(blast_radius),
+        "storm": guard.storm.as_ref().map(storm),
+    })
+}
+
+fn blast_radius(radius: &BlastRadius) -> Value {
+    match &radius.extent {
+        Extent::Targets(max) => json!({ "max": max, "window": radius.window }),
+        Extent::Share { percent, inventory, max, min } => json!({
+            "max": max,
+            "percent": percent,
+            "min": min,
+            "window": radius.window,
+            "inventory": inventory,
+        }),
+    }
+}
+
+fn storm(storm: &StormLimits) -> Value {
+    json!({
+        "percent": storm.percent,
+        "min": storm.min,
+        "cool_down": storm.cool_down,
+        "inventory": storm.inventory,
     })
 }
 

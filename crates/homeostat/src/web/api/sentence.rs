@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::alert::Ending;
+use homeostat_core::command::Command;
 use homeostat_core::fact::What;
 use homeostat_core::guard::Grant;
 use homeostat_core::hold::Hold;
 use homeostat_core::name::EpisodeId;
-use homeostat_core::notice::{Matter, Notice};
+use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Ended;
 use homeostat_core::time::Timestamp;
 
@@ -38,6 +39,28 @@ pub(super) fn text(
         What::IncidentOpened { settles_at, tell_at, .. } => opened(incident, *settles_at, *tell_at),
         What::OrderHeld { remedy, holds, .. } => {
             format!("Remedy {remedy} is held: {}.", holds_text(holds))
+        }
+        What::ApprovalAsked { asked, .. } => format!(
+            "All guards agree, and a person must approve remedy {} by {:.0}: `{}`.",
+            asked.order.remedy, asked.expires_at, asked.action
+        ),
+        What::ApprovalVoided { reason, .. } => {
+            format!("The question for approval is void: {}.", without_stop(reason))
+        }
+        What::IncidentCommanded { command, by, reason, .. } => {
+            let said = match command {
+                Command::Approve => "approves",
+                Command::Reject => "rejects",
+                Command::Cancel => "cancels",
+                Command::Retry => "wants it tried again",
+            };
+            match reason.as_str() {
+                "" => format!("{by} {said}."),
+                reason => format!("{by} {said}: {}.", without_stop(reason)),
+            }
+        }
+        What::OrderCancelled { order, reason } => {
+            format!("Remedy {} is told to end: {}.", order.remedy, without_stop(reason))
         }
         What::RemedyShadowed { remedy, action, holds, .. } => {
             let held = match holds.as_slice() {
@@ -88,10 +111,16 @@ pub(super) fn text(
              may be no more."
         ),
         What::NoticeTold { .. } => "The notice was accepted.".to_owned(),
+        What::NoticeCleared { topic: Topic::Approval { .. } } => {
+            "Nobody has to answer any more, and that is told as well.".to_owned()
+        }
         What::NoticeCleared { .. } => "The trouble is over, and that is told as well.".to_owned(),
         What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
         What::EvidenceAsked { .. }
         | What::AlarmDropped { .. }
+        | What::StormBegan { .. }
+        | What::StormGauged { .. }
+        | What::StormEnded { .. }
         | What::EngineStarted { .. }
         | What::BookChanged
         | What::EnginePaused { .. }

@@ -1,5 +1,6 @@
 //! An incident as the API shows it. The command line reads the same types back.
 
+use homeostat_core::approval::Digest;
 use homeostat_core::evidence::Grade;
 use homeostat_core::incident::End;
 use homeostat_core::label::LabelSet;
@@ -36,6 +37,9 @@ pub struct IncidentView {
     pub remedy: Option<String>,
     /// Whether the alert resolved while the action still ran.
     pub resolved_during_action: bool,
+    /// What waits for a person's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalView>,
     /// Of which incident it is a relapse.
     pub relapse_of: Option<String>,
     /// When it opened.
@@ -48,6 +52,21 @@ pub struct IncidentView {
     pub orders: Vec<OrderView>,
     /// What happened, in order, for a person.
     pub timeline: Vec<Entry>,
+}
+
+/// What a person is asked to approve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalView {
+    /// The order's id: one run of one remedy.
+    pub order: String,
+    /// The remedy.
+    pub remedy: String,
+    /// What would be done, with every placeholder filled in.
+    pub action: String,
+    /// Tells this deed from any other; show it with the approval, to approve nothing else.
+    pub digest: Digest,
+    /// When the question is void.
+    pub expires_at: Timestamp,
 }
 
 /// Where an incident stands.
@@ -154,7 +173,7 @@ pub struct OrderView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
     /// What became of it, in one word: `succeeded`, `failed`, `signalled`, `timed_out`,
-    /// `not_started`, `refused` or `unknown`.
+    /// `cancelled`, `not_started`, `refused` or `unknown`.
     pub result: Option<String>,
     /// What became of it, for a person.
     pub outcome: Option<String>,

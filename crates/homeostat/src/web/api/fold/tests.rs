@@ -52,6 +52,44 @@ fn a_healing_is_told_from_the_first_alert_to_the_end() {
 }
 
 #[test]
+fn what_waits_for_approval_is_shown_until_somebody_answers() {
+    let mut asking = policy();
+    asking.remedies.truncate(1);
+    asking.remedies[0].mode = Mode::Approve;
+    let mut world = World::new(asking);
+    world.notify(true, "a:80");
+    let asked = view(&world);
+    assert_eq!(asked.state, StateView::AwaitingApproval);
+    assert_eq!(asked.reason, "remedy restart waits for approval until 2026-01-05T09:30:00Z");
+    let approval = asked.approval.clone().unwrap();
+    assert_eq!((&*approval.order, &*approval.action), ("1.restart.1", "systemctl restart web@a"));
+    world.command(Command::Approve, "the host is empty");
+    world.command(Command::Cancel, "");
+    world.exit(1, "");
+    let view = view(&world);
+    assert_eq!((view.state, view.outcome), (StateView::Closed, Some(End::Cancelled)));
+    assert!(view.approval.is_none());
+    insta::assert_snapshot!(timeline(&view), @r#"
+    2026-01-05T09:00:00Z episode_began: Source main says that alert ServiceDown fires.
+    2026-01-05T09:00:00Z incident_opened: Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
+    2026-01-05T09:00:00Z approval_asked: All guards agree, and a person must approve remedy restart by 2026-01-05T09:30:00Z: `systemctl restart web@a`.
+    2026-01-05T09:00:00Z notice_raised: A person is asked until 2026-01-05T09:30:00Z whether `systemctl restart web@a` may run: to let remedy restart start: homeostat approve 1.
+    2026-01-05T09:00:00Z notice_told: The notice was accepted.
+    2026-01-05T09:00:00Z incident_commanded: ann approves: the host is empty.
+    2026-01-05T09:00:00Z notice_cleared: Nobody has to answer any more, and that is told as well.
+    2026-01-05T09:00:00Z notice_ended: Nothing more has to be told.
+    2026-01-05T09:00:00Z order_issued: All guards agree: remedy restart starts: `systemctl restart web@a`.
+    2026-01-05T09:00:00Z incident_commanded: ann cancels.
+    2026-01-05T09:00:00Z order_cancelled: Remedy restart is told to end: cancelled by ann.
+    2026-01-05T09:00:00Z order_ended: Remedy restart exited with code 1 after 2s.
+    2026-01-05T09:00:00Z incident_closed: Closed as cancelled: cancelled by ann; remedy restart exited with code 1.
+    "#);
+    let grants = &view.timeline.iter().find(|e| e.kind == "order_issued").unwrap().grants;
+    let approved = grants.iter().find(|grant| grant.guard == "approval").unwrap();
+    assert_eq!(approved.reason, "ann approved it at 2026-01-05T09:00:00Z: the host is empty");
+}
+
+#[test]
 fn each_run_is_an_order_with_its_result() {
     let view = view(&healed_by_the_second());
     let orders: Vec<_> = view

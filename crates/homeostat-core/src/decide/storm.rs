@@ -1,0 +1,173 @@
+//! What concerns a whole policy: storms begin, are measured anew and end; inventories fail and
+//! answer again. People are told once for a policy and a guard, and not for each incident.
+
+use super::{Desk, firing, telling};
+use crate::evidence::Evidence;
+use crate::fact::What;
+use crate::guard::{self, Bench, Deed, Weather};
+use crate::hold::{Guard, Hold};
+use crate::incident::{Incident, Stage};
+use crate::name::{PolicyName, SourceName};
+use crate::notice::{Matter, Notice, Topic};
+use crate::policy::{Escalate, Mode, Target};
+use crate::storm::Storm;
+
+/// Notes what evidence for a deed says about its policy's storm.
+pub(super) fn watch(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    deed: &Deed<'_>,
+    bench: Bench<'_>,
+    evidence: &Evidence,
+) {
+    let Weather::Storm { firing, gauge } = guard::weather(deed, bench, evidence) else { return };
+    let policy = deed.policy.name.clone();
+    match desk.state.ledgers().storms().get(&policy) {
+        None => {
+            let orders = if gauge.stops() { "stopped" } else { "slowed" };
+            let storm = format!("{firing} targets of policy {policy} fire at once; {gauge}");
+            let until = format!("until fewer fire for {}", gauge.cool_down);
+            let reason = format!("{storm}; its orders are {orders} {until}");
+            let targets = targets(desk, &policy);
+            desk.note(What::StormBegan { policy, gauge, firing });
+            tell(desk, incident, Guard::Storm, targets, reason);
+        }
+        Some(storm) if storm.gauge != gauge => desk.note(What::StormGauged { policy, gauge }),
+        Some(_) => {}
+    }
+}
+
+/// Ends a storm whose cool-down is over.
+pub(super) fn calm(desk: &mut Desk<'_>, policy: &PolicyName) {
+    let storm = desk.state.ledgers().storms().get(policy);
+    if storm.and_then(Storm::ends_at).is_some_and(|at| at <= desk.now) {
+        end(desk, policy);
+    }
+}
+
+/// Ends what the book does not know of any more.
+pub(super) fn forget(desk: &mut Desk<'_>) {
+    let (state, book) = (desk.state, desk.book);
+    let limits = |policy: &PolicyName| book.policy(policy).map(|policy| &policy.guard);
+    for (policy, _) in state.ledgers().storms().iter() {
+        if limits(policy).is_none_or(|limits| limits.storm.is_none()) {
+            end(desk, policy);
+        }
+    }
+    for owed in state.notices() {
+        let Topic::Guard { policy, guard: Guard::BlastRadius } = owed.notice.topic() else {
+            continue;
+        };
+        if limits(&policy).is_none_or(|limits| limits.blast_radius.is_none()) {
+            telling::clear(desk, Topic::Guard { policy, guard: Guard::BlastRadius });
+        }
+    }
+}
+
+/// Tells that the inventory of a policy gives no answer, or that it answers again.
+pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[Hold]) {
+    let state = desk.state;
+    let is_silent = |guard: Guard| {
+        holds
+            .iter()
+            .find(|hold| matches!(hold, Hold::NoInventory { asked_by, .. } if *asked_by == guard))
+    };
+    for guard in [Guard::BlastRadius, Guard::Storm] {
+        let topic = Topic::Guard { policy: incident.policy.clone(), guard };
+        match is_silent(guard) {
+            // One cause is told once, by the first of the guards that must know.
+            Some(hold) => return tell(desk, incident, guard, Vec::new(), hold.to_string()),
+            None => {
+                if state.notice(&topic).is_some_and(|owed| is_about_inventory(&owed.notice)) {
+                    telling::clear(desk, topic);
+                }
+            }
+        }
+    }
+}
+
+/// Tells of a guard that holds an incident for long, if it is one that holds a whole policy: once
+/// for all that it holds. Returns whether it is. What a storm held that has just ended is about to
+/// be judged anew.
+pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
+    let Stage::Held { holds, .. } = &incident.stage else { return false };
+    let of_policy = |hold: &&Hold| match hold {
+        Hold::BeyondRadius { .. } | Hold::NoInventory { .. } | Hold::Storming { .. } => true,
+        Hold::Paused { .. }
+        | Hold::Frozen { .. }
+        | Hold::Blind { .. }
+        | Hold::Flapping { .. }
+        | Hold::BreakerOpen { .. }
+        | Hold::BreakerTried { .. }
+        | Hold::NotFresh { .. }
+        | Hold::Silenced { .. }
+        | Hold::Locked { .. }
+        | Hold::CoolingDown { .. }
+        | Hold::RateSpent { .. }
+        | Hold::TooManyRunning { .. } => false,
+    };
+    let Some(hold) = holds.iter().find(of_policy) else { return false };
+    let stormy = desk.state.ledgers().storms().get(&incident.policy).is_some();
+    if stormy || !matches!(hold, Hold::Storming { .. }) {
+        let targets = targets(desk, &incident.policy);
+        tell(desk, incident, hold.guard(), targets, hold.to_string());
+    }
+    true
+}
+
+/// Nothing of a policy fires any more: what was told of its guards is over.
+pub(super) fn rest(desk: &mut Desk<'_>, policy: &PolicyName) {
+    let ledgers = desk.state.ledgers();
+    if ledgers.firing(policy).len() > 0 {
+        return;
+    }
+    let storms = ledgers.storms().get(policy).is_some();
+    telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::BlastRadius });
+    if !storms {
+        telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::Storm });
+    }
+}
+
+fn end(desk: &mut Desk<'_>, policy: &PolicyName) {
+    desk.note(What::StormEnded { policy: policy.clone() });
+    telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::Storm });
+}
+
+/// A notice without targets is about all that there may be.
+fn is_about_inventory(notice: &Notice) -> bool {
+    matches!(&notice.matter, Matter::Guard { targets, .. } if targets.is_empty())
+}
+
+/// The targets of a policy that fire, the oldest first.
+fn targets(desk: &Desk<'_>, policy: &PolicyName) -> Vec<Target> {
+    let firing = desk.state.ledgers().firing(policy);
+    firing.filter_map(|id| Some(desk.state.incident(id)?.target.clone())).collect()
+}
+
+fn tell(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    guard: Guard,
+    targets: Vec<Target>,
+    reason: String,
+) {
+    let (state, book) = (desk.state, desk.book);
+    let Some(policy) = book.policy(&incident.policy) else { return };
+    let Escalate::After { severity, .. } = &policy.escalate else { return };
+    let topic = Topic::Guard { policy: policy.name.clone(), guard };
+    if policy.mode != Mode::Auto || state.notice(&topic).is_some_and(|owed| !owed.cleared) {
+        return;
+    }
+    let leading = firing(state, incident).next().map(|(_, alert)| alert);
+    let notice = Notice {
+        matter: Matter::guard(guard, targets),
+        policy: policy.name.clone(),
+        target: Target::default(),
+        source: leading.map_or_else(|| SourceName::new(""), |alert| alert.source.clone()),
+        alertname: leading.map_or_else(String::new, |alert| alert.name().to_owned()),
+        severity: severity.to_string(),
+        reason,
+        since: desk.now,
+    };
+    telling::raise(desk, notice);
+}

@@ -1,0 +1,82 @@
+//! What the end of an episode does to the state, and how episodes are forgotten.
+
+use std::sync::Arc;
+
+use crate::alert::Ending;
+use crate::incident::{Attached, Standing};
+use crate::limits;
+use crate::name::{EpisodeId, IncidentId};
+use crate::time::Timestamp;
+
+use super::State;
+
+impl State {
+    pub(super) fn end_episode(&mut self, id: EpisodeId, ending: &Ending, at: Timestamp) {
+        let Some(episode) = self.episodes.get_mut(&id).map(Arc::make_mut) else { return };
+        let ends_at = match ending {
+            Ending::Resolved { ends_at } => *ends_at,
+            Ending::Superseded | Ending::Lapsed => None,
+        };
+        episode.ended_at = Some(ends_at.unwrap_or(at));
+        let key = episode.alert.key();
+        if self.firing.get(&key) == Some(&id) {
+            self.firing.remove(&key);
+        }
+        if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
+            self.ended_by_age.remove(&(before, key.clone()));
+        }
+        self.ended_by_age.insert((at, key));
+        self.forget_ended(at);
+        let incidents: Vec<IncidentId> = self.ids_of(id).collect();
+        if incidents.is_empty() {
+            self.episodes.remove(&id);
+        }
+        for incident in incidents {
+            self.amend(incident, |incident| {
+                for attached in incident.episodes.iter_mut().filter(|a| a.episode == id) {
+                    attached.standing = match ending {
+                        Ending::Resolved { .. } | Ending::Superseded => Standing::Resolved,
+                        Ending::Lapsed => Standing::Lapsed,
+                    };
+                }
+            });
+            self.consider(incident);
+        }
+    }
+
+    /// An incident remembers one episode of each alert that ended, and not each time that it did.
+    pub(super) fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
+        let Some(new) = self.episodes.get(&episode).map(|e| e.alert.key()) else { return };
+        let Some(incident) = self.incidents.get_mut(&id).map(Arc::make_mut) else { return };
+        let episodes = &self.episodes;
+        let is_earlier = |attached: &Attached| {
+            attached.standing != Standing::Firing
+                && episodes.get(&attached.episode).is_some_and(|e| e.alert.key() == new)
+        };
+        let earlier: Vec<Attached> = incident.episodes.extract_if(.., |a| is_earlier(a)).collect();
+        if !earlier.is_empty() {
+            self.ledgers.flaps.again(&incident.subject(), at);
+        }
+        for attached in earlier {
+            self.detach(attached.episode, id);
+        }
+    }
+
+    pub(super) fn detach(&mut self, episode: EpisodeId, id: IncidentId) {
+        self.by_episode.remove(&(episode, id));
+        if self.ids_of(episode).next().is_none() && !self.is_firing(episode) {
+            self.episodes.remove(&episode);
+        }
+    }
+
+    fn forget_ended(&mut self, now: Timestamp) {
+        while let Some((at, key)) = self.ended_by_age.first().cloned() {
+            let old = now.since(at) > limits::ENDED_EPISODE_MEMORY;
+            if !old && self.ended_by_age.len() <= limits::ENDED_EPISODES {
+                return;
+            }
+            self.ended_by_age.remove(&(at, key.clone()));
+            self.ended.remove(&key);
+        }
+    }
+}

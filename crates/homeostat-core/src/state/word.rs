@@ -1,0 +1,75 @@
+//! What is told to people and what they say: notices, questions, commands.
+
+use crate::approval::Approved;
+use crate::command::Command;
+use crate::fact::What;
+use crate::incident::Stage;
+use crate::notice::{Obligation, Topic};
+use crate::time::Timestamp;
+
+use super::State;
+
+impl State {
+    pub(super) fn take_word(&mut self, what: &What, at: Timestamp) {
+        match what {
+            What::ApprovalAsked { incident, asked, .. } => self.change(*incident, |incident| {
+                incident.approved = None;
+                incident.looks = 0;
+                incident.stage = Stage::AwaitingApproval(Box::new(asked.clone()));
+            }),
+            What::ApprovalVoided { incident, .. } => self.change(*incident, |incident| {
+                incident.approved = None;
+                incident.stage = Stage::Ready;
+            }),
+            What::IncidentCommanded { incident, command: Command::Approve, by, reason } => {
+                self.change(*incident, |incident| {
+                    let Stage::AwaitingApproval(asked) = &incident.stage else { return };
+                    let (by, reason) = (by.clone(), reason.clone());
+                    let asked = (**asked).clone();
+                    incident.approved = Some(Box::new(Approved { asked, by, reason, at }));
+                    incident.stage = Stage::Ready;
+                });
+            }
+            What::IncidentCommanded { incident, command: Command::Cancel, by, reason } => {
+                let word = if reason.is_empty() { by.clone() } else { format!("{by}: {reason}") };
+                self.amend(*incident, |incident| incident.cancelled = Some(word));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn note_telling(&mut self, what: &What) {
+        match what {
+            What::NoticeRaised { notice } => {
+                let owed = Obligation { notice: notice.clone(), cleared: false, told: false };
+                self.notices.insert(notice.topic(), owed);
+                self.drop_alarm(&notice.topic());
+            }
+            What::NoticeWithheld { topic, .. } => self.drop_alarm(topic),
+            What::NoticeTold { topic } => {
+                if let Some(owed) = self.notices.get_mut(topic) {
+                    owed.told = true;
+                }
+            }
+            What::NoticeCleared { topic } => {
+                if let Some(owed) = self.notices.get_mut(topic) {
+                    owed.cleared = true;
+                }
+            }
+            What::NoticeEnded { topic } => {
+                self.notices.remove(topic);
+            }
+            _ => {}
+        }
+    }
+
+    /// An incident that was escalated need not be told for its age any more.
+    fn drop_alarm(&mut self, topic: &Topic) {
+        match topic {
+            Topic::Escalation { incident } => {
+                self.amend(*incident, |incident| incident.tell_at = None);
+            }
+            Topic::Approval { .. } | Topic::Guard { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What all commands about one incident share: who, why, which, and what came of it.
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::client::{Client, Server, Trouble};
+use super::plain::plain;
+
+/// What every command about an incident takes.
+#[derive(Debug, Args)]
+pub(super) struct About {
+    /// The incident's number
+    pub(super) id: String,
+
+    /// Why, for whoever reads it later
+    #[arg(long, default_value = "")]
+    reason: String,
+
+    /// Who says so; the login name where it is left out
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+
+    #[command(flatten)]
+    pub(super) server: Server,
+}
+
+/// Gives a command, and tells what follows from it. A refusal is the answer no.
+pub(super) fn give(
+    client: &Client,
+    command: &str,
+    about: &About,
+    digest: Option<String>,
+    out: &mut dyn Write,
+) -> Result<Exit, Trouble> {
+    let mut body = json!({ "by": who(about.by.as_ref()), "reason": about.reason });
+    if let Some(digest) = digest {
+        body["digest"] = Value::from(digest);
+    }
+    let (exit, message) =
+        match client.command(&["api", "v1", "incidents", &about.id, command], &body)? {
+            Ok(taken) => (Exit::Fine, taken),
+            Err(refused) => (Exit::No, format!("refused: {refused}")),
+        };
+    writeln!(out, "{}", plain(&message))?;
+    Ok(exit)
+}
+
+/// Who gives a command.
+pub(super) fn who(by: Option<&String>) -> String {
+    by.cloned().or_else(login).unwrap_or_else(|| "somebody".to_owned())
+}
+
+fn login() -> Option<String> {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.trim().is_empty())
+}
