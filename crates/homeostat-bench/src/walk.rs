@@ -142,6 +142,7 @@ fn book(policies: usize) -> Result<Book> {
                 retries: 0,
                 backoff: Span::from_secs(5),
                 idempotent: false,
+                undo: None,
             }],
             guard: GuardLimits {
                 cooldown: Span::ZERO,

@@ -129,10 +129,15 @@ pub enum Consent<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::{IncidentId, RemedyName};
+    use crate::name::{IncidentId, Part, RemedyName};
 
     fn order(attempt: u32) -> OrderId {
-        OrderId { incident: IncidentId(17), remedy: RemedyName::new("reboot"), attempt }
+        OrderId {
+            incident: IncidentId(17),
+            remedy: RemedyName::new("reboot"),
+            attempt,
+            part: Part::Heal,
+        }
     }
 
     fn exec(argv: &[&str]) -> Rendered {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::Alert;
-use crate::label::{Fingerprint, LabelSet};
+use crate::alert::{Alert, OWN_LABEL};
+use crate::label::{Fingerprint, LabelSet, Matchers};
 use crate::name::SourceName;
-use crate::policy::TargetLabels;
+use crate::policy::{Target, TargetLabels};
 use crate::time::{Span, Timestamp};
 
 /// How well a healing is known.
@@ -36,6 +36,25 @@ impl fmt::Display for Grade {
     }
 }
 
+/// Who can list what fires on a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lister {
+    /// Every Prometheus, together.
+    Prometheus,
+    /// An Alertmanager.
+    Alertmanager(SourceName),
+}
+
+impl fmt::Display for Lister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prometheus => f.write_str("Prometheus"),
+            Self::Alertmanager(name) => write!(f, "Alertmanager {name}"),
+        }
+    }
+}
+
 /// One thing to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
@@ -54,6 +73,15 @@ pub enum Ask {
         labels: LabelSet,
         /// The labels that must be equal.
         target: TargetLabels,
+    },
+    /// Which alerts that match are there, of those that have all labels of the target?
+    Present {
+        /// Who is asked.
+        by: Lister,
+        /// What they must match.
+        matchers: Matchers,
+        /// The labels that they must have, with these values.
+        target: Target,
     },
     /// Is the result of this PromQL not empty?
     Query {
@@ -96,6 +124,13 @@ pub fn is_same_alert(instance: &LabelSet, sent: &LabelSet, target: &TargetLabels
         && instance
             .iter()
             .all(|(name, value)| sent.get(name).is_none_or(|sent_value| sent_value == value))
+}
+
+/// Tells whether an alert is one that [`Ask::Present`] asks for. Homeostat's own never are.
+pub fn is_asked_for(labels: &LabelSet, matchers: &Matchers, target: &Target) -> bool {
+    labels.get(OWN_LABEL).is_none()
+        && target.iter().all(|(name, value)| labels.get(name) == Some(value))
+        && matchers.matches(labels)
 }
 
 /// Why there is no answer, for a person.
@@ -141,6 +176,43 @@ pub struct RuleReport {
     pub keep_firing_for: Span,
 }
 
+/// What fires on a target, or is about to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    /// The alerts, at most [`limits::LISTED_ALERTS`](crate::limits::LISTED_ALERTS).
+    pub alerts: Vec<PresentAlert>,
+    /// How many more there are.
+    pub more: usize,
+    /// What the lister can know.
+    pub sight: Sight,
+}
+
+/// An alert that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentAlert {
+    /// Its labels, as the lister has them.
+    pub labels: LabelSet,
+    /// Whether it fires; else it is pending.
+    pub fires: bool,
+}
+
+/// How far a listing can be relied on to be complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// An Alertmanager, and for how long it runs.
+    Alertmanager {
+        /// The shortest of its peers.
+        uptime: Span,
+    },
+    /// The rules of Prometheus that could fire such an alert.
+    Rules {
+        /// When the last of them was evaluated; `None` where there is no such rule.
+        evaluated_at: Option<Timestamp>,
+        /// The first that is not healthy, and why.
+        unhealthy: Option<String>,
+    },
+}
+
 /// One answer, in the order of the asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -148,6 +220,8 @@ pub enum Finding {
     Listed(Result<Listing, Trouble>),
     /// Answers [`Ask::Rule`]; `None` where no Prometheus knows the rule.
     Rule(Result<Option<RuleReport>, Trouble>),
+    /// Answers [`Ask::Present`].
+    Present(Result<Present, Trouble>),
     /// Answers [`Ask::Query`] with the number of samples.
     Query(Result<usize, Trouble>),
     /// Answers [`Ask::Inventory`]. What is not one finite number from zero up is trouble.
@@ -195,7 +269,9 @@ impl Evidence {
     pub fn query(&self) -> Option<&Result<usize, Trouble>> {
         self.found.iter().find_map(|(_, finding)| match finding {
             Finding::Query(result) => Some(result),
-            Finding::Listed(_) | Finding::Rule(_) | Finding::Inventory(_) => None,
+            Finding::Listed(_) | Finding::Rule(_) | Finding::Present(_) | Finding::Inventory(_) => {
+                None
+            }
         })
     }
 
@@ -206,6 +282,18 @@ impl Evidence {
                 Some(count)
             }
             _ => None,
+        })
+    }
+
+    /// Returns what was said to be there.
+    pub fn present(&self, asked: &Ask) -> Option<&Result<Present, Trouble>> {
+        self.found.iter().find_map(|(ask, finding)| match finding {
+            Finding::Present(present) if ask == asked => Some(present),
+            Finding::Present(_)
+            | Finding::Listed(_)
+            | Finding::Rule(_)
+            | Finding::Query(_)
+            | Finding::Inventory(_) => None,
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::guard::Grant;
 use crate::hold::Hold;
 use crate::incident::Closing;
 use crate::ledger::Pause;
-use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName, RemedyName};
+use crate::name::{BootId, EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
 use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Order};
 use crate::plan::{Ladder, Rendered};
@@ -128,6 +128,9 @@ pub enum What {
         incident: IncidentId,
         /// The remedy that is held.
         remedy: RemedyName,
+        /// Whether it is held, or its undo.
+        #[serde(default)]
+        part: Part,
         /// All reasons.
         holds: Vec<Hold>,
         /// When it is judged again, besides when a gate opens.
@@ -236,6 +239,15 @@ pub enum What {
         /// Whether all alerts resolved while the action still ran.
         resolved: bool,
     },
+    /// A look found that an order made something else worse.
+    TurnedWorse {
+        /// Of which incident.
+        incident: IncidentId,
+        /// Which order.
+        order: OrderId,
+        /// What fires now that did not before, for a person.
+        text: String,
+    },
     /// An incident is over. Its target stays latched until its alerts have ended.
     IncidentClosed {
         /// Which incident.
@@ -341,6 +353,7 @@ impl What {
             Self::RetryScheduled { .. } => "retry_scheduled",
             Self::RemedyGivenUp { .. } => "remedy_given_up",
             Self::VerificationBegan { .. } => "verification_began",
+            Self::TurnedWorse { .. } => "turned_worse",
             Self::IncidentClosed { .. } => "incident_closed",
             Self::LatchReleased { .. } => "latch_released",
             Self::AlarmDropped { .. } => "alarm_dropped",
@@ -370,6 +383,7 @@ impl What {
             | Self::RetryScheduled { incident, .. }
             | Self::RemedyGivenUp { incident, .. }
             | Self::VerificationBegan { incident, .. }
+            | Self::TurnedWorse { incident, .. }
             | Self::IncidentClosed { incident, .. }
             | Self::LatchReleased { incident }
             | Self::AlarmDropped { incident, .. } => Some(*incident),

@@ -43,6 +43,8 @@ pub enum Guard {
     Breaker,
     /// Not too many orders for one incident.
     Attempts,
+    /// What became worse can be told afterwards; and still is worse, before it is taken back.
+    Regression,
     /// Not too many targets in a time.
     BlastRadius,
     /// Not while very many targets fire at once.
@@ -67,6 +69,7 @@ impl Guard {
             Self::Concurrency => "concurrency",
             Self::Breaker => "breaker",
             Self::Attempts => "attempts",
+            Self::Regression => "regression",
             Self::BlastRadius => "blast_radius",
             Self::Storm => "storm",
             Self::Approval => "approval",
@@ -93,7 +96,8 @@ impl Guard {
             | Self::Attempts
             | Self::BlastRadius
             | Self::Storm
-            | Self::Approval => false,
+            | Self::Approval
+            | Self::Regression => false,
         }
     }
 }
@@ -296,6 +300,11 @@ pub enum Hold {
         /// When there may be another order, where orders are slowed and not stopped.
         until: Option<Timestamp>,
     },
+    /// The other alerts of the target cannot be listed.
+    NoListing {
+        /// Why.
+        why: String,
+    },
 }
 
 /// What opens when another incident or an operator moves.
@@ -346,6 +355,7 @@ impl Hold {
             Self::BeyondRadius { .. } => Guard::BlastRadius,
             Self::NoInventory { asked_by, .. } => *asked_by,
             Self::Storming { .. } => Guard::Storm,
+            Self::NoListing { .. } => Guard::Regression,
         }
     }
 
@@ -365,7 +375,8 @@ impl Hold {
             | Self::Locked { .. }
             | Self::NoInventory { .. }
             | Self::TooManyRunning { .. }
-            | Self::BreakerTried { .. } => None,
+            | Self::BreakerTried { .. }
+            | Self::NoListing { .. } => None,
         }
     }
 
@@ -387,7 +398,8 @@ impl Hold {
             | Self::NoInventory { .. }
             | Self::CoolingDown { .. }
             | Self::Flapping { .. }
-            | Self::RateSpent { .. } => None,
+            | Self::RateSpent { .. }
+            | Self::NoListing { .. } => None,
         }
     }
 }
@@ -411,7 +423,8 @@ impl Hold {
             | Self::CoolingDown { .. }
             | Self::RateSpent { .. }
             | Self::TooManyRunning { .. }
-            | Self::NoInventory { .. } => false,
+            | Self::NoInventory { .. }
+            | Self::NoListing { .. } => false,
         }
     }
 }
@@ -496,6 +509,9 @@ impl fmt::Display for Hold {
                     None => write!(f, "of {} or fewer none is touched", limits::STORM_SMALL)?,
                 }
                 write!(f, ", until fewer fire for {}", gauge.cool_down)
+            }
+            Self::NoListing { why } => {
+                write!(f, "what else fires on this target is not known: {why}")
             }
         }
     }

@@ -10,6 +10,9 @@
 //!                 └─> awaiting approval ───┘──> closed: rejected, or nobody answered in time
 //! ```
 //!
+//! An order that made something else worse ends the ladder: at most its undo is pursued, by the same
+//! stages, and then a person has it.
+//!
 //! Closing latches: nothing new starts for this policy and target until all of the incident's
 //! alerts have ended.
 
@@ -23,7 +26,7 @@ use crate::evidence::Grade;
 use crate::hold::{Gate, Guard, Hold};
 use crate::ledger::Subject;
 use crate::limits;
-use crate::name::{EpisodeId, IncidentId, OrderId, PolicyName, RemedyName};
+use crate::name::{EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
 use crate::order::Order;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
@@ -81,6 +84,17 @@ pub struct Closing {
     pub grade: Option<Grade>,
     /// Whether the alert resolved while the action still ran.
     pub resolved_during_action: bool,
+}
+
+impl Closing {
+    /// The reason for which an incident is cancelled whose policy was removed.
+    pub(crate) const POLICY_REMOVED: &'static str = "policy removed";
+
+    /// Tells whether it closed only because its policy was removed: whoever puts the policy back
+    /// wants what still fires to be healed.
+    pub(crate) fn is_for_want_of_policy(&self) -> bool {
+        self.outcome == End::Cancelled && self.reason == Self::POLICY_REMOVED
+    }
 }
 
 /// Where an incident stands.
@@ -166,6 +180,17 @@ pub struct Attached {
     pub standing: Standing,
 }
 
+/// That an order made something else worse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Worsened {
+    /// The order, with its undo, if it has one.
+    pub order: Order,
+    /// What fires now that did not before, for a person.
+    pub text: String,
+    /// When it was found.
+    pub since: Timestamp,
+}
+
 /// One trouble on one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -208,6 +233,9 @@ pub struct Incident {
     /// Who cancelled it and why, while an action still has to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<String>,
+    /// Whether an order made something else worse: no further remedy is tried then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worse: Option<Box<Worsened>>,
     /// What was tried and did not heal, in order, for a person.
     pub tried: Vec<String>,
     /// Counts questions, so that an answer to an earlier one is told apart.
@@ -246,14 +274,16 @@ impl Incident {
 
     /// Tells whether an order of this incident ran, or may have run.
     pub fn has_acted(&self) -> bool {
-        self.runs.values().sum::<u32>() > u32::from(self.returned)
+        // What waits for its permit when something became worse is an undo.
+        let is_remedy = self.returned && self.worse.is_none();
+        self.runs.values().sum::<u32>() > u32::from(is_remedy)
     }
 
     /// Returns the id of the next run of a remedy.
     pub fn next_order(&self, remedy: &RemedyName) -> OrderId {
         let runs = self.runs.get(remedy).copied().unwrap_or(0);
         let attempt = if self.returned { runs } else { runs + 1 };
-        OrderId { incident: self.id, remedy: remedy.clone(), attempt }
+        OrderId { incident: self.id, remedy: remedy.clone(), attempt, part: Part::Heal }
     }
 
     /// Returns when it must be looked at again, if time alone can move it.

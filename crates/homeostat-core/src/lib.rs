@@ -22,6 +22,7 @@ pub mod alert;
 pub mod storm;
 pub mod policy;
 pub mod evidence;
+pub mod regression;
 pub mod plan;
 pub mod reach;
 pub mod approval;

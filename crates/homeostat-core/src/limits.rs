@@ -25,6 +25,17 @@ pub const PAST_HEALING_MEMORY: Span = Span::from_secs(400 * 86_400);
 /// has more than a few. Those beyond it are never taken as healed without their source's word.
 pub const ASKED_ALERTS: usize = 128;
 
+/// Alerts of one target that one witness lists for the policy's `regression`. A target has a few;
+/// beyond this the matchers say nothing, and the fingerprints of these are stored with each order.
+pub const LISTED_ALERTS: usize = 256;
+
+/// How long an undo waits for its guards. Later a person, who was told at once, has long begun to
+/// repair, and would be surprised.
+pub const UNDO_PATIENCE: Span = Span::from_secs(3600);
+
+/// Alerts that a sentence names; the rest are counted.
+pub const NAMED_ALERTS: usize = 5;
+
 /// How long an answer may take before it counts as none. Longer than the time-out of a probe.
 pub const ANSWER_PATIENCE: Span = Span::from_secs(30);
 

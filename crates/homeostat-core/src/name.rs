@@ -94,10 +94,29 @@ impl SourceName {
     pub const API: &'static str = "api";
 }
 
+/// Which of a remedy's two actions is meant.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The action that is to heal.
+    #[default]
+    Heal,
+    /// The action that takes it back.
+    Undo,
+}
+
+impl Part {
+    /// What follows the id of the order that is taken back. No attempt reads like this, so that no
+    /// name of a remedy can be mistaken for it.
+    const UNDO: &'static str = ".undo";
+}
+
 /// Identifies one run of one remedy: the same deed has the same id after a crash.
 ///
-/// Written as `incident.remedy.attempt`, for example `17.restart.1`; this is also the name of the
-/// directory that holds its output.
+/// Written as `incident.remedy.attempt`, for example `17.restart.1`, and its undo as
+/// `17.restart.1.undo`; this is also the name of the directory that holds its output.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct OrderId {
@@ -107,11 +126,38 @@ pub struct OrderId {
     pub remedy: RemedyName,
     /// Which run of this remedy in this incident, counted from 1.
     pub attempt: u32,
+    /// Whether it runs the remedy or takes that run back.
+    pub part: Part,
+}
+
+impl OrderId {
+    /// Names the order that takes this one back.
+    #[must_use]
+    pub fn undo(&self) -> Self {
+        Self { part: Part::Undo, ..self.clone() }
+    }
+
+    /// Names what is run, in the middle of a sentence: `remedy restart`, `the undo of restart`.
+    pub fn title(&self) -> String {
+        title(&self.remedy, self.part)
+    }
+}
+
+/// Names a part of a remedy in the middle of a sentence.
+pub fn title(remedy: &RemedyName, part: Part) -> String {
+    match part {
+        Part::Heal => format!("remedy {remedy}"),
+        Part::Undo => format!("the undo of {remedy}"),
+    }
 }
 
 impl fmt::Display for OrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.incident, self.remedy, self.attempt)
+        let undo = match self.part {
+            Part::Heal => "",
+            Part::Undo => Part::UNDO,
+        };
+        write!(f, "{}.{}.{}{undo}", self.incident, self.remedy, self.attempt)
     }
 }
 
@@ -125,13 +171,18 @@ impl TryFrom<String> for OrderId {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let parts = text.split_once('.').and_then(|(incident, rest)| {
+        let (run, part) = match text.strip_suffix(Part::UNDO) {
+            Some(run) => (run, Part::Undo),
+            None => (text.as_str(), Part::Heal),
+        };
+        let parts = run.split_once('.').and_then(|(incident, rest)| {
             let (remedy, attempt) = rest.rsplit_once('.')?;
             Some((incident.parse().ok()?, remedy, attempt.parse().ok()?))
         });
         let (incident, remedy, attempt) =
             parts.ok_or_else(|| format!("expected incident.remedy.attempt, found {text:?}"))?;
-        Ok(Self { incident: IncidentId(incident), remedy: RemedyName::new(remedy), attempt })
+        let incident = IncidentId(incident);
+        Ok(Self { incident, remedy: RemedyName::new(remedy), attempt, part })
     }
 }
 
@@ -140,10 +191,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_id_reads_back_even_when_the_remedy_has_dots() {
-        let id =
-            OrderId { incident: IncidentId(17), remedy: RemedyName::new("restart.v2"), attempt: 3 };
-        assert_eq!(OrderId::try_from(id.to_string()), Ok(id));
-        assert!(OrderId::try_from("17.restart".to_owned()).is_err());
+    fn an_order_id_reads_back_whatever_its_remedy_is_called() {
+        for remedy in ["restart", "restart.v2", "restart.1", "undo", "restart.1.undo"] {
+            let remedy = RemedyName::new(remedy);
+            let id = OrderId { incident: IncidentId(17), remedy, attempt: 3, part: Part::Heal };
+            assert_ne!(id.to_string(), id.undo().to_string());
+            for id in [id.undo(), id] {
+                assert_eq!(OrderId::try_from(id.to_string()), Ok(id));
+            }
+        }
+        for wrong in ["17.restart", "17.restart.undo", "17.undo", ".undo"] {
+            assert!(OrderId::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
     }
 }

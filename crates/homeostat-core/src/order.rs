@@ -14,6 +14,7 @@ use crate::ledger::Charge;
 use crate::name::{BootId, OrderId};
 use crate::plan::{LockKey, Rendered};
 use crate::policy::TargetLabels;
+use crate::regression::Baseline;
 use crate::time::{Span, Timestamp};
 
 /// How the healing by one order is to be proven.
@@ -33,6 +34,18 @@ pub struct Proof {
     pub every: Span,
     /// How often in a row the query must hold.
     pub times: u32,
+    /// What else was there on the target before the act, where the policy has a `regression`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+}
+
+/// How an order is taken back if it made things worse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// What is done, with every placeholder filled in.
+    pub action: Rendered,
+    /// A run longer than this is ended.
+    pub timeout: Span,
 }
 
 /// One run of one remedy, permitted.
@@ -48,6 +61,9 @@ pub struct Order {
     pub idempotent: bool,
     /// How its healing is proven.
     pub proof: Proof,
+    /// How it is taken back if it made things worse. An order that takes another back has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo>,
     /// What it locks until its incident closes.
     pub locks: Vec<LockKey>,
     /// What it took from the rates.
@@ -71,6 +87,8 @@ pub struct Draft {
     pub idempotent: bool,
     /// How its healing is proven.
     pub proof: Proof,
+    /// How it is taken back if it made things worse.
+    pub undo: Option<Undo>,
     /// What it locks.
     pub locks: Vec<LockKey>,
     /// In which boot of the machine it is issued.
@@ -81,8 +99,8 @@ impl Order {
     /// Turns a draft into an order, for a permit.
     pub fn issue(draft: Draft, permit: Permit) -> Self {
         let (grants, charges) = permit.spend();
-        let Draft { id, action, timeout, idempotent, proof, locks, boot } = draft;
-        Self { id, action, timeout, idempotent, proof, locks, charges, grants, boot }
+        let Draft { id, action, timeout, idempotent, proof, undo, locks, boot } = draft;
+        Self { id, action, timeout, idempotent, proof, undo, locks, charges, grants, boot }
     }
 
     /// Copies all that is needed to finish and to verify it: why it was permitted is history.
@@ -94,6 +112,7 @@ impl Order {
             timeout: self.timeout,
             idempotent: self.idempotent,
             proof: self.proof.clone(),
+            undo: self.undo.clone(),
             locks: self.locks.clone(),
             charges: self.charges.clone(),
             grants: Vec::new(),

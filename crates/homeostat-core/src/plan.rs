@@ -1,6 +1,7 @@
 //! The next remedy to try, and the deed that it comes to: rendered, with its locks.
 //!
-//! The order is the ladder's: from the first rung to the last, each with its retries. Whether the
+//! The order is the ladder's: from the first rung to the last, each with its retries. Where an
+//! incident stands is kept by the name of the remedy, so that a reload may move rungs about. Whether the
 //! deed may be done now is `guard`'s duty.
 
 use std::fmt;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::name::{HandlerName, RemedyName};
-use crate::policy::{Action, Policy, Remedy, Target};
+use crate::policy::{Action, Policy, Remedy, Target, Undo};
 use crate::request::Request;
 use crate::template::{Place, TemplateError, Values};
 use crate::time::Span;
@@ -37,8 +38,7 @@ pub enum Step<'a> {
     Gone(RemedyName),
 }
 
-/// Picks the next rung. The position is kept by name, so that a changed ladder is still climbed
-/// from where the incident stood.
+/// Picks the next rung, after the one that is done with.
 pub fn next<'a>(policy: &'a Policy, ladder: &Ladder) -> Step<'a> {
     let position = match &ladder.climbed {
         None => 0,
@@ -48,6 +48,11 @@ pub fn next<'a>(policy: &'a Policy, ladder: &Ladder) -> Step<'a> {
         },
     };
     policy.remedies.get(position).map_or(Step::Exhausted, Step::Try)
+}
+
+/// Picks a rung once more: for a retry, or because its run certainly did not start.
+pub fn again<'a>(policy: &'a Policy, remedy: &RemedyName) -> Step<'a> {
+    policy.remedy(remedy).map_or_else(|| Step::Gone(remedy.clone()), Step::Try)
 }
 
 /// Computes the pause before a retry: doubled for each failure, within a bound.
@@ -115,7 +120,26 @@ impl fmt::Display for Rendered {
 ///
 /// A value is missing or cannot be carried. The remedy is then not run.
 pub fn render(remedy: &Remedy, values: &Values) -> Result<Rendered, TemplateError> {
-    match &remedy.action {
+    render_action(&remedy.action, remedy.idempotent, values)
+}
+
+/// Fills in the placeholders of the action that takes a remedy back. It carries a key of its own:
+/// whoever heeds keys must not take it for the remedy's repeat.
+///
+/// # Errors
+///
+/// A value is missing or cannot be carried. The remedy is then not run either.
+pub fn render_undo(undo: &Undo, values: &Values) -> Result<Rendered, TemplateError> {
+    let values = Values { key: format!("{}.undo", values.key), ..values.clone() };
+    render_action(&undo.action, false, &values)
+}
+
+fn render_action(
+    action: &Action,
+    idempotent: bool,
+    values: &Values,
+) -> Result<Rendered, TemplateError> {
+    match action {
         Action::Exec(argv) => argv
             .iter()
             .map(|element| element.render(Place::Argument, values))
@@ -123,7 +147,7 @@ pub fn render(remedy: &Remedy, values: &Values) -> Result<Rendered, TemplateErro
             .map(Rendered::Exec),
         Action::Script(text) => Ok(Rendered::Script(text.clone())),
         Action::Http(request) => {
-            request.render(values, remedy.idempotent).map(|r| Rendered::Http(Box::new(r)))
+            request.render(values, idempotent).map(|r| Rendered::Http(Box::new(r)))
         }
         Action::Call(handler) => Ok(Rendered::Call(handler.clone())),
     }

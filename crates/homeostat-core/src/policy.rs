@@ -121,6 +121,15 @@ pub enum Action {
     Call(HandlerName),
 }
 
+/// The action that takes back what a remedy did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// What it does.
+    pub action: Action,
+    /// A run longer than this is ended.
+    pub timeout: Span,
+}
+
 /// One rung of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remedy {
@@ -140,6 +149,8 @@ pub struct Remedy {
     pub backoff: Span,
     /// Whether running it twice does no harm, so that an unknown outcome may be run again.
     pub idempotent: bool,
+    /// How it is taken back when it made things worse.
+    pub undo: Option<Undo>,
 }
 
 /// How a healing is proven.
@@ -153,6 +164,25 @@ pub struct Verify {
     pub every: Span,
     /// How often in a row the query must hold.
     pub times: u32,
+}
+
+/// What follows when a remedy made things worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Worse {
+    /// A person is told.
+    Tell,
+    /// A person is told, and the remedy is taken back.
+    Undo,
+}
+
+/// What a remedy must not make worse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regression {
+    /// Alerts of the same target that must not begin to fire.
+    pub matchers: Matchers,
+    /// What follows if one does.
+    pub worse: Worse,
 }
 
 /// At most `max` in `per`.
@@ -374,6 +404,8 @@ pub struct Policy {
     pub remedies: Vec<Remedy>,
     /// How a healing is proven.
     pub verify: Verify,
+    /// What its remedies must not make worse.
+    pub regression: Option<Regression>,
     /// The limits of its guards.
     pub guard: GuardLimits,
     /// Whether and when a person is told.
@@ -404,6 +436,7 @@ impl Policy {
                 every: defaults::VERIFY_EVERY,
                 times: defaults::VERIFY_TIMES,
             },
+            regression: None,
             guard: GuardLimits {
                 cooldown: defaults::COOLDOWN,
                 rate: Rate { max: defaults::POLICY_RATE_MAX, per: defaults::POLICY_RATE_PER },

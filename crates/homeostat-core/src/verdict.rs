@@ -1,4 +1,4 @@
-//! From evidence to an answer: healed, still firing, or unknown.
+//! From evidence to an answer: healed, still firing, worse, or unknown.
 //!
 //! ```text
 //!  order ends ──> look ──> Reading ──> healed as soon as the required grade holds
@@ -10,6 +10,18 @@
 //! Positive evidence that the alert fires outweighs a query that holds. What fires is a rule
 //! evaluation after the action ended, or an Alertmanager that was told so after it; a repeated
 //! notification is neither. Unknown never counts as healed and never climbs the ladder.
+//!
+//! Where the policy has a `regression`, each look also compares the target's other alerts with what
+//! was there before the act ([`crate::regression`]). Worse comes first: it is what the remedy did,
+//! and an alert that it healed on the way does not make up for it.
+//!
+//! | others | required grade | the alert | verdict |
+//! |---|---|---|---|
+//! | worse | any | any | worse, at once |
+//! | same | holds | does not fire | healed, at once |
+//! | same | does not hold | fires, at the window's end | still firing |
+//! | same | does not hold | not known, at the window's end | unknown |
+//! | unknown | any | any | look again; unknown at the window's end |
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +31,7 @@ use crate::limits;
 use crate::name::OrderId;
 use crate::order::Proof;
 use crate::policy::{Policy, Witnesses};
+use crate::regression::{Baseline, Change};
 use crate::time::{Span, Timestamp};
 
 /// Whether the trouble goes on, as one look found it.
@@ -43,6 +56,9 @@ pub struct Reading {
     /// Whether each alert that no rule explains was resolved by its source, or is not listed by its
     /// healthy Alertmanager.
     pub absent: bool,
+    /// Whether something else became worse, where the policy wants to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The same for a person.
     pub text: String,
 }
@@ -93,17 +109,24 @@ impl Verification {
     /// Tells whether the required grade holds.
     ///
     /// `reported` is whether each alert of the incident that no rule explains was resolved by its
-    /// source.
+    /// source. Nothing is healed while it is not known that nothing else became worse.
     pub fn is_healed(&self, proof: &Proof, reported: bool) -> bool {
         let firing = self.last.as_ref().map_or(Firing::Unknown, |reading| reading.firing);
         let rules_agree = proof.rules.is_empty() || firing == Firing::No;
         let reported = reported || self.absent >= limits::ABSENT_TIMES;
         firing != Firing::Yes
             && rules_agree
+            && self.nothing_is_worse(proof)
             && match proof.required {
                 Grade::Reported | Grade::Confirmed => reported,
                 Grade::Proven => self.held >= proof.times,
             }
+    }
+
+    /// Tells whether the last look showed that nothing else became worse, where that is asked.
+    pub fn nothing_is_worse(&self, proof: &Proof) -> bool {
+        let change = self.last.as_ref().and_then(|reading| reading.change.as_ref());
+        proof.baseline.is_none() || change == Some(&Change::Same)
     }
 
     /// Tells whether there is positive evidence that the trouble goes on.
@@ -131,6 +154,7 @@ pub fn questions_before<'a>(
 pub fn proof<'a>(
     policy: &Policy,
     query: Option<String>,
+    baseline: Option<Baseline>,
     alerts: impl Iterator<Item = &'a Alert>,
     evidence: &Evidence,
 ) -> Proof {
@@ -162,6 +186,7 @@ pub fn proof<'a>(
         within: verify.within.saturating_add(kept),
         every: verify.every,
         times: verify.times,
+        baseline,
     }
 }
 
@@ -182,6 +207,7 @@ pub fn questions<'a>(
     if let Some(promql) = &proof.query {
         asks.push(Ask::Query { promql: promql.clone() });
     }
+    asks.extend(proof.baseline.iter().flat_map(Baseline::questions));
     asks
 }
 
@@ -213,12 +239,25 @@ pub fn read<'a>(
     let (query_holds, query_text) = read_query(proof, evidence);
     let mut texts: Vec<String> = votes.iter().map(|(_, text)| text.clone()).collect();
     texts.extend(query_text);
+    let change = proof.baseline.as_ref().map(|before| before.compare(ended_at, evidence));
+    texts.extend(change.as_ref().map(change_text));
     texts.dedup();
     Reading {
         firing: count(votes.iter().map(|(firing, _)| *firing)),
         query_holds,
         absent,
+        change,
         text: if texts.is_empty() { "nobody could be asked".into() } else { texts.join("; ") },
+    }
+}
+
+fn change_text(change: &Change) -> String {
+    match change {
+        Change::Same => "nothing else became worse".to_owned(),
+        Change::Worse { text } => format!("something else became worse: {text}"),
+        Change::Unknown { text } => {
+            format!("whether something else became worse is not known: {text}")
+        }
     }
 }
 

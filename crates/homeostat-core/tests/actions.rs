@@ -106,6 +106,7 @@ fn progress_is_written_down_within_bounds_and_only_while_it_runs() {
             incident: homeostat_core::name::IncidentId(1),
             remedy: RemedyName::new("replace"),
             attempt,
+            part: homeostat_core::name::Part::Heal,
         };
         play.send(Event::OrderProgressed { order, text: text.to_owned() });
     };

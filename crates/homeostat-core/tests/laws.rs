@@ -14,7 +14,7 @@ use homeostat_core::command::Command;
 use homeostat_core::event::Event;
 use homeostat_core::fact::What;
 use homeostat_core::incident::{End, Stage};
-use homeostat_core::name::{IncidentId, OrderId};
+use homeostat_core::name::{IncidentId, OrderId, Part};
 use homeostat_core::scenario::Scenario;
 use homeostat_core::time::{Span, Timestamp};
 use proptest::prelude::*;
@@ -34,6 +34,7 @@ fn orders_are_sound(play: &Scenario) {
     let mut orders: BTreeMap<IncidentId, u32> = BTreeMap::new();
     let mut closed: BTreeSet<IncidentId> = BTreeSet::new();
     let mut returned: BTreeSet<OrderId> = BTreeSet::new();
+    let mut worse: BTreeSet<IncidentId> = BTreeSet::new();
     let mut paused = false;
     for fact in play.journal() {
         match &fact.what {
@@ -43,7 +44,18 @@ fn orders_are_sound(play: &Scenario) {
                 assert!(!paused, "an order was issued during a pause");
                 assert!(issued.insert(order.id.clone()), "{} was issued twice", order.id);
                 assert!(!closed.contains(&order.id.incident), "{} comes too late", order.id);
-                *orders.entry(order.id.incident).or_default() += 1;
+                match order.id.part {
+                    Part::Heal => *orders.entry(order.id.incident).or_default() += 1,
+                    Part::Undo => {
+                        let undone = OrderId { part: Part::Heal, ..order.id.clone() };
+                        assert!(issued.contains(&undone), "{} undoes nothing", order.id);
+                        assert!(worse.contains(&order.id.incident), "{} undoes no harm", order.id);
+                        assert!(order.undo.is_none(), "{} could be undone", order.id);
+                    }
+                }
+            }
+            What::TurnedWorse { incident, .. } => {
+                assert!(worse.insert(*incident), "incident {incident} turned worse twice");
             }
             What::OrderReturned { order } => {
                 returned.insert(order.clone());
@@ -52,8 +64,10 @@ fn orders_are_sound(play: &Scenario) {
                 assert!(!paused, "an order was issued again during a pause");
                 assert!(returned.remove(&order.id), "{} may have run before", order.id);
             }
-            What::IncidentClosed { incident, .. } => {
+            What::IncidentClosed { incident, closing, .. } => {
                 assert!(closed.insert(*incident), "incident {incident} closed twice");
+                let healed = closing.outcome == End::Healed;
+                assert!(!(healed && worse.contains(incident)), "incident {incident} is worse");
             }
             _ => {}
         }

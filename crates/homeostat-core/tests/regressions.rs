@@ -123,6 +123,7 @@ fn answer(effects: &[Effect], gathered_at: Timestamp) -> Option<Event> {
                 }),
             })),
             Ask::Rule { .. } => Finding::Rule(Ok(None)),
+            Ask::Present { .. } => panic!("no policy of these asks this"),
             Ask::Query { .. } => Finding::Query(Ok(0)),
             Ask::Inventory { .. } => Finding::Inventory(Ok(0)),
         };

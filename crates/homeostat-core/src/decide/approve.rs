@@ -57,7 +57,7 @@ pub(super) fn expire(desk: &mut Desk<'_>, incident: &Incident, asked: &Asked) {
     let book = desk.book;
     withdraw(desk, incident);
     let Some(policy) = book.policy(&incident.policy) else {
-        return closing::cancel(desk, incident, "policy removed");
+        return closing::cancel_without_policy(desk, incident);
     };
     let reason = format!(
         "nobody approved remedy {} by {:.0}: it was not run",
@@ -72,7 +72,7 @@ pub(super) fn expire_unused(desk: &mut Desk<'_>, incident: &Incident, approved: 
     let book = desk.book;
     let remedy = &approved.asked.order.remedy;
     let Some(policy) = book.policy(&incident.policy) else {
-        return closing::cancel(desk, incident, "policy removed");
+        return closing::cancel_without_policy(desk, incident);
     };
     if policy.remedy(remedy).is_none_or(|remedy| remedy.mode != Mode::Approve) {
         let reason = format!("remedy {remedy} does not ask for approval any more");

@@ -63,9 +63,22 @@ pub(super) fn dismiss(desk: &mut Desk<'_>, incident: &Incident, outcome: End, re
     telling::clear(desk, Topic::Escalation { incident: incident.id });
 }
 
+/// Closes what lost its policy. If the policy comes back, what still fires is a new trouble.
+pub(super) fn cancel_without_policy(desk: &mut Desk<'_>, incident: &Incident) {
+    cancel(desk, incident, Closing::POLICY_REMOVED);
+}
+
 /// Closes what lost its object.
-pub(super) fn cancel(desk: &mut Desk<'_>, incident: &Incident, reason: &str) {
+fn cancel(desk: &mut Desk<'_>, incident: &Incident, reason: &str) {
     close(desk, incident.id, End::Cancelled, reason.to_owned());
+}
+
+/// Closes an incident whose order made something worse, and whose policy is gone. Nothing is taken
+/// back then, because nothing says any more under which limits: so a person is told.
+pub(super) fn cancel_worse(desk: &mut Desk<'_>, incident: &Incident, reason: &str) {
+    let reason = format!("{}; {reason}", Closing::POLICY_REMOVED);
+    telling::escalate(desk, incident, &telling::unless_said_otherwise(), reason.clone());
+    cancel(desk, incident, &reason);
 }
 
 /// Closes an incident whose ladder has no further rung.
@@ -87,9 +100,10 @@ pub(super) fn exhaust(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy)
     close(desk, incident.id, End::Shadowed, reason);
 }
 
-/// Stops and hands over to a person.
+/// Stops and hands over to a person. Of what was only recorded nobody is told; of what was done
+/// somebody is, though the policy may be in shadow meanwhile.
 pub(super) fn hand_over(desk: &mut Desk<'_>, incident: &Incident, policy: &Policy, reason: String) {
-    if policy.mode.may_act() {
+    if policy.mode.may_act() || incident.has_acted() {
         telling::escalate(desk, incident, &policy.escalate, reason.clone());
     }
     close(desk, incident.id, End::Escalated, reason);
@@ -104,7 +118,7 @@ pub(super) fn hand_over_unopened(
     alert: &Alert,
     reason: String,
 ) {
-    if let Escalate::After { severity, .. } = &policy.escalate {
+    if let (Escalate::After { severity, .. }, true) = (&policy.escalate, policy.mode.may_act()) {
         telling::raise(
             desk,
             Notice {

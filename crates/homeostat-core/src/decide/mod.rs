@@ -22,6 +22,9 @@
 //! | reject, cancel | close |
 //! | reloaded | ask anew, or pursue, if it would do something else now |
 //!
+//! An incident whose order made something else worse passes the same stages once more, for the undo:
+//! then only `pursue` differs, and what ends its alerts moves it no more.
+//!
 //! Recover: all alerts ended by themselves. A verification that finds the alert still firing
 //! climbs to the next remedy; one that knows nothing hands over to a person.
 
@@ -33,6 +36,7 @@ mod prove;
 mod pursue;
 mod storm;
 mod telling;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -280,10 +284,35 @@ fn reload(desk: &mut Desk<'_>) {
         approve::review(desk, incident);
     }
     let mut opened = BTreeMap::new();
+    let released = release_those_whose_policy_is_back(desk);
     for id in desk.state.all_firing() {
         let Some(episode) = desk.state.episode(id) else { continue };
-        observe::open_incidents(desk, id, &episode.alert, &mut opened, &BTreeSet::new());
+        observe::open_incidents(desk, id, &episode.alert, &mut opened, &released);
     }
+}
+
+/// Lifts the latches of incidents that closed only because their policy was removed.
+fn release_those_whose_policy_is_back(desk: &mut Desk<'_>) -> BTreeSet<IncidentId> {
+    let (state, book) = (desk.state, desk.book);
+    let is_back = |incident: &&Incident| match &incident.stage {
+        Stage::Closed { closing, .. } => {
+            closing.is_for_want_of_policy() && book.policy(&incident.policy).is_some()
+        }
+        Stage::Settling { .. }
+        | Stage::Ready
+        | Stage::Asking { .. }
+        | Stage::Held { .. }
+        | Stage::BackingOff { .. }
+        | Stage::AwaitingApproval(_)
+        | Stage::Acting
+        | Stage::Verifying(_) => false,
+    };
+    let back = state.incidents().filter(is_back);
+    let released = back.map(|incident| {
+        closing::release(desk, incident);
+        incident.id
+    });
+    released.collect()
 }
 
 /// The incident's alerts that fire, the leading one first.

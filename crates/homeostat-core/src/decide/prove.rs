@@ -1,11 +1,12 @@
 //! The proof of a healing: when to look, what to ask, and what a look means.
 
-use super::{Desk, asked_alerts, closing, pursue, reports};
+use super::{Desk, asked_alerts, closing, pursue, reports, undo};
 use crate::evidence::Evidence;
 use crate::fact::What;
 use crate::incident::{End, Incident};
 use crate::limits;
 use crate::order::Proof;
+use crate::regression::Change;
 use crate::time::Timestamp;
 use crate::verdict::{self, Firing, Look, Reading, Verification};
 
@@ -21,6 +22,12 @@ pub(super) fn begin(desk: &mut Desk<'_>, incident: &Incident, proof: &Proof, ove
         look: somebody.then(|| now + proof.every.min(limits::FIRST_LOOK)),
         resolved: incident.all_ended(),
     });
+}
+
+/// Waits, with its locks, until a run whose outcome is unknown is certainly over.
+pub(super) fn await_end(desk: &mut Desk<'_>, incident: &Incident, until: Timestamp) {
+    let (incident, ended_at) = (incident.id, desk.now);
+    desk.note(What::VerificationBegan { incident, ended_at, until, look: None, resolved: false });
 }
 
 /// Looks, gives up waiting for an answer, or concludes, whatever time it is for.
@@ -41,6 +48,7 @@ pub(super) fn wake(desk: &mut Desk<'_>, incident: &Incident, verification: &Veri
                 firing: Firing::Unknown,
                 query_holds: None,
                 absent: false,
+                change: None,
                 text: format!("nobody answered within {}", limits::ANSWER_PATIENCE),
             };
             desk.note(What::EvidenceSeen { incident: incident.id, reading, next: now });
@@ -62,8 +70,10 @@ pub(super) fn read(
     let next = desk.now + order.proof.every;
     let mut so_far = verification.clone();
     so_far.note(&reading, next);
-    desk.note(What::EvidenceSeen { incident: incident.id, reading, next });
-    if desk.state.is_healed(incident, &so_far) {
+    desk.note(What::EvidenceSeen { incident: incident.id, reading: reading.clone(), next });
+    if let Some(Change::Worse { text }) = reading.change {
+        undo::turned_worse(desk, incident, order, text);
+    } else if desk.state.is_healed(incident, &so_far) {
         closing::heal(desk, incident, &so_far);
     } else if verification.until <= desk.now {
         conclude(desk, incident, &so_far);
@@ -72,9 +82,12 @@ pub(super) fn read(
 
 /// The window is over and the proof is not complete.
 fn conclude(desk: &mut Desk<'_>, incident: &Incident, verification: &Verification) {
+    if let Some(worse) = &incident.worse {
+        return undo::give_up(desk, incident, worse);
+    }
     let book = desk.book;
     let Some(policy) = book.policy(&incident.policy) else {
-        return closing::cancel(desk, incident, "policy removed");
+        return closing::cancel_without_policy(desk, incident);
     };
     let Some(order) = &incident.order else { return };
     if let Some(word) = &incident.cancelled {
@@ -87,7 +100,7 @@ fn conclude(desk: &mut Desk<'_>, incident: &Incident, verification: &Verificatio
     if verification.still_fires() && incident.all_ended() {
         let reason = format!("its source says that it resolved, but after remedy {remedy} {last}");
         closing::hand_over(desk, incident, policy, reason);
-    } else if verification.still_fires() {
+    } else if verification.still_fires() && verification.nothing_is_worse(&order.proof) {
         let reason = format!("did not heal within {within}: {last}");
         desk.note(What::RemedyGivenUp { incident: incident.id, remedy, reason });
     } else {

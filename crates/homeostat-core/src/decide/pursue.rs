@@ -2,6 +2,7 @@
 
 use super::{
     Desk, Presences, alerts, approve, asked_alerts, closing, firing, presence_of, prove, storm,
+    undo,
 };
 use crate::alert::{Alert, Presence};
 use crate::approval::{Asked, Consent, Digest};
@@ -12,10 +13,11 @@ use crate::guard::{self, Bench, Deed, Judgement, Permit};
 use crate::hold::{Gate, Hold};
 use crate::incident::{End, Incident};
 use crate::limits;
-use crate::name::BootId;
-use crate::order::{Draft, Order, Outcome, Proof, Result as Taken};
+use crate::name::{BootId, Part};
+use crate::order::{Draft, Order, Outcome, Proof, Result as Taken, Undo};
 use crate::plan::{self, Ladder, LockKey, Rendered, Step};
 use crate::policy::{Mode, Policy, Remedy};
+use crate::regression;
 use crate::state::State;
 use crate::template::{Place, TemplateError, Values};
 use crate::time::Timestamp;
@@ -26,6 +28,7 @@ struct Concrete<'a> {
     policy: &'a Policy,
     remedy: &'a Remedy,
     action: Rendered,
+    undo: Option<Undo>,
     locks: Vec<LockKey>,
     query: Option<String>,
     ladder: Ladder,
@@ -38,9 +41,12 @@ pub(super) fn pursue(
     presence: &Presences,
     evidence: Option<&Evidence>,
 ) {
+    if let Some(worse) = &incident.worse {
+        return undo::pursue(desk, incident, worse, evidence);
+    }
     let book = desk.book;
     let Some(policy) = book.policy(&incident.policy) else {
-        return closing::cancel(desk, incident, "policy removed");
+        return closing::cancel_without_policy(desk, incident);
     };
     if let Some(word) = &incident.cancelled {
         let reason = format!("cancelled by {word}");
@@ -52,7 +58,7 @@ pub(super) fn pursue(
     if let Some(approved) = incident.approved.as_ref().filter(|a| a.has_expired(desk.now)) {
         return approve::expire_unused(desk, incident, approved);
     }
-    let remedy = match plan::next(policy, &incident.ladder) {
+    let remedy = match next_step(policy, incident) {
         Step::Try(remedy) => remedy,
         Step::Exhausted => return closing::exhaust(desk, incident, policy),
         Step::Gone(remedy) => {
@@ -67,6 +73,16 @@ pub(super) fn pursue(
             let reason = format!("remedy {} cannot be run for this alert: {error}", remedy.name);
             closing::hand_over(desk, incident, policy, reason);
         }
+    }
+}
+
+/// The rung that is being tried, until it is done with; else the next.
+fn next_step<'a>(policy: &'a Policy, incident: &Incident) -> Step<'a> {
+    match &incident.order {
+        Some(order) if incident.returned || incident.ladder.failures > 0 => {
+            plan::again(policy, &order.id.remedy)
+        }
+        Some(_) | None => plan::next(policy, &incident.ladder),
     }
 }
 
@@ -96,6 +112,7 @@ fn concrete<'a>(
         policy,
         remedy,
         action: plan::render(remedy, &values)?,
+        undo: undo::prepare(policy, remedy, &values)?,
         locks: plan::locks(policy, &incident.target, &values)?,
         query: query.map(|query| query.render(Place::Promql, &values)).transpose()?,
         ladder,
@@ -251,7 +268,8 @@ fn conclude(
         Judgement::Held(holds) => {
             let until = look_again(desk, incident, &holds);
             let remedy = concrete.remedy.name.clone();
-            desk.note(What::OrderHeld { incident: incident.id, remedy, holds, until });
+            let part = Part::Heal;
+            desk.note(What::OrderHeld { incident: incident.id, remedy, part, holds, until });
         }
         Judgement::Stopped(reason) => {
             closing::hand_over(desk, incident, concrete.policy, reason);
@@ -267,7 +285,13 @@ fn conclude(
         Judgement::Permitted(permit) => {
             let query = concrete.query.clone();
             let alerts = asked_alerts(desk.state, incident);
-            let proof = verdict::proof(concrete.policy, query, alerts, evidence);
+            let regression = concrete.policy.regression.as_ref();
+            let witnesses = &desk.book.witnesses;
+            let baseline = regression.and_then(|regression| {
+                // The guard has seen that there is one.
+                regression::baseline(regression, &incident.target, witnesses, evidence).ok()
+            });
+            let proof = verdict::proof(concrete.policy, query, baseline, alerts, evidence);
             issue(desk, incident, concrete, proof, permit);
         }
     }
@@ -286,10 +310,19 @@ fn issue(
         timeout: concrete.remedy.timeout,
         idempotent: concrete.remedy.idempotent,
         proof,
+        undo: concrete.undo.clone(),
         locks: concrete.locks.clone(),
-        boot: desk.state.boot().cloned().unwrap_or_else(|| BootId::new("")),
+        boot: boot(desk),
     };
-    let order = Order::issue(draft, permit);
+    send(desk, incident, Order::issue(draft, permit));
+}
+
+pub(super) fn boot(desk: &Desk<'_>) -> BootId {
+    desk.state.boot().cloned().unwrap_or_else(|| BootId::new(""))
+}
+
+/// Writes an order down and wants it to be run.
+pub(super) fn send(desk: &mut Desk<'_>, incident: &Incident, order: Order) {
     let alerts =
         alerts(desk.state, incident).into_iter().map(|(a, end)| (a.clone(), end)).collect();
     let policy = incident.policy.clone();
@@ -307,7 +340,11 @@ fn issue(
 ///
 /// There may be room for a few at a moment for which a thousand wait: those far behind leave it to
 /// the oldest, and follow when these have moved.
-fn look_again(desk: &Desk<'_>, incident: &Incident, holds: &[Hold]) -> Option<Timestamp> {
+pub(super) fn look_again(
+    desk: &Desk<'_>,
+    incident: &Incident,
+    holds: &[Hold],
+) -> Option<Timestamp> {
     let by_itself = desk.now + incident.look_again_after();
     if let Some(known) = holds.iter().filter_map(Hold::until).max() {
         let behind = |gate: &Gate| match gate {
@@ -330,8 +367,11 @@ fn look_again(desk: &Desk<'_>, incident: &Incident, holds: &[Hold]) -> Option<Ti
 
 /// Holds an incident whose question nobody answered in time.
 pub(super) fn no_answer(desk: &mut Desk<'_>, incident: &Incident) {
+    if let Some(worse) = &incident.worse {
+        return undo::no_answer(desk, incident, worse);
+    }
     let policy = desk.book.policy(&incident.policy);
-    let step = policy.map_or(Step::Exhausted, |policy| plan::next(policy, &incident.ladder));
+    let step = policy.map_or(Step::Exhausted, |policy| next_step(policy, incident));
     let Step::Try(remedy) = step else {
         return pursue(desk, incident, &[], None);
     };
@@ -339,7 +379,7 @@ pub(super) fn no_answer(desk: &mut Desk<'_>, incident: &Incident) {
     let holds = vec![Hold::NotFresh { why }];
     let until = look_again(desk, incident, &holds);
     let remedy = remedy.name.clone();
-    desk.note(What::OrderHeld { incident: incident.id, remedy, holds, until });
+    desk.note(What::OrderHeld { incident: incident.id, remedy, part: Part::Heal, holds, until });
 }
 
 /// What follows a run: proof, a retry, or the next remedy. A retry is for a known failure only;
@@ -351,6 +391,9 @@ pub(super) fn after_order(
     after_crash: bool,
 ) {
     let Some(order) = &incident.order else { return };
+    if let Some(worse) = &incident.worse {
+        return undo::after_run(desk, incident, worse, outcome, after_crash);
+    }
     let book = desk.book;
     let policy = book.policy(&incident.policy);
     let remedy = policy.and_then(|policy| policy.remedy(&order.id.remedy));
@@ -360,8 +403,12 @@ pub(super) fn after_order(
         let reason = format!("cancelled by {word}; remedy {} {outcome}", order.id.remedy);
         return closing::dismiss(desk, incident, End::Cancelled, reason);
     }
+    let attempts_left = policy.map_or(0, |policy| policy.guard.attempts) > incident.ladder.orders;
     match outcome.result() {
-        Taken::Uncertain if after_crash && order.idempotent && incident.cancelled.is_none() => {
+        // Without a further attempt it would be handed over at once, while it may still run.
+        Taken::Uncertain
+            if after_crash && order.idempotent && attempts_left && incident.cancelled.is_none() =>
+        {
             desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
         }
         Taken::Uncertain if may_still_run => {
@@ -385,7 +432,7 @@ pub(super) fn after_order(
             let reason = format!("remedy {} {outcome}", order.id.remedy);
             match policy {
                 Some(policy) => closing::hand_over(desk, incident, policy, reason),
-                None => closing::cancel(desk, incident, "policy removed"),
+                None => closing::cancel_without_policy(desk, incident),
             }
         }
     }

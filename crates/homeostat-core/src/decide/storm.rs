@@ -104,7 +104,8 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
         | Hold::Locked { .. }
         | Hold::CoolingDown { .. }
         | Hold::RateSpent { .. }
-        | Hold::TooManyRunning { .. } => false,
+        | Hold::TooManyRunning { .. }
+        | Hold::NoListing { .. } => false,
     };
     let Some(hold) = holds.iter().find(of_policy) else { return false };
     let stormy = desk.state.ledgers().storms().get(&incident.policy).is_some();

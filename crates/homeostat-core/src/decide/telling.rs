@@ -121,11 +121,8 @@ pub(super) fn delay(desk: &mut Desk<'_>, incident: &Incident) {
         | Stage::Acting
         | Stage::Verifying(_)) => format!("open for {age} and {}; healing goes on", stage.as_str()),
     };
-    let escalate = desk.book.policy(&incident.policy).map(|policy| policy.escalate.clone());
-    let escalate = escalate.unwrap_or_else(|| Escalate::After {
-        after: defaults::ESCALATE_AFTER,
-        severity: defaults::ESCALATE_SEVERITY.into(),
-    });
+    let policy = desk.book.policy(&incident.policy);
+    let escalate = policy.map_or_else(unless_said_otherwise, |policy| policy.escalate.clone());
     if let (Escalate::After { after, .. }, true) = (&escalate, storm::tell_delay(desk, incident)) {
         let until = Some(desk.now + *after);
         return desk.note(What::AlarmDropped { incident: incident.id, until });
@@ -134,6 +131,14 @@ pub(super) fn delay(desk: &mut Desk<'_>, incident: &Incident) {
     self::escalate(desk, incident, &escalate, reason);
     if desk.decision.facts.len() == told_before {
         desk.note(What::AlarmDropped { incident: incident.id, until: None });
+    }
+}
+
+/// How a person is told where no policy says it.
+pub(super) fn unless_said_otherwise() -> Escalate {
+    Escalate::After {
+        after: defaults::ESCALATE_AFTER,
+        severity: defaults::ESCALATE_SEVERITY.into(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Concurrency: so many orders run at once, of the book and of the policy.
 
-use super::{Bench, Deed, Ruling};
+use super::{Bench, Ruling};
 use crate::hold::{Hold, Scope};
+use crate::policy::Policy;
 
-pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
+pub(super) fn judge(policy: &Policy, bench: Bench<'_>) -> Ruling {
     let limits = [
-        (Scope::Policy(deed.policy.name.clone()), deed.policy.guard.concurrency),
+        (Scope::Policy(policy.name.clone()), policy.guard.concurrency),
         (Scope::Book, bench.book.limits.concurrency),
     ];
     for (scope, max) in limits {

@@ -3,19 +3,21 @@
 //! The default key is the target, across all policies. A policy without a target heals one thing
 //! at a time.
 
-use super::{Deed, Ruling};
+use super::Ruling;
 use crate::hold::Hold;
 use crate::ledger::Ledgers;
+use crate::name::IncidentId;
+use crate::plan::LockKey;
 
-pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
-    for key in deed.locks {
+pub(super) fn judge(incident: IncidentId, locks: &[LockKey], ledgers: &Ledgers) -> Ruling {
+    for key in locks {
         match ledgers.holder(key) {
-            Some(by) if by != deed.incident => {
+            Some(by) if by != incident => {
                 return Ruling::Hold(Hold::Locked { key: key.clone(), by });
             }
             Some(_) | None => {}
         }
     }
-    let keys: Vec<String> = deed.locks.iter().map(ToString::to_string).collect();
+    let keys: Vec<String> = locks.iter().map(ToString::to_string).collect();
     Ruling::Clear(format!("free: {}", keys.join(", ")))
 }

@@ -8,8 +8,9 @@
 //! ```text
 //!  deed ─> pause ─ freeze ─ watchdog ─ lock ─ cooldown ─ flap ─ rate ─ concurrency ─ breaker ─┐
 //!   ┌──────────────────────────────────────────────────────────────────────────────────────────┘
-//!   └─> attempts ─ blast radius ─> ask ─> fresh ─ silence ─ blast radius ─ storm ─> Permit;
-//!       or Hold { reason }, or Stop, by any of them
+//!   └─> attempts ─ blast radius ─> ask ─> fresh ─ silence ─ blast radius ─ storm ─ regression ─┐
+//!   ┌────────────────────────────────────────────────────────────────────────────────────────────┘
+//!   └─> approval ─> Permit;  or Hold { reason }, or Stop, by any of them
 //! ```
 //!
 //! The guard `approval` is the last: a person is asked only for what all others would permit.
@@ -27,11 +28,14 @@ mod inventory;
 mod lock;
 mod pause;
 mod rate;
+mod regression;
 mod silence;
 mod storm;
+mod undo;
 mod watchdog;
 
 pub use storm::Weather;
+pub use undo::{Reversal, judge_undo};
 
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +156,7 @@ impl Judgement {
 pub fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
     let mut asks = fresh::questions(deed, book);
     asks.extend(inventory::questions(deed));
+    asks.extend(regression::questions(deed, book));
     asks
 }
 
@@ -175,8 +180,9 @@ pub fn judge(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) -> Judgemen
     rulings.push((Guard::BlastRadius, blast_radius::judge(deed, bench.ledgers, Some(evidence))));
     let weather = storm::weather(deed, bench, evidence);
     rulings.push((Guard::Storm, storm::judge(deed, bench, &weather)));
+    rulings.extend(regression::judge(deed, bench.book, evidence).map(|r| (Guard::Regression, r)));
     rulings.extend(approval::judge(deed).map(|ruling| (Guard::Approval, ruling)));
-    settle(rulings, || rate::charges(deed, bench, &weather))
+    settle(rulings, || rate::charges(deed.policy, bench, &weather, deed.now))
 }
 
 fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
@@ -184,11 +190,11 @@ fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
         (Guard::Pause, pause::judge(bench.ledgers)),
         (Guard::Freeze, freeze::judge(deed)),
         (Guard::Watchdog, watchdog::judge(deed)),
-        (Guard::Lock, lock::judge(deed, bench.ledgers)),
+        (Guard::Lock, lock::judge(deed.incident, deed.locks, bench.ledgers)),
         (Guard::Cooldown, cooldown::judge(deed, bench.ledgers)),
         (Guard::Flap, flap::judge(deed, bench.ledgers)),
         (Guard::Rate, rate::judge(deed, bench)),
-        (Guard::Concurrency, concurrency::judge(deed, bench)),
+        (Guard::Concurrency, concurrency::judge(deed.policy, bench)),
         (Guard::Breaker, breaker::judge(deed, bench.ledgers)),
         (Guard::Attempts, attempts::judge(deed)),
     ]

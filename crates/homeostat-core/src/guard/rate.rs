@@ -8,14 +8,15 @@
 use super::{Bench, Deed, Ruling, Weather};
 use crate::hold::{Hold, Scope};
 use crate::ledger::Charge;
-use crate::policy::Rate;
+use crate::policy::{Policy, Rate};
+use crate::time::Timestamp;
 
 pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
     if deed.returned {
         return Ruling::Clear("its share of the rate was taken when it was first permitted".into());
     }
     let mut latest = None;
-    for (scope, rate) in buckets(deed, bench) {
+    for (scope, rate) in buckets(deed.policy, bench) {
         match bench.ledgers.next_token(&scope, rate) {
             Some(until) if until > deed.now => {
                 let hold = Hold::RateSpent { scope, max: rate.max, per: rate.per, until };
@@ -30,24 +31,26 @@ pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
 }
 
 /// Charges the buckets, the policy's by its slower rate in a storm.
-pub(super) fn charges(deed: &Deed<'_>, bench: Bench<'_>, weather: &Weather) -> Vec<Charge> {
+pub(super) fn charges(
+    policy: &Policy,
+    bench: Bench<'_>,
+    weather: &Weather,
+    now: Timestamp,
+) -> Vec<Charge> {
     let slowed = |scope: &Scope, rate| match scope {
         Scope::Policy(_) => weather.slowed(rate).unwrap_or(rate),
         Scope::Book => rate,
     };
-    buckets(deed, bench)
+    buckets(policy, bench)
         .into_iter()
         .map(|(scope, rate)| {
             let rate = slowed(&scope, rate);
             (scope, rate)
         })
-        .map(|(scope, rate)| bench.ledgers.charge(scope, rate, deed.now))
+        .map(|(scope, rate)| bench.ledgers.charge(scope, rate, now))
         .collect()
 }
 
-fn buckets(deed: &Deed<'_>, bench: Bench<'_>) -> [(Scope, Rate); 2] {
-    [
-        (Scope::Book, bench.book.limits.rate),
-        (Scope::Policy(deed.policy.name.clone()), deed.policy.guard.rate),
-    ]
+fn buckets(policy: &Policy, bench: Bench<'_>) -> [(Scope, Rate); 2] {
+    [(Scope::Book, bench.book.limits.rate), (Scope::Policy(policy.name.clone()), policy.guard.rate)]
 }

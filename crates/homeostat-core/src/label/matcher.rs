@@ -10,6 +10,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::parse::{self, ParseError, Parsed};
 use super::re2::{Pattern, RegexError};
 use super::{LabelSet, is_classic_name, quote};
@@ -175,8 +177,25 @@ impl fmt::Display for Matcher {
 /// A list of matchers, all of which must hold; the empty list holds for all labels.
 ///
 /// It prints as `{name op "value", …}`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+///
+/// It is written down in this form, and read back by the UTF-8 grammar, which reads all of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Matchers(Vec<Matcher>);
+
+impl From<Matchers> for String {
+    fn from(matchers: Matchers) -> Self {
+        matchers.to_string()
+    }
+}
+
+impl TryFrom<String> for Matchers {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse_utf8(&text).map_err(|error| error.message)
+    }
+}
 
 impl Matchers {
     /// Reads matchers as Alertmanager does: by the UTF-8 grammar, and by the classic one where

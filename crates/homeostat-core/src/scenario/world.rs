@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 
 use crate::alert::{Alert, AlertKey};
-use crate::evidence::{Ask, Finding, ListedAlert, Listing, RuleReport, Trouble, is_same_alert};
-use crate::label::LabelSet;
+use crate::evidence::{
+    Ask, Finding, ListedAlert, Lister, Listing, Present, PresentAlert, RuleReport, Sight, Trouble,
+    is_asked_for, is_same_alert,
+};
+use crate::label::{LabelSet, Matchers};
 use crate::limits;
 use crate::name::PolicyName;
-use crate::policy::TargetLabels;
+use crate::policy::{Target, TargetLabels};
 use crate::time::{Span, Timestamp};
 
 /// What a witness is made to say.
@@ -209,6 +212,15 @@ impl World {
                 let said = self.said(&by, policy, Some(labels), "");
                 Finding::Rule(self.report(labels, target, said, now))
             }
+            Ask::Present { by, matchers, target } => {
+                let probes = match by {
+                    Lister::Prometheus => &[Probe::Rules, Probe::Prometheus][..],
+                    Lister::Alertmanager(_) => &[Probe::Alertmanager],
+                };
+                let said = self.said(probes, policy, Some(target), "");
+                let sight = sight(by, said, now);
+                Finding::Present(sight.map(|sight| self.present(matchers, target, said, sight)))
+            }
             Ask::Query { promql } => {
                 Finding::Query(match self.said_to_promql(Probe::Query, policy, promql) {
                     Some(Answer::Query(samples)) => Ok(*samples),
@@ -269,6 +281,23 @@ impl World {
         Ok(Listing { uptime, total, alert })
     }
 
+    fn present(
+        &self,
+        matchers: &Matchers,
+        target: &Target,
+        said: Option<&Said>,
+        sight: Sight,
+    ) -> Present {
+        let lists = !matches!(
+            said.map(|said| &said.answer),
+            Some(Answer::AlertmanagerEmpty | Answer::Unlisted)
+        );
+        let all = self.firing.values().map(|truth| &truth.alert.labels);
+        let wanted = all.filter(|labels| lists && is_asked_for(labels, matchers, target));
+        let alerts = wanted.map(|labels| PresentAlert { labels: labels.clone(), fires: true });
+        Present { alerts: alerts.collect(), more: 0, sight }
+    }
+
     /// When an Alertmanager was last told that an alert fires.
     fn last_sent(&self, truth: &Truth, now: Timestamp) -> Timestamp {
         let every = self.resend.map_or(0, Span::as_micros);
@@ -311,5 +340,32 @@ impl World {
             _ => {}
         }
         Ok(Some(report))
+    }
+}
+
+/// How complete a listing is, by what was said to whoever lists.
+fn sight(by: &Lister, said: Option<&Said>, now: Timestamp) -> Result<Sight, Trouble> {
+    let answer = said.map(|said| (&said.answer, said.at));
+    match by {
+        Lister::Alertmanager(_) => match answer {
+            Some((Answer::AlertmanagerErrs(error), _)) => Err(Trouble(error.clone())),
+            Some((Answer::AlertmanagerEmpty, _)) => {
+                Ok(Sight::Alertmanager { uptime: Span::from_secs(10) })
+            }
+            _ => Ok(Sight::Alertmanager { uptime: limits::YOUNG_ALERTMANAGER }),
+        },
+        Lister::Prometheus => match answer {
+            Some((Answer::PrometheusErrs(error) | Answer::RulesErr(error), _)) => {
+                Err(Trouble(error.clone()))
+            }
+            Some((Answer::NoRule, _)) => Ok(Sight::Rules { evaluated_at: None, unhealthy: None }),
+            Some((Answer::RuleStuck, at)) => {
+                Ok(Sight::Rules { evaluated_at: Some(at), unhealthy: None })
+            }
+            Some((Answer::RuleUnhealthy(error), _)) => {
+                Ok(Sight::Rules { evaluated_at: Some(now), unhealthy: Some(error.clone()) })
+            }
+            _ => Ok(Sight::Rules { evaluated_at: Some(now), unhealthy: None }),
+        },
     }
 }

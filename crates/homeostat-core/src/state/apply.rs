@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use crate::alert::Episode;
 use crate::fact::{Fact, What};
-use crate::hold::{Gate, Scope};
-use crate::incident::{Attached, Closing, End, Incident, Stage, Standing};
+use crate::hold::Gate;
+use crate::incident::{Attached, Closing, End, Incident, Stage, Standing, Worsened};
 use crate::ledger::{Past, Trial};
 use crate::limits;
-use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
-use crate::order::Order;
+use crate::name::{BootId, EpisodeId, IncidentId};
 use crate::time::Timestamp;
 use crate::verdict::{Look, Verification};
 
@@ -43,14 +42,7 @@ impl State {
             What::IncidentOpened { incident, episode, .. } => {
                 self.open(*incident, *episode, fact);
             }
-            What::EpisodeAttached { incident, episode } => {
-                self.by_episode.insert((*episode, *incident));
-                let standing = Standing::Firing;
-                let attached = Attached { episode: *episode, standing };
-                self.forget_earlier(*incident, *episode, at);
-                self.amend(*incident, |incident| incident.episodes.push(attached));
-                self.reconsider(*incident);
-            }
+            What::EpisodeAttached { incident, episode } => self.attach(*incident, *episode, at),
             What::IncidentClosed { incident, closing, tell_at } => {
                 self.close(*incident, closing, *tell_at, at);
             }
@@ -67,28 +59,8 @@ impl State {
             | What::NoticeCleared { .. }
             | What::NoticeEnded { .. } => self.note_telling(&fact.what),
             What::OrderIssued { order } => self.issue(order, at),
-            What::OrderReissued { order } => {
-                self.ledgers.lock(&order.locks, order.id.incident);
-                self.ledgers.started(&self.policy_of(order.id.incident));
-                self.try_remedy(&order.id);
-                self.change(order.id.incident, |incident| {
-                    incident.locks.extend(order.locks.iter().cloned());
-                    incident.order = Some(Box::new(order.without_grants()));
-                    incident.ordered_at = at;
-                    incident.returned = false;
-                    incident.order_cancelled = false;
-                    incident.stage = Stage::Acting;
-                });
-            }
-            What::OrderReturned { order } => {
-                self.stop_running(order);
-                self.end_trial(order, None);
-                self.change(order.incident, |incident| {
-                    incident.returned = true;
-                    incident.stage = Stage::Ready;
-                });
-                self.make_room(order.incident);
-            }
+            What::OrderReissued { order } => self.reissue(order, at),
+            What::OrderReturned { order } => self.give_back(order),
             What::OrderProgressed { order, .. } => {
                 self.amend(order.incident, |incident| incident.progressed += 1);
             }
@@ -98,20 +70,13 @@ impl State {
             What::ApprovalAsked { .. }
             | What::ApprovalVoided { .. }
             | What::IncidentCommanded { .. } => self.take_word(&fact.what, at),
-            What::OrderEnded { order, ended } => {
-                self.stop_running(order);
-                self.note_run(order, &ended.outcome, at);
-                self.end_trial_of_run(order, &ended.outcome, at);
-                self.change(order.incident, |incident| {
-                    incident.approved = None;
-                    incident.stage = Stage::Ready;
-                });
-            }
+            What::OrderEnded { order, ended } => self.end_run(order, &ended.outcome, at),
             What::EvidenceAsked { .. }
             | What::EvidenceSeen { .. }
             | What::OrderHeld { .. }
             | What::RemedyShadowed { .. }
-            | What::RetryScheduled { .. } => self.move_on(&fact.what, at),
+            | What::RetryScheduled { .. }
+            | What::TurnedWorse { .. } => self.move_on(&fact.what, at),
             What::RemedyGivenUp { incident, .. } => {
                 self.move_on(&fact.what, at);
                 self.make_room(*incident);
@@ -143,6 +108,9 @@ impl State {
         if let What::RemedyGivenUp { reason, .. } = what {
             self.end_trial_of(id, Some(&(at, Trial::Failed(told(reason)))));
         }
+        if let What::TurnedWorse { text, order, .. } = what {
+            self.end_trial(order, Some(&(at, Trial::Worse(told(text)))));
+        }
         self.change(id, |incident| match what {
             What::EvidenceAsked { step, .. } => {
                 incident.step = *step;
@@ -169,6 +137,14 @@ impl State {
                 if let What::RemedyGivenUp { reason, .. } = what {
                     incident.tried.push(format!("{remedy}: {reason}"));
                 }
+            }
+            What::TurnedWorse { text, order, .. } => {
+                incident.tried.push(format!("{}: made it worse: {text}", order.remedy));
+                incident.looks = 0;
+                incident.stage = Stage::Ready;
+                incident.worse = incident.order.clone().map(|order| {
+                    Box::new(Worsened { order: *order, text: text.clone(), since: at })
+                });
             }
             What::RetryScheduled { until, .. } => {
                 incident.ladder.failures += 1;
@@ -221,7 +197,7 @@ impl State {
     }
 
     /// A target may not be in flight any more: who waits for room looks.
-    fn make_room(&mut self, id: IncidentId) {
+    pub(super) fn make_room(&mut self, id: IncidentId) {
         let gate = Gate::Radius(self.policy_of(id));
         self.open_gate(&gate, limits::WOKEN_PER_GATE);
     }
@@ -271,8 +247,8 @@ impl State {
             | Stage::Asking { .. }
             | Stage::Held { .. }
             | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Closed { .. } => incident.all_ended(),
+            | Stage::AwaitingApproval(_) => incident.all_ended() && incident.worse.is_none(),
+            Stage::Closed { .. } => incident.all_ended(),
         };
         if moves {
             self.ready.insert(id);
@@ -281,7 +257,7 @@ impl State {
 
     /// A further alert may have come in the same turn in which the others ended: what they woke the
     /// incident for is void then. What waits for its guards is judged all the same.
-    fn reconsider(&mut self, id: IncidentId) {
+    pub(super) fn reconsider(&mut self, id: IncidentId) {
         let Some(incident) = self.incidents.get(&id) else { return };
         match &incident.stage {
             Stage::Ready | Stage::Held { .. } => {}
@@ -332,6 +308,7 @@ impl State {
             approved: None,
             order_cancelled: false,
             cancelled: None,
+            worse: None,
             tried: Vec::new(),
             step: 0,
             looks: 0,
@@ -346,42 +323,6 @@ impl State {
             incident.tell_at = *tell_at;
             incident.stage = settles_at.map_or(Stage::Ready, |until| Stage::Settling { until });
         });
-    }
-
-    fn policy_of(&self, id: IncidentId) -> PolicyName {
-        let known = self.incidents.get(&id);
-        known.map_or_else(|| PolicyName::new(""), |i| i.policy.clone())
-    }
-
-    fn issue(&mut self, order: &Order, at: Timestamp) {
-        let id = order.id.incident;
-        let Some(incident) = self.incidents.get(&id) else { return };
-        let subject = incident.subject();
-        self.ledgers.take(&order.charges, at);
-        self.ledgers.lock(&order.locks, id);
-        self.ledgers.started(&subject.0);
-        self.try_remedy(&order.id);
-        self.ledgers.acted(&subject, at);
-        self.change(id, |incident| {
-            incident.ladder.orders += 1;
-            incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
-            incident.looks = 0;
-            incident.locks.extend(order.locks.iter().cloned());
-            incident.order = Some(Box::new(order.without_grants()));
-            incident.ordered_at = at;
-            incident.progressed = 0;
-            incident.order_cancelled = false;
-            // It is kept for the case that a restart finds the order not started.
-            incident.approved = incident.approved.take().filter(|a| a.asked.order == order.id);
-            incident.stage = Stage::Acting;
-        });
-    }
-
-    fn stop_running(&mut self, order: &OrderId) {
-        let policy = self.policy_of(order.incident);
-        self.ledgers.ended(&policy);
-        self.open_gate(&Gate::Running(Scope::Policy(policy)), limits::WOKEN_PER_GATE);
-        self.open_gate(&Gate::Running(Scope::Book), limits::WOKEN_PER_GATE);
     }
 
     fn close(

@@ -1,9 +1,9 @@
-//! What the end of an episode does to the state, and how episodes are forgotten.
+//! What episodes do to incidents: they are attached, they end, and they are forgotten.
 
 use std::sync::Arc;
 
 use crate::alert::Ending;
-use crate::incident::{Attached, Standing};
+use crate::incident::{Attached, Stage, Standing};
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId};
 use crate::time::Timestamp;
@@ -44,8 +44,21 @@ impl State {
         }
     }
 
+    pub(super) fn attach(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
+        self.by_episode.insert((episode, id));
+        self.forget_earlier(id, episode, at);
+        self.amend(id, |incident| {
+            incident.episodes.push(Attached { episode, standing: Standing::Firing });
+            // Absence is counted for all alerts together: this one was not looked for yet.
+            if let Stage::Verifying(verification) = &mut incident.stage {
+                verification.absent = 0;
+            }
+        });
+        self.reconsider(id);
+    }
+
     /// An incident remembers one episode of each alert that ended, and not each time that it did.
-    pub(super) fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
+    fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
         let Some(new) = self.episodes.get(&episode).map(|e| e.alert.key()) else { return };
         let Some(incident) = self.incidents.get_mut(&id).map(Arc::make_mut) else { return };
         let episodes = &self.episodes;

@@ -7,6 +7,7 @@
 mod apply;
 mod episodes;
 mod index;
+mod orders;
 mod recall;
 mod trials;
 mod word;
@@ -177,7 +178,9 @@ impl State {
 
     /// Tells whether the required grade holds for an incident whose action is over.
     pub fn is_healed(&self, incident: &Incident, verification: &Verification) -> bool {
-        let Some(order) = &incident.order else { return false };
+        let Some(order) = incident.order.as_ref().filter(|_| incident.worse.is_none()) else {
+            return false;
+        };
         let reported = incident.episodes.iter().all(|attached| {
             attached.standing == Standing::Resolved
                 || self

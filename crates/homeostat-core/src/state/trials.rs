@@ -4,7 +4,7 @@ use super::State;
 use crate::hold::{Circuit, Gate};
 use crate::ledger::Trial;
 use crate::limits;
-use crate::name::{IncidentId, OrderId};
+use crate::name::{IncidentId, OrderId, Part};
 use crate::order::{Outcome, Result};
 use crate::time::Timestamp;
 
@@ -13,6 +13,10 @@ impl State {
     /// half open. What it tried before and a changed ladder took from it has no result.
     pub(super) fn try_remedy(&mut self, order: &OrderId) {
         let Some(incident) = self.incidents.get(&order.incident) else { return };
+        match order.part {
+            Part::Heal => {}
+            Part::Undo => return,
+        }
         let policy = incident.policy.clone();
         let before = incident.order.as_ref().map(|before| before.id.clone());
         if let Some(before) = before.filter(|before| before.remedy != order.remedy) {
@@ -21,8 +25,13 @@ impl State {
         self.ledgers.circuits.try_it(&policy, &order.remedy, order.incident);
     }
 
-    /// A cooldown counts from the last run: an order that certainly did not start is none.
+    /// A cooldown counts from the last run: an order that certainly did not start is none, and
+    /// taking one back is no healing.
     pub(super) fn note_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
+        match order.part {
+            Part::Heal => {}
+            Part::Undo => return,
+        }
         let ran = match outcome {
             Outcome::NotStarted { .. } | Outcome::Refused { .. } => false,
             Outcome::Exited { .. }
@@ -40,8 +49,13 @@ impl State {
     }
 
     /// A run that is over ends its trial if nobody knows what it did, or if it was refused. What is
-    /// known to have failed may be tried again, and what is done is still to be proven.
+    /// known to have failed may be tried again, and what is done is still to be proven. An undo is no
+    /// trial.
     pub(super) fn end_trial_of_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
+        match order.part {
+            Part::Heal => {}
+            Part::Undo => return,
+        }
         match outcome.result() {
             // Whoever ended it before its time leaves open what it would have done.
             Result::Uncertain if *outcome == Outcome::Cancelled => self.end_trial(order, None),

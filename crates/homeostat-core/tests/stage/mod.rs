@@ -40,6 +40,7 @@ pub(crate) fn remedy(name: &str) -> Remedy {
         retries: 0,
         backoff: secs(5),
         idempotent: false,
+        undo: None,
     }
 }
 

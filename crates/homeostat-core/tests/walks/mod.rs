@@ -7,8 +7,8 @@ use homeostat_core::label::Matchers;
 use homeostat_core::name::{IncidentId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Mode, Policy, Remedy,
-    TargetLabels, Watchdog, Witnesses,
+    Action, Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Mode, Policy, Regression,
+    Remedy, TargetLabels, Undo, Watchdog, Witnesses, Worse,
 };
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::template::Template;
@@ -58,6 +58,10 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
         retries,
         backoff: Span::from_secs(5),
         idempotent: retries > 0,
+        undo: (retries == 0).then(|| Undo {
+            action: Action::Exec(vec![Template::parse("{{ labels.instance }}").unwrap()]),
+            timeout: Span::from_secs(20),
+        }),
     };
     let named = |name: &str, matchers: &str| Policy {
         name: PolicyName::new(name),
@@ -75,6 +79,8 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
     };
     let mut down = named("down", "alertname=\"Down\"");
     down.continues = true;
+    let slow = Matchers::parse("alertname=\"Slow\"").unwrap().matchers;
+    down.regression = Some(Regression { matchers: slow, worse: Worse::Undo });
     let mut any = named("any", "");
     any.guard.flap = Some(Damping::default());
     if narrow {

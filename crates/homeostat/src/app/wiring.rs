@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use homeostat_core::alert::Status as AlertStatus;
-use homeostat_core::name::{BootId, SourceName};
+use homeostat_core::name::{BootId, SourceName, title};
 use parking_lot::RwLock;
 use reqwest::Url;
 use tokio::runtime::Handle;
@@ -143,8 +143,9 @@ pub(super) fn outlets(config: &Config) -> Result<Outlets, StartError> {
     let outlets = config.requests.iter().map(|(of, target)| {
         let options = ClientOptions { single_use: true, ..client_options(&target.http) };
         let client = Client::new(target.url.as_str(), options).map_err(|error| {
-            let (policy, remedy) = of;
-            StartError::Request { remedy: format!("{policy}/{remedy}"), reason: error.line() }
+            let (policy, remedy, part) = of;
+            let remedy = format!("{} of policy {policy}", title(remedy, *part));
+            StartError::Request { remedy, reason: error.line() }
         })?;
         let headers = target.secrets.iter().map(|(name, value)| (name.clone(), secret(value)));
         Ok((of.clone(), Arc::new(Outlet { client, headers: headers.collect() })))

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use homeostat_core::policy::Extent;
+use homeostat_core::policy::{Extent, Worse};
 
 use super::explanation::{
-    self, Break, Damped, Explanation, Guards, Outcome, Proof, Rung, Storm, Taken,
+    self, Break, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung, Storm, Taken,
 };
 use super::labels::{self, Pair};
 use super::{Exit, Output, answered, counted, write_json};
@@ -89,6 +89,9 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     for (position, rung) in taken.remedies.iter().enumerate() {
         let name = if position == 0 { "remedies" } else { "" };
         line(name, &format!("{}. {}", position + 1, rung_text(rung)))?;
+        if let Some(undo) = &rung.undo {
+            line("", &format!("   {}", undo_text(undo)))?;
+        }
     }
     line("locks", &outcome_text(&taken.locks, |locks| locks.join(", ")))?;
     line("guards", &own_guards(&taken.guards))?;
@@ -100,6 +103,9 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     }
     line("", &book_guards(&taken.guards))?;
     line("verify", &proof_text(&taken.verify))?;
+    if let Some(harm) = &taken.regression {
+        line("worse if", &harm_text(harm))?;
+    }
     line("relapse", &format!("within {} the ladder goes on where it stood", taken.relapse))?;
     line(
         "escalate",
@@ -132,6 +138,23 @@ fn rung_text(rung: &Rung) -> String {
     }
     let action = outcome_text(&rung.action, ToString::to_string);
     format!("{text}, at most {}): {action}", rung.timeout)
+}
+
+fn undo_text(undo: &Reversal) -> String {
+    let action = outcome_text(&undo.action, ToString::to_string);
+    format!("undo (at most {}): {action}", undo.timeout)
+}
+
+fn harm_text(harm: &Harm) -> String {
+    let matchers = match harm.matchers.as_slice() {
+        [] => "any alert".to_owned(),
+        matchers => format!("an alert with {}", matchers.join(", ")),
+    };
+    let then = match harm.worse {
+        Worse::Tell => "a person is told",
+        Worse::Undo => "a person is told, and the remedy is taken back",
+    };
+    format!("{matchers} begins to fire on this target: {then}")
 }
 
 fn own_guards(guards: &Guards) -> String {
@@ -218,9 +241,10 @@ policies:
     target: [instance]
     mode: auto
     remedies:
-      - { name: restart, exec: [systemctl, restart, "web@{{ labels.instance | host }}"], retries: 1 }
+      - { name: restart, exec: [systemctl, restart, "web@{{ labels.instance | host }}"], retries: 1, undo: { exec: [systemctl, stop, "web@{{ labels.instance | host }}"] } }
       - { name: reboot, mode: shadow, script: "exec reboot" }
     verify: { query: 'up{instance="{{ labels.instance }}"} == 1' }
+    regression: { matchers: ['severity="critical"'], worse: undo }
     guard: { lock: ["rack/{{ labels.rack }}"] }
     continue: true
   - name: log
@@ -259,12 +283,14 @@ policies:
           target    {instance="a:80"}
           for       0s
           remedies  1. restart (auto, 1 retry after 5s, at most 1m): systemctl restart web@a
+                       undo (at most 1m): systemctl stop web@a
                     2. reboot (shadow, at most 1m): script: exec reboot
           locks     lock rack/r1, target {instance="a:80"}
           guards    cooldown 5m; 6 orders per 1h, 4 at once; 2 attempts; alert at most 2m old
                     breaker opens at 3 failures of the last 5, for 15m
                     all policies: 60 orders per 1h, 16 at once
           verify    within 2m: 3 times, 10s apart: up{instance="a:80"} == 1
+          worse if  an alert with severity = "critical" begins to fire on this target: a person is told, and the remedy is taken back
           relapse   within 30m the ladder goes on where it stood
           escalate  after 15m, as critical
           continue  later policies may take it too
@@ -315,6 +341,7 @@ policies:
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is one answer, and shown whole")]
     fn a_machine_gets_the_same() {
         let (exit, out) = explain(&["alertname=ServiceDown", "instance=a:80"], Output::Json);
         assert_eq!(exit, Exit::Fine);
@@ -350,7 +377,8 @@ policies:
                   "timeout": "1m",
                   "retries": 0,
                   "backoff": "5s",
-                  "idempotent": false
+                  "idempotent": false,
+                  "undo": null
                 }
               ],
               "locks": {
@@ -394,6 +422,7 @@ policies:
                 "every": "10s",
                 "times": 3
               },
+              "regression": null,
               "escalate": {
                 "after": "15m",
                 "severity": "critical"

@@ -10,7 +10,7 @@ use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::label::LabelSet;
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
-    Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, Rate, Remedy, Target,
+    Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, Rate, Remedy, Target, Worse,
 };
 use homeostat_core::template::{Place, Values};
 use homeostat_core::time::Span;
@@ -47,6 +47,8 @@ pub(super) struct Taken {
     pub(super) locks: Outcome<Vec<String>>,
     pub(super) guards: Guards,
     pub(super) verify: Proof,
+    /// `None`: what else becomes worse is not looked at.
+    pub(super) regression: Option<Harm>,
     /// `None`: nobody is told.
     pub(super) escalate: Option<Person>,
     pub(super) relapse: Span,
@@ -72,6 +74,21 @@ pub(super) struct Rung {
     pub(super) retries: u32,
     pub(super) backoff: Span,
     pub(super) idempotent: bool,
+    pub(super) undo: Option<Reversal>,
+}
+
+/// How a remedy is taken back.
+#[derive(Debug, Serialize)]
+pub(super) struct Reversal {
+    pub(super) action: Outcome<Rendered>,
+    pub(super) timeout: Span,
+}
+
+/// What must not become worse.
+#[derive(Debug, Serialize)]
+pub(super) struct Harm {
+    pub(super) matchers: Vec<String>,
+    pub(super) worse: Worse,
 }
 
 /// The limits of the guards.
@@ -211,6 +228,10 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
             every: policy.verify.every,
             times: policy.verify.times,
         },
+        regression: policy.regression.as_ref().map(|regression| Harm {
+            matchers: regression.matchers.iter().map(ToString::to_string).collect(),
+            worse: regression.worse,
+        }),
         escalate: match &policy.escalate {
             Escalate::Nobody => None,
             Escalate::After { after, severity } => {
@@ -239,6 +260,10 @@ fn rung(remedy: &Remedy, values: &Values) -> Rung {
         retries: remedy.retries,
         backoff: remedy.backoff,
         idempotent: remedy.idempotent,
+        undo: remedy.undo.as_ref().map(|undo| Reversal {
+            action: outcome(plan::render_undo(undo, values)),
+            timeout: undo.timeout,
+        }),
     }
 }
 

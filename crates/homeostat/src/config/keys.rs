@@ -47,7 +47,7 @@ pub(super) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 17] = [
+const HOMES: [(&str, &Keys); 19] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -65,6 +65,8 @@ const HOMES: [(&str, &Keys); 17] = [
     ("a part of a time interval", &INTERVAL_PART),
     ("a channel of `notify`", &CHANNEL),
     ("`approval`", &APPROVAL),
+    ("`regression`", &REGRESSION),
+    ("`undo` of a remedy", &UNDO),
 ];
 
 const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";
@@ -80,13 +82,14 @@ const EXEC_HELP: &str = "a program and its arguments stand under `exec: [program
 pub(super) static FILE: Keys = Keys {
     of: "a configuration",
     known: &["sources", "time_intervals", "limits", "defaults", "notify", "policies"],
-    later: &["regression"],
+    later: &[],
     habits: &[
         habit("policy", "policies", "policies stand in a list: policies: [{ name: … }]"),
         habit("rules", "policies", "what is done about an alert stands in the list `policies`"),
         habit("groups", "", "this looks like a file of alerting rules: those stay in Prometheus"),
         habit("notifiers", "notify", "write a list: notify: [{ name: …, exec: […] }]"),
         habit("notifications", "notify", "write a list: notify: [{ name: …, exec: […] }]"),
+        habit("regression", "", "say in each policy what its remedies must not make worse"),
         habit("route", "policies", "alerts find their policy by its `matchers`"),
         habit("receivers", "policies", NO_RECEIVERS),
         habit("receiver", "policies", NO_RECEIVERS),
@@ -376,6 +379,7 @@ pub(super) static POLICY: Keys = Keys {
         "for",
         "remedies",
         "verify",
+        "regression",
         "guard",
         "escalate",
         "continue",
@@ -384,7 +388,7 @@ pub(super) static POLICY: Keys = Keys {
         "approval",
         "lapse",
     ],
-    later: &["regression"],
+    later: &[],
     habits: &[
         habit("notify", "escalate", "write escalate: { notify: [NAME] }"),
         habit("match", "matchers", MATCHERS_HELP),
@@ -427,8 +431,9 @@ pub(super) static REMEDY: Keys = Keys {
         "backoff",
         "idempotent",
         "approval",
+        "undo",
     ],
-    later: &["undo", "when"],
+    later: &["when"],
     habits: &[
         habit("command", "exec", EXEC_HELP),
         habit("cmd", "exec", EXEC_HELP),
@@ -445,6 +450,44 @@ pub(super) static REMEDY: Keys = Keys {
         habit("env", "", "labels come as environment: $HOMEOSTAT_LABEL_instance"),
         habit("retry", "retries", "write `retries`"),
         habit("max_retries", "retries", "write `retries`"),
+        habit("rollback", "undo", "write undo: { exec: [program, argument] }"),
+        habit("revert", "undo", "write undo: { exec: [program, argument] }"),
+        habit("worse", "", WORSE_HELP),
+    ],
+};
+
+const WORSE_HELP: &str = "what a remedy must not make worse stands in its policy: \
+     regression: { matchers: ['severity=\"critical\"'], worse: undo }";
+
+/// `undo` of a remedy.
+pub(super) static UNDO: Keys = Keys {
+    of: "an undo",
+    known: &["exec", "script", "http", "call", "timeout"],
+    later: &[],
+    habits: &[
+        habit("command", "exec", EXEC_HELP),
+        habit("cmd", "exec", EXEC_HELP),
+        habit("shell", "script", "shell text stands under `script:`; /bin/sh runs it"),
+        habit("url", "http", "write http: { url: \"https://…\" }"),
+        habit("retries", "", "an undo runs once: a person has the incident then"),
+        habit("undo", "", "an undo is never undone"),
+    ],
+};
+
+/// `regression` of a policy.
+pub(super) static REGRESSION: Keys = Keys {
+    of: "regression",
+    known: &["matchers", "worse"],
+    later: &[],
+    habits: &[
+        habit("match", "matchers", MATCHERS_HELP),
+        habit("alerts", "matchers", MATCHERS_HELP),
+        habit(
+            "undo",
+            "worse",
+            "write `worse: undo`; what is done stands in each remedy: undo: {…}",
+        ),
+        habit("target", "", "it is the policy's `target`: alerts that have all of its labels"),
     ],
 };
 
@@ -507,8 +550,10 @@ pub(super) static HEADER: Keys = Keys {
 pub(super) static VERIFY: Keys = Keys {
     of: "verify",
     known: &["within", "query", "every", "times"],
-    later: &["worse", "regression"],
+    later: &[],
     habits: &[
+        habit("worse", "", WORSE_HELP),
+        habit("regression", "", WORSE_HELP),
         habit("expr", "query", "write `query`"),
         habit("promql", "query", "write `query`"),
         habit("timeout", "within", "write `within`"),

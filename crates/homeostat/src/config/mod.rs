@@ -33,7 +33,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use homeostat_core::name::{PolicyName, RemedyName, SourceName};
+use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::Book;
 use reqwest::Url;
 
@@ -68,7 +68,7 @@ pub enum Callable<'a> {
 }
 
 /// Where the requests of remedies go.
-pub type RequestTargets = BTreeMap<(PolicyName, RemedyName), RequestTarget>;
+pub type RequestTargets = BTreeMap<(PolicyName, RemedyName, Part), RequestTarget>;
 
 /// Where the requests of one remedy go, and what the book must not hold.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 //!
 //! Duty: the shape of the file. Not its duty: defaults, and what values mean together (`check`).
 
+pub(super) mod action;
 pub(super) mod guard;
 pub(super) mod interval;
 pub(super) mod notify;
@@ -18,6 +19,8 @@ use super::keys;
 use super::read::{Field, Reader, Spanned, Text, matchers_of};
 use super::report::Problem;
 use super::yaml::{Kind, Node};
+pub(super) use action::{Action, Regression, Undo};
+use action::{action, regression, undo};
 use guard::guard;
 use trust::{approval, mode, on_resolve};
 
@@ -117,6 +120,7 @@ pub(super) struct Policy {
     pub(super) settle: Length,
     pub(super) remedies: Field<Spanned<Vec<Remedy>>>,
     pub(super) verify: Field<Verify>,
+    pub(super) regression: Field<Regression>,
     pub(super) guard: Field<Guard>,
     pub(super) escalate: Field<Escalate>,
     pub(super) on_resolve: Field<Spanned<OnResolve>>,
@@ -132,15 +136,13 @@ pub(super) struct Remedy {
     pub(super) span: Range<usize>,
     pub(super) name: Field<Text>,
     pub(super) mode: Field<Spanned<Mode>>,
-    pub(super) exec: Words,
-    pub(super) script: Field<Text>,
-    pub(super) http: Field<request::Request>,
-    pub(super) call: Field<Text>,
+    pub(super) action: Action,
     pub(super) timeout: Length,
     pub(super) retries: Count,
     pub(super) backoff: Length,
     pub(super) idempotent: Field<Spanned<bool>>,
     pub(super) approval_expires: Length,
+    pub(super) undo: Field<Undo>,
 }
 
 /// `verify`.
@@ -329,6 +331,7 @@ fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
             maps(reader, node, "a list of remedies", remedy)
         }),
         verify: fields.read(reader, "verify", verify),
+        regression: fields.read(reader, "regression", regression),
         guard: fields.read(reader, "guard", |reader, node| guard(reader, node, &keys::GUARD)),
         escalate: fields.read(reader, "escalate", escalate),
         on_resolve: fields.read(reader, "on_resolve", on_resolve),
@@ -368,29 +371,15 @@ fn remedy(reader: &mut Reader<'_>, node: &Node) -> Option<Remedy> {
     Some(Remedy {
         name: fields.read(reader, "name", Reader::text),
         mode: fields.read(reader, "mode", mode),
-        exec: fields.read(reader, "exec", exec),
-        script: fields.read(reader, "script", Reader::text),
-        http: fields.read(reader, "http", request::request),
-        call: fields.read(reader, "call", Reader::text),
+        action: action(reader, &fields),
         timeout: fields.read(reader, "timeout", Reader::duration),
         retries: fields.read(reader, "retries", Reader::count),
         backoff: fields.read(reader, "backoff", Reader::duration),
         idempotent: fields.read(reader, "idempotent", Reader::flag),
         approval_expires: approval(reader, &fields),
+        undo: fields.read(reader, "undo", undo),
         span: fields.span,
     })
-}
-
-fn exec(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Vec<Text>>> {
-    let help = |node: &Node| {
-        let Kind::Scalar(scalar) = &node.kind else { return None };
-        let words: Vec<&str> = scalar.text.split_whitespace().collect();
-        Some(format!(
-            "no shell splits it: write exec: [{}]; shell text stands under `script:`",
-            words.join(", ")
-        ))
-    };
-    reader.list(node, "a program and its arguments as a list", help, Reader::text)
 }
 
 fn verify(reader: &mut Reader<'_>, node: &Node) -> Option<Verify> {

@@ -10,7 +10,7 @@ use homeostat_core::engine::Engine;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::{End, Stage};
 use homeostat_core::ledger::Pause;
-use homeostat_core::name::{IncidentId, OrderId, PolicyName};
+use homeostat_core::name::{IncidentId, OrderId, Part, PolicyName, title};
 use homeostat_core::policy::Book;
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
@@ -101,7 +101,11 @@ impl Observer {
                 let seconds = ended.started_at.map(|at| fact.at.since(at).as_secs_f64());
                 let result = ended.outcome.as_str();
                 let policy = self.policy(order.incident);
-                self.metrics.order_ended(policy, order.remedy.as_str(), result, seconds);
+                let remedy = match order.part {
+                    Part::Heal => order.remedy.to_string(),
+                    Part::Undo => title(&order.remedy, order.part),
+                };
+                self.metrics.order_ended(policy, &remedy, result, seconds);
             }
             What::IncidentClosed { incident, closing, .. } => {
                 let Some(Known { policy, opened_at }) = self.known.remove(incident) else { return };
@@ -179,9 +183,10 @@ fn log(fact: &Fact) {
             let relapse_of = relapse_of.map(|id| id.0);
             info!(%incident, %policy, %target, relapse_of, "incident opened");
         }
-        What::OrderHeld { incident, remedy, holds, .. } => {
+        What::OrderHeld { incident, remedy, part, holds, .. } => {
             let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
-            info!(%incident, %remedy, reason = holds.join("; "), "order held");
+            let order = title(remedy, *part);
+            info!(%incident, %remedy, order, reason = holds.join("; "), "order held");
         }
         What::RemedyShadowed { incident, remedy, action, .. } => {
             info!(%incident, %remedy, %action, "remedy shadowed");
@@ -202,6 +207,9 @@ fn log(fact: &Fact) {
         What::OrderProgressed { order, text } => info!(%order, text, "order progressed"),
         What::RemedyGivenUp { incident, remedy, reason } => {
             info!(%incident, %remedy, reason, "remedy given up");
+        }
+        What::TurnedWorse { order, text, .. } => {
+            warn!(%order, reason = text, "order made something else worse");
         }
         What::IncidentClosed { incident, closing, .. } => match closing.outcome {
             End::Escalated => warn!(%incident, reason = closing.reason, "incident escalated"),

@@ -10,7 +10,7 @@ use homeostat_core::alert::{Alert, Status};
 use homeostat_core::event::{About, Effect, Event, Question, Run};
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits::ORDER_PROGRESS;
-use homeostat_core::name::{BootId, HandlerName, OrderId, PolicyName, RemedyName};
+use homeostat_core::name::{BootId, HandlerName, OrderId, Part, PolicyName, RemedyName};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::plan::Rendered;
 use homeostat_core::request::Request;
@@ -29,8 +29,8 @@ use crate::queue::Queue;
 /// Between the polite and the final signal to an action that ran too long.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Where the requests of each remedy go.
-pub type Outlets = BTreeMap<(PolicyName, RemedyName), Arc<act::Outlet>>;
+/// Where the requests of each remedy go, and those of its undo.
+pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<act::Outlet>>;
 
 /// The doors through which effects leave.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Doors {
         request: &Request,
         cancelled: watch::Receiver<bool>,
     ) -> act::Ended {
-        let remedy = (run.policy.clone(), run.order.id.remedy.clone());
+        let remedy = (run.policy.clone(), run.order.id.remedy.clone(), run.order.id.part);
         let outlet = self.outlets.read().get(&remedy).cloned();
         let Some(outlet) = outlet else {
             return act::Ended::refused(act::Refusal::Reconfigured);

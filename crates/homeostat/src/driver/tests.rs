@@ -196,6 +196,7 @@ fn acting_book() -> Book {
             retries: 0,
             backoff: Span::from_secs(5),
             idempotent: false,
+            undo: None,
         }],
         ..Policy::observe()
     };

@@ -10,6 +10,7 @@
 //! | suppressed | any says so | a silence may not have reached the others; a hold harms nobody |
 //! | `uptime` | the shortest | the one that forgot may be the one that knew |
 //! | `total` | different alerts in all | |
+//! | what is there on a target | any lists it | as for one alert |
 //!
 //! Peers that do not answer are left out as long as one does.
 //!
@@ -18,14 +19,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use homeostat_core::evidence::{ListedAlert, Listing, Trouble};
-use homeostat_core::label::Fingerprint;
+use homeostat_core::evidence::{ListedAlert, Listing, Present, Sight, Trouble};
+use homeostat_core::label::{Fingerprint, LabelSet};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::{Span, Timestamp};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::flight::Flight;
+use super::present::Wanted;
 use super::{AlertmanagerSource, Found, decode};
 use crate::client::{self, Client};
 
@@ -51,7 +53,13 @@ type Answer = Arc<(Result<Told, Trouble>, Timestamp)>;
 #[derive(Debug)]
 struct Told {
     uptime: Span,
-    alerts: HashMap<Fingerprint, ListedAlert>,
+    alerts: HashMap<Fingerprint, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    labels: LabelSet,
+    listed: ListedAlert,
 }
 
 impl Alertmanager {
@@ -67,9 +75,29 @@ impl Alertmanager {
         places: &Semaphore,
         now: &impl Fn() -> Timestamp,
     ) -> Found<Listing> {
+        let (answers, at) = self.answers(places, now).await;
+        (combine(&answers, fingerprint), at)
+    }
+
+    /// Asks which alerts of a target are listed.
+    pub(super) async fn present(
+        &self,
+        wanted: &Wanted<'_>,
+        places: &Semaphore,
+        now: &impl Fn() -> Timestamp,
+    ) -> Found<Present> {
+        let (answers, at) = self.answers(places, now).await;
+        (collect(&answers, wanted), at)
+    }
+
+    async fn answers(
+        &self,
+        places: &Semaphore,
+        now: &impl Fn() -> Timestamp,
+    ) -> (Vec<Answer>, Timestamp) {
         let answers = client::all(self.peers.iter().map(|peer| peer.answer(places, now))).await;
         let at = answers.iter().map(|answer| answer.1).min().unwrap_or_else(now);
-        (combine(&answers, fingerprint), at)
+        (answers, at)
     }
 }
 
@@ -84,16 +112,29 @@ impl Peer {
     }
 }
 
-fn combine(answers: &[Answer], fingerprint: Fingerprint) -> Result<Listing, Trouble> {
+/// What the peers said that answered, and for how long the youngest of them runs.
+fn told(answers: &[Answer]) -> Result<(Vec<&Told>, Span), Trouble> {
     let told: Vec<&Told> = answers.iter().filter_map(|answer| answer.0.as_ref().ok()).collect();
-    let Some(uptime) = told.iter().map(|told| told.uptime).min() else {
-        let troubles: Vec<&str> = answers
-            .iter()
-            .filter_map(|answer| answer.0.as_ref().err().map(|Trouble(text)| text.as_str()))
-            .collect();
-        let nobody = "it has no URL".to_owned();
-        return Err(Trouble(if troubles.is_empty() { nobody } else { troubles.join("; ") }));
-    };
+    if let Some(uptime) = told.iter().map(|told| told.uptime).min() {
+        return Ok((told, uptime));
+    }
+    let troubles: Vec<&str> = answers
+        .iter()
+        .filter_map(|answer| answer.0.as_ref().err().map(|Trouble(text)| text.as_str()))
+        .collect();
+    let nobody = "it has no URL".to_owned();
+    Err(Trouble(if troubles.is_empty() { nobody } else { troubles.join("; ") }))
+}
+
+fn collect(answers: &[Answer], wanted: &Wanted<'_>) -> Result<Present, Trouble> {
+    let (told, uptime) = told(answers)?;
+    let entries = told.iter().flat_map(|told| told.alerts.values());
+    let alerts = entries.map(|entry| (&entry.labels, true));
+    Ok(wanted.of(alerts, Sight::Alertmanager { uptime }))
+}
+
+fn combine(answers: &[Answer], fingerprint: Fingerprint) -> Result<Listing, Trouble> {
+    let (told, uptime) = told(answers)?;
     let total = match told.as_slice() {
         [only] => only.alerts.len(),
         several => {
@@ -103,8 +144,8 @@ fn combine(answers: &[Answer], fingerprint: Fingerprint) -> Result<Listing, Trou
             all.len()
         }
     };
-    let listed = told.iter().filter_map(|told| told.alerts.get(&fingerprint)).cloned();
-    let alert = listed.reduce(|one, other| ListedAlert {
+    let listed = told.iter().filter_map(|told| told.alerts.get(&fingerprint));
+    let alert = listed.map(|entry| entry.listed.clone()).reduce(|one, other| ListedAlert {
         suppressed_by: one.suppressed_by.or(other.suppressed_by),
         updated_at: one.updated_at.max(other.updated_at),
         starts_at: one.starts_at.min(other.starts_at),
@@ -125,7 +166,7 @@ async fn ask(client: &Client, now: Timestamp) -> Result<Told, Trouble> {
     let (status, alerts) = tokio::join!(get("/api/v2/status", &[]), get("/api/v2/alerts", &every));
     let status: StatusAnswer = decode(status?, client.server()).await?;
     let alerts: Vec<AlertAnswer> = decode(alerts?, client.server()).await?;
-    let alerts = alerts.into_iter().map(|alert| (alert.fingerprint, alert.listed())).collect();
+    let alerts = alerts.into_iter().map(|alert| (alert.fingerprint, alert.entry())).collect();
     Ok(Told { uptime: now.since(status.uptime), alerts })
 }
 
@@ -139,6 +180,8 @@ struct StatusAnswer {
 #[serde(rename_all = "camelCase")]
 struct AlertAnswer {
     fingerprint: Fingerprint,
+    #[serde(default)]
+    labels: LabelSet,
     starts_at: Timestamp,
     updated_at: Timestamp,
     status: AlertStatus,
@@ -155,9 +198,10 @@ struct AlertStatus {
 }
 
 impl AlertAnswer {
-    fn listed(self) -> ListedAlert {
+    fn entry(self) -> Entry {
         let suppressed_by = self.status.suppressed_by();
-        ListedAlert { suppressed_by, updated_at: self.updated_at, starts_at: self.starts_at }
+        let (updated_at, starts_at) = (self.updated_at, self.starts_at);
+        Entry { labels: self.labels, listed: ListedAlert { suppressed_by, updated_at, starts_at } }
     }
 }
 

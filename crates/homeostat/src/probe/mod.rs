@@ -3,6 +3,7 @@
 //! ```text
 //!  asks ─┬─ Listed ─> every peer of the alert's Alertmanager ─┐
 //!        ├─ Rule   ─> every Prometheus                        ├─> findings, in order ─> Evidence
+//!        ├─ Present ─> every Prometheus, or an Alertmanager    │
 //!        ├─ Query  ─> the first Prometheus                    │
 //!        └─ Inventory ─> the first Prometheus                 ┘
 //! ```
@@ -16,13 +17,14 @@
 
 mod alertmanager;
 mod flight;
+mod present;
 mod prometheus;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use homeostat_core::evidence::{Ask, Evidence, Finding, Trouble};
+use homeostat_core::evidence::{Ask, Evidence, Finding, Lister, Present, Trouble};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
 use tokio::sync::Semaphore;
@@ -91,12 +93,10 @@ impl Prober {
         match ask {
             Ask::Listed { source, fingerprint } => {
                 let asked = async {
-                    let mut known = self.alertmanagers.iter();
-                    let Some(own) = known.find(|known| known.name == *source) else {
-                        let trouble = format!("no Alertmanager is configured as {source}");
-                        return (Err(Trouble(trouble)), now());
-                    };
-                    own.listing(*fingerprint, &self.places, now).await
+                    match self.alertmanager(source) {
+                        Ok(own) => own.listing(*fingerprint, &self.places, now).await,
+                        Err(trouble) => (Err(trouble), now()),
+                    }
                 };
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Listed(answer), at)
@@ -106,6 +106,11 @@ impl Prober {
                 let asked = prometheus::rule(&self.prometheuses, wanted, &self.places, now);
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Rule(answer), at)
+            }
+            Ask::Present { by, matchers, target } => {
+                let wanted = present::Wanted { matchers, target };
+                let (answer, at) = patiently(self.present(by, &wanted, now), now).await;
+                (Finding::Present(answer), at)
             }
             Ask::Query { promql } => {
                 let asked = prometheus::query(&self.prometheuses, promql, &self.places, now);
@@ -117,6 +122,30 @@ impl Prober {
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Inventory(answer), at)
             }
+        }
+    }
+}
+
+impl Prober {
+    fn alertmanager(&self, name: &SourceName) -> Result<&Alertmanager, Trouble> {
+        let known = self.alertmanagers.iter().find(|known| known.name == *name);
+        known.ok_or_else(|| Trouble(format!("no Alertmanager is configured as {name}")))
+    }
+
+    async fn present(
+        &self,
+        by: &Lister,
+        wanted: &present::Wanted<'_>,
+        now: &impl Fn() -> Timestamp,
+    ) -> Found<Present> {
+        match by {
+            Lister::Prometheus => {
+                prometheus::present(&self.prometheuses, wanted, &self.places, now).await
+            }
+            Lister::Alertmanager(name) => match self.alertmanager(name) {
+                Ok(known) => known.present(wanted, &self.places, now).await,
+                Err(trouble) => (Err(trouble), now()),
+            },
         }
     }
 }

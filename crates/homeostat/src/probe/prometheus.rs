@@ -4,6 +4,7 @@
 //! wire and not in these answers, so that core's [`is_same_alert`] says which instance is the alert
 //! in question. All rules of that name, over groups and Prometheuses, are put together as one: it
 //! is healthy if all are, was evaluated when the last of them was, and its instances are theirs.
+//! What is there on a target is listed by all rules that could fire an alert that matches.
 //! Rules whose own labels contradict the alert's are another alert's.
 //!
 //! Source: `web/api/v1/api.go` of Prometheus.
@@ -11,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use homeostat_core::evidence::{RuleReport, Trouble, is_same_alert};
-use homeostat_core::label::LabelSet;
+use homeostat_core::evidence::{self, RuleReport, Sight, Trouble, is_same_alert};
+use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::policy::TargetLabels;
 use homeostat_core::time::{Span, Timestamp};
 use serde::Deserialize;
@@ -21,7 +22,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::flight::Flight;
-use super::{Found, decode};
+use super::{Found, decode, present};
 use crate::client::{self, Client, Reply, one_line};
 
 /// Names by which the answer is narrowed. More would not fit into a URL; then all rules are sent.
@@ -39,6 +40,7 @@ pub(super) struct Prometheus {
     client: Client,
     flight: Flight<BTreeSet<Arc<str>>, Answer>,
     inventories: Flight<BTreeSet<Arc<str>>, Counts>,
+    all: Flight<(), Answer>,
 }
 
 /// The rules that one Prometheus has, and when it was asked.
@@ -57,7 +59,12 @@ pub(super) struct Wanted<'a> {
 
 impl Prometheus {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, flight: Flight::default(), inventories: Flight::default() }
+        Self {
+            client,
+            flight: Flight::default(),
+            inventories: Flight::default(),
+            all: Flight::default(),
+        }
     }
 
     /// Counts by an expression. Whoever asks the same at the same time shares one request: all
@@ -103,6 +110,47 @@ impl Prometheus {
         };
         self.flight.join(want, request).await
     }
+
+    async fn all_rules(&self, places: &Semaphore, now: &impl Fn() -> Timestamp) -> Answer {
+        let request = |()| async {
+            let _place = places.acquire().await;
+            let at = now();
+            Arc::new((ask_all_rules(&self.client).await, at))
+        };
+        self.all.join(|()| {}, request).await
+    }
+}
+
+/// Asks every Prometheus which alerts of a target there are. All must answer: the one that is
+/// silent may be the one that knows.
+pub(super) async fn present(
+    prometheuses: &[Prometheus],
+    wanted: &present::Wanted<'_>,
+    places: &Semaphore,
+    now: &impl Fn() -> Timestamp,
+) -> Found<evidence::Present> {
+    let asked = prometheuses.iter().map(|known| known.all_rules(places, now));
+    let answers = client::all(asked).await;
+    let at = answers.iter().map(|answer| answer.1).min().unwrap_or_else(now);
+    if prometheuses.is_empty() {
+        return (Err(Trouble("no Prometheus is configured".into())), at);
+    }
+    let mut rules = Vec::new();
+    for answer in &answers {
+        match &answer.0 {
+            Ok(known) => rules.extend(known.iter().filter(|rule| rule.may_fire(wanted.matchers))),
+            Err(trouble) => return (Err(trouble.clone()), at),
+        }
+    }
+    let sight = Sight::Rules {
+        evaluated_at: rules.iter().map(|rule| rule.last_evaluation).min(),
+        unhealthy: rules.iter().find_map(|rule| {
+            rule.trouble().map(|error| format!("rule {} is not healthy: {error}", rule.name))
+        }),
+    };
+    let instances = rules.iter().flat_map(|rule| rule.alerts.iter().flatten());
+    let alerts = instances.map(|instance| (&instance.labels, instance.state == "firing"));
+    (Ok(wanted.of(alerts, sight)), at)
 }
 
 /// Asks every Prometheus for the rule behind an alert.
@@ -160,10 +208,19 @@ async fn ask_rules(client: &Client, names: &BTreeSet<Arc<str>>) -> Result<Vec<Ru
         // Older ones do not know this filter and send all; names are compared again below.
         query.extend(names.iter().map(|name| ("rule_name[]", &**name)));
     }
-    let reply = client.get("/api/v1/rules", &query).await.map_err(|e| Trouble(e.line()))?;
+    let mut rules = get_rules(client, &query).await?;
+    rules.retain(|rule| names.contains(&*rule.name));
+    Ok(rules)
+}
+
+async fn ask_all_rules(client: &Client) -> Result<Vec<Rule>, Trouble> {
+    get_rules(client, &[("type", "alert")]).await
+}
+
+async fn get_rules(client: &Client, query: &[(&str, &str)]) -> Result<Vec<Rule>, Trouble> {
+    let reply = client.get("/api/v1/rules", query).await.map_err(|e| Trouble(e.line()))?;
     let data: RulesData = data(client, reply).await?;
-    let rules = data.groups.into_iter().flat_map(|group| group.rules);
-    Ok(rules.filter(|rule| names.contains(&*rule.name)).collect())
+    Ok(data.groups.into_iter().flat_map(|group| group.rules).collect())
 }
 
 async fn ask_query(client: &Client, promql: &str) -> Result<usize, Trouble> {
@@ -310,6 +367,19 @@ fn report<'a>(rules: impl Iterator<Item = &'a Rule>, wanted: Wanted<'_>) -> Opti
 }
 
 impl Rule {
+    /// Whether an alert of this rule may match: what its series add is not known before.
+    fn may_fire(&self, matchers: &Matchers) -> bool {
+        matchers.iter().all(|matcher| {
+            if matcher.name() == "alertname" {
+                return matcher.matches_value(&self.name);
+            }
+            match self.labels.get(matcher.name()) {
+                Some(value) if !value.contains("{{") => matcher.matches_value(value),
+                Some(_) | None => true,
+            }
+        })
+    }
+
     /// A label whose value is a template may have any value.
     fn may_have_sent(&self, wanted: Wanted<'_>) -> bool {
         let contradicts = |(name, value): (&str, &str)| {

@@ -3,11 +3,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use homeostat_core::evidence::{Listing, RuleReport};
-use homeostat_core::label::{Fingerprint, LabelSet};
+use homeostat_core::evidence::{Listing, PresentAlert, RuleReport, Sight};
+use homeostat_core::label::{Fingerprint, LabelSet, Matchers};
+use homeostat_core::limits::LISTED_ALERTS;
 use homeostat_core::policy::TargetLabels;
 use homeostat_core::time::Span;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::client::ClientOptions;
@@ -59,7 +60,7 @@ async fn find(prober: &Prober, ask: Ask) -> Finding {
 async fn listing(prober: &Prober, ask: Ask) -> Result<Listing, String> {
     match find(prober, ask).await {
         Finding::Listed(answer) => answer.map_err(|Trouble(text)| text),
-        Finding::Rule(_) | Finding::Query(_) | Finding::Inventory(_) => {
+        Finding::Rule(_) | Finding::Query(_) | Finding::Present(_) | Finding::Inventory(_) => {
             panic!("a listing was asked for")
         }
     }
@@ -68,7 +69,7 @@ async fn listing(prober: &Prober, ask: Ask) -> Result<Listing, String> {
 async fn report(prober: &Prober, ask: Ask) -> Result<Option<RuleReport>, String> {
     match find(prober, ask).await {
         Finding::Rule(answer) => answer.map_err(|Trouble(text)| text),
-        Finding::Listed(_) | Finding::Query(_) | Finding::Inventory(_) => {
+        Finding::Listed(_) | Finding::Query(_) | Finding::Present(_) | Finding::Inventory(_) => {
             panic!("a rule was asked for")
         }
     }
@@ -77,7 +78,7 @@ async fn report(prober: &Prober, ask: Ask) -> Result<Option<RuleReport>, String>
 async fn query(prober: &Prober, promql: &str) -> Result<usize, String> {
     match find(prober, Ask::Query { promql: promql.into() }).await {
         Finding::Query(answer) => answer.map_err(|Trouble(text)| text),
-        Finding::Listed(_) | Finding::Rule(_) | Finding::Inventory(_) => {
+        Finding::Listed(_) | Finding::Rule(_) | Finding::Present(_) | Finding::Inventory(_) => {
             panic!("a query was asked")
         }
     }
@@ -91,6 +92,121 @@ fn dead() -> String {
 
 const DOWN: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a")];
 const OTHER: &[(&str, &str)] = &[("alertname", "Other"), ("instance", "a")];
+
+fn present(by: Lister, matchers: &str, target: &[(&str, &str)]) -> Ask {
+    let matchers = Matchers::parse(matchers).unwrap().matchers;
+    Ask::Present { by, matchers, target: labels(target) }
+}
+
+async fn presence(prober: &Prober, ask: Ask) -> Result<Present, String> {
+    match find(prober, ask).await {
+        Finding::Present(answer) => answer.map_err(|Trouble(text)| text),
+        Finding::Listed(_) | Finding::Rule(_) | Finding::Query(_) | Finding::Inventory(_) => {
+            panic!("a listing was asked")
+        }
+    }
+}
+
+/// The names of the alerts that are there, those that are pending in brackets.
+fn names(present: &Present) -> Vec<String> {
+    let name = |alert: &PresentAlert| {
+        let name = alert.labels.get("alertname").unwrap_or_default();
+        if alert.fires { name.to_owned() } else { format!("[{name}]") }
+    };
+    present.alerts.iter().map(name).collect()
+}
+
+// --- what is there on a target ---
+
+#[tokio::test]
+async fn an_alertmanager_lists_what_is_there_on_a_target() {
+    let sandbox = stack::Sandbox::new().unwrap();
+    let alertmanager = stack::Alertmanager::builder().start(sandbox.path()).await.unwrap();
+    let prober = alertmanagers(&[&alertmanager.url(), &dead()]);
+    let own = &[("alertname", "HomeostatEscalation"), ("instance", "a"), ("homeostat", "x")];
+    for alert in [DOWN, OTHER, &[("alertname", "Down"), ("instance", "b")][..], &own[..]] {
+        alertmanager.fire(alert).await.unwrap();
+    }
+    let main = || Lister::Alertmanager(SourceName::new("main"));
+    let all = presence(&prober, present(main(), "", &[("instance", "a")])).await.unwrap();
+    assert_eq!(names(&all), ["Down", "Other"], "not those of others, and not our own");
+    let Sight::Alertmanager { uptime } = all.sight else { panic!("{all:?}") };
+    assert!(uptime < Span::from_secs(60));
+    let other = present(main(), "alertname=\"Other\"", &[("instance", "a")]);
+    assert_eq!(names(&presence(&prober, other).await.unwrap()), ["Other"]);
+    let unknown = Lister::Alertmanager(SourceName::new("no"));
+    let trouble = presence(&prober, present(unknown, "", &[])).await.unwrap_err();
+    assert_eq!(trouble, "no Alertmanager is configured as no");
+    let trouble = presence(&alertmanagers(&[&dead()]), present(main(), "", &[])).await;
+    assert!(trouble.is_err());
+}
+
+fn rule_of(name: &str, severity: &str, health: &str, evaluated: u32, state: &str) -> Value {
+    json!({
+        "type": "alerting", "name": name, "labels": { "severity": severity }, "health": health,
+        "lastError": if health == "ok" { "" } else { "many-to-many" },
+        "lastEvaluation": format!("2026-01-05T09:00:{evaluated:02}Z"),
+        "alerts": [
+            { "labels": { "alertname": name, "severity": severity, "instance": "a" },
+              "state": state },
+            { "labels": { "alertname": name, "severity": severity, "instance": "b" },
+              "state": "firing" },
+        ],
+    })
+}
+
+fn prometheus_with(rules: &[Value]) -> Server {
+    let body = json!({ "status": "success", "data": { "groups": [{ "rules": rules }] } });
+    Server::start(move |_| ok(&body.to_string()))
+}
+
+#[tokio::test]
+async fn the_rules_that_could_fire_what_is_asked_for_list_it() {
+    let server = prometheus_with(&[
+        rule_of("Errors", "critical", "ok", 7, "firing"),
+        rule_of("Slow", "critical", "ok", 5, "pending"),
+        rule_of("Old", "{{ $labels.level }}", "ok", 6, "inactive"),
+        rule_of("Noise", "warning", "err", 1, "firing"),
+    ]);
+    let critical = || present(Lister::Prometheus, "severity=\"critical\"", &[("instance", "a")]);
+    let prober = prometheuses(&[&server.url]);
+    let found = presence(&prober, critical()).await.unwrap();
+    assert_eq!(names(&found), ["Errors", "[Slow]"]);
+    let evaluated_at = Some("2026-01-05T09:00:05Z".parse().unwrap());
+    assert_eq!(found.sight, Sight::Rules { evaluated_at, unhealthy: None }, "the oldest of these");
+    let none = present(Lister::Prometheus, "severity=\"page\",alertname=\"Errors\"", &[]);
+    let found = presence(&prober, none).await.unwrap();
+    assert_eq!(found.sight, Sight::Rules { evaluated_at: None, unhealthy: None });
+    let all = present(Lister::Prometheus, "", &[("instance", "a")]);
+    let Sight::Rules { unhealthy, .. } = presence(&prober, all).await.unwrap().sight else {
+        panic!("rules were asked");
+    };
+    assert_eq!(unhealthy.as_deref(), Some("rule Noise is not healthy: many-to-many"));
+
+    let second = prometheus_with(&[rule_of("Slow", "critical", "ok", 9, "firing")]);
+    let both = prometheuses(&[&server.url, &second.url]);
+    let found = presence(&both, critical()).await.unwrap();
+    assert_eq!(names(&found), ["Errors", "Slow"], "it fires if any says so");
+    let one_is_silent = prometheuses(&[&server.url, &dead()]);
+    assert!(presence(&one_is_silent, critical()).await.is_err(), "it may be the one that knows");
+    assert!(presence(&prometheuses(&[]), critical()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_flood_of_alerts_on_a_target_is_cut_and_counted() {
+    let alerts: Vec<Value> = (0..300)
+        .map(|n| json!({ "labels": { "alertname": format!("A{n:03}") }, "state": "pending" }))
+        .chain([json!({ "labels": { "alertname": "Z" }, "state": "firing" })])
+        .collect();
+    let rule = json!({
+        "name": "A", "health": "ok", "lastEvaluation": "2026-01-05T09:00:00Z", "alerts": alerts,
+    });
+    let server = prometheus_with(&[rule]);
+    let asked = present(Lister::Prometheus, "", &[]);
+    let found = presence(&prometheuses(&[&server.url]), asked).await.unwrap();
+    assert_eq!((found.alerts.len(), found.more), (LISTED_ALERTS, 45));
+    assert_eq!(names(&found)[0], "Z", "what fires is not cut away");
+}
 
 // --- an Alertmanager ---
 
@@ -267,7 +383,7 @@ async fn a_witness_that_hangs_is_trouble_after_a_while() {
 async fn inventory(prober: &Prober, promql: &str) -> Result<u64, String> {
     match find(prober, Ask::Inventory { promql: promql.into() }).await {
         Finding::Inventory(count) => count.map_err(|trouble| trouble.0),
-        Finding::Listed(_) | Finding::Rule(_) | Finding::Query(_) => {
+        Finding::Listed(_) | Finding::Rule(_) | Finding::Query(_) | Finding::Present(_) => {
             panic!("an inventory was asked")
         }
     }

@@ -16,9 +16,10 @@ use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
 use super::{is_name, request};
 
-/// Checks that a remedy does exactly one thing.
+/// Checks that a remedy, or its undo, does exactly one thing.
 pub(super) fn check(
-    remedy: &raw::Remedy,
+    remedy: &raw::Action,
+    what: &str,
     callable: Callable<'_>,
     problems: &mut Problems,
 ) -> Option<Action> {
@@ -30,7 +31,7 @@ pub(super) fn check(
     ];
     match there.iter().filter(|is_there| **is_there).count() {
         0 => {
-            let problem = Problem::error(remedy.span.clone(), "this remedy does nothing");
+            let problem = Problem::error(remedy.span.clone(), format!("this {what} does nothing"));
             problems.report(problem.help(
                 "add `exec: [program, argument]`, `script: …`, `http: { url: … }` or `call: …`",
             ));
@@ -38,7 +39,9 @@ pub(super) fn check(
         }
         1 => {}
         _ => {
-            let message = "a remedy does one thing: `exec`, `script`, `http` or `call`";
+            let article = if what.starts_with('u') { "an" } else { "a" };
+            let message =
+                format!("{article} {what} does one thing: `exec`, `script`, `http` or `call`");
             let problem = Problem::error(second(remedy), message);
             problems.report(problem.help("remove one, or make it a remedy of its own"));
             return None;
@@ -56,7 +59,7 @@ pub(super) fn check(
 }
 
 /// Where the last of several actions stands.
-fn second(remedy: &raw::Remedy) -> std::ops::Range<usize> {
+fn second(remedy: &raw::Action) -> std::ops::Range<usize> {
     let spans = [
         remedy.exec.given().map(|argv| &argv.span),
         remedy.script.given().map(|text| &text.span),

@@ -12,6 +12,7 @@ mod notify;
 mod policy;
 mod query;
 mod reach;
+mod regression;
 mod request;
 mod sources;
 
@@ -19,6 +20,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
+use homeostat_core::name::Part;
 use homeostat_core::policy::{Book, BookLimits, Policy, Witnesses};
 use homeostat_core::time::Span;
 
@@ -104,9 +106,13 @@ fn targets(
     for (raw, policy) in raw.iter().zip(policies) {
         let remedies = raw.remedies.given().map_or(&[][..], |list| &list.value);
         for (raw, remedy) in remedies.iter().zip(&policy.remedies) {
-            let target = raw.http.given().and_then(|r| request::target(r, directory, problems));
-            let name = (policy.name.clone(), remedy.name.clone());
-            targets.extend(target.map(|target| (name, target)));
+            let undo = raw.undo.given().map(|undo| (Part::Undo, &undo.action));
+            for (part, action) in [(Part::Heal, &raw.action)].into_iter().chain(undo) {
+                let request = action.http.given();
+                let target = request.and_then(|r| request::target(r, directory, problems));
+                let name = (policy.name.clone(), remedy.name.clone(), part);
+                targets.extend(target.map(|target| (name, target)));
+            }
         }
     }
     targets

@@ -1,6 +1,7 @@
 //! One policy.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use homeostat_core::label::Matchers;
@@ -15,7 +16,9 @@ use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
 use super::super::{Callable, limits, raw};
 use super::guard::Height;
-use super::{Names, Surroundings, action, at_least_one, guard, notify, query, some_time};
+use super::{
+    Names, Surroundings, action, at_least_one, guard, notify, query, regression, some_time,
+};
 
 /// Checks one policy.
 pub(super) fn check(
@@ -25,7 +28,7 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Policy {
     let name = names.check(&raw.name, &raw.span, problems);
-    let matchers = matchers(raw, problems);
+    let matchers = matchers(&raw.matchers, &raw.span, "policy", problems);
     let mode = mode(raw, problems);
     let remedies = remedies(raw, mode, surroundings.callable, problems);
     let height = height(raw);
@@ -38,6 +41,7 @@ pub(super) fn check(
         settle,
         remedies,
         verify: verify(&raw.verify, surroundings, problems),
+        regression: regression::check(raw, surroundings, problems),
         guard: guard::check(raw.guard.given(), surroundings, &height, problems),
         escalate: escalate(raw, mode, settle, surroundings, problems),
         on_resolve: raw.on_resolve.value_or(OnResolve::Finish),
@@ -47,11 +51,18 @@ pub(super) fn check(
     }
 }
 
-fn matchers(raw: &raw::Policy, problems: &mut Problems) -> Matchers {
-    let list = match &raw.matchers {
+/// Reads the matchers of `owner`, which stands at `span`.
+pub(super) fn matchers(
+    field: &Field<Spanned<Vec<Text>>>,
+    span: &Range<usize>,
+    owner: &str,
+    problems: &mut Problems,
+) -> Matchers {
+    let list = match field {
         Field::Given(list) => list,
         Field::Absent => {
-            let problem = Problem::error(raw.span.clone(), "this policy has no `matchers`");
+            let message = format!("this {owner} has no `matchers`");
+            let problem = Problem::error(span.clone(), message);
             problems.report(problem.help("to take every alert, say so: `matchers: []`"));
             return Matchers::default();
         }
@@ -193,7 +204,7 @@ fn remedy(
         let problem = Problem::warning(backoff.span.clone(), "nothing is retried");
         problems.report(problem.help("`backoff` lies before retries: add `retries: 1`"));
     }
-    let action = action::check(raw, callable, problems);
+    let action = action::check(&raw.action, "remedy", callable, problems);
     if let Some(action) = &action {
         check_retries(raw, action, problems);
     }
@@ -210,6 +221,7 @@ fn remedy(
         retries: raw.retries.value_or(0).min(limits::RETRIES),
         backoff: raw.backoff.value_or(defaults::BACKOFF),
         idempotent: raw.idempotent.value_or(false),
+        undo: raw.undo.given().map(|undo| regression::undo(undo, callable, problems)),
     }
 }
 
@@ -349,7 +361,7 @@ const TELL_HELP: &str = "add sources: { alertmanagers: [{ name: main, urls: \
 fn cannot_tell(
     raw: &raw::Policy,
     mode: Mode,
-    escalate: Option<std::ops::Range<usize>>,
+    escalate: Option<Range<usize>>,
     problems: &mut Problems,
 ) {
     let wrong = matches!(raw.escalate, Field::Wrong);

@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::super::keys;
 use super::super::read::{Field, Reader, Spanned, Text};
 use super::super::yaml::{Kind, Node};
-use super::{Http, Length, Words, exec, http_of};
+use super::action::exec;
+use super::{Http, Length, Words, http_of};
 
 /// One channel.
 #[derive(Debug)]

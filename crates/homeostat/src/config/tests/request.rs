@@ -10,7 +10,7 @@ fn request(lines: &str) -> (RequestTemplate, RequestTarget) {
     assert_eq!(config.warnings.problems(), [], "{}", config.warnings);
     let remedy = &config.book.policies()[0].remedies[0];
     let Action::Http(request) = &remedy.action else { panic!() };
-    let target = config.requests[&(PolicyName::new("a"), RemedyName::new("x"))].clone();
+    let target = config.requests[&(PolicyName::new("a"), RemedyName::new("x"), Part::Heal)].clone();
     ((**request).clone(), target)
 }
 

@@ -40,6 +40,7 @@ fn book() -> Book {
         retries: 0,
         backoff: Span::from_secs(5),
         idempotent: false,
+        undo: None,
     };
     let mut guard = observe.guard.clone();
     guard.rate = Rate { max: 1000, per: DAY };

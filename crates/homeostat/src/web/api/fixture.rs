@@ -34,6 +34,7 @@ pub(crate) fn policy() -> Policy {
         retries,
         backoff: Span::from_secs(5),
         idempotent: false,
+        undo: None,
     };
     let restart = exec(&["systemctl", "restart", "web@{{ labels.instance | host }}"]);
     let base = Policy::observe();
@@ -171,6 +172,7 @@ impl World {
                 kept_firing: 0,
                 keep_firing_for: Span::ZERO,
             }))),
+            Ask::Present { .. } => panic!("no policy of these asks this"),
             Ask::Query { .. } => Finding::Query(Ok(usize::from(!self.firing))),
             Ask::Inventory { .. } => Finding::Inventory(Ok(1)),
         }

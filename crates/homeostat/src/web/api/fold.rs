@@ -9,7 +9,7 @@ use homeostat_core::alert::{Alert, Ending};
 use homeostat_core::approval::Asked;
 use homeostat_core::command::Command;
 use homeostat_core::fact::{Fact, What};
-use homeostat_core::name::{EpisodeId, IncidentId};
+use homeostat_core::name::{EpisodeId, IncidentId, Part, title};
 use homeostat_core::order::{Ended, Order, Outcome};
 use homeostat_core::time::Timestamp;
 
@@ -85,8 +85,8 @@ impl Fold {
                 }
             }
             What::EvidenceSeen { reading, .. } => self.look(&reading.text),
-            What::OrderHeld { remedy, holds, until, .. } => {
-                let mut reason = format!("remedy {remedy} is held: {}", holds_text(holds));
+            What::OrderHeld { remedy, part, holds, until, .. } => {
+                let mut reason = format!("{} is held: {}", title(remedy, *part), holds_text(holds));
                 if let Some(until) = until.filter(|until| !reason.contains(&format!("{until:.0}")))
                 {
                     reason = format!("{reason}; judged again at {until:.0}");
@@ -104,10 +104,13 @@ impl Fold {
             What::OrderIssued { order } | What::OrderReissued { order } => self.issue(order, at),
             What::OrderReturned { order } => {
                 self.amend_order(&order.to_string(), |order| order.state = OrderState::Waiting);
-                self.wait("the remedy had not started before a restart, and is judged anew");
+                self.wait(&format!(
+                    "{} had not started before a restart, and is judged anew",
+                    order.title()
+                ));
             }
             What::OrderProgressed { order, text } => {
-                self.view.reason = format!("remedy {} runs: {text}", order.remedy);
+                self.view.reason = format!("{} runs: {text}", order.title());
             }
             What::OrderEnded { order, ended } => {
                 self.amend_order(&order.to_string(), |order| end(order, ended, at));
@@ -122,7 +125,14 @@ impl Fold {
             What::VerificationBegan { until, .. } => {
                 self.view.approval = None;
                 self.view.state = StateView::Verifying;
-                self.view.reason = format!("it is checked until {until:.0} whether that healed");
+                self.view.reason = if self.view.is_undoing() {
+                    format!("the undo may still run until {until:.0}")
+                } else {
+                    format!("it is checked until {until:.0} whether that healed")
+                };
+            }
+            What::TurnedWorse { order, text, .. } => {
+                self.wait(&format!("{} made something else worse: {text}", order.title()));
             }
             What::IncidentClosed { closing, .. } => {
                 self.view.approval = None;
@@ -216,13 +226,14 @@ impl Fold {
 
     fn issue(&mut self, order: &Order, at: Timestamp) {
         self.view.state = StateView::Acting;
-        self.view.reason = format!("remedy {} runs", order.id.remedy);
+        self.view.reason = format!("{} runs", order.id.title());
         let id = order.id.to_string();
         self.view.orders.retain(|known| known.id != id);
         self.view.orders.push(OrderView {
             id,
             remedy: order.id.remedy.to_string(),
             attempt: order.id.attempt,
+            undo: order.id.part == Part::Undo,
             state: OrderState::Running,
             action: order.action.to_string(),
             issued_at: at,
@@ -282,7 +293,8 @@ impl Fold {
             What::OrderReturned { order }
             | What::OrderProgressed { order, .. }
             | What::OrderCancelled { order, .. }
-            | What::OrderEnded { order, .. } => {
+            | What::OrderEnded { order, .. }
+            | What::TurnedWorse { order, .. } => {
                 entry.remedy = Some(order.remedy.to_string());
                 entry.order = Some(order.to_string());
             }

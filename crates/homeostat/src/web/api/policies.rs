@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use homeostat_core::policy::{
     Action, BlastRadius, Book, Breaker, Damping, Escalate, Extent, GuardLimits, Mode, Policy, Rate,
-    Remedy, TargetLabels, Verify, Watchdog,
+    Regression, Remedy, TargetLabels, Verify, Watchdog,
 };
 use homeostat_core::request::{BodyTemplate, RequestTemplate};
 use homeostat_core::storm::StormLimits;
@@ -50,6 +50,7 @@ fn policy(policy: &Policy) -> Value {
         "for": policy.settle,
         "remedies": remedies,
         "verify": verify(&policy.verify),
+        "regression": policy.regression.as_ref().map(regression),
         "guard": guard(&policy.guard),
         "escalate": escalate,
         "on_resolve": policy.on_resolve,
@@ -71,16 +72,29 @@ fn remedy(remedy: &Remedy) -> Value {
     if remedy.mode == Mode::Approve {
         value["approval"] = json!({ "expires": remedy.approval_expires });
     }
-    let (kind, action) = match &remedy.action {
+    let (kind, does) = action(&remedy.action);
+    value[kind] = does;
+    value["undo"] = remedy.undo.as_ref().map_or(Value::Null, |undo| {
+        let (kind, does) = action(&undo.action);
+        json!({ kind: does, "timeout": undo.timeout })
+    });
+    value
+}
+
+fn action(action: &Action) -> (&'static str, Value) {
+    match action {
         Action::Exec(argv) => {
             ("exec", json!(argv.iter().map(Template::source).collect::<Vec<_>>()))
         }
         Action::Script(text) => ("script", json!(text)),
         Action::Http(template) => ("http", request(template)),
         Action::Call(handler) => ("call", json!(handler)),
-    };
-    value[kind] = action;
-    value
+    }
+}
+
+fn regression(regression: &Regression) -> Value {
+    let matchers: Vec<String> = regression.matchers.iter().map(ToString::to_string).collect();
+    json!({ "matchers": matchers, "worse": regression.worse })
 }
 
 fn request(request: &RequestTemplate) -> Value {

@@ -9,7 +9,8 @@ use homeostat_core::command::Command;
 use homeostat_core::fact::What;
 use homeostat_core::guard::Grant;
 use homeostat_core::hold::Hold;
-use homeostat_core::name::EpisodeId;
+use homeostat_core::incident::Closing;
+use homeostat_core::name::{EpisodeId, title};
 use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Ended;
 use homeostat_core::time::Timestamp;
@@ -37,8 +38,8 @@ pub(super) fn text(
         What::EvidenceSeen { reading, .. } => format!("Looked: {}.", reading.text),
         What::RetryScheduled { until, .. } => format!("It will be tried again at {until:.0}."),
         What::IncidentOpened { settles_at, tell_at, .. } => opened(incident, *settles_at, *tell_at),
-        What::OrderHeld { remedy, holds, .. } => {
-            format!("Remedy {remedy} is held: {}.", holds_text(holds))
+        What::OrderHeld { remedy, part, holds, .. } => {
+            format!("{} is held: {}.", begin(&title(remedy, *part)), holds_text(holds))
         }
         What::ApprovalAsked { asked, .. } => format!(
             "All guards agree, and a person must approve remedy {} by {:.0}: `{}`.",
@@ -47,61 +48,50 @@ pub(super) fn text(
         What::ApprovalVoided { reason, .. } => {
             format!("The question for approval is void: {}.", without_stop(reason))
         }
-        What::IncidentCommanded { command, by, reason, .. } => {
-            let said = match command {
-                Command::Approve => "approves",
-                Command::Reject => "rejects",
-                Command::Cancel => "cancels",
-                Command::Retry => "wants it tried again",
-            };
-            match reason.as_str() {
-                "" => format!("{by} {said}."),
-                reason => format!("{by} {said}: {}.", without_stop(reason)),
-            }
-        }
+        What::IncidentCommanded { command, by, reason, .. } => commanded(*command, by, reason),
         What::OrderCancelled { order, reason } => {
             format!("Remedy {} is told to end: {}.", order.remedy, without_stop(reason))
         }
         What::RemedyShadowed { remedy, action, holds, .. } => {
-            let held = match holds.as_slice() {
-                [] => String::new(),
-                holds => format!(" It would have been held: {}.", holds_text(holds)),
-            };
+            let held = held_too(holds);
             format!("Shadow mode: remedy {remedy} would run `{action}`; nothing was done.{held}")
         }
         What::OrderIssued { order } => {
-            let (remedy, attempt) = (&order.id.remedy, order.id.attempt);
+            let (title, attempt) = (order.id.title(), order.id.attempt);
             let again = if attempt == 1 { String::new() } else { format!(", run {attempt}") };
-            format!("All guards agree: remedy {remedy} starts{again}: `{}`.", order.action)
+            format!("All guards agree: {title} starts{again}: `{}`.", order.action)
         }
         What::OrderReissued { order } => format!(
-            "Remedy {} certainly had not started before the restart, and starts now: `{}`.",
-            order.id.remedy, order.action
+            "{} certainly had not started before the restart, and starts now: `{}`.",
+            begin(&order.id.title()),
+            order.action
         ),
         What::OrderReturned { order } => format!(
-            "The engine restarted before remedy {} had started; the guards judge it anew.",
-            order.remedy
+            "The engine restarted before {} had started; the guards judge it anew.",
+            order.title()
         ),
         What::OrderProgressed { order, text } => {
-            format!("Remedy {} says: {}.", order.remedy, without_stop(text))
+            format!("{} says: {}.", begin(&order.title()), without_stop(text))
         }
         What::OrderEnded { order, ended } => {
-            format!("Remedy {} {}{}.", order.remedy, ended.outcome, took(ended, incident))
+            let title = begin(&order.title());
+            format!("{title} {}{}.", ended.outcome, took(ended, incident))
         }
         What::RemedyGivenUp { remedy, reason, .. } => {
             format!("Remedy {remedy} is done with: it {}.", without_stop(reason))
         }
+        What::TurnedWorse { order, text, .. } => format!(
+            "{} made something else worse: {}. No further remedy is tried.",
+            begin(&order.title()),
+            without_stop(text)
+        ),
+        What::VerificationBegan { until, .. } if incident.is_undoing() => {
+            format!("The undo may still run until {until:.0}; until then its locks are kept.")
+        }
         What::VerificationBegan { until, look, resolved, .. } => {
             verification_began(*until, look.is_some(), *resolved)
         }
-        What::IncidentClosed { closing, .. } => {
-            let during = if closing.resolved_during_action {
-                " The alert resolved while the remedy still ran."
-            } else {
-                ""
-            };
-            format!("Closed as {}: {}.{during}", closing.outcome, without_stop(&closing.reason))
-        }
+        What::IncidentClosed { closing, .. } => closed(closing),
         What::LatchReleased { .. } => {
             "All of its alerts have ended: the next one is a new trouble.".to_owned()
         }
@@ -127,6 +117,35 @@ pub(super) fn text(
         | What::WatchdogSeen { .. }
         | What::EngineResumed { .. } => return None,
     })
+}
+
+fn commanded(command: Command, by: &str, reason: &str) -> String {
+    let said = match command {
+        Command::Approve => "approves",
+        Command::Reject => "rejects",
+        Command::Cancel => "cancels",
+        Command::Retry => "wants it tried again",
+    };
+    match reason {
+        "" => format!("{by} {said}."),
+        reason => format!("{by} {said}: {}.", without_stop(reason)),
+    }
+}
+
+fn held_too(holds: &[Hold]) -> String {
+    match holds {
+        [] => String::new(),
+        holds => format!(" It would have been held: {}.", holds_text(holds)),
+    }
+}
+
+fn closed(closing: &Closing) -> String {
+    let during = if closing.resolved_during_action {
+        " The alert resolved while the remedy still ran."
+    } else {
+        ""
+    };
+    format!("Closed as {}: {}.{during}", closing.outcome, without_stop(&closing.reason))
 }
 
 fn notice_raised(notice: &Notice) -> String {
@@ -216,6 +235,12 @@ fn took(ended: &Ended, incident: &IncidentView) -> String {
         (Some(started_at), Some(ended_at)) => format!(" after {}", ended_at.since(started_at)),
         _ => String::new(),
     }
+}
+
+/// Begins a sentence.
+fn begin(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn without_stop(text: &str) -> &str {

@@ -69,6 +69,13 @@ pub struct ApprovalView {
     pub expires_at: Timestamp,
 }
 
+impl IncidentView {
+    /// Tells whether the last run took another one back.
+    pub(super) fn is_undoing(&self) -> bool {
+        self.orders.last().is_some_and(|order| order.undo)
+    }
+}
+
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +162,9 @@ pub struct OrderView {
     pub remedy: String,
     /// Which run of this remedy, counted from 1.
     pub attempt: u32,
+    /// Whether it takes that run back instead.
+    #[serde(default)]
+    pub undo: bool,
     /// Whether it runs.
     pub state: OrderState,
     /// What is done, with every placeholder filled in.

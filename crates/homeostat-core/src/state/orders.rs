@@ -1,0 +1,88 @@
+//! What orders do to the state: what they lock, charge and count, and what their ends give back.
+
+use crate::hold::{Gate, Scope};
+use crate::incident::Stage;
+use crate::limits;
+use crate::name::{IncidentId, OrderId, Part, PolicyName};
+use crate::order::{Order, Outcome};
+use crate::time::Timestamp;
+
+use super::State;
+
+impl State {
+    pub(super) fn issue(&mut self, order: &Order, at: Timestamp) {
+        let id = order.id.incident;
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let subject = incident.subject();
+        self.ledgers.take(&order.charges, at);
+        self.ledgers.lock(&order.locks, id);
+        self.ledgers.started(&subject.0);
+        self.try_remedy(&order.id);
+        self.ledgers.acted(&subject, at);
+        self.change(id, |incident| {
+            match order.id.part {
+                Part::Heal => {
+                    incident.ladder.orders += 1;
+                    incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
+                }
+                Part::Undo => {}
+            }
+            incident.looks = 0;
+            incident.locks.extend(order.locks.iter().cloned());
+            incident.order = Some(Box::new(order.without_grants()));
+            incident.ordered_at = at;
+            incident.progressed = 0;
+            incident.order_cancelled = false;
+            // It is kept for the case that a restart finds the order not started.
+            incident.approved = incident.approved.take().filter(|a| a.asked.order == order.id);
+            incident.stage = Stage::Acting;
+        });
+    }
+
+    pub(super) fn reissue(&mut self, order: &Order, at: Timestamp) {
+        self.ledgers.lock(&order.locks, order.id.incident);
+        self.ledgers.started(&self.policy_of(order.id.incident));
+        self.try_remedy(&order.id);
+        self.change(order.id.incident, |incident| {
+            incident.locks.extend(order.locks.iter().cloned());
+            incident.order = Some(Box::new(order.without_grants()));
+            incident.ordered_at = at;
+            incident.returned = false;
+            incident.order_cancelled = false;
+            incident.stage = Stage::Acting;
+        });
+    }
+
+    /// Takes back an order that certainly did not start.
+    pub(super) fn give_back(&mut self, order: &OrderId) {
+        self.stop_running(order);
+        self.end_trial(order, None);
+        self.change(order.incident, |incident| {
+            incident.returned = true;
+            incident.stage = Stage::Ready;
+        });
+        self.make_room(order.incident);
+    }
+
+    pub(super) fn end_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
+        self.stop_running(order);
+        self.note_run(order, outcome, at);
+        self.end_trial_of_run(order, outcome, at);
+        self.change(order.incident, |incident| {
+            incident.approved = None;
+            incident.stage = Stage::Ready;
+        });
+    }
+
+    fn stop_running(&mut self, order: &OrderId) {
+        let policy = self.policy_of(order.incident);
+        self.ledgers.ended(&policy);
+        self.open_gate(&Gate::Running(Scope::Policy(policy)), limits::WOKEN_PER_GATE);
+        self.open_gate(&Gate::Running(Scope::Book), limits::WOKEN_PER_GATE);
+    }
+
+    pub(super) fn policy_of(&self, id: IncidentId) -> PolicyName {
+        let known = self.incidents.get(&id);
+        known.map_or_else(|| PolicyName::new(""), |i| i.policy.clone())
+    }
+}
