@@ -73,6 +73,17 @@ struct Alert<'a> {
     generator_url: String,
 }
 
+/// When an alert of ours ends whose trouble is over. What is over at once must fire long enough for
+/// somebody to be called, unless it is a question: nobody need answer it any more.
+fn end(notice: &Notice, now: Timestamp) -> Timestamp {
+    match notice.matter {
+        Matter::Escalation { .. } | Matter::Guard { .. } => {
+            now.max(notice.since.min(now) + Span::from(LEAST))
+        }
+        Matter::Approval { .. } => now,
+    }
+}
+
 impl Parcel {
     /// Writes all alerts of the parcel, as of now.
     pub(super) fn alerts(&self, now: Timestamp, external_url: Option<&str>) -> Vec<u8> {
@@ -81,9 +92,7 @@ impl Parcel {
         for item in &self.items {
             let of = |notice, ends_at| self.alert(notice, (now, ends_at), external_url);
             alerts.extend(item.former.iter().map(|former| of(former, now)));
-            // What is over at once must fire long enough for somebody to be called.
-            let least = item.notice.since.min(now) + Span::from(LEAST);
-            let ends_at = if item.clearing { now.max(least) } else { ahead };
+            let ends_at = if item.clearing { end(&item.notice, now) } else { ahead };
             alerts.push(of(&item.notice, ends_at));
         }
         serde_json::to_vec(&alerts).expect("texts and times can be written as JSON")

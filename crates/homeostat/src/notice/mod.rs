@@ -56,8 +56,8 @@ pub const REFRESH: Duration = Duration::from_mins(1);
 /// while Homeostat is away, short enough not to be forgotten.
 pub const LASTING: Duration = Duration::from_hours(1);
 
-/// How long an alert of ours fires at least, even if its trouble is over at once: longer than
-/// Alertmanager's usual `group_interval`, or nobody would be called.
+/// How long an alert of ours that calls for help fires at least, even if its trouble is over at
+/// once: longer than Alertmanager's usual `group_interval`, or nobody would be called.
 pub const LEAST: Duration = Duration::from_mins(6);
 
 /// Requests to Alertmanagers under way at once. Each goes to all peers of one cluster.
