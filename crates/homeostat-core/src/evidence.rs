@@ -3,6 +3,8 @@
 //! Core never asks by itself: it returns questions, and answers arrive as events. An answer that
 //! could not be had is an answer too ([`Trouble`]); it never counts as good news.
 
+mod told;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -23,6 +23,7 @@ use crate::policy::Target;
 use crate::storm::Gauge;
 use crate::time::{Span, Timestamp};
 use crate::verdict::Reading;
+use crate::why::Why;
 
 /// The version of the facts that this program writes.
 pub const VERSION: u32 = 1;
@@ -135,6 +136,12 @@ pub enum What {
         holds: Vec<Hold>,
         /// When it is judged again, besides when a gate opens.
         until: Option<Timestamp>,
+        /// Why each other guard let it pass, where that was not told before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        grants: Vec<Grant>,
+        /// What else was known, where it was not told before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Box<Why>>,
     },
     /// Guards let a run pass, and a person was asked whether it may start.
     ApprovalAsked {
@@ -144,6 +151,9 @@ pub enum What {
         asked: Asked,
         /// Why each guard let it pass.
         grants: Vec<Grant>,
+        /// What there was to choose from, and what was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Box<Why>>,
     },
     /// What was asked or approved is not what would be done now: it is judged anew.
     ApprovalVoided {
@@ -173,6 +183,12 @@ pub enum What {
         action: Rendered,
         /// What would have held it.
         holds: Vec<Hold>,
+        /// Why each other guard would have let it pass. No evidence is asked for in shadow.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        grants: Vec<Grant>,
+        /// What there was to choose from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Box<Why>>,
     },
     /// A remedy will run.
     OrderIssued {

@@ -24,6 +24,7 @@ pub mod policy;
 pub mod evidence;
 pub mod regression;
 pub mod plan;
+pub mod why;
 pub mod reach;
 pub mod approval;
 pub mod command;

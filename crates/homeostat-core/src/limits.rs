@@ -93,6 +93,16 @@ pub const OPEN_NOTICES: usize = 10_000;
 /// Targets that one notice lists: what fits a screen, and a message on a phone.
 pub const NOTICE_TARGETS: usize = 20;
 
+/// Remedies that the reasons of a choice name: a ladder has two or three.
+pub const TOLD_CANDIDATES: usize = 16;
+
+/// Answers that the reasons of a choice tell. One trouble on one target seldom has more than a few
+/// alerts, each with two witnesses; the guards judge by all.
+pub const TOLD_ANSWERS: usize = 16;
+
+/// Bytes of one text among the reasons of a choice: a line or two. It is written with each order.
+pub const TOLD_BYTES: usize = 240;
+
 /// An Alertmanager younger than this may not have heard of every alert yet.
 pub const YOUNG_ALERTMANAGER: Span = Span::from_secs(300);
 

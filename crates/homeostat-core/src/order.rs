@@ -16,6 +16,7 @@ use crate::plan::{LockKey, Rendered};
 use crate::policy::TargetLabels;
 use crate::regression::Baseline;
 use crate::time::{Span, Timestamp};
+use crate::why::Why;
 
 /// How the healing by one order is to be proven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,9 @@ pub struct Order {
     pub charges: Vec<Charge>,
     /// Why each guard let it pass.
     pub grants: Vec<Grant>,
+    /// What there was to choose from, and what was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<Why>>,
     /// In which boot of the machine it was issued.
     pub boot: BootId,
 }
@@ -91,6 +95,8 @@ pub struct Draft {
     pub undo: Option<Undo>,
     /// What it locks.
     pub locks: Vec<LockKey>,
+    /// What there was to choose from, and what was known.
+    pub why: Why,
     /// In which boot of the machine it is issued.
     pub boot: BootId,
 }
@@ -99,8 +105,9 @@ impl Order {
     /// Turns a draft into an order, for a permit.
     pub fn issue(draft: Draft, permit: Permit) -> Self {
         let (grants, charges) = permit.spend();
-        let Draft { id, action, timeout, idempotent, proof, undo, locks, boot } = draft;
-        Self { id, action, timeout, idempotent, proof, undo, locks, charges, grants, boot }
+        let Draft { id, action, timeout, idempotent, proof, undo, locks, why, boot } = draft;
+        let why = why.boxed();
+        Self { id, action, timeout, idempotent, proof, undo, locks, charges, grants, why, boot }
     }
 
     /// Copies all that is needed to finish and to verify it: why it was permitted is history.
@@ -116,6 +123,7 @@ impl Order {
             locks: self.locks.clone(),
             charges: self.charges.clone(),
             grants: Vec::new(),
+            why: None,
             boot: self.boot.clone(),
         }
     }

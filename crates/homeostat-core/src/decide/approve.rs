@@ -11,6 +11,7 @@ use crate::guard::Grant;
 use crate::incident::{Incident, Stage};
 use crate::notice::{Matter, Notice, Topic};
 use crate::policy::{Escalate, Mode, Policy};
+use crate::why::Why;
 
 /// Asks a person whether a run may start that all guards would let pass.
 pub(super) fn ask(
@@ -19,8 +20,10 @@ pub(super) fn ask(
     policy: &Policy,
     asked: &Asked,
     grants: Vec<Grant>,
+    why: Why,
 ) {
-    desk.note(What::ApprovalAsked { incident: incident.id, asked: asked.clone(), grants });
+    let (incident_id, why) = (incident.id, why.boxed());
+    desk.note(What::ApprovalAsked { incident: incident_id, asked: asked.clone(), grants, why });
     tell(desk, incident, &policy.escalate, asked);
 }
 

@@ -34,6 +34,7 @@ mod command;
 mod observe;
 mod prove;
 mod pursue;
+mod reasons;
 mod storm;
 mod telling;
 mod undo;

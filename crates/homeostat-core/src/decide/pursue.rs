@@ -1,8 +1,9 @@
 //! The next step of an incident that waits: which remedy, which evidence, and whether it may.
 
+use super::reasons::Held;
 use super::{
-    Desk, Presences, alerts, approve, asked_alerts, closing, firing, presence_of, prove, storm,
-    undo,
+    Desk, Presences, alerts, approve, asked_alerts, closing, firing, presence_of, prove, reasons,
+    storm, undo,
 };
 use crate::alert::{Alert, Presence};
 use crate::approval::{Asked, Consent, Digest};
@@ -22,6 +23,7 @@ use crate::state::State;
 use crate::template::{Place, TemplateError, Values};
 use crate::time::Timestamp;
 use crate::verdict;
+use crate::why::Why;
 
 /// A remedy made concrete for one incident.
 struct Concrete<'a> {
@@ -32,6 +34,13 @@ struct Concrete<'a> {
     locks: Vec<LockKey>,
     query: Option<String>,
     ladder: Ladder,
+}
+
+impl Concrete<'_> {
+    /// What there was to choose from, and what was known.
+    fn why(&self, desk: &Desk<'_>, incident: &Incident, evidence: &Evidence) -> Why {
+        reasons::of(desk, incident, self.policy, &self.remedy.name, evidence)
+    }
 }
 
 /// Takes the next step: closes, asks, holds, or issues.
@@ -178,18 +187,7 @@ fn weigh(
     let bench = Bench { ledgers: state.ledgers(), book };
     let by_ledgers = guard::judge_ledgers(&deed, bench);
     if concrete.remedy.mode == Mode::Shadow {
-        let holds = match by_ledgers {
-            Judgement::Held(holds) => holds,
-            Judgement::Permitted(_) | Judgement::Stopped(_) | Judgement::Unapproved(_) => {
-                Vec::new()
-            }
-        };
-        return desk.note(What::RemedyShadowed {
-            incident: incident.id,
-            remedy: concrete.remedy.name.clone(),
-            action: concrete.action.clone(),
-            holds,
-        });
+        return shadow(desk, incident, concrete, by_ledgers);
     }
     if !matches!(by_ledgers, Judgement::Permitted(_)) {
         return conclude(desk, incident, concrete, &Evidence::none(desk.now), by_ledgers);
@@ -203,7 +201,8 @@ fn weigh(
         Some(evidence) => {
             let age = desk.now.since(evidence.gathered_at);
             let why = format!("evidence was {age} old when it came: witnesses are too slow");
-            let held = Judgement::Held(vec![Hold::NotFresh { why }]);
+            let holds = vec![Hold::NotFresh { why }];
+            let held = Judgement::Held { holds, cleared: Vec::new() };
             return conclude(desk, incident, concrete, evidence, held);
         }
         None => return ask(desk, incident, asks),
@@ -212,6 +211,30 @@ fn weigh(
     let judgement = guard::judge(&deed, bench, &evidence);
     storm::tell_inventory(desk, incident, judgement.holds());
     conclude(desk, incident, concrete, &evidence, judgement);
+}
+
+/// Records what would be done, and what would hold it.
+fn shadow(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    concrete: &Concrete<'_>,
+    by_ledgers: Judgement,
+) {
+    let (holds, grants) = match by_ledgers {
+        Judgement::Held { holds, cleared } => (holds, cleared),
+        Judgement::Permitted(permit) => (Vec::new(), permit.spend().0),
+        Judgement::Unapproved(grants) => (Vec::new(), grants),
+        Judgement::Stopped(_) => (Vec::new(), Vec::new()),
+    };
+    let why = concrete.why(desk, incident, &Evidence::none(desk.now)).boxed();
+    desk.note(What::RemedyShadowed {
+        incident: incident.id,
+        remedy: concrete.remedy.name.clone(),
+        action: concrete.action.clone(),
+        holds,
+        grants,
+        why,
+    });
 }
 
 /// When the policy's watchdog was last mentioned, of several the one that was mentioned last.
@@ -265,11 +288,11 @@ fn conclude(
     judgement: Judgement,
 ) {
     match judgement {
-        Judgement::Held(holds) => {
+        Judgement::Held { holds, cleared } => {
             let until = look_again(desk, incident, &holds);
             let remedy = concrete.remedy.name.clone();
-            let part = Part::Heal;
-            desk.note(What::OrderHeld { incident: incident.id, remedy, part, holds, until });
+            let held = Held { remedy, part: Part::Heal, holds, cleared, until };
+            reasons::hold(desk, incident, held, evidence, Some(concrete.policy));
         }
         Judgement::Stopped(reason) => {
             closing::hand_over(desk, incident, concrete.policy, reason);
@@ -280,7 +303,8 @@ fn conclude(
             let digest = Digest::of(&order, &action);
             let expires_at = desk.now + concrete.remedy.approval_expires;
             let asked = Asked { order, action, digest, expires_at };
-            approve::ask(desk, incident, concrete.policy, &asked, grants);
+            let why = concrete.why(desk, incident, evidence);
+            approve::ask(desk, incident, concrete.policy, &asked, grants, why);
         }
         Judgement::Permitted(permit) => {
             let query = concrete.query.clone();
@@ -292,7 +316,8 @@ fn conclude(
                 regression::baseline(regression, &incident.target, witnesses, evidence).ok()
             });
             let proof = verdict::proof(concrete.policy, query, baseline, alerts, evidence);
-            issue(desk, incident, concrete, proof, permit);
+            let why = concrete.why(desk, incident, evidence);
+            issue(desk, incident, concrete, proof, why, permit);
         }
     }
 }
@@ -302,6 +327,7 @@ fn issue(
     incident: &Incident,
     concrete: &Concrete<'_>,
     proof: Proof,
+    why: Why,
     permit: Permit,
 ) {
     let draft = Draft {
@@ -312,6 +338,7 @@ fn issue(
         proof,
         undo: concrete.undo.clone(),
         locks: concrete.locks.clone(),
+        why,
         boot: boot(desk),
     };
     send(desk, incident, Order::issue(draft, permit));
@@ -379,7 +406,8 @@ pub(super) fn no_answer(desk: &mut Desk<'_>, incident: &Incident) {
     let holds = vec![Hold::NotFresh { why }];
     let until = look_again(desk, incident, &holds);
     let remedy = remedy.name.clone();
-    desk.note(What::OrderHeld { incident: incident.id, remedy, part: Part::Heal, holds, until });
+    let held = Held { remedy, part: Part::Heal, holds, cleared: Vec::new(), until };
+    reasons::hold(desk, incident, held, &Evidence::none(desk.now), policy);
 }
 
 /// What follows a run: proof, a retry, or the next remedy. A retry is for a known failure only;

@@ -11,10 +11,11 @@
 //! nor another leading alert changes it. An undo is not verified, not retried and never undone:
 //! a person has the incident now, and is told what became of it.
 
-use super::{Desk, closing, prove, pursue, telling};
+use super::reasons::Held;
+use super::{Desk, closing, prove, pursue, reasons, telling};
 use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
-use crate::guard::{self, Bench, Judgement, Permit, Reversal};
+use crate::guard::{self, Bench, Grant, Judgement, Permit, Reversal};
 use crate::hold::Hold;
 use crate::incident::{Incident, Worsened};
 use crate::limits;
@@ -25,6 +26,7 @@ use crate::policy::{Mode, Policy, Remedy, Worse};
 use crate::regression::Baseline;
 use crate::template::{TemplateError, Values};
 use crate::time::Timestamp;
+use crate::why::Why;
 
 /// Renders the undo of a remedy, where the policy wants it to be taken back.
 pub(super) fn prepare(
@@ -81,7 +83,9 @@ pub(super) fn pursue(
     let bench = Bench { ledgers: desk.state.ledgers(), book };
     let by_ledgers = guard::judge_undo(&reversal, bench, None);
     let judgement = match (by_ledgers, evidence) {
-        (held @ (Judgement::Held(_) | Judgement::Stopped(_) | Judgement::Unapproved(_)), _) => held,
+        (held @ (Judgement::Held { .. } | Judgement::Stopped(_) | Judgement::Unapproved(_)), _) => {
+            held
+        }
         (Judgement::Permitted(_), None) => {
             return pursue::ask(desk, incident, baseline.questions().collect::<Vec<Ask>>());
         }
@@ -91,16 +95,21 @@ pub(super) fn pursue(
                 guard::judge_undo(&reversal, bench, Some(evidence))
             } else {
                 let why = format!("evidence was {age} old when it came: witnesses are too slow");
-                Judgement::Held(vec![Hold::NoListing { why }])
+                let holds = vec![Hold::NoListing { why }];
+                Judgement::Held { holds, cleared: Vec::new() }
             }
         }
     };
+    let nothing = Evidence::none(desk.now);
+    let known = evidence.unwrap_or(&nothing);
     match judgement {
-        Judgement::Held(holds) => hold(desk, incident, worse, holds),
+        Judgement::Held { holds, cleared } => {
+            hold(desk, incident, worse, holds, cleared, known);
+        }
         Judgement::Stopped(why) => {
             close(desk, incident, worse, Some(&format!("it was not taken back: {why}")));
         }
-        Judgement::Permitted(permit) => issue(desk, incident, worse, undo, permit),
+        Judgement::Permitted(permit) => issue(desk, incident, worse, undo, known, permit),
         // No guard of an undo asks for that: whoever approved the remedy approved its undo.
         Judgement::Unapproved(_) => {
             let why = "it was not taken back: a person must agree first";
@@ -121,7 +130,14 @@ fn reversal<'a>(
     Reversal { incident: incident.id, policy, locks, baseline, since: worse.since, now }
 }
 
-fn issue(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened, undo: &Undo, permit: Permit) {
+fn issue(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    worse: &Worsened,
+    undo: &Undo,
+    evidence: &Evidence,
+    permit: Permit,
+) {
     let draft = Draft {
         id: worse.order.id.undo(),
         action: undo.action.clone(),
@@ -130,6 +146,7 @@ fn issue(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened, undo: &Undo
         proof: worse.order.proof.clone(),
         undo: None,
         locks: worse.order.locks.clone(),
+        why: Why::default().on(evidence, desk.now),
         boot: pursue::boot(desk),
     };
     pursue::send(desk, incident, Order::issue(draft, permit));
@@ -139,19 +156,27 @@ fn patience_ends(worse: &Worsened) -> Timestamp {
     worse.since + limits::UNDO_PATIENCE
 }
 
-fn hold(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened, holds: Vec<Hold>) {
+fn hold(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    worse: &Worsened,
+    holds: Vec<Hold>,
+    cleared: Vec<Grant>,
+    evidence: &Evidence,
+) {
     let patience_ends = patience_ends(worse);
     let until = pursue::look_again(desk, incident, &holds);
     let until = Some(until.map_or(patience_ends, |until| until.min(patience_ends)));
     let remedy = worse.order.id.remedy.clone();
-    let incident = incident.id;
-    desk.note(What::OrderHeld { incident, remedy, part: Part::Undo, holds, until });
+    let held = Held { remedy, part: Part::Undo, holds, cleared, until };
+    reasons::hold(desk, incident, held, evidence, None);
 }
 
 /// Holds an undo whose question nobody answered in time.
 pub(super) fn no_answer(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened) {
     let why = format!("nobody answered within {}", limits::ANSWER_PATIENCE);
-    hold(desk, incident, worse, vec![Hold::NoListing { why }]);
+    let nothing = Evidence::none(desk.now);
+    hold(desk, incident, worse, vec![Hold::NoListing { why }], Vec::new(), &nothing);
 }
 
 /// What follows the undo: a person has it, whatever became of the run.

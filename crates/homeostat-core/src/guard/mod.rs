@@ -134,8 +134,13 @@ impl Permit {
 pub enum Judgement {
     /// The order may be issued, in this turn.
     Permitted(Permit),
-    /// Not now, for all these reasons.
-    Held(Vec<Hold>),
+    /// Not now.
+    Held {
+        /// For all these reasons.
+        holds: Vec<Hold>,
+        /// What each guard says that does not hold it.
+        cleared: Vec<Grant>,
+    },
     /// Never for this incident.
     Stopped(String),
     /// Nothing speaks against it, for these reasons, and a person must agree first.
@@ -146,7 +151,7 @@ impl Judgement {
     /// Returns why not now, if that is what it says.
     pub fn holds(&self) -> &[Hold] {
         match self {
-            Self::Held(holds) => holds,
+            Self::Held { holds, .. } => holds,
             Self::Permitted(_) | Self::Stopped(_) | Self::Unapproved(_) => &[],
         }
     }
@@ -214,7 +219,7 @@ fn settle(rulings: Vec<(Guard, Ruling)>, charges: impl FnOnce() -> Vec<Charge>) 
         }
     }
     if !holds.is_empty() {
-        Judgement::Held(holds)
+        Judgement::Held { holds, cleared: grants }
     } else if is_approved {
         Judgement::Permitted(Permit { grants, charges: charges() })
     } else {

@@ -11,10 +11,15 @@ use super::client::{Client, Server, Trouble};
 use super::labels::Pair;
 use super::plain::{cut, lines, plain};
 use super::{Exit, Output};
-use crate::web::api::view::{AlertView, Entry, IncidentList, IncidentView, OrderView, StateView};
+use crate::web::api::view::{
+    AlertView, Entry, IncidentList, IncidentView, OrderView, StateView, WhyView,
+};
 
 /// Characters of a reason in the table; the whole of it stands in the detail.
 const REASON: usize = 60;
+
+/// Answers that a choice tells, unless all reasons are wanted.
+const ANSWERS: usize = 4;
 
 /// List incidents, or tell one
 #[derive(Debug, ClapArgs)]
@@ -22,10 +27,15 @@ const REASON: usize = 60;
                   homeostat incidents --state waiting\n  \
                   homeostat incidents --policy web-down --target instance=a:80\n  \
                   homeostat incidents 17\n  \
+                  homeostat incidents 17 --why\n  \
                   homeostat incidents 17 --output json")]
 pub(super) struct Args {
     /// Tell this one, with all that happened and why
     id: Option<String>,
+
+    /// Tell every candidate, guard and answer of each choice
+    #[arg(long, requires = "id")]
+    why: bool,
 
     /// Only those in this state: `waiting`, `awaiting_approval`, `acting`, `verifying` or `closed`
     #[arg(long, conflicts_with = "id")]
@@ -60,7 +70,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
     if let Some(id) = &args.id {
         let incident: IncidentView = client.get(&["api", "v1", "incidents", id], &[])?;
         match args.output {
-            Output::Text => tell(&incident, out)?,
+            Output::Text => tell(&incident, args.why, out)?,
             Output::Json => json(&incident, out)?,
         }
         return Ok(Exit::Fine);
@@ -118,8 +128,9 @@ fn standing(incident: &IncidentView) -> &str {
     }
 }
 
-/// Prints one incident with all that happened.
-pub(super) fn tell(incident: &IncidentView, out: &mut dyn Write) -> io::Result<()> {
+/// Prints one incident with all that happened; of each choice what a person needs at night, or why
+/// in full.
+pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "incident {}: {}", plain(&incident.id), headline(incident))?;
     let mut fields = vec![
         ("policy", incident.policy.clone()),
@@ -145,7 +156,15 @@ pub(super) fn tell(incident: &IncidentView, out: &mut dyn Write) -> io::Result<(
     }
     section(out, "alerts", &incident.alerts, tell_alert)?;
     section(out, "orders", &incident.orders, tell_order)?;
-    section(out, "timeline", &incident.timeline, tell_entry)
+    let tell_reasons = if why { tell_all_reasons } else { tell_reasons };
+    section(out, "timeline", &incident.timeline, |entry, out| {
+        tell_entry(entry, out)?;
+        entry.why.as_ref().map_or(Ok(()), |why| tell_reasons(why, out))
+    })?;
+    if !why && incident.timeline.iter().any(|entry| entry.why.is_some()) {
+        writeln!(out, "\nall reasons: homeostat incidents {} --why", plain(&incident.id))?;
+    }
+    Ok(())
 }
 
 fn headline(incident: &IncidentView) -> String {
@@ -159,7 +178,7 @@ fn section<T>(
     out: &mut dyn Write,
     title: &str,
     items: &[T],
-    tell: fn(&T, &mut dyn Write) -> io::Result<()>,
+    tell: impl Fn(&T, &mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     if items.is_empty() {
         return Ok(());
@@ -190,10 +209,42 @@ fn tell_order(order: &OrderView, out: &mut dyn Write) -> io::Result<()> {
 
 fn tell_entry(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     let times = if entry.count > 1 { format!(" ({} times)", entry.count) } else { String::new() };
-    writeln!(out, "  {}  {}{times}", seconds(entry.at), plain(&entry.text))?;
-    let rulings = entry.grants.iter();
-    let mut told = rulings.map(|ruling| (plain(&ruling.guard), plain(&ruling.reason)));
-    told.try_for_each(|(guard, reason)| writeln!(out, "  {:20}    {guard}: {reason}", ""))
+    writeln!(out, "  {}  {}{times}", seconds(entry.at), plain(&entry.text))
+}
+
+/// What a tired person wants: what was tried before, and what was known. Which guards hold, the
+/// entry itself says.
+fn tell_reasons(why: &WhyView, out: &mut dyn Write) -> io::Result<()> {
+    for candidate in why.candidates.iter().filter(|candidate| candidate.came_before()) {
+        reason(out, "before", &candidate.remedy, &candidate.text)?;
+    }
+    tell_answers(why, ANSWERS, out)
+}
+
+fn tell_all_reasons(why: &WhyView, out: &mut dyn Write) -> io::Result<()> {
+    for candidate in &why.candidates {
+        reason(out, "remedy", &candidate.remedy, &candidate.text)?;
+    }
+    for said in &why.guards {
+        reason(out, said.verdict.as_str(), &said.guard, &said.reason)?;
+    }
+    tell_answers(why, usize::MAX, out)
+}
+
+fn tell_answers(why: &WhyView, at_most: usize, out: &mut dyn Write) -> io::Result<()> {
+    for told in why.evidence.iter().take(at_most) {
+        let answer = format!("{} ({} old)", told.answer, told.age);
+        reason(out, "asked", &told.asked, &answer)?;
+    }
+    let untold = why.evidence.len().saturating_sub(at_most);
+    match untold + why.more_evidence.unwrap_or_default() {
+        0 => Ok(()),
+        more => writeln!(out, "  {:20}    asked   {more} more", ""),
+    }
+}
+
+fn reason(out: &mut dyn Write, kind: &str, of: &str, reason: &str) -> io::Result<()> {
+    writeln!(out, "  {:20}    {kind:<7} {}: {}", "", plain(of), plain(reason))
 }
 
 /// A time to the second: nobody reads more at night.

@@ -225,7 +225,7 @@ fn incidents_are_a_table() {
 
 #[test]
 fn one_incident_is_told_with_its_timeline_and_reasons() {
-    insta::assert_snapshot!(printed(|out| incidents::tell(&healed(), out)), @r#"
+    insta::assert_snapshot!(printed(|out| incidents::tell(&healed(), false, out)), @r#"
     incident 1: healed by reboot, confirmed
       policy   web-down
       target   {instance="a:80"}
@@ -247,39 +247,12 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
       2026-01-05T09:00:00Z  Source main says that alert ServiceDown fires.
       2026-01-05T09:00:00Z  Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
       2026-01-05T09:00:00Z  All guards agree: remedy restart starts: `systemctl restart web@a`.
-                              pause: not paused
-                              lock: free: target {instance="a:80"}
-                              cooldown: this target was not healed before
-                              rate: within the rate
-                              concurrency: few enough orders are running
-                              breaker: it did not fail often of late
-                              attempts: order 1 of at most 3
-                              fresh: Alertmanager main lists it now
-                              silence: not silenced
       2026-01-05T09:00:03Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:03Z  It will be tried again at 2026-01-05T09:00:08Z.
       2026-01-05T09:00:08Z  All guards agree: remedy restart starts, run 2: `systemctl restart web@a`.
-                              pause: not paused
-                              lock: free: target {instance="a:80"}
-                              cooldown: the same incident goes on
-                              rate: within the rate
-                              concurrency: few enough orders are running
-                              breaker: it did not fail often of late
-                              attempts: order 2 of at most 3
-                              fresh: Alertmanager main lists it now
-                              silence: not silenced
       2026-01-05T09:00:10Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:10Z  Remedy restart is done with: it exited with code 1.
       2026-01-05T09:00:10Z  All guards agree: remedy reboot starts: `script: exec reboot`.
-                              pause: not paused
-                              lock: free: target {instance="a:80"}
-                              cooldown: the same incident goes on
-                              rate: within the rate
-                              concurrency: few enough orders are running
-                              breaker: it did not fail often of late
-                              attempts: order 3 of at most 3
-                              fresh: Alertmanager main lists it now
-                              silence: not silenced
       2026-01-05T09:00:14Z  Remedy reboot exited with code 0 after 2s.
       2026-01-05T09:00:14Z  Now it is checked whether that healed; the answer is due by 2026-01-05T09:15:14Z.
       2026-01-05T09:00:15Z  Looked: rule ServiceDown is inactive.
@@ -290,8 +263,17 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
 }
 
 #[test]
+fn all_reasons_of_a_choice_are_told_on_demand() {
+    let mut incident = healed();
+    incident.timeline.retain(|entry| entry.kind == "order_issued");
+    incident.timeline.drain(..2);
+    let told = printed(|out| incidents::tell(&incident, true, out));
+    insta::assert_snapshot!(told.split("timeline\n").nth(1).unwrap(), @"");
+}
+
+#[test]
 fn a_held_incident_says_why_and_how_often() {
-    insta::assert_snapshot!(printed(|out| incidents::tell(&held(), out)), @r#"
+    insta::assert_snapshot!(printed(|out| incidents::tell(&held(), false, out)), @r#"
     incident 1: waiting
       policy   web-down
       target   {instance="a:80"}

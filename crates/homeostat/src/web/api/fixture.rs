@@ -60,6 +60,9 @@ pub(crate) struct World {
     pub(crate) facts: Vec<Fact>,
     pub(crate) running: Vec<Order>,
     pub(crate) firing: bool,
+    /// Which silence suppresses what fires, since the start.
+    pub(crate) silenced_by: Option<&'static str>,
+    started_at: Timestamp,
 }
 
 impl World {
@@ -70,7 +73,8 @@ impl World {
         let now = "2026-01-05T09:00:00Z".parse().expect("it is a time");
         let engine = Engine::restore(State::default(), book, now);
         let (facts, running) = (Vec::new(), Vec::new());
-        let mut world = Self { engine, now, facts, running, firing: false };
+        let (firing, silenced_by) = (false, None);
+        let mut world = Self { engine, now, facts, running, firing, silenced_by, started_at: now };
         world.turn(Event::Started { boot: BootId::new("boot") });
         world
     }
@@ -156,8 +160,8 @@ impl World {
 
     fn find(&self, ask: &Ask) -> Finding {
         let alert = self.firing.then_some(ListedAlert {
-            suppressed_by: None,
-            updated_at: self.now,
+            suppressed_by: self.silenced_by.map(str::to_owned),
+            updated_at: if self.silenced_by.is_some() { self.started_at } else { self.now },
             starts_at: self.now,
         });
         match ask {

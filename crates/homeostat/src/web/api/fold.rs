@@ -17,6 +17,7 @@ use super::sentence::{self, holds_text, rulings};
 use super::view::{
     AlertStatus, AlertView, ApprovalView, Entry, IncidentView, OrderState, OrderView, StateView,
 };
+use super::why;
 
 /// Folds the facts of an incident and of its episodes, in the order in which they happened.
 ///
@@ -268,6 +269,7 @@ impl Fold {
             order: None,
             holds: Vec::new(),
             grants: Vec::new(),
+            why: why::told(&fact.what),
         };
         match &fact.what {
             What::OrderHeld { remedy, holds, until, .. } => {
@@ -314,6 +316,7 @@ impl Fold {
                 last.count += 1;
                 last.last_at = Some(entry.at);
                 last.until = entry.until;
+                why::amend(last, entry.why);
             }
             _ => self.view.timeline.push(entry),
         }

@@ -11,6 +11,7 @@ pub mod view;
 pub mod status;
 mod fold;
 mod sentence;
+mod why;
 mod incidents;
 mod policies;
 mod control;

@@ -5,6 +5,7 @@ use homeostat_core::evidence::Grade;
 use homeostat_core::incident::End;
 use homeostat_core::label::LabelSet;
 use homeostat_core::time::Timestamp;
+use homeostat_core::why::Answer;
 use serde::{Deserialize, Serialize};
 
 /// A page of incidents.
@@ -244,6 +245,75 @@ pub struct Entry {
     /// Why each guard let the order pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Ruling>,
+    /// Why the choice was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<WhyView>,
+}
+
+/// Why a choice was made: what there was to choose from, what each guard said, what was known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WhyView {
+    /// The ladder as it stood, from the first rung to the last.
+    #[serde(default)]
+    pub candidates: Vec<CandidateView>,
+    /// What each guard said that was asked: those that hold first.
+    #[serde(default)]
+    pub guards: Vec<VerdictView>,
+    /// What was asked, what was answered, and how old that was when it was decided upon.
+    #[serde(default)]
+    pub evidence: Vec<Answer>,
+    /// How many further answers there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_evidence: Option<usize>,
+}
+
+/// A remedy that could be chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CandidateView {
+    /// Its name.
+    pub remedy: String,
+    /// `chosen`, `tried`, `shadowed`, `relapsed`, `passed_over` or `ahead`.
+    pub rank: String,
+    /// The same, for a person.
+    pub text: String,
+}
+
+impl CandidateView {
+    /// Tells whether it was neither chosen nor left for later.
+    pub(crate) fn came_before(&self) -> bool {
+        !matches!(self.rank.as_str(), "chosen" | "ahead")
+    }
+}
+
+/// What one guard said, and whether it let it pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictView {
+    /// The guard.
+    pub guard: String,
+    /// Whether it let it pass.
+    pub verdict: Verdict,
+    /// Its reason.
+    pub reason: String,
+}
+
+/// Whether a guard let something pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It did.
+    Clear,
+    /// Not now.
+    Hold,
+}
+
+impl Verdict {
+    /// Returns the verdict's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Hold => "hold",
+        }
+    }
 }
 
 /// What one guard said.

@@ -5,6 +5,7 @@ use homeostat_core::order::Outcome;
 use homeostat_core::policy::Mode;
 
 use super::super::fixture::{World, healed_by_the_second, held, policy};
+use super::super::view::{Verdict, VerdictView};
 use super::*;
 
 const FIRST: IncidentId = IncidentId(1);
@@ -152,6 +153,66 @@ fn equal_holds_in_a_row_are_told_once_with_their_number() {
     assert_eq!(view.state, StateView::Waiting);
 }
 
+/// Why an entry's choice was made, as the lines that a person reads.
+fn why(entry: &Entry) -> String {
+    let why = entry.why.as_ref().expect("a choice says why");
+    let candidates =
+        why.candidates.iter().map(|c| format!("{} {}: {}\n", c.rank, c.remedy, c.text));
+    let verdict = |v: &VerdictView| format!("{} {}: {}\n", v.verdict.as_str(), v.guard, v.reason);
+    let guards = why.guards.iter().map(verdict);
+    let answers = why.evidence.iter();
+    let answers = answers.map(|a| format!("{}: {}, {} old\n", a.asked, a.answer, a.age));
+    candidates.chain(guards).chain(answers).collect()
+}
+
+#[test]
+fn an_order_says_why_it_was_chosen() {
+    let view = view(&healed_by_the_second());
+    let issued = view.timeline.iter().rfind(|entry| entry.kind == "order_issued").unwrap();
+    insta::assert_snapshot!(why(issued), @"");
+}
+
+#[test]
+fn a_hold_says_which_guards_hold_and_which_do_not() {
+    let view = view(&held());
+    let held = view.timeline.iter().find(|entry| entry.kind == "order_held").unwrap();
+    insta::assert_snapshot!(why(held), @"");
+}
+
+#[test]
+fn of_equal_holds_in_a_row_the_evidence_is_the_last_and_the_rest_the_first() {
+    let mut world = World::new(policy());
+    world.silenced_by = Some("silence 7");
+    world.notify(true, "a:80");
+    world.pass(30);
+    let view = view(&world);
+    let held = view.timeline.iter().find(|entry| entry.kind == "order_held").unwrap();
+    assert!(held.count > 1, "{held:?}");
+    let why = held.why.as_ref().unwrap();
+    assert_eq!(why.candidates.len(), 2);
+    let verdict = |name: &str| why.guards.iter().find(|v| v.guard == name).map(|v| v.verdict);
+    assert_eq!(verdict("silence"), Some(Verdict::Hold));
+    assert_eq!(verdict("fresh"), Some(Verdict::Clear));
+    let last_look = held.last_at.unwrap().since(held.at);
+    let told = format!("lists it suppressed by silence 7, updated {last_look} before");
+    assert_eq!(why.evidence[0].answer, told);
+}
+
+#[test]
+fn an_order_of_an_earlier_version_says_what_its_guards_said() {
+    let mut world = healed_by_the_second();
+    for fact in &mut world.facts {
+        if let What::OrderIssued { order } = &mut fact.what {
+            order.why = None;
+        }
+    }
+    let view = view(&world);
+    let issued = view.timeline.iter().find(|entry| entry.kind == "order_issued").unwrap();
+    let why = issued.why.as_ref().unwrap();
+    assert_eq!((why.candidates.len(), why.evidence.len()), (0, 0));
+    assert_eq!(why.guards.len(), issued.grants.len());
+}
+
 #[test]
 fn looks_that_find_the_same_are_told_once() {
     let mut world = World::new(policy());
@@ -279,6 +340,13 @@ fn the_json_has_the_promised_names_and_reads_back() {
     ] {
         assert!(json["orders"][0].get(name).is_some(), "{name}");
     }
+    let issued = json["timeline"].as_array().unwrap();
+    let issued = issued.iter().find(|entry| entry["kind"] == "order_issued").unwrap();
+    for name in ["candidates", "guards", "evidence"] {
+        assert!(issued["why"][name][0].is_object(), "{name}: {issued:#}");
+    }
+    assert_eq!(issued["why"]["guards"][0]["verdict"], "clear");
+    assert_eq!(issued["why"]["evidence"][0]["age"], "0s");
     assert_eq!(json["state"], "closed");
     assert_eq!(json["outcome"], "healed");
     assert_eq!(json["opened_at"], "2026-01-05T09:00:00Z");
