@@ -20,6 +20,7 @@ use crate::incident::{Closing, End, Incident, Stage};
 use crate::name::IncidentId;
 use crate::notice::Topic;
 use crate::order::Order;
+use crate::time::Timestamp;
 use crate::verdict::Verification;
 
 /// Who commands, and why.
@@ -132,12 +133,14 @@ fn cancel(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
     match (&incident.stage, &incident.order) {
         (Stage::Closed { closing, .. }, _) => cancel_notice(desk, incident, closing, word),
         (Stage::Acting, Some(order)) => cancel_action(desk, incident, order, word),
-        (Stage::Verifying(verification), Some(order)) if may_run(desk, verification, order) => {
-            let until = verification.until - order.proof.within;
+        (Stage::Verifying(verification), Some(order))
+            if desk.now < over_at(incident, verification, order) =>
+        {
+            let until = over_at(incident, verification, order);
+            let run = order.id.title();
             Reply::Refused(format!(
-                "remedy {} may still run, out of our reach since a restart, until {until:.0} at \
-                 the latest: cancel incident {id} then",
-                order.id.remedy
+                "{run} may still run, out of our reach since a restart, until {until:.0} at the \
+                 latest: cancel incident {id} then"
             ))
         }
         (
@@ -160,9 +163,13 @@ fn cancel(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
     }
 }
 
-/// Whether an action of before a restart is not certainly over: its proof has not begun.
-fn may_run(desk: &Desk<'_>, verification: &Verification, order: &Order) -> bool {
-    desk.now < verification.until - order.proof.within
+/// When an action is certainly over: as its proof begins, also where a restart lost sight of it. An
+/// undo is not proven; what is awaited is its end.
+fn over_at(incident: &Incident, verification: &Verification, order: &Order) -> Timestamp {
+    match &incident.worse {
+        Some(_) => verification.until,
+        None => verification.until - order.proof.within,
+    }
 }
 
 fn cancel_notice(
@@ -189,8 +196,9 @@ fn cancel_action(desk: &mut Desk<'_>, incident: &Incident, order: &Order, word: 
     note(desk, incident.id, Command::Cancel, word);
     end_run(desk, incident, order, word.ending("cancelled"));
     Reply::Taken(format!(
-        "remedy {} is told to end; incident {} is cancelled as soon as it has",
-        order.id.remedy, incident.id
+        "{} is told to end; incident {} is cancelled as soon as it has",
+        order.id.title(),
+        incident.id
     ))
 }
 

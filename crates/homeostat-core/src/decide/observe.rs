@@ -75,10 +75,10 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Pres
 }
 
 /// Tells actions to end whose policy wants that once all alerts have resolved. This episode was the
-/// last that fired.
+/// last that fired. An undo repairs something else, and goes on.
 fn signal_actions(desk: &mut Desk<'_>, episode: EpisodeId) {
     let (state, book) = (desk.state, desk.book);
-    for incident in state.incidents_of(episode) {
+    for incident in state.incidents_of(episode).filter(|incident| incident.worse.is_none()) {
         let others = incident.episodes.iter().filter(|attached| attached.episode != episode);
         let resolved = others.map(|a| a.standing).all(|standing| standing == Standing::Resolved);
         let policy = book.policy(&incident.policy);

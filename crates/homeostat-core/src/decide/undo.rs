@@ -17,7 +17,7 @@ use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
 use crate::guard::{self, Bench, Grant, Judgement, Permit, Reversal};
 use crate::hold::Hold;
-use crate::incident::{Incident, Worsened};
+use crate::incident::{End, Incident, Worsened};
 use crate::limits;
 use crate::name::Part;
 use crate::order::{Draft, Order, Outcome, Result as Taken, Undo};
@@ -48,6 +48,10 @@ pub(super) fn turned_worse(desk: &mut Desk<'_>, incident: &Incident, order: &Ord
     let worse = Worsened { order: order.clone(), text: text.clone(), since: desk.now };
     desk.note(What::TurnedWorse { incident: incident.id, order: order.id.clone(), text });
     let book = desk.book;
+    if let Some(word) = &incident.cancelled {
+        let why = format!("it was not taken back: cancelled by {word}");
+        return close(desk, incident, &worse, Some(&why));
+    }
     match book.policy(&incident.policy) {
         Some(policy) if order.undo.is_some() => {
             let reason = format!("{}; it is being taken back", reason(&worse));
@@ -64,6 +68,9 @@ pub(super) fn pursue(
     worse: &Worsened,
     evidence: Option<&Evidence>,
 ) {
+    if let Some(word) = &incident.cancelled {
+        return dismiss(desk, incident, worse, word, "it was not taken back");
+    }
     let book = desk.book;
     let policy = book.policy(&incident.policy);
     let (Some(policy), Some(undo), Some(baseline)) =
@@ -194,6 +201,11 @@ pub(super) fn after_run(
             let until = (incident.ordered_at + undo.timeout).max(desk.now);
             prove::await_end(desk, incident, until);
         }
+        Taken::Done | Taken::Failed | Taken::Refused | Taken::Uncertain
+            if let Some(word) = &incident.cancelled =>
+        {
+            dismiss(desk, incident, worse, word, &format!("its undo {outcome}"));
+        }
         Taken::Done => close(desk, incident, worse, Some("it was taken back")),
         Taken::Failed | Taken::Refused => {
             close(
@@ -213,11 +225,20 @@ pub(super) fn after_run(
 /// An undo whose outcome a crash left unknown certainly does not run any more.
 pub(super) fn give_up(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened) {
     let what = "whether it was taken back is unknown: the engine went down while its undo ran";
+    if let Some(word) = &incident.cancelled {
+        return dismiss(desk, incident, worse, word, what);
+    }
     close(desk, incident, worse, Some(what));
 }
 
 fn reason(worse: &Worsened) -> String {
     format!("{} made something else worse: {}", worse.order.id.title(), worse.text)
+}
+
+/// Closes because an operator cancelled the undo. Nobody is told any more, because somebody knows.
+fn dismiss(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened, word: &str, undone: &str) {
+    let reason = format!("{}; {undone}; cancelled by {word}", reason(worse));
+    closing::dismiss(desk, incident, End::Cancelled, reason);
 }
 
 /// Hands over, with what became of the undo, where there is one.
