@@ -106,3 +106,109 @@ fn what_was_cancelled_is_not_taken_back_and_a_person_is_told_what_it_made_worse(
     let reason = &closing.reason;
     assert!(reason.contains("it was not taken back: cancelled by sre"), "{reason}");
 }
+
+fn storms() -> StormLimits {
+    StormLimits { percent: 50, min: 2, cool_down: secs(300), inventory: "count(up)".into() }
+}
+
+fn asking(guard: impl FnOnce(&mut Policy)) -> Policy {
+    let mut asking = policy(vec![Remedy { mode: Mode::Approve, ..remedy("restart") }]);
+    asking.mode = Mode::Approve;
+    asking.escalate = Escalate::After { after: secs(600), severity: "critical".into() };
+    guard(&mut asking);
+    asking
+}
+
+#[test]
+fn a_storm_is_told_where_each_remedy_asks_for_approval_too() {
+    let mut play = witnessed(asking(|policy| policy.guard.storm = Some(storms())));
+    play.answer(Answer::Inventory(3));
+    fire(&mut play, A);
+    fire(&mut play, B);
+    assert!(is_held_by(&play, 2, Guard::Storm));
+    assert!(about(&play, Guard::Storm).is_some());
+}
+
+#[test]
+fn a_radius_that_holds_for_long_is_told_where_each_remedy_asks_for_approval_too() {
+    let mut play = alone(asking(|policy| {
+        let (extent, window) = (Extent::Targets(1), secs(86_400));
+        policy.guard.blast_radius = Some(BlastRadius { extent, window });
+    }));
+    fire(&mut play, A);
+    play.approve("sre");
+    play.exit("restart", DONE);
+    fire(&mut play, B);
+    play.advance(secs(601));
+    assert!(is_held_by(&play, 2, Guard::BlastRadius));
+    assert!(about(&play, Guard::BlastRadius).is_some());
+}
+
+#[test]
+fn that_a_target_flaps_is_over_once_a_person_is_asked() {
+    let mut play = alone(asking(|policy| policy.guard.flap = Some(Damping::default())));
+    for _ in 0..3 {
+        fire(&mut play, A);
+        play.advance(secs(1));
+        resolve(&mut play, A);
+        play.advance(secs(1));
+    }
+    fire(&mut play, A);
+    assert!(about(&play, Guard::Flap).is_some());
+    while is_held_by(&play, play.incident().unwrap().id.0, Guard::Flap) {
+        play.advance(secs(60));
+        fire(&mut play, A);
+    }
+    let incident = play.incident().unwrap();
+    assert_eq!(incident.stage.as_str(), "awaiting_approval", "{:?}", incident.stage);
+    assert!(about(&play, Guard::Flap).is_none());
+}
+
+#[test]
+fn what_an_operator_tries_again_does_not_flap() {
+    let mut damped = policy(vec![remedy("restart")]);
+    damped.guard.flap = Some(Damping::default());
+    damped.guard.cooldown = secs(0);
+    damped.guard.breaker = None;
+    let mut play = alone(damped);
+    fire(&mut play, A);
+    play.exit("restart", FAILED);
+    play.advance(secs(1));
+    resolve(&mut play, A);
+    play.advance(secs(1));
+    fire(&mut play, A);
+    for _ in 0..4 {
+        play.exit("restart", FAILED);
+        assert!(matches!(play.retry("sre"), Reply::Taken(_)));
+    }
+    let subject = play.incident().unwrap().subject();
+    assert_eq!(play.state().ledgers().flaps.of(&subject).len(), 1);
+}
+
+#[test]
+fn a_storm_is_told_though_it_was_told_before_that_the_inventory_is_silent() {
+    let mut stormy = policy(vec![remedy("restart")]);
+    stormy.guard.storm = Some(storms());
+    let mut play = witnessed(stormy);
+    play.answer(Answer::InventoryErrs("it has no series".into()));
+    fire(&mut play, A);
+    fire(&mut play, B);
+    assert!(about(&play, Guard::Storm).unwrap().reason.contains("is not known"));
+    play.answer(Answer::Inventory(3));
+    play.advance(limits::LOOK_AGAIN.saturating_mul(2));
+    assert!(is_held_by(&play, 2, Guard::Storm));
+    let told = &about(&play, Guard::Storm).unwrap().reason;
+    assert!(told.contains("fire at once"), "{told}");
+}
+
+#[test]
+fn that_an_inventory_is_silent_is_over_when_nothing_asks_for_it_any_more() {
+    let mut stormy = policy(vec![remedy("restart")]);
+    stormy.guard.storm = Some(storms());
+    let mut play = witnessed(stormy);
+    play.answer(Answer::InventoryErrs("it has no series".into()));
+    fire(&mut play, A);
+    assert!(about(&play, Guard::Storm).is_some());
+    play.reload(Book::new(Vec::new(), BookLimits::default(), everybody()));
+    assert!(about(&play, Guard::Storm).is_none());
+}

@@ -9,7 +9,7 @@ use crate::hold::{Guard, Hold};
 use crate::incident::{Incident, Stage};
 use crate::name::{PolicyName, SourceName};
 use crate::notice::{Matter, Notice, Topic};
-use crate::policy::{Escalate, Mode, Target};
+use crate::policy::{Escalate, Target};
 use crate::storm::Storm;
 
 /// Notes what evidence for a deed says about its policy's storm.
@@ -28,9 +28,8 @@ pub(super) fn watch(
             let storm = format!("{firing} targets of policy {policy} fire at once; {gauge}");
             let until = format!("until fewer fire for {}", gauge.cool_down);
             let reason = format!("{storm}; its orders are {orders} {until}");
-            let targets = targets(desk, &policy);
             desk.note(What::StormBegan { policy, gauge, firing });
-            tell(desk, incident, Guard::Storm, targets, reason);
+            tell(desk, incident, Guard::Storm, Held::Targets, reason);
         }
         Some(storm) if storm.gauge != gauge => desk.note(What::StormGauged { policy, gauge }),
         Some(_) => {}
@@ -55,11 +54,32 @@ pub(super) fn forget(desk: &mut Desk<'_>) {
         }
     }
     for owed in state.notices() {
-        let Topic::Guard { policy, guard: Guard::BlastRadius } = owed.notice.topic() else {
-            continue;
+        let Topic::Guard { policy, guard } = owed.notice.topic() else { continue };
+        let limits = limits(&policy);
+        let is_over = match guard {
+            Guard::BlastRadius => limits.is_none_or(|limits| limits.blast_radius.is_none()),
+            // That of a storm was cleared with it.
+            Guard::Storm => {
+                state.ledgers().storms().get(&policy).is_none()
+                    && limits.is_none_or(|limits| limits.storm.is_none())
+            }
+            Guard::Pause
+            | Guard::Freeze
+            | Guard::Watchdog
+            | Guard::Fresh
+            | Guard::Silence
+            | Guard::Lock
+            | Guard::Cooldown
+            | Guard::Flap
+            | Guard::Rate
+            | Guard::Concurrency
+            | Guard::Breaker
+            | Guard::Attempts
+            | Guard::Regression
+            | Guard::Approval => false,
         };
-        if limits(&policy).is_none_or(|limits| limits.blast_radius.is_none()) {
-            telling::clear(desk, Topic::Guard { policy, guard: Guard::BlastRadius });
+        if is_over {
+            telling::clear(desk, Topic::Guard { policy, guard });
         }
     }
 }
@@ -76,9 +96,12 @@ pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[
         let topic = Topic::Guard { policy: incident.policy.clone(), guard };
         match is_silent(guard) {
             // One cause is told once, by the first of the guards that must know.
-            Some(hold) => return tell(desk, incident, guard, Vec::new(), hold.to_string()),
+            Some(hold) => return tell(desk, incident, guard, Held::All, hold.to_string()),
             None => {
-                if state.notice(&topic).is_some_and(|owed| is_about_inventory(&owed.notice)) {
+                let owed = state.notice(&topic);
+                if owed.is_some_and(|owed| is_about_inventory(&owed.notice))
+                    && !has_just_raised(desk, &topic)
+                {
                     telling::clear(desk, topic);
                 }
             }
@@ -110,8 +133,11 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
     let Some(hold) = holds.iter().find(of_policy) else { return false };
     let stormy = desk.state.ledgers().storms().get(&incident.policy).is_some();
     if stormy || !matches!(hold, Hold::Storming { .. }) {
-        let targets = targets(desk, &incident.policy);
-        tell(desk, incident, hold.guard(), targets, hold.to_string());
+        let held = match hold {
+            Hold::NoInventory { .. } => Held::All,
+            _ => Held::Targets,
+        };
+        tell(desk, incident, hold.guard(), held, hold.to_string());
     }
     true
 }
@@ -134,6 +160,23 @@ fn end(desk: &mut Desk<'_>, policy: &PolicyName) {
     telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::Storm });
 }
 
+/// What a guard holds, as its notice tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Whatever there may be, for want of an inventory.
+    All,
+    /// The targets that fire. There may be very many: they are looked up only to be told.
+    Targets,
+}
+
+/// Tells whether this very decision has raised a notice on a topic.
+fn has_just_raised(desk: &Desk<'_>, topic: &Topic) -> bool {
+    desk.decision.facts.iter().any(|fact| match &fact.what {
+        What::NoticeRaised { notice } => notice.topic() == *topic,
+        _ => false,
+    })
+}
+
 /// A notice without targets is about all that there may be.
 fn is_about_inventory(notice: &Notice) -> bool {
     matches!(&notice.matter, Matter::Guard { targets, .. } if targets.is_empty())
@@ -145,20 +188,23 @@ fn targets(desk: &Desk<'_>, policy: &PolicyName) -> Vec<Target> {
     firing.filter_map(|id| Some(desk.state.incident(id)?.target.clone())).collect()
 }
 
-fn tell(
-    desk: &mut Desk<'_>,
-    incident: &Incident,
-    guard: Guard,
-    targets: Vec<Target>,
-    reason: String,
-) {
+fn tell(desk: &mut Desk<'_>, incident: &Incident, guard: Guard, held: Held, reason: String) {
     let (state, book) = (desk.state, desk.book);
     let Some(policy) = book.policy(&incident.policy) else { return };
     let Escalate::After { severity, .. } = &policy.escalate else { return };
     let topic = Topic::Guard { policy: policy.name.clone(), guard };
-    if policy.mode != Mode::Auto || state.notice(&topic).is_some_and(|owed| !owed.cleared) {
+    // What is told stands, but that a storm began is more than that nobody knows how many there are.
+    let stands = state.notice(&topic).filter(|owed| !owed.cleared).is_some_and(|owed| match held {
+        Held::All => true,
+        Held::Targets => !is_about_inventory(&owed.notice),
+    });
+    if !policy.mode.may_act() || stands {
         return;
     }
+    let targets = match held {
+        Held::All => Vec::new(),
+        Held::Targets => targets(desk, &policy.name),
+    };
     let leading = firing(state, incident).next().map(|(_, alert)| alert);
     let notice = Notice {
         matter: Matter::guard(guard, targets),
