@@ -431,6 +431,8 @@ impl What {
         matches!(
             self,
             Self::EvidenceAsked { .. }
+                | Self::ApprovalAsked { .. }
+                | Self::ApprovalVoided { .. }
                 | Self::RemedyShadowed { .. }
                 | Self::OrderIssued { .. }
                 | Self::OrderReissued { .. }
