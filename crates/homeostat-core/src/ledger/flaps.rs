@@ -5,7 +5,8 @@
 //! - an incident opens for it, and an earlier one was let go because all of its alerts had ended;
 //! - an alert of its open incident fires again that had ended.
 //!
-//! The first trouble is no flap, and neither is a further alert beside one that still fires.
+//! The first trouble is no flap, and neither is a further alert beside one that still fires, nor an
+//! incident that opens for what never ended, because somebody wants it tried again.
 //! Moments are kept and no penalty: what they come to is computed by the limits in force.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,9 +40,10 @@ impl Flaps {
         self.touch(subject, at, None);
     }
 
-    /// Notes that trouble begins: a flap, if an earlier one is remembered.
+    /// Notes that an incident opens: a flap, if an earlier trouble ended and none began since.
     pub(crate) fn began(&mut self, subject: &Subject, at: Timestamp) {
-        if self.known.contains_key(subject) {
+        let known = self.known.get(subject);
+        if known.is_some_and(|known| known.flaps.last() != Some(&known.touched_at)) {
             self.again(subject, at);
         }
     }

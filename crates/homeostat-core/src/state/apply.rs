@@ -375,7 +375,9 @@ impl State {
     fn release(&mut self, id: IncidentId, at: Timestamp) {
         self.change(id, |incident| incident.tell_at = None);
         let Some(incident) = self.incidents.remove(&id) else { return };
-        self.ledgers.flaps.ended(&incident.subject(), at);
+        if incident.all_ended() {
+            self.ledgers.flaps.ended(&incident.subject(), at);
+        }
         self.by_subject.remove(&incident.subject());
         if Counted::of(&incident).fires {
             self.ledgers.fires(&incident.policy, id, false);
