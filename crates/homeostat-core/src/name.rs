@@ -189,6 +189,22 @@ impl TryFrom<String> for OrderId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_order_id_reads_back_as_it_prints(
+            incident in any::<u64>(),
+            remedy in "[a-zA-Z0-9_.-]{1,12}",
+            attempt in any::<u32>(),
+            undone in any::<bool>(),
+        ) {
+            let part = if undone { Part::Undo } else { Part::Heal };
+            let remedy = RemedyName::new(remedy);
+            let id = OrderId { incident: IncidentId(incident), remedy, attempt, part };
+            prop_assert_eq!(OrderId::try_from(id.to_string()), Ok(id));
+        }
+    }
 
     #[test]
     fn an_order_id_reads_back_whatever_its_remedy_is_called() {

@@ -258,6 +258,17 @@ mod tests {
             let json = serde_json::to_string(&labels).unwrap();
             prop_assert_eq!(serde_json::from_str::<LabelSet>(&json).unwrap(), labels);
         }
+
+        /// What a person copies from a log line or a page is read as matchers for these labels.
+        #[test]
+        fn a_printed_set_reads_back_as_its_equalities(
+            pairs in prop::collection::vec(("(?s).{1,6}", "(?s).{1,6}"), 0..4),
+        ) {
+            let labels = LabelSet::from_pairs(pairs);
+            let read = Matchers::parse_utf8(&labels.to_string()).unwrap();
+            let found = read.iter().map(|matcher| matcher.equality().unwrap());
+            prop_assert!(found.eq(labels.iter()), "{labels} reads as {read}");
+        }
     }
 
     #[test]
