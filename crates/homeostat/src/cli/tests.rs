@@ -258,7 +258,7 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
       2026-01-05T09:00:15Z  Looked: rule ServiceDown is inactive.
       2026-01-05T09:00:15Z  Closed as healed: confirmed by remedy reboot: rule ServiceDown is inactive.
       2026-01-05T09:00:16Z  The source of alert ServiceDown says that it resolved.
-      2026-01-05T09:00:16Z  All of its alerts have ended: the next one is a new trouble.
+      2026-01-05T09:00:16Z  It no longer stands in the way: what fires from now on is a new trouble.
     "#);
 }
 

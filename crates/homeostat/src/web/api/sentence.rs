@@ -93,7 +93,7 @@ pub(super) fn text(
         }
         What::IncidentClosed { closing, .. } => closed(closing),
         What::LatchReleased { .. } => {
-            "All of its alerts have ended: the next one is a new trouble.".to_owned()
+            "It no longer stands in the way: what fires from now on is a new trouble.".to_owned()
         }
         What::NoticeRaised { notice } => notice_raised(notice),
         What::NoticeWithheld { open, .. } => format!(
@@ -104,7 +104,9 @@ pub(super) fn text(
         What::NoticeCleared { topic: Topic::Approval { .. } } => {
             "Nobody has to answer any more, and that is told as well.".to_owned()
         }
-        What::NoticeCleared { .. } => "The trouble is over, and that is told as well.".to_owned(),
+        What::NoticeCleared { .. } => {
+            "Nobody is needed for it any more, and that is told as well.".to_owned()
+        }
         What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
         What::EvidenceAsked { .. }
         | What::AlarmDropped { .. }

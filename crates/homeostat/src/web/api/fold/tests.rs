@@ -41,7 +41,7 @@ fn a_healing_is_told_from_the_first_alert_to_the_end() {
     2026-01-05T09:00:15Z evidence_seen: Looked: rule ServiceDown is inactive.
     2026-01-05T09:00:15Z incident_closed: Closed as healed: confirmed by remedy reboot: rule ServiceDown is inactive.
     2026-01-05T09:00:16Z episode_ended: The source of alert ServiceDown says that it resolved.
-    2026-01-05T09:00:16Z latch_released: All of its alerts have ended: the next one is a new trouble.
+    2026-01-05T09:00:16Z latch_released: It no longer stands in the way: what fires from now on is a new trouble.
     "#);
     assert_eq!((view.state, view.outcome), (StateView::Closed, Some(End::Healed)));
     assert_eq!((view.grade, view.remedy.as_deref()), (Some(Grade::Confirmed), Some("reboot")));
