@@ -43,16 +43,18 @@ fn passes(mut command: Command, file: &Path) {
 #[test]
 fn every_configuration_in_the_documents_is_valid() {
     let mut seen = 0;
-    for document in ["README.md", "docs/configuration.md", "docs/testing-policies.md"] {
+    let documents =
+        ["README.md", "docs/configuration.md", "docs/migrating.md", "docs/testing-policies.md"];
+    for document in documents {
         let text = read(document);
-        for block in blocks(&text, &["policies:", "sources:", "time_intervals:"]) {
+        for block in blocks(&text, &["policies:", "sources:", "time_intervals:", "notify:"]) {
             seen += 1;
             if let Err(report) = config::parse(document, block) {
                 panic!("{document} shows a configuration that is not valid:\n{report}");
             }
         }
     }
-    assert!(seen >= 4, "the configurations in the documents were not found");
+    assert!(seen >= 10, "the configurations in the documents were not found");
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn hint(line: &str) -> Option<&'static str> {
         Some("a text with a placeholder must be quoted: \"web@{{ labels.instance }}\"")
     } else if line.contains("=~") || line.contains("=\"") {
         Some("a matcher or a query with quotes in it must be quoted as a whole: 'job=\"web\"'")
-    } else if line.contains(": ") {
+    } else if line.matches(": ").count() > 1 {
         Some("a text with `: ` in it must be quoted")
     } else {
         None
@@ -300,6 +300,12 @@ mod tests {
     }
 
     #[test]
+    fn a_bracket_that_stays_open_is_no_question_of_quotes() {
+        let found = tree("policies: [\n");
+        assert!(found.contains("not valid YAML") && !found.contains("quoted"), "{found}");
+    }
+
+    #[test]
     fn what_is_no_configuration_is_refused() {
         for (text, wanted) in [
             ("a: b\n---\nc: d\n", "second document"),
@@ -307,6 +313,7 @@ mod tests {
             ("a: *gone\n", "not valid YAML"),
             ("a:\n\tb: c\n", "tabs"),
             ("a: [web@{{ labels.x }}.service]", "must be quoted"),
+            ("a: b: c", "a text with `: ` in it must be quoted"),
             (&"[".repeat(5000), "not valid YAML"),
             (&"- ".repeat(5000), "not valid YAML"),
         ] {
