@@ -140,7 +140,7 @@ impl Scenario {
             Input::Resume { by } => self.send(Event::Resume { by: by.clone() }),
             Input::Command { command, target, by, reason } => {
                 let fits = |incident: &&Incident| {
-                    target.as_ref().is_none_or(|target| *target == incident.target)
+                    target.as_ref().is_none_or(|wanted| is_part(wanted, &incident.target))
                 };
                 let incidents: Vec<_> = self.state().incidents().filter(fits).collect();
                 let Some(incident) = incidents.last().map(|incident| incident.id) else {
@@ -281,13 +281,13 @@ impl Scenario {
 
     fn running(&self, which: &WhichRun) -> Option<OrderId> {
         let target = |id: &OrderId| self.state().incident(id.incident).map(|i| &i.target);
-        let is_part = |part: &LabelSet, whole: Option<&Target>| {
-            part.iter().all(|(name, value)| whole.is_some_and(|w| w.get(name) == Some(value)))
-        };
         let fits = |(id, (run, _)): &(&OrderId, &(Run, Timestamp))| {
             id.remedy == which.remedy
                 && which.policy.as_ref().is_none_or(|policy| *policy == run.policy)
-                && which.target.as_ref().is_none_or(|wanted| is_part(wanted, target(id)))
+                && which
+                    .target
+                    .as_ref()
+                    .is_none_or(|wanted| target(id).is_some_and(|whole| is_part(wanted, whole)))
         };
         self.running.iter().find(fits).map(|(id, _)| id.clone())
     }
@@ -444,6 +444,11 @@ impl Scenario {
         };
         self.turn(vec![event]);
     }
+}
+
+/// Whether a target has all these labels.
+fn is_part(part: &LabelSet, whole: &Target) -> bool {
+    part.iter().all(|(name, value)| whole.get(name) == Some(value))
 }
 
 fn alert(source: &str, door: Door, labels: &[(&str, &str)], starts_at: Timestamp) -> Alert {

@@ -71,6 +71,13 @@ fn the_tests_in_the_documents_pass_on_the_configurations_beside_them() {
 }
 
 #[test]
+fn a_second_remedy_asks_a_person_when_the_first_did_not_heal() {
+    let tests = root().join("crates/homeostat/tests/interface/homeostat.test.yml");
+    let output = homeostat(&["test"], &[tests]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
 fn the_configurations_of_all_examples_are_valid() {
     for file in test_files() {
         let config = file.with_file_name("homeostat.yml");
@@ -128,11 +135,13 @@ fn mutations(check: &Check, text: &str) -> Vec<String> {
             let others = grammar::STATES.iter().filter(|other| *other != state);
             others.map(|other| (*other).to_owned()).collect()
         }
-        Check::Outcome(_) => ["healed", "recovered", "escalated", "shadowed", "cancelled"]
-            .into_iter()
-            .filter(|other| *other != text)
-            .map(str::to_owned)
-            .collect(),
+        Check::Outcome(_) => {
+            ["healed", "recovered", "escalated", "shadowed", "rejected", "cancelled"]
+                .into_iter()
+                .filter(|other| *other != text)
+                .map(str::to_owned)
+                .collect()
+        }
         Check::Grade(_) => ["reported", "confirmed", "proven"]
             .into_iter()
             .filter(|other| *other != text)

@@ -77,7 +77,7 @@ pub enum Input {
     Command {
         /// What.
         command: Command,
-        /// The incident's target, where that matters.
+        /// Labels of the incident's target, where that matters.
         target: Option<LabelSet>,
         /// Who.
         by: String,
@@ -152,7 +152,10 @@ impl fmt::Display for Input {
             }
             Self::Resume { by } => write!(f, "resume: {{ by: {} }}", Word(by)),
             Self::Command { command, target, by, reason } => {
-                write!(f, "{command}: {{ by: {}, reason: {}", Word(by), Word(reason))?;
+                write!(f, "{command}: {{ by: {}", Word(by))?;
+                if !reason.is_empty() {
+                    write!(f, ", reason: {}", Word(reason))?;
+                }
                 if let Some(target) = target {
                     write!(f, ", target: {}", Map(target))?;
                 }

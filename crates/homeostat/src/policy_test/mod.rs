@@ -78,7 +78,10 @@ struct Moment<'a> {
 pub fn play(tests: &PolicyTests, test: &PolicyTest) -> Outcome {
     let mut scenario = Scenario::new((*tests.book).clone(), test.start);
     scenario.resend(RESEND);
-    let mut steps = test.steps.iter().peekable();
+    let mut steps: Vec<&(Step, Range<usize>)> = test.steps.iter().collect();
+    // What witnesses say from a moment on, they say to whoever asks at that moment.
+    steps.sort_by_key(|(step, _)| (step.at, !matches!(step.input, Input::Answer(..))));
+    let mut steps = steps.into_iter().peekable();
     let mut orders: Vec<Run> = Vec::new();
     let mut failures = Vec::new();
     let mut told = Vec::new();

@@ -227,3 +227,16 @@ fn an_alert_that_no_policy_takes_is_told() {
     let text = "Alert {alertname=\"Up\"} fires, and no policy takes it.".to_owned();
     assert_eq!(outcome.story, [Line { at: Span::ZERO, incident: None, text }]);
 }
+
+#[test]
+fn a_command_that_no_incident_takes_fails_its_test() {
+    let expected = ["{ eval_time: 6s, exp_state: acting }"];
+    for (command, wanted) in [
+        ("{ at: 5s, approve: {} }", "no incident takes `approve` at 5s"),
+        ("{ at: 5s, reject: { target: { instance: b } } }", "no incident takes `reject` at 5s"),
+        ("{ at: 5s, retry: { target: { job: x } } }", "no incident takes `retry` at 5s"),
+    ] {
+        let wanted = format!("{wanted} | the newest incident is meant, or that of the `target`");
+        assert_eq!(failures(&[DOWN_A, command], &expected), [wanted]);
+    }
+}

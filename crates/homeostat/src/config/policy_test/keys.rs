@@ -50,6 +50,10 @@ pub(super) static STEP: Keys = Keys {
         "progress",
         "pause",
         "resume",
+        "approve",
+        "reject",
+        "cancel",
+        "retry",
         "reload",
         "crash",
         "source",
@@ -59,7 +63,7 @@ pub(super) static STEP: Keys = Keys {
         "starts_at",
         "ends_at",
     ],
-    later: &["approve", "reject", "cancel", "retry"],
+    later: &[],
     habits: &[
         habit("time", "at", "write at: 5s"),
         habit("eval_time", "at", "a step happens `at` a time; `eval_time` is for expectations"),
@@ -68,8 +72,10 @@ pub(super) static STEP: Keys = Keys {
 };
 
 /// What makes a step.
-pub(super) const INPUTS: [&str; 10] =
-    ["fire", "resolve", "send", "answer", "exit", "progress", "pause", "resume", "reload", "crash"];
+pub(super) const INPUTS: [&str; 14] = [
+    "fire", "resolve", "send", "answer", "exit", "progress", "pause", "resume", "approve",
+    "reject", "cancel", "retry", "reload", "crash",
+];
 
 /// `answer` of a step.
 pub(super) static ANSWER: Keys = Keys {
@@ -142,6 +148,17 @@ pub(super) static PAUSE: Keys =
 
 /// `resume` of a step.
 pub(super) static RESUME: Keys = Keys { of: "a resume", known: &["by"], later: &[], habits: &[] };
+
+/// `approve`, `reject`, `cancel` and `retry` of a step.
+pub(super) static COMMAND: Keys = Keys {
+    of: "a command",
+    known: &["by", "reason", "target"],
+    later: &[],
+    habits: &[
+        habit("incident", "target", "name its target: target: { instance: \"a:80\" }"),
+        habit("id", "target", "name its target: target: { instance: \"a:80\" }"),
+    ],
+};
 
 /// `crash` of a step.
 pub(super) static CRASH: Keys = Keys { of: "a crash", known: &["found"], later: &[], habits: &[] };

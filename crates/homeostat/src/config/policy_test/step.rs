@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use homeostat_core::alert::Status;
+use homeostat_core::command::Command;
 use homeostat_core::name::SourceName;
 use homeostat_core::scenario::{Input, Signal, Step};
 
@@ -93,6 +94,10 @@ fn input(
             let fields = reader.fields(node, &keys::RESUME)?;
             Input::Resume { by: by(reader, &fields) }
         }
+        "approve" => command(reader, node, Command::Approve)?,
+        "reject" => command(reader, node, Command::Reject)?,
+        "cancel" => command(reader, node, Command::Cancel)?,
+        "retry" => command(reader, node, Command::Retry)?,
         "reload" => {
             let file = reader.text(node)?;
             let config = super::config(reader, &file, setting)?;
@@ -100,6 +105,14 @@ fn input(
         }
         _ => Input::Crash(found(reader, node)?),
     })
+}
+
+fn command(reader: &mut Reader<'_>, node: &Node, command: Command) -> Option<Input> {
+    let fields = reader.fields(node, &keys::COMMAND)?;
+    let reason = taken(fields.read(reader, "reason", Reader::text));
+    let target = taken(fields.read(reader, "target", labels));
+    let reason = reason.map_or_else(String::new, |text| text.value);
+    Some(Input::Command { command, target, by: by(reader, &fields), reason })
 }
 
 fn signal(

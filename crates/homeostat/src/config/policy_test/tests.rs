@@ -1,4 +1,5 @@
 use homeostat_core::alert::Status;
+use homeostat_core::command::Command;
 use homeostat_core::name::{RemedyName, SourceName};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::scenario::{Answer, Asked, Input, Signal, Step, WhichRun};
@@ -80,6 +81,12 @@ fn inputs() -> Vec<Input> {
         Input::Progress { run: which(None), text: "half: done".into() },
         Input::Pause { by: "ada".into(), reason: "because: #1".into() },
         Input::Resume { by: "on".into() },
+        Input::Command {
+            command: Command::Retry,
+            target: None,
+            by: "ada".into(),
+            reason: String::new(),
+        },
         Input::Crash(Found::NotStarted),
         Input::Crash(Found::Unknown("it started, and no exit is recorded".into())),
         Input::Crash(Found::Ended(Ended {
@@ -107,6 +114,12 @@ fn inputs() -> Vec<Input> {
         Outcome::Refused { reason: why() },
         Outcome::Unknown { reason: why() },
     ];
+    inputs.extend(Command::ALL.map(|command| Input::Command {
+        command,
+        target: Some(LabelSet::from_pairs([("instance", "a:80")])),
+        by: "ada".into(),
+        reason: "because: #1".into(),
+    }));
     inputs.extend(outcomes.into_iter().map(|outcome| Input::Exit {
         run: which(Some(LabelSet::from_pairs([("instance", "a:80")]))),
         outcome,
@@ -174,7 +187,7 @@ tests:
       - { at: 5, fire: { alertname: Down } }
       - { at: 5s, fier: { alertname: Down } }
       - { at: 4s, fire: { alertname: Down }, exit: { remedy: restart, code: 0 } }
-      - { at: 3s, approve: { by: ada } }
+      - { at: 1s, approve: { incident: 1 } }
     expect:
       - { eval_time: 1s, exp_state: healed, exp_holds: [coldown] }
       - { exp_order: [], exp_grade: sure }
@@ -212,13 +225,13 @@ tests:
     8 |       - { at: 4s, fire: { alertname: Down }, exit: { remedy: restart, code: 0 } }
       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    error: `approve` is not built yet
-     --> t.yml:9:19
+    error: unknown key "incident" in a command
+     --> t.yml:9:30
       |
-    9 |       - { at: 3s, approve: { by: ada } }
-      |                   ^^^^^^^
+    9 |       - { at: 1s, approve: { incident: 1 } }
+      |                              ^^^^^^^^
       |
-      = help: remove it: an engine that ignored it would be less careful than it says
+      = help: name its target: target: { instance: "a:80" }
 
     error: there is no state "healed"
       --> t.yml:11:37
@@ -312,7 +325,9 @@ fn what_a_step_says_must_make_sense() {
         ("{ at: 0s, reload: none.yml }", "none.yml: cannot be read"),
         ("{ at: 2h, resume: {} }", "nothing is expected after 1h"),
         ("{ at: 60d, resume: {} }", "is later than 30d"),
-        ("{ at: 0s, retry: { by: ada } }", "`retry` is not built yet"),
+        ("{ at: 0s, retry: { target: [a] } }", "expected labels as a map"),
+        ("{ at: 0s, reject: ada }", "expected a command as a map"),
+        ("{ at: 0s, cancel: {}, lost: true }", "`lost` does not go with `cancel`"),
     ] {
         let found = wrong(step, ENOUGH);
         assert!(found.contains(wanted), "{step}: expected {wanted:?} in\n{found}");
