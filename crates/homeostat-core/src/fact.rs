@@ -20,6 +20,7 @@ use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Order};
 use crate::plan::{Ladder, Rendered};
 use crate::policy::Target;
+use crate::shadow::Worth;
 use crate::storm::Gauge;
 use crate::time::{Span, Timestamp};
 use crate::verdict::Reading;
@@ -189,6 +190,22 @@ pub enum What {
         /// What there was to choose from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Box<Why>>,
+        /// The time that its healing would have had.
+        #[serde(default)]
+        window: Option<Span>,
+    },
+    /// It is known what a remedy in shadow would have been worth.
+    ShadowJudged {
+        /// For which incident.
+        incident: IncidentId,
+        /// Of which policy.
+        policy: PolicyName,
+        /// Which remedy.
+        remedy: RemedyName,
+        /// What it would have been worth.
+        worth: Worth,
+        /// How long after it would have run.
+        after: Span,
     },
     /// A remedy will run.
     OrderIssued {
@@ -360,6 +377,7 @@ impl What {
             Self::ApprovalVoided { .. } => "approval_voided",
             Self::IncidentCommanded { .. } => "incident_commanded",
             Self::RemedyShadowed { .. } => "remedy_shadowed",
+            Self::ShadowJudged { .. } => "shadow_judged",
             Self::OrderIssued { .. } => "order_issued",
             Self::OrderReissued { .. } => "order_reissued",
             Self::OrderReturned { .. } => "order_returned",
@@ -396,6 +414,7 @@ impl What {
             | Self::ApprovalVoided { incident, .. }
             | Self::IncidentCommanded { incident, .. }
             | Self::RemedyShadowed { incident, .. }
+            | Self::ShadowJudged { incident, .. }
             | Self::RetryScheduled { incident, .. }
             | Self::RemedyGivenUp { incident, .. }
             | Self::VerificationBegan { incident, .. }

@@ -30,6 +30,7 @@ use crate::name::{EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
 use crate::order::Order;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
+use crate::shadow::Shadow;
 use crate::time::{Span, Timestamp};
 use crate::verdict::{Look, Verification};
 
@@ -244,6 +245,9 @@ pub struct Incident {
     pub looks: u32,
     /// When a person is told, unless told before.
     pub tell_at: Option<Timestamp>,
+    /// Remedies that were recorded instead of run, and are not judged yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<Shadow>,
 }
 
 impl Incident {
@@ -298,7 +302,8 @@ impl Incident {
                 Look::Nobody => verification.until,
             }),
             Stage::AwaitingApproval(asked) => Some(asked.expires_at),
-            Stage::Ready | Stage::Acting | Stage::Closed { .. } => None,
+            Stage::Closed { .. } => self.shadows.iter().map(|shadow| shadow.until).min(),
+            Stage::Ready | Stage::Acting => None,
         };
         [stage, self.tell_at, self.approval_expires_at()].into_iter().flatten().min()
     }

@@ -1,5 +1,5 @@
 //! What guards count: pauses, locks, rates, running orders, past healings, flaps, failures, targets
-//! and storms.
+//! and storms. And what remedies in shadow would have been worth.
 //!
 //! Ledgers change only when a fact is applied; judging by them is `guard`'s duty. They hold no
 //! limits, so that a changed configuration counts at once.
@@ -19,6 +19,7 @@ use crate::name::{IncidentId, PolicyName, RemedyName};
 use crate::plan::{Ladder, LockKey};
 use crate::policy::{Rate, Target};
 use crate::reach::Reach;
+use crate::shadow::{Score, Scores};
 use crate::storm::{Storm, Storms};
 use crate::time::Timestamp;
 
@@ -153,6 +154,15 @@ pub enum Line {
         /// When last.
         at: Timestamp,
     },
+    /// What a remedy in shadow would have been worth.
+    Shadow {
+        /// Of which policy.
+        policy: PolicyName,
+        /// The remedy.
+        remedy: RemedyName,
+        /// How often, and which.
+        score: Score,
+    },
     /// There is a storm.
     Storm {
         /// Of which policy.
@@ -171,6 +181,8 @@ pub struct Ledgers {
     pub flaps: Flaps,
     /// How remedies went.
     pub circuits: Circuits,
+    /// What remedies in shadow would have been worth.
+    pub scores: Scores,
     locks: BTreeMap<LockKey, IncidentId>,
     buckets: BTreeMap<Scope, Bucket>,
     running: BTreeMap<Scope, u32>,
@@ -368,6 +380,12 @@ impl Ledgers {
             .storms
             .iter()
             .map(|(policy, storm)| Line::Storm { policy: policy.clone(), storm: storm.clone() });
+        let scores = self.scores.iter().map(|(policy, remedy, score)| Line::Shadow {
+            policy: policy.clone(),
+            remedy: remedy.clone(),
+            score,
+        });
+        let storms = storms.chain(scores);
         let first = paused.chain(locks).chain(levels).chain(running).chain(past);
         first.chain(self.flaps.lines()).chain(self.circuits.lines()).chain(acted).chain(storms)
     }
@@ -394,6 +412,7 @@ impl Ledgers {
             Line::Acted { policy, target, at } => {
                 self.reaches.entry(policy).or_default().enter(&target, at);
             }
+            Line::Shadow { policy, remedy, score } => self.scores.enter(policy, remedy, score),
             Line::Storm { policy, storm } => self.storms.enter(&policy, storm),
         }
     }

@@ -20,6 +20,7 @@ pub mod template;
 pub mod request;
 pub mod alert;
 pub mod storm;
+pub mod shadow;
 pub mod policy;
 pub mod evidence;
 pub mod regression;

@@ -15,6 +15,9 @@ pub const ENDED_EPISODE_MEMORY: Span = Span::from_secs(2 * 3600);
 /// How many ended episodes are remembered at most.
 pub const ENDED_EPISODES: usize = 200_000;
 
+/// How many remedies in shadow keep score; more than any book of policies has.
+pub const SHADOW_SCORES: usize = 10_000;
+
 /// How many (policy, target) pairs are remembered for cooldown and relapse.
 pub const PAST_HEALINGS: usize = 100_000;
 

@@ -1,6 +1,6 @@
 //! How incidents end.
 
-use super::{Desk, approve, storm, telling};
+use super::{Desk, approve, shadow, storm, telling};
 use crate::alert::Alert;
 use crate::fact::What;
 use crate::incident::{Closing, End, Incident};
@@ -138,6 +138,7 @@ pub(super) fn hand_over_unopened(
 
 /// Forgets a closed incident whose alerts have all ended: the next firing is a new trouble.
 pub(super) fn release(desk: &mut Desk<'_>, incident: &Incident) {
+    shadow::settle(desk, incident);
     desk.note(What::LatchReleased { incident: incident.id });
     telling::clear(desk, Topic::Escalation { incident: incident.id });
     storm::rest(desk, &incident.policy);

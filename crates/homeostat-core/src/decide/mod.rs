@@ -5,8 +5,8 @@
 //!
 //! | event | settling | ready, held, backing off | asking | acting | verifying | closed |
 //! |---|---|---|---|---|---|---|
-//! | alarm | pursue | pursue | hold: no answer | – | conclude, look, or miss | tell |
-//! | next step due | recover | pursue | recover | – | heal | release |
+//! | alarm | pursue | pursue | hold: no answer | – | conclude, look, or miss | tell, judge shadows |
+//! | next step due | recover | pursue | recover | – | heal | judge shadows, release |
 //! | answer | – | – | pursue | – | read | – |
 //! | progress | – | – | – | note | – | – |
 //! | run over | – | – | – | verify, retry, climb, close | – | – |
@@ -35,6 +35,7 @@ mod observe;
 mod prove;
 mod pursue;
 mod reasons;
+mod shadow;
 mod storm;
 mod telling;
 mod undo;
@@ -204,6 +205,9 @@ fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
     let now = desk.now;
     if incident.tell_at.is_some_and(|at| at <= now) {
         telling::delay(desk, incident);
+    }
+    if incident.is_closed() {
+        shadow::overdue(desk, incident);
     }
     match &incident.stage {
         _ if incident.approval_expires_at().is_some_and(|at| at <= now) => {

@@ -234,6 +234,7 @@ fn shadow(
         holds,
         grants,
         why,
+        window: Some(concrete.remedy.timeout.saturating_add(concrete.policy.verify.within)),
     });
 }
 

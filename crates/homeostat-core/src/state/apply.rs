@@ -10,6 +10,7 @@ use crate::incident::{Attached, Closing, End, Incident, Stage, Standing, Worsene
 use crate::ledger::{Past, Trial};
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId};
+use crate::shadow::Shadow;
 use crate::time::Timestamp;
 use crate::verdict::{Look, Verification};
 
@@ -58,6 +59,7 @@ impl State {
             | What::NoticeTold { .. }
             | What::NoticeCleared { .. }
             | What::NoticeEnded { .. } => self.note_telling(&fact.what),
+            What::ShadowJudged { .. } => self.judge_shadow(&fact.what, at),
             What::OrderIssued { order } => self.issue(order, at),
             What::OrderReissued { order } => self.reissue(order, at),
             What::OrderReturned { order } => self.give_back(order),
@@ -87,6 +89,12 @@ impl State {
             }
         }
         self.ledgers.weather(at);
+    }
+
+    fn judge_shadow(&mut self, what: &What, at: Timestamp) {
+        let What::ShadowJudged { incident, policy, remedy, worth, .. } = what else { return };
+        self.ledgers.scores.judged(policy, remedy, *worth, at);
+        self.amend(*incident, |incident| incident.shadows.retain(|s| s.remedy != *remedy));
     }
 
     fn change_weather(&mut self, what: &What, at: Timestamp) {
@@ -134,6 +142,10 @@ impl State {
                 incident.looks = 0;
                 incident.approved = None;
                 incident.stage = Stage::Ready;
+                if let What::RemedyShadowed { window: Some(window), .. } = what {
+                    let (remedy, until) = (remedy.clone(), at + *window);
+                    incident.shadows.push(Shadow { remedy, since: at, until });
+                }
                 if let What::RemedyGivenUp { reason, .. } = what {
                     incident.tried.push(format!("{remedy}: {reason}"));
                 }
@@ -212,6 +224,8 @@ impl State {
         self.boot = Some(boot.clone());
         let ids: Vec<IncidentId> = self.incidents.keys().copied().collect();
         for id in ids {
+            // Nobody knows what went on while the engine was away.
+            self.amend(id, |incident| incident.shadows.retain(|shadow| shadow.until > at));
             self.amend(id, |incident| match &mut incident.stage {
                 stage @ Stage::Asking { .. } => *stage = Stage::Ready,
                 Stage::Verifying(verification) => {
@@ -313,6 +327,7 @@ impl State {
             step: 0,
             looks: 0,
             tell_at: None,
+            shadows: Vec::new(),
         };
         self.ledgers.flaps.began(&incident.subject(), fact.at);
         self.by_subject.insert(incident.subject(), id);
@@ -362,8 +377,12 @@ impl State {
         for key in locks {
             self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);
         }
+        let by_itself = matches!(closing.outcome, End::Shadowed | End::Recovered);
         self.change(id, |incident| {
             incident.tell_at = tell_at;
+            if has_acted || !by_itself {
+                incident.shadows.clear();
+            }
             incident.stage = Stage::Closed { at, closing: closing.clone() };
         });
         if has_acted {
@@ -373,7 +392,11 @@ impl State {
     }
 
     fn release(&mut self, id: IncidentId, at: Timestamp) {
-        self.change(id, |incident| incident.tell_at = None);
+        // What is forgotten wakes nobody.
+        self.change(id, |incident| {
+            incident.tell_at = None;
+            incident.shadows.clear();
+        });
         let Some(incident) = self.incidents.remove(&id) else { return };
         if incident.all_ended() {
             self.ledgers.flaps.ended(&incident.subject(), at);

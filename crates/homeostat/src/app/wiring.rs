@@ -203,6 +203,10 @@ pub(super) fn router(
         queue,
         metrics,
         history: Arc::new(Committed(reader)),
+        scores: {
+            let standing = standing.clone();
+            Arc::new(move || standing.read().scores.clone())
+        },
         book: Arc::new(move || standing.read().book.clone()),
         reload: Arc::new(move || {
             let reloader = reloader.clone();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args as ClapArgs;
 use comfy_table::{ContentArrangement, Table, presets};
 use homeostat_core::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Server, Trouble};
 use super::labels::Pair;
@@ -65,6 +65,32 @@ pub(super) struct Args {
     server: Server,
 }
 
+/// Of the policies in force, how their remedies fared in shadow.
+#[derive(Debug, Deserialize)]
+pub(super) struct Policies {
+    policies: Vec<PolicyScores>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PolicyScores {
+    name: String,
+    remedies: Vec<RemedyScore>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RemedyScore {
+    name: String,
+    #[serde(default)]
+    shadow: Option<Score>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Score {
+    judged: u64,
+    needless: u64,
+    since: Timestamp,
+}
+
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
     let client = Client::new(&args.server)?;
     if let Some(id) = &args.id {
@@ -82,7 +108,11 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
     query.extend(args.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
     let list: IncidentList = client.get(&["api", "v1", "incidents"], &query)?;
     match args.output {
-        Output::Text => table(&list, out)?,
+        Output::Text => {
+            table(&list, out)?;
+            let policies: Policies = client.get(&["api", "v1", "policies"], &[])?;
+            scores(&policies, out)?;
+        }
         Output::Json => json(&list, out)?,
     }
     Ok(Exit::Fine)
@@ -116,6 +146,26 @@ pub(super) fn table(list: &IncidentList, out: &mut dyn Write) -> io::Result<()> 
     }
     if let Some(cursor) = &list.next_cursor {
         writeln!(out, "\nmore: homeostat incidents --cursor {}", plain(cursor))?;
+    }
+    Ok(())
+}
+
+/// Prints what remedies in shadow would have been worth, where any was judged.
+pub(super) fn scores(policies: &Policies, out: &mut dyn Write) -> io::Result<()> {
+    let mut before = "\n";
+    for policy in &policies.policies {
+        for remedy in &policy.remedies {
+            let Some(shadow) = &remedy.shadow else { continue };
+            let (policy, remedy) = (plain(&policy.name), plain(&remedy.name));
+            let Score { judged, needless, since } = shadow;
+            let since = seconds(*since);
+            writeln!(
+                out,
+                "{before}in shadow: remedy {remedy} of {policy} would have been needless {needless} \
+                 of {judged} times since {since}"
+            )?;
+            before = "";
+        }
     }
     Ok(())
 }

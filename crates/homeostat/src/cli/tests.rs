@@ -224,6 +224,21 @@ fn incidents_are_a_table() {
 }
 
 #[test]
+fn below_the_table_stands_what_remedies_in_shadow_would_have_been_worth() {
+    let score =
+        json!({ "judged": 12, "needless": 9, "needed": 3, "since": "2026-01-05T09:00:00Z" });
+    let policies = |shadow| {
+        let remedies = json!([{ "name": "restart", "shadow": shadow }, { "name": "reboot" }]);
+        let policies = json!({ "policies": [{ "name": "web-down", "remedies": remedies }] });
+        serde_json::from_value(policies).unwrap()
+    };
+    let wanted = "\nin shadow: remedy restart of web-down would have been needless 9 of 12 times \
+                  since 2026-01-05T09:00:00Z\n";
+    assert_eq!(printed(|out| incidents::scores(&policies(score), out)), wanted);
+    assert_eq!(printed(|out| incidents::scores(&policies(Value::Null), out)), "");
+}
+
+#[test]
 fn one_incident_is_told_with_its_timeline_and_reasons() {
     insta::assert_snapshot!(printed(|out| incidents::tell(&healed(), false, out)), @r#"
     incident 1: healed by reboot, confirmed

@@ -12,6 +12,7 @@ use homeostat_core::incident::{End, Stage};
 use homeostat_core::ledger::Pause;
 use homeostat_core::name::{IncidentId, OrderId, Part, PolicyName, title};
 use homeostat_core::policy::Book;
+use homeostat_core::shadow::Scores;
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
@@ -33,6 +34,8 @@ pub struct Standing {
     pub incidents_open: BTreeMap<String, usize>,
     /// The policies in force.
     pub book: Arc<Book>,
+    /// What remedies in shadow would have been worth.
+    pub scores: Arc<Scores>,
 }
 
 /// Turns facts into log lines and metrics.
@@ -78,7 +81,7 @@ impl Observer {
             log(fact);
         }
         self.metrics.set_queue_length(queued);
-        let commanded = facts.iter().any(|fact| is_command(&fact.what));
+        let commanded = facts.iter().any(|fact| is_shown_at_once(&fact.what));
         if commanded || self.gauged_at.is_none_or(|at| at.elapsed() >= GAUGES_EVERY) {
             self.gauged_at = Some(Instant::now());
             self.gauge(engine);
@@ -106,6 +109,9 @@ impl Observer {
                     Part::Undo => title(&order.remedy, order.part),
                 };
                 self.metrics.order_ended(policy, &remedy, result, seconds);
+            }
+            What::ShadowJudged { policy, remedy, worth, .. } => {
+                self.metrics.shadow_judged(policy.as_str(), remedy.as_str(), worth.as_str());
             }
             What::IncidentClosed { incident, closing, .. } => {
                 let Some(Known { policy, opened_at }) = self.known.remove(incident) else { return };
@@ -149,17 +155,19 @@ fn stand(engine: &Engine) -> Standing {
         alerts_active: state.all_firing().len(),
         incidents_open,
         book: engine.book().clone(),
+        scores: Arc::new(state.ledgers().scores.clone()),
     }
 }
 
-/// Whether an operator waits to see this.
-fn is_command(what: &What) -> bool {
+/// Whether an operator waits to see this, or nothing may follow that would show it.
+fn is_shown_at_once(what: &What) -> bool {
     matches!(
         what,
         What::EnginePaused { .. }
             | What::EngineResumed { .. }
             | What::IncidentCommanded { .. }
             | What::BookChanged
+            | What::ShadowJudged { .. }
     )
 }
 
@@ -190,6 +198,9 @@ fn log(fact: &Fact) {
         }
         What::RemedyShadowed { incident, remedy, action, .. } => {
             info!(%incident, %remedy, %action, "remedy shadowed");
+        }
+        What::ShadowJudged { incident, policy, remedy, worth, after } => {
+            info!(%incident, %policy, %remedy, %worth, %after, "remedy in shadow judged");
         }
         What::OrderIssued { order } => issued(&order.id, &order.action.to_string(), "order issued"),
         What::OrderReissued { order } => {

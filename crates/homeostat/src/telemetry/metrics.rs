@@ -75,6 +75,7 @@ pub struct Metrics {
     order_duration: Histograms<ByPolicyAndRemedy>,
     orders_running: Gauge,
     holds: Family<ByPolicyAndGuard, Counter>,
+    shadow: Family<ByPolicyRemedyAndResult, Counter>,
     time_to_heal: Histograms<ByPolicy>,
     commit_duration: Histogram,
     facts: Counter,
@@ -135,6 +136,7 @@ impl Metrics {
             ),
             orders_running: shelf.add("orders_running", "Runs of remedies that go on now"),
             holds: shelf.add("holds", "Times that a guard held an order"),
+            shadow: shelf.add("shadow", "What remedies in shadow would have been worth"),
             time_to_heal: shelf.add_histograms(
                 "time_to_heal_seconds",
                 "From the opening of an incident until it was healed",
@@ -233,6 +235,13 @@ impl Metrics {
     pub fn held(&self, policy: &str, guard: &str) {
         let labels = ByPolicyAndGuard { policy: self.name("policy", policy), guard: guard.into() };
         self.holds.get_or_create(&labels).inc();
+    }
+
+    /// Counts what a remedy in shadow would have been worth.
+    pub fn shadow_judged(&self, policy: &str, remedy: &str, result: &str) {
+        let (policy, remedy) = (self.name("policy", policy), self.name("remedy", remedy));
+        let labels = ByPolicyRemedyAndResult { policy, remedy, result: result.into() };
+        self.shadow.get_or_create(&labels).inc();
     }
 
     /// Counts a healing, and how long it took from the incident's opening.

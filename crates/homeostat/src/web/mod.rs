@@ -32,6 +32,7 @@ use axum::Router;
 use axum::middleware;
 use axum::response::Response;
 use homeostat_core::policy::Book;
+use homeostat_core::shadow::Scores;
 
 use crate::queue::Queue;
 use crate::telemetry::Metrics;
@@ -56,6 +57,8 @@ pub struct Web {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// Gives the book in force.
     pub book: Arc<dyn Fn() -> Arc<Book> + Send + Sync>,
+    /// Gives what remedies in shadow would have been worth.
+    pub scores: Arc<dyn Fn() -> Arc<Scores> + Send + Sync>,
     /// Reads the configuration again.
     pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
 }

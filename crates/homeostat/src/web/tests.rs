@@ -132,6 +132,7 @@ impl House {
             history: Arc::new(Journal(vec![(IncidentId(1), healed), (IncidentId(2), held)])),
             status: Arc::new(move || status(ways.not_ready.clone())),
             book: Arc::new(|| Arc::new(homeostat_core::policy::Book::observe())),
+            scores: Arc::new(Arc::default),
             reload: Arc::new(move || {
                 let fails = fails.load(Ordering::Relaxed);
                 Box::pin(async move { if fails { Err("line 3 is odd".into()) } else { Ok(()) } })

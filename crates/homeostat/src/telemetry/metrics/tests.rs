@@ -17,6 +17,7 @@ fn busy() -> Metrics {
     metrics.set_orders_running(1);
     metrics.held("web-down", "cooldown");
     metrics.healed("web-down", 42.0);
+    metrics.shadow_judged("web-down", "reboot", "needless");
     metrics.committed(0.002, 5);
     metrics.set_queue_length(7);
     metrics.set_paused(true);
@@ -41,6 +42,7 @@ fn the_promised_names_are_there() {
         "homeostat_order_duration_seconds_sum{policy=\"web-down\",remedy=\"restart\"} 1.5",
         "homeostat_orders_running 1",
         "homeostat_holds_total{policy=\"web-down\",guard=\"cooldown\"} 1",
+        "homeostat_shadow_total{policy=\"web-down\",remedy=\"reboot\",result=\"needless\"} 1",
         "homeostat_time_to_heal_seconds_count{policy=\"web-down\"} 1",
         "homeostat_journal_commit_duration_seconds_count 1",
         "homeostat_journal_facts_total 5",

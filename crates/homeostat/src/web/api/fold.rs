@@ -135,6 +135,10 @@ impl Fold {
             What::TurnedWorse { order, text, .. } => {
                 self.wait(&format!("{} made something else worse: {text}", order.title()));
             }
+            What::ShadowJudged { remedy, worth, after, .. } => {
+                let judged = sentence::shadow_judged(remedy, *worth, *after);
+                self.view.reason = format!("{}; {judged}", self.view.reason);
+            }
             What::IncidentClosed { closing, .. } => {
                 self.view.approval = None;
                 self.view.state = StateView::Closed;
@@ -300,7 +304,9 @@ impl Fold {
                 entry.remedy = Some(order.remedy.to_string());
                 entry.order = Some(order.to_string());
             }
-            What::RemedyGivenUp { remedy, .. } => entry.remedy = Some(remedy.to_string()),
+            What::RemedyGivenUp { remedy, .. } | What::ShadowJudged { remedy, .. } => {
+                entry.remedy = Some(remedy.to_string());
+            }
             What::RetryScheduled { until, .. } | What::VerificationBegan { until, .. } => {
                 entry.until = Some(*until);
             }

@@ -10,6 +10,7 @@ use homeostat_core::policy::{
     Regression, Remedy, TargetLabels, Verify, Watchdog,
 };
 use homeostat_core::request::{BodyTemplate, RequestTemplate};
+use homeostat_core::shadow::{Score, Scores};
 use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;
 use serde_json::{Value, json};
@@ -18,11 +19,11 @@ use super::Api;
 use crate::web::answer;
 
 pub(super) async fn list(State(api): State<Arc<Api>>) -> Response {
-    answer::json(StatusCode::OK, &view(&(api.web.book)()))
+    answer::json(StatusCode::OK, &view(&(api.web.book)(), &(api.web.scores)()))
 }
 
-fn view(book: &Book) -> Value {
-    let policies: Vec<Value> = book.policies().iter().map(policy).collect();
+fn view(book: &Book, scores: &Scores) -> Value {
+    let policies: Vec<Value> = book.policies().iter().map(|p| policy(p, scores)).collect();
     let limits = json!({
         "concurrency": book.limits.concurrency,
         "rate": rate(book.limits.rate),
@@ -31,7 +32,7 @@ fn view(book: &Book) -> Value {
 }
 
 /// Names its fields as the configuration does.
-fn policy(policy: &Policy) -> Value {
+fn policy(policy: &Policy, scores: &Scores) -> Value {
     let matchers: Vec<String> = policy.matchers.iter().map(ToString::to_string).collect();
     let target = match &policy.target {
         TargetLabels::All => Value::Null,
@@ -41,7 +42,12 @@ fn policy(policy: &Policy) -> Value {
         Escalate::Nobody => json!("none"),
         Escalate::After { after, severity } => json!({ "after": after, "severity": severity }),
     };
-    let remedies: Vec<Value> = policy.remedies.iter().map(remedy).collect();
+    let remedies = policy.remedies.iter().map(|r| {
+        let mut value = remedy(r);
+        value["shadow"] = scores.of(&policy.name, &r.name).map_or(Value::Null, score);
+        value
+    });
+    let remedies: Vec<Value> = remedies.collect();
     json!({
         "name": policy.name,
         "matchers": matchers,
@@ -79,6 +85,16 @@ fn remedy(remedy: &Remedy) -> Value {
         json!({ kind: does, "timeout": undo.timeout })
     });
     value
+}
+
+/// What it would have been worth while it was in shadow.
+fn score(score: Score) -> Value {
+    json!({
+        "judged": score.judged(),
+        "needless": score.needless,
+        "needed": score.needed,
+        "since": score.since,
+    })
 }
 
 fn action(action: &Action) -> (&'static str, Value) {
@@ -182,4 +198,38 @@ fn breaker(breaker: Breaker) -> Value {
 
 fn rate(rate: Rate) -> Value {
     json!({ "max": rate.max, "per": rate.per })
+}
+
+#[cfg(test)]
+mod tests {
+    use homeostat_core::fact::{Fact, What};
+    use homeostat_core::name::IncidentId;
+    use homeostat_core::shadow::Worth;
+    use homeostat_core::state::State;
+    use homeostat_core::time::{Span, Timestamp};
+
+    use super::*;
+    use crate::web::api::fixture::policy;
+
+    #[test]
+    fn a_remedy_shows_its_score_and_one_that_was_never_judged_shows_none() {
+        let known = policy();
+        let mut state = State::default();
+        for worth in [Worth::Needless, Worth::Needed, Worth::Needless] {
+            let what = What::ShadowJudged {
+                incident: IncidentId(1),
+                policy: known.name.clone(),
+                remedy: known.remedies[0].name.clone(),
+                worth,
+                after: Span::from_secs(9),
+            };
+            state.apply(&Fact { at: Timestamp::from_seconds(1_767_600_000), what });
+        }
+        let view = super::policy(&known, &state.ledgers().scores);
+        let wanted = json!({
+            "judged": 3, "needless": 2, "needed": 1, "since": "2026-01-05T08:00:00Z",
+        });
+        assert_eq!(view["remedies"][0]["shadow"], wanted);
+        assert_eq!(view["remedies"][1]["shadow"], Value::Null);
+    }
 }

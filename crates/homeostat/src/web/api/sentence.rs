@@ -10,10 +10,11 @@ use homeostat_core::fact::What;
 use homeostat_core::guard::Grant;
 use homeostat_core::hold::Hold;
 use homeostat_core::incident::Closing;
-use homeostat_core::name::{EpisodeId, title};
+use homeostat_core::name::{EpisodeId, RemedyName, title};
 use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Ended;
-use homeostat_core::time::Timestamp;
+use homeostat_core::shadow::Worth;
+use homeostat_core::time::{Span, Timestamp};
 
 use super::view::{IncidentView, Ruling};
 
@@ -92,6 +93,9 @@ pub(super) fn text(
             verification_began(*until, look.is_some(), *resolved)
         }
         What::IncidentClosed { closing, .. } => closed(closing),
+        What::ShadowJudged { remedy, worth, after, .. } => {
+            format!("{}.", begin(&shadow_judged(remedy, *worth, *after)))
+        }
         What::LatchReleased { .. } => {
             "It no longer stands in the way: what fires from now on is a new trouble.".to_owned()
         }
@@ -228,6 +232,22 @@ fn verification_began(until: Timestamp, is_asked: bool, resolved: bool) -> Strin
         "Whether that healed, only the alert's own source can say"
     };
     format!("{so_far}{who}; the answer is due by {until:.0}.")
+}
+
+/// What a remedy in shadow would have been worth.
+pub(super) fn shadow_judged(remedy: &RemedyName, worth: Worth, after: Span) -> String {
+    // Nobody reads parts of a second of minutes.
+    let whole = Span::from_secs(after.as_millis() / 1000);
+    let after = if whole.is_zero() { after } else { whole };
+    match worth {
+        Worth::Needless => format!(
+            "it recovered by itself after {after}: remedy {remedy} would have been needless"
+        ),
+        Worth::Needed => format!(
+            "it still fired after {after}, the time that a healing by remedy {remedy} would have \
+             had: it would have been needed"
+        ),
+    }
 }
 
 /// How long a run took, where that is known.

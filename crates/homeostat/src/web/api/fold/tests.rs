@@ -91,6 +91,35 @@ fn what_waits_for_approval_is_shown_until_somebody_answers() {
 }
 
 #[test]
+fn a_shadow_tells_whether_it_would_have_been_needed() {
+    let shadow = |seconds| {
+        let mut policy = policy();
+        policy.mode = Mode::Shadow;
+        policy.remedies.truncate(1);
+        policy.remedies[0].mode = Mode::Shadow;
+        let mut world = World::new(policy);
+        world.notify(true, "a:80");
+        world.pass(seconds);
+        world.notify(false, "a:80");
+        view(&world)
+    };
+    for (seconds, text) in [
+        (240, "t recovered by itself after 4m: remedy restart would have been needless"),
+        (
+            1200,
+            "t still fired after 15m30s, the time that a healing by remedy restart would have had: \
+             it would have been needed",
+        ),
+    ] {
+        let view = shadow(seconds);
+        assert_eq!(view.reason, format!("recorded what would have been done; i{text}"));
+        let entry = view.timeline.iter().find(|entry| entry.kind == "shadow_judged").unwrap();
+        assert_eq!(entry.text, format!("I{text}."));
+        assert_eq!(entry.remedy.as_deref(), Some("restart"));
+    }
+}
+
+#[test]
 fn each_run_is_an_order_with_its_result() {
     let view = view(&healed_by_the_second());
     let orders: Vec<_> = view
