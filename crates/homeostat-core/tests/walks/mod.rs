@@ -7,10 +7,11 @@ use homeostat_core::label::Matchers;
 use homeostat_core::name::{IncidentId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Mode, Policy, Regression,
-    Remedy, TargetLabels, Undo, Watchdog, Witnesses, Worse,
+    Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
+    Policy, Regression, Remedy, TargetLabels, Undo, Watchdog, Witnesses, Worse,
 };
 use homeostat_core::scenario::{Answer, Scenario};
+use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 use proptest::prelude::*;
@@ -38,7 +39,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4_u8).prop_map(Step::EndSilently),
         5 => (any::<bool>(), 0..2_i32).prop_map(|(first, code)| Step::Exit(first, code)),
         5 => (0..900_u16).prop_map(Step::Advance),
-        2 => (0..9_u8).prop_map(Step::Say),
+        2 => (0..12_u8).prop_map(Step::Say),
         1 => any::<bool>().prop_map(Step::Crash),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => any::<bool>().prop_map(Step::Reload),
@@ -83,6 +84,18 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
     down.regression = Some(Regression { matchers: slow, worse: Worse::Undo });
     let mut any = named("any", "");
     any.guard.flap = Some(Damping::default());
+    if !narrow {
+        let extent = Extent::Targets(1);
+        down.guard.blast_radius = Some(BlastRadius { window: Span::from_secs(900), extent });
+    }
+    if witnessed {
+        any.guard.storm = Some(StormLimits {
+            percent: 50,
+            min: 2,
+            cool_down: Span::from_secs(300),
+            inventory: "count(up)".into(),
+        });
+    }
     if narrow {
         let matchers = Matchers::parse("alertname=\"Slow\"").unwrap().matchers;
         down.guard.watchdog = Some(Watchdog { matchers, max_age: Span::from_secs(600) });
@@ -129,6 +142,9 @@ pub(crate) fn take(play: &mut Scenario, step: &Step, witnessed: bool) {
             5 => Answer::NoRule,
             6 => Answer::RuleUnhealthy("many-to-many".into()),
             7 => Answer::Query(0),
+            8 => Answer::Inventory(0),
+            9 => Answer::Inventory(3),
+            10 => Answer::InventoryErrs("refused".into()),
             _ => Answer::PrometheusTruth,
         }),
         Step::Crash(started) => play.crash(&if *started {
