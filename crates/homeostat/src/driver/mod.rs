@@ -134,7 +134,8 @@ impl Driver {
         let now = doors.clock.now();
         let engine = Engine::restore(state, book, now);
         let observer = Observer::new(metrics.clone(), &engine);
-        let owed = VecDeque::from([Event::Started { boot }]);
+        // The configuration may be another one than that of the last run.
+        let owed = VecDeque::from([Event::Started { boot }, Event::Reloaded]);
         let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)));
         Ok(Self {
             engine,
@@ -341,10 +342,11 @@ impl Driver {
     }
 }
 
-/// Events that come from effects: nobody sends them a second time.
+/// Events that come from effects, or from the start: nobody sends them a second time.
 fn is_owed(event: &Event) -> bool {
     match event {
         Event::Started { .. }
+        | Event::Reloaded
         | Event::OrderProgressed { .. }
         | Event::OrderEnded { .. }
         | Event::OrderFound { .. }
@@ -359,8 +361,7 @@ fn is_owed(event: &Event) -> bool {
         | Event::Woke { .. }
         | Event::Pause { .. }
         | Event::Resume { .. }
-        | Event::Command { .. }
-        | Event::Reloaded => false,
+        | Event::Command { .. } => false,
     }
 }
 

@@ -294,6 +294,30 @@ async fn a_reload_whose_group_was_not_committed_leaves_the_old_book_in_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_was_changed_while_the_engine_was_down_counts_from_its_start() {
+    let nothing = Book::new(Vec::new(), acting_book().limits, Book::observe().witnesses.clone());
+    let (mut driver, queue, telling, _directory) = driver_of(nothing, None);
+    driver.take_turn(None).unwrap();
+    let sent = send(&queue, vec![observation(1, 0)]);
+    while queue.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let driver = tokio::task::spawn_blocking(move || {
+        driver.take_turn(None).unwrap();
+        driver
+    });
+    let Driver { journal, inbox, doors, metrics, .. } = driver.await.unwrap();
+    assert_eq!(sent.await.unwrap(), Ok(vec![Remark::Began]));
+    let (book, boot) = (Arc::new(Book::observe()), BootId::new("boot"));
+    let mut driver =
+        Driver::recover(journal, book, inbox, doors, metrics, boot, RETENTION).unwrap();
+    assert_eq!(driver.engine.state().incidents().count(), 0);
+    driver.take_turn(None).unwrap();
+    assert_eq!(driver.engine.state().incidents().count(), 1, "else until the alert fires again");
+    telling.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_engine_still_takes_the_end_of_an_alert() {
     use homeostat_core::fact::{Fact, What};
     use homeostat_core::name::EpisodeId;
