@@ -262,18 +262,27 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
       2026-01-05T09:00:00Z  Source main says that alert ServiceDown fires.
       2026-01-05T09:00:00Z  Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
       2026-01-05T09:00:00Z  All guards agree: remedy restart starts: `systemctl restart web@a`.
+                              asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
+                              asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
       2026-01-05T09:00:03Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:03Z  It will be tried again at 2026-01-05T09:00:08Z.
       2026-01-05T09:00:08Z  All guards agree: remedy restart starts, run 2: `systemctl restart web@a`.
+                              asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
+                              asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
       2026-01-05T09:00:10Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:10Z  Remedy restart is done with: it exited with code 1.
       2026-01-05T09:00:10Z  All guards agree: remedy reboot starts: `script: exec reboot`.
+                              before  restart: tried: exited with code 1
+                              asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
+                              asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
       2026-01-05T09:00:14Z  Remedy reboot exited with code 0 after 2s.
       2026-01-05T09:00:14Z  Now it is checked whether that healed; the answer is due by 2026-01-05T09:15:14Z.
       2026-01-05T09:00:15Z  Looked: rule ServiceDown is inactive.
       2026-01-05T09:00:15Z  Closed as healed: confirmed by remedy reboot: rule ServiceDown is inactive.
       2026-01-05T09:00:16Z  The source of alert ServiceDown says that it resolved.
       2026-01-05T09:00:16Z  It no longer stands in the way: what fires from now on is a new trouble.
+
+    all reasons: homeostat incidents 1 --why
     "#);
 }
 
@@ -283,7 +292,22 @@ fn all_reasons_of_a_choice_are_told_on_demand() {
     incident.timeline.retain(|entry| entry.kind == "order_issued");
     incident.timeline.drain(..2);
     let told = printed(|out| incidents::tell(&incident, true, out));
-    insta::assert_snapshot!(told.split("timeline\n").nth(1).unwrap(), @"");
+    insta::assert_snapshot!(told.split("timeline\n").nth(1).unwrap(), @r#"
+    2026-01-05T09:00:10Z  All guards agree: remedy reboot starts: `script: exec reboot`.
+                            remedy  restart: tried: exited with code 1
+                            remedy  reboot: chosen
+                            clear   pause: not paused
+                            clear   lock: free: target {instance="a:80"}
+                            clear   cooldown: the same incident goes on
+                            clear   rate: within the rate
+                            clear   concurrency: few enough orders are running
+                            clear   breaker: it did not fail often of late
+                            clear   attempts: order 3 of at most 3
+                            clear   fresh: Alertmanager main lists it now
+                            clear   silence: not silenced
+                            asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
+                            asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
+    "#);
 }
 
 #[test]
@@ -302,6 +326,8 @@ fn a_held_incident_says_why_and_how_often() {
       2026-01-05T09:00:00Z  Source main says that alert ServiceDown fires.
       2026-01-05T09:00:00Z  Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
       2026-01-05T09:00:00Z  Remedy restart is held: pause: paused by ann: migration. (4 times)
+
+    all reasons: homeostat incidents 1 --why
     "#);
 }
 

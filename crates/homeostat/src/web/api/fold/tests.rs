@@ -198,14 +198,38 @@ fn why(entry: &Entry) -> String {
 fn an_order_says_why_it_was_chosen() {
     let view = view(&healed_by_the_second());
     let issued = view.timeline.iter().rfind(|entry| entry.kind == "order_issued").unwrap();
-    insta::assert_snapshot!(why(issued), @"");
+    insta::assert_snapshot!(why(issued), @r#"
+    tried restart: tried: exited with code 1
+    chosen reboot: chosen
+    clear pause: not paused
+    clear lock: free: target {instance="a:80"}
+    clear cooldown: the same incident goes on
+    clear rate: within the rate
+    clear concurrency: few enough orders are running
+    clear breaker: it did not fail often of late
+    clear attempts: order 3 of at most 3
+    clear fresh: Alertmanager main lists it now
+    clear silence: not silenced
+    Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before, 0s old
+    Prometheus, rule ServiceDown: fires, evaluated 0s before, 0s old
+    "#);
 }
 
 #[test]
 fn a_hold_says_which_guards_hold_and_which_do_not() {
     let view = view(&held());
     let held = view.timeline.iter().find(|entry| entry.kind == "order_held").unwrap();
-    insta::assert_snapshot!(why(held), @"");
+    insta::assert_snapshot!(why(held), @r#"
+    chosen restart: chosen
+    ahead reboot: its turn comes later
+    hold pause: paused by ann: migration
+    clear lock: free: target {instance="a:80"}
+    clear cooldown: this target was not healed before
+    clear rate: within the rate
+    clear concurrency: few enough orders are running
+    clear breaker: it did not fail often of late
+    clear attempts: order 1 of at most 3
+    "#);
 }
 
 #[test]
