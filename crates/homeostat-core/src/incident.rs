@@ -225,6 +225,9 @@ pub struct Incident {
     pub progressed: u32,
     /// Whether the last order certainly did not start before a restart, and waits for its permit.
     pub returned: bool,
+    /// Runs before the last order that certainly did not start, and were not permitted anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unstarted: u32,
     /// What a person has approved and is not over yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Box<Approved>>,
@@ -250,7 +253,20 @@ pub struct Incident {
     pub shadows: Vec<Shadow>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl Incident {
+    /// Gives up an order that certainly did not start: what comes next is another one.
+    pub(crate) fn let_go(&mut self) {
+        if std::mem::take(&mut self.returned) {
+            self.unstarted += 1;
+            self.ladder.orders = self.ladder.orders.saturating_sub(1);
+        }
+    }
+
     /// Returns what limits are counted for.
     pub fn subject(&self) -> Subject {
         (self.policy.clone(), self.target.clone())
@@ -280,7 +296,7 @@ impl Incident {
     pub fn has_acted(&self) -> bool {
         // What waits for its permit when something became worse is an undo.
         let is_remedy = self.returned && self.worse.is_none();
-        self.runs.values().sum::<u32>() > u32::from(is_remedy)
+        self.runs.values().sum::<u32>() > self.unstarted + u32::from(is_remedy)
     }
 
     /// Returns the id of the next run of a remedy.

@@ -582,3 +582,62 @@ fn a_run_that_did_not_start_is_not_held_by_its_own_charge() {
     fire(&mut play, B);
     assert!(orders(&mut play).is_empty(), "the rate is spent for any other");
 }
+
+/// An alert is gone once it was absent in two looks in a row. One that fires anew between two looks
+/// was absent in the second only.
+#[test]
+fn an_alert_that_fires_again_between_two_looks_is_not_gone_after_the_second() {
+    let mut play = witnessed(policy(vec![remedy("restart")]));
+    play.answer(Answer::NoRule);
+    fire(&mut play, A);
+    fire(&mut play, A2);
+    play.advance(secs(1));
+    play.exit("restart", DONE);
+    resolve(&mut play, A);
+    play.end_silently(A2);
+    play.advance(secs(5));
+    fire(&mut play, A);
+    play.end_silently(A);
+    play.advance(secs(10));
+    let early = closings(play.journal());
+    assert!(early.is_empty(), "it was looked for once only: {early:?}");
+    play.advance(secs(10));
+    let closed = closings(play.journal());
+    assert_eq!(closed[0].outcome, End::Healed, "it is gone: {closed:?}");
+}
+
+/// An idempotent action may run again after a crash, if it has an attempt left. Without one it may
+/// still run: its lock is kept until it certainly does not, and its healing is looked at.
+#[test]
+fn an_idempotent_action_without_an_attempt_left_is_verified_after_a_crash() {
+    let mut restart = remedy("restart");
+    restart.idempotent = true;
+    restart.timeout = secs(600);
+    let mut only = policy(vec![restart]);
+    only.guard.attempts = 1;
+    let mut play = witnessed(only);
+    fire(&mut play, A);
+    assert_eq!(orders(&mut play), ["1.restart.1"]);
+    play.crash(&Found::Unknown("no exit is recorded".into()));
+    play.advance(secs(300));
+    let early = closings(play.journal());
+    assert!(early.is_empty(), "it may run for five more minutes: {early:?}");
+}
+
+/// An order that certainly did not start waited for a pause to end when its remedy came into
+/// shadow. It was recorded anew in each turn, for ever, and the disk ran full.
+#[test]
+fn a_returned_order_whose_remedy_comes_into_shadow_is_recorded_once() {
+    let mut play = witnessed(ladder());
+    fire(&mut play, A);
+    play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
+    play.crash(&Found::NotStarted);
+    let mut shadow = ladder();
+    shadow.mode = Mode::Shadow;
+    shadow.remedies.iter_mut().for_each(|remedy| remedy.mode = Mode::Shadow);
+    play.reload(book(shadow, nobody()));
+    play.advance(secs(1));
+    assert_eq!(count(play.journal(), "remedy_shadowed"), 2, "each remedy once");
+    let closed = closings(play.journal());
+    assert_eq!(closed[0].outcome, End::Shadowed, "nothing was done: {closed:?}");
+}

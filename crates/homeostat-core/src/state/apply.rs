@@ -139,6 +139,7 @@ impl State {
             What::RemedyShadowed { remedy, .. } | What::RemedyGivenUp { remedy, .. } => {
                 incident.ladder.climbed = Some(remedy.clone());
                 incident.ladder.failures = 0;
+                incident.let_go();
                 incident.looks = 0;
                 incident.approved = None;
                 incident.stage = Stage::Ready;
@@ -319,6 +320,7 @@ impl State {
             ordered_at: fact.at,
             progressed: 0,
             returned: false,
+            unstarted: 0,
             approved: None,
             order_cancelled: false,
             cancelled: None,

@@ -1,0 +1,172 @@
+//! Random books: policies, ladders, limits and modes, and whom they may ask.
+
+use homeostat_core::label::Matchers;
+use homeostat_core::name::{PolicyName, RemedyName, SourceName};
+use homeostat_core::policy::{
+    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Rate, Remedy, TargetLabels,
+    Verify, Witnesses,
+};
+use homeostat_core::template::Template;
+use homeostat_core::time::Span;
+
+use crate::cast::{MAIN, NAMES};
+use crate::random::Dice;
+
+/// The rungs that a ladder may have, in this order.
+pub const RUNGS: [&str; 3] = ["restart", "reboot", "replace"];
+
+/// Draws a book, and others to which it may be reloaded.
+pub fn draw(dice: &mut Dice) -> Vec<Book> {
+    let first = first(dice);
+    let mut books = vec![first];
+    for _ in 0..2 {
+        let changed = changed(dice, &books[0]);
+        books.push(changed);
+    }
+    books
+}
+
+fn first(dice: &mut Dice) -> Book {
+    let mut policies = Vec::new();
+    for number in 0..dice.range(1, 3) {
+        policies.push(policy(dice, number));
+    }
+    let asked = dice.percent(70);
+    let alertmanagers = if asked { [SourceName::new(MAIN)].into() } else { [].into() };
+    let witnesses = Witnesses { alertmanagers, prometheus: dice.percent(65) };
+    Book::new(policies, book_limits(dice), witnesses)
+}
+
+fn book_limits(dice: &mut Dice) -> BookLimits {
+    let rate = Rate { max: small(dice, 4, 60), per: dice.seconds(600, 7_200) };
+    BookLimits { concurrency: small(dice, 1, 12), rate }
+}
+
+fn small(dice: &mut Dice, from: u64, to: u64) -> u32 {
+    u32::try_from(dice.range(from, to)).unwrap_or(1)
+}
+
+/// The same policies with other limits, modes and ladders; sometimes one is gone. Targets and who
+/// is told stay.
+fn changed(dice: &mut Dice, book: &Book) -> Book {
+    let mut policies: Vec<Policy> = book.policies().to_vec();
+    for policy in &mut policies {
+        if dice.percent(50) {
+            policy.guard = guard_limits(dice, &policy.remedies);
+        }
+        match dice.below(7) {
+            0 => policy.remedies.truncate(1),
+            1 => policy.remedies.reverse(),
+            _ => {}
+        }
+        if dice.percent(10) {
+            policy.mode = Mode::Shadow;
+            policy.remedies.iter_mut().for_each(|remedy| remedy.mode = Mode::Shadow);
+        }
+    }
+    if policies.len() > 1 && dice.percent(30) {
+        let gone = dice.below(policies.len() as u64);
+        policies.remove(usize::try_from(gone).unwrap_or(0));
+    }
+    let limits = if dice.percent(50) { book_limits(dice) } else { book.limits };
+    Book::new(policies, limits, book.witnesses.clone())
+}
+
+#[allow(clippy::needless_update, reason = "a guard's author need not come here at once")]
+fn policy(dice: &mut Dice, number: u64) -> Policy {
+    let mode = if dice.percent(88) { Mode::Auto } else { Mode::Shadow };
+    let matchers = match dice.below(5) {
+        0 => String::new(),
+        1 => "team=\"db\"".to_owned(),
+        2 => format!("alertname=~\"{}|{}\"", NAMES[0], NAMES[1]),
+        _ => format!("alertname=\"{}\"", dice.pick(&NAMES)),
+    };
+    let target = if dice.percent(88) {
+        TargetLabels::Named(vec!["instance".into()])
+    } else if dice.percent(50) {
+        TargetLabels::Named(vec!["instance".into(), "team".into()])
+    } else {
+        TargetLabels::All
+    };
+    let rungs = dice.range(u64::from(mode == Mode::Auto), RUNGS.len() as u64);
+    let rungs = usize::try_from(rungs).unwrap_or(1);
+    let remedies: Vec<Remedy> =
+        RUNGS.iter().take(rungs).map(|rung| remedy(dice, rung, mode)).collect();
+    let escalate = if dice.percent(85) {
+        Escalate::After { after: dice.seconds(300, 3_600), severity: "page".into() }
+    } else {
+        Escalate::Nobody
+    };
+    let query = dice.percent(35).then(|| template("up{instance=\"{{ labels.instance }}\"} == 1"));
+    Policy {
+        name: PolicyName::new(format!("p{number}")),
+        matchers: Matchers::parse(&matchers).map(|parsed| parsed.matchers).unwrap_or_default(),
+        target,
+        mode,
+        settle: if dice.percent(25) { dice.seconds(5, 120) } else { Span::ZERO },
+        guard: guard_limits(dice, &remedies),
+        remedies,
+        verify: Verify {
+            within: dice.seconds(30, 300),
+            query,
+            every: dice.seconds(5, 30),
+            times: small(dice, 1, 3),
+        },
+        escalate,
+        continues: dice.percent(40),
+        relapse: dice.seconds(60, 3_600),
+        lapse: dice.seconds(1_800, 7_200),
+        ..Policy::observe()
+    }
+}
+
+#[allow(clippy::needless_update, reason = "a guard's author need not come here at once")]
+fn guard_limits(dice: &mut Dice, remedies: &[Remedy]) -> GuardLimits {
+    let runs: u32 = remedies.iter().map(|remedy| 1 + remedy.retries).sum();
+    let locks = match dice.below(6) {
+        0 => vec![lock_on_all()],
+        1 => vec![template("zone {{ labels.zone }}")],
+        _ => Vec::new(),
+    };
+    GuardLimits {
+        cooldown: if dice.percent(20) { Span::ZERO } else { dice.seconds(30, 900) },
+        rate: Rate { max: small(dice, 1, 12), per: dice.seconds(120, 3_600) },
+        concurrency: small(dice, 1, 4),
+        locks,
+        attempts: if dice.percent(25) {
+            small(dice, 1, u64::from(runs.max(1)))
+        } else {
+            runs.max(1)
+        },
+        fresh_max_age: dice.seconds(30, 300),
+        ..Policy::observe().guard
+    }
+}
+
+fn remedy(dice: &mut Dice, name: &str, mode: Mode) -> Remedy {
+    let action = if dice.percent(70) {
+        Action::Exec(vec![template("heal"), template("{{ labels.instance }}")])
+    } else {
+        Action::Call(homeostat_core::name::HandlerName::new("heal"))
+    };
+    Remedy {
+        name: RemedyName::new(name),
+        mode: if dice.percent(10) { Mode::Shadow } else { mode },
+        action,
+        timeout: if dice.percent(70) { dice.seconds(10, 120) } else { dice.seconds(120, 900) },
+        retries: if dice.percent(40) { small(dice, 1, 2) } else { 0 },
+        backoff: dice.seconds(1, 30),
+        idempotent: dice.percent(25),
+        approval_expires: Span::from_secs(1_800),
+        undo: None,
+    }
+}
+
+/// The lock that all policies may share; the other one is a lock of a zone.
+pub fn lock_on_all() -> Template {
+    template("all")
+}
+
+fn template(text: &str) -> Template {
+    Template::parse(text).expect("the simulation's own templates are valid")
+}

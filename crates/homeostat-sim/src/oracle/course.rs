@@ -1,0 +1,269 @@
+//! The course of an incident: which remedy follows which, when it is given up, how it closes.
+
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::incident::{Closing, End};
+use homeostat_core::name::{IncidentId, OrderId, RemedyName};
+use homeostat_core::order::{Ended, Found, Outcome};
+use homeostat_core::policy::{Book, Escalate, Mode, Policy};
+use homeostat_core::time::{Span, Timestamp};
+
+use super::{Case, Heard, Oracle, Past, Run, Verdict, Violation};
+
+impl Oracle {
+    pub(super) fn opens(&mut self, incident: IncidentId, fact: &Fact, book: &Book) -> Verdict {
+        let What::IncidentOpened { policy, target, episode, relapse_of, .. } = &fact.what else {
+            return Ok(());
+        };
+        let now = fact.at;
+        let subject = (policy.clone(), target.clone());
+        if let Some(other) = self.open.insert(subject.clone(), incident) {
+            let text = format!("incident {incident} opens beside {other}, which still latches");
+            return Err(Violation::new(now, "latch", text));
+        }
+        let known = book.policy(policy);
+        let past = self.past.get(&subject);
+        let relapses = known.map_or(Span::ZERO, |policy| policy.relapse);
+        let recent = past.filter(|past| past.healed && now.since(past.closed_at) <= relapses);
+        if recent.is_some() != relapse_of.is_some() {
+            let text = format!("incident {incident}: relapse of {relapse_of:?}, and {recent:?}");
+            return Err(Violation::new(now, "relapse", text));
+        }
+        let unheld = match past {
+            Some(past) if recent.is_some() || !past.healed => past.unheld + 1,
+            Some(_) | None => 0,
+        };
+        let earlier = relapse_of.and_then(|id| self.cases.get(&id));
+        let orders_before = earlier.map_or(0, |case| case.orders_before + runs(case));
+        let auto = known.filter(|policy| policy.mode == Mode::Auto);
+        let tells_after = auto.and_then(|policy| match policy.escalate {
+            Escalate::After { after, .. } => Some(after),
+            Escalate::Nobody => None,
+        });
+        let case = Case {
+            subject,
+            opened_at: now,
+            settles: known.map_or(Span::ZERO, |policy| policy.settle),
+            tells_after,
+            relapse_of: *relapse_of,
+            orders_before,
+            unheld,
+            episodes: vec![*episode],
+            runs: Vec::new(),
+            given_up: [].into(),
+            step: 0,
+            answer: None,
+            proving_since: None,
+            looks: Vec::new(),
+            closed: None,
+            removed: false,
+            told: false,
+        };
+        self.cases.insert(incident, case);
+        Ok(())
+    }
+
+    /// The same remedy again only after a known failure; another only higher up the ladder, and
+    /// once the one before it was given up.
+    pub(super) fn climbs(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        id: &OrderId,
+        now: Timestamp,
+    ) -> Verdict {
+        let broken = |law, text: String| Err(Violation::new(now, law, text));
+        let rung = |name: &RemedyName| policy.remedies.iter().position(|r| r.name == *name);
+        let Some(last) = case.runs.last() else {
+            let before = case.relapse_of.and_then(|id| self.cases.get(&id)?.runs.last());
+            let before = before.filter(|run| self.reloaded_at < Some(run.issued_at));
+            return match before.map(|run| rung(&run.order.id.remedy)) {
+                Some(Some(tried)) if rung(&id.remedy) <= Some(tried) => {
+                    broken("relapse", format!("order {id} tries again what did not hold"))
+                }
+                Some(_) | None => Ok(()),
+            };
+        };
+        let tried = &last.order.id.remedy;
+        if *tried != id.remedy {
+            // What came before another ladder came into force is not compared with it.
+            let changed = self.reloaded_at > Some(last.issued_at);
+            let higher = rung(&id.remedy) > rung(tried) && case.given_up.contains(tried);
+            let higher = higher || changed;
+            return if higher {
+                Ok(())
+            } else {
+                broken("ladder", format!("order {id} does not follow {}", last.order.id))
+            };
+        }
+        // Nor is what was given up before: another ladder may come to the same remedy again.
+        let first = case.runs.iter().find(|run| run.order.id.remedy == *tried);
+        if first.is_some_and(|run| self.reloaded_at > Some(run.issued_at)) {
+            return Ok(());
+        }
+        let failed = last.outcome.as_ref().is_some_and(is_failure);
+        let harmless = last.after_crash && last.order.idempotent;
+        if !failed && !harmless {
+            let text = format!("order {id} runs again what {:?}", last.outcome);
+            return broken("retry", text);
+        }
+        let failures = case.runs.iter().filter(|run| run.order.id.remedy == *tried);
+        let failures = failures.filter(|run| !run.after_crash).count();
+        let retries = policy.remedy(tried).map_or(0, |remedy| remedy.retries) as usize;
+        if failures > retries && !harmless {
+            return broken("retry", format!("order {id} is retry {failures} of {retries}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn order_ends(
+        &mut self,
+        order: &OrderId,
+        ended: &Ended,
+        heard: &Heard,
+        now: Timestamp,
+    ) -> Verdict {
+        let told = heard.ended.iter().any(|(id, told)| id == order && told == ended);
+        let found = heard.found.iter().find(|(id, _)| id == order).map(|(_, found)| found);
+        let after_crash = matches!(found, Some(Found::Unknown(_)));
+        let recorded = matches!(found, Some(Found::Ended(recorded)) if recorded == ended);
+        let unknown = after_crash && matches!(ended.outcome, Outcome::Unknown { .. });
+        if !told && !recorded && !unknown {
+            let text = format!("order {order} is said to have ended, which nobody told");
+            return Err(Violation::new(now, "course", text));
+        }
+        self.in_flight.remove(order);
+        let Some(case) = self.cases.get_mut(&order.incident) else { return Ok(()) };
+        let not = matches!(ended.outcome, Outcome::NotStarted { .. } | Outcome::Refused { .. });
+        if !not {
+            self.ran.insert((case.subject.clone(), order.remedy.clone()), now);
+        }
+        if let Some(run) = case.runs.iter_mut().rev().find(|run| run.order.id == *order) {
+            run.outcome = Some(ended.outcome.clone());
+            run.after_crash = after_crash;
+        }
+        Ok(())
+    }
+
+    /// Only what certainly did not start may be permitted anew.
+    pub(super) fn returns(&mut self, order: &OrderId, heard: &Heard, now: Timestamp) -> Verdict {
+        let not_started =
+            heard.found.iter().any(|(id, found)| id == order && *found == Found::NotStarted);
+        if !not_started {
+            let text = format!("order {order} is called back, and may have run");
+            return Err(Violation::new(now, "once", text));
+        }
+        self.in_flight.remove(order);
+        if let Some(case) = self.cases.get_mut(&order.incident)
+            && let Some(run) = case.runs.last_mut()
+        {
+            run.returned = true;
+        }
+        Ok(())
+    }
+
+    /// A remedy is given up for a known failure, or because its alert is known to fire.
+    pub(super) fn gives_up(
+        &mut self,
+        incident: IncidentId,
+        remedy: &RemedyName,
+        reason: &str,
+        now: Timestamp,
+    ) -> Verdict {
+        let Some(case) = self.cases.get_mut(&incident) else { return Ok(()) };
+        let last = case.runs.last().and_then(|run| run.outcome.as_ref());
+        let failed = last.is_some_and(is_failure);
+        if reason.is_empty() || !(failed || Self::still_fires(case)) {
+            let text = format!("{incident}: {remedy} is given up without evidence: {reason}");
+            return Err(Violation::new(now, "unknown", text));
+        }
+        case.given_up.insert(remedy.clone());
+        case.proving_since = None;
+        Ok(())
+    }
+
+    pub(super) fn closes(
+        &mut self,
+        incident: IncidentId,
+        closing: &Closing,
+        book: &Book,
+        now: Timestamp,
+    ) -> Verdict {
+        let broken = |law, text: String| Err(Violation::new(now, law, text));
+        let Some(case) = self.cases.get(&incident) else {
+            return broken("course", format!("incident {incident} closes and never opened"));
+        };
+        if case.closed.is_some() {
+            return broken("course", format!("incident {incident} closes twice"));
+        }
+        if closing.reason.is_empty() {
+            return broken("reasons", format!("incident {incident} closes without a reason"));
+        }
+        let acted = case.has_acted();
+        match closing.outcome {
+            End::Healed => self.heals(incident, case, now)?,
+            End::Recovered | End::Shadowed if acted => {
+                let text = format!("incident {incident} is {}, but acted", closing.outcome);
+                return broken("course", text);
+            }
+            End::Escalated => {
+                let policy = book.policy(&case.subject.0);
+                let tells = policy.is_some_and(|policy| {
+                    policy.mode == Mode::Auto && policy.escalate != Escalate::Nobody
+                });
+                if tells && !case.told {
+                    let text = format!("incident {incident} is handed over, and nobody is told");
+                    return broken("told", text);
+                }
+            }
+            _ => {}
+        }
+        let (subject, unheld) = (case.subject.clone(), case.unheld);
+        self.unlock(incident);
+        if acted {
+            let healed = closing.outcome == End::Healed;
+            self.past.insert(subject, Past { closed_at: now, healed, unheld });
+        }
+        if let Some(case) = self.cases.get_mut(&incident) {
+            case.closed = Some((now, closing.outcome));
+            case.removed =
+                closing.outcome == End::Cancelled && book.policy(&case.subject.0).is_none();
+        }
+        Ok(())
+    }
+
+    /// Healed needs an action that is over, and the proof that was asked for.
+    fn heals(&self, incident: IncidentId, case: &Case, now: Timestamp) -> Verdict {
+        // An order that certainly did not start and waits for its permit heals nothing; the one
+        // before it may have.
+        let why = match case.runs.iter().rev().find(|run| !run.returned) {
+            None => Some("it did nothing".to_owned()),
+            Some(Run { outcome: None, .. }) => Some("its action is not over".to_owned()),
+            Some(run) => self.is_proven(case, &run.order).err(),
+        };
+        match why {
+            None => Ok(()),
+            Some(why) => {
+                let text = format!("incident {incident} is called healed, but {why}");
+                Err(Violation::new(now, "healed", text))
+            }
+        }
+    }
+}
+
+/// Whether a run is known to have failed: then, and only then, it may be tried again.
+fn is_failure(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Exited { code } => *code != 0,
+        Outcome::Answered { expected, .. } => !expected,
+        Outcome::Signalled { .. } | Outcome::Failed { .. } | Outcome::NotStarted { .. } => true,
+        Outcome::Done
+        | Outcome::TimedOut
+        | Outcome::Cancelled
+        | Outcome::Refused { .. }
+        | Outcome::Unknown { .. } => false,
+    }
+}
+
+fn runs(case: &Case) -> u32 {
+    u32::try_from(case.runs.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,81 @@
+//! How a run ends: in a calm world every incident ends or a person is told, and once all is well
+//! nothing is left behind.
+
+use homeostat_core::hold::Scope;
+use homeostat_core::incident::Stage;
+use homeostat_core::policy::Book;
+use homeostat_core::state::State;
+use homeostat_core::time::{Span, Timestamp};
+
+use super::{Oracle, Verdict, Violation};
+
+/// How much later than due a person may be told: a turn waits for a disk or a start.
+const GRACE: Span = Span::from_secs(300);
+
+impl Oracle {
+    /// Judges a world that has been calm for hours.
+    ///
+    /// # Errors
+    ///
+    /// The law that it breaks.
+    pub fn judge_calm(&self, state: &State, book: &Book, now: Timestamp) -> Verdict {
+        for (id, case) in self.cases.iter().filter(|(_, case)| case.closed.is_none()) {
+            let Some(after) = case.tells_after else { continue };
+            if !case.told && now.since(case.opened_at) > after.saturating_add(GRACE) {
+                let stage = state.incident(*id).map(|incident| &incident.stage);
+                let text = format!("incident {id} is open for long and nobody knows: {stage:?}");
+                return Err(Violation::new(now, "told", text));
+            }
+        }
+        for incident in state.incidents().filter(|_| !self.paused) {
+            if let Stage::Held { holds, until: None, .. } = &incident.stage {
+                let text =
+                    format!("incident {} waits, and nothing ends it: {holds:?}", incident.id);
+                return Err(Violation::new(now, "rest", text));
+            }
+        }
+        for episode in self.firing.values() {
+            let Some(known) = self.episodes.get(episode) else { continue };
+            let labels = &known.alert.labels;
+            for policy in book.taking(labels) {
+                let target = policy.target.pick(labels);
+                let target = target.unwrap_or_else(|_| policy.target.present(labels));
+                if state.incident_of(&(policy.name.clone(), target)).is_none() {
+                    let text =
+                        format!("policy {} takes {labels}, without an incident", policy.name);
+                    return Err(Violation::new(now, "taken", text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a world in which all has been well for days.
+    ///
+    /// # Errors
+    ///
+    /// The law that it breaks.
+    pub fn judge_end(&self, state: &State, now: Timestamp) -> Verdict {
+        let broken = |text: String| Err(Violation::new(now, "left", text));
+        if let Some(incident) = state.incidents().next() {
+            let (id, stage) = (incident.id, &incident.stage);
+            return broken(format!("incident {id} does not end: {stage:?}"));
+        }
+        if let Some(owed) = state.notices().next() {
+            return broken(format!("the notice {} does not end", owed.notice.topic()));
+        }
+        let runs = self.cases.values().flat_map(|case| &case.runs);
+        for lock in runs.flat_map(|run| &run.order.locks) {
+            if let Some(holder) = state.ledgers().holder(lock) {
+                return broken(format!("{lock} is still locked by incident {holder}"));
+            }
+        }
+        if !self.in_flight.is_empty() || state.ledgers().running(&Scope::Book) > 0 {
+            return broken("an order is still counted as running".to_owned());
+        }
+        if let Some(key) = self.firing.keys().next() {
+            return broken(format!("alert {key:?} fires on"));
+        }
+        Ok(())
+    }
+}

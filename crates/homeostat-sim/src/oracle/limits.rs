@@ -1,0 +1,266 @@
+//! The limits of a book, counted anew from what was ordered and what became of it.
+
+use homeostat_core::hold::Hold;
+use homeostat_core::ledger::Subject;
+use homeostat_core::name::{IncidentId, OrderId};
+use homeostat_core::order::Order;
+use homeostat_core::policy::{Book, Mode, Policy, Rate, TargetLabels};
+use homeostat_core::time::{Span, Timestamp};
+
+use super::{Case, Oracle, Run, Verdict, Violation};
+use crate::book;
+
+/// The longest cooldown, as `docs/configuration.md` says, unless its base is longer.
+const LONGEST_COOLDOWN: Span = Span::from_secs(24 * 3_600);
+
+/// A bucket that holds time: it is full with `per`, and an order takes its share of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bucket {
+    rate: Rate,
+    level: u64,
+    at: Timestamp,
+}
+
+impl Bucket {
+    fn full(rate: Rate, now: Timestamp) -> Self {
+        Self { rate, level: rate.per.as_micros(), at: now }
+    }
+
+    /// Takes the share of one order. False if there is too little left.
+    fn take(&mut self, now: Timestamp) -> bool {
+        let share = self.rate.per.as_micros() / u64::from(self.rate.max.max(1));
+        let refilled = self.level.saturating_add(now.since(self.at).as_micros());
+        self.level = refilled.min(self.rate.per.as_micros());
+        self.at = now;
+        let enough = self.level >= share;
+        self.level = self.level.saturating_sub(share);
+        enough
+    }
+}
+
+impl Oracle {
+    pub(super) fn issues(&mut self, order: &Order, book: &Book, now: Timestamp) -> Verdict {
+        let broken = |law, text: String| Err(Violation::new(now, law, text));
+        let id = &order.id;
+        if !self.ordered.insert(id.clone()) {
+            return broken("once", format!("order {id} is issued a second time"));
+        }
+        let Some(case) = self.cases.get(&id.incident).cloned() else {
+            return broken("course", format!("order {id} belongs to no incident"));
+        };
+        let Some(policy) = book.policy(&case.subject.0) else {
+            return broken("mode", format!("order {id} of a policy that was removed"));
+        };
+        Self::within_attempts(&case, policy, id, now)?;
+        self.within_cooldown(&case, policy, id, now)?;
+        self.within_rate(&case.subject, policy, book, now)?;
+        self.may_start(&case, policy, order, book, now)?;
+        self.climbs(&case, policy, id, now)?;
+        if let Some(case) = self.cases.get_mut(&id.incident) {
+            case.runs.push(Run {
+                order: order.clone(),
+                issued_at: now,
+                returned: false,
+                outcome: None,
+                after_crash: false,
+            });
+            case.proving_since = None;
+            case.looks.clear();
+        }
+        Ok(())
+    }
+
+    pub(super) fn issues_again(&mut self, order: &Order, book: &Book, now: Timestamp) -> Verdict {
+        let id = &order.id;
+        let broken = |law, text: String| Err(Violation::new(now, law, text));
+        let Some(case) = self.cases.get(&id.incident).cloned() else {
+            return broken("course", format!("order {id} belongs to no incident"));
+        };
+        let Some(policy) = book.policy(&case.subject.0) else {
+            return broken("mode", format!("order {id} of a policy that was removed"));
+        };
+        if !case.runs.last().is_some_and(|run| run.returned && run.order.id == *id) {
+            return broken("once", format!("order {id} is issued again and may have run"));
+        }
+        self.may_start(&case, policy, order, book, now)?;
+        if let Some(run) = self.cases.get_mut(&id.incident).and_then(|case| case.runs.last_mut()) {
+            run.returned = false;
+            run.issued_at = now;
+            run.order = order.clone();
+        }
+        Ok(())
+    }
+
+    /// What holds for each start, the first and the one after a crash.
+    fn may_start(
+        &mut self,
+        case: &Case,
+        policy: &Policy,
+        order: &Order,
+        book: &Book,
+        now: Timestamp,
+    ) -> Verdict {
+        let id = &order.id;
+        let broken = |law, text: String| Err(Violation::new(now, law, text));
+        if case.closed.is_some() {
+            return broken("course", format!("order {id} comes after its incident closed"));
+        }
+        if self.paused {
+            return broken("pause", format!("order {id} is issued during a pause"));
+        }
+        let automatic = policy.mode == Mode::Auto
+            && policy.remedy(&id.remedy).is_some_and(|remedy| remedy.mode == Mode::Auto);
+        if !automatic {
+            return broken("mode", format!("order {id} acts in shadow"));
+        }
+        if now < case.opened_at + case.settles {
+            let text = format!("order {id} comes before its alert fired for {}", case.settles);
+            return broken("for", text);
+        }
+        if let Some(grant) = order.grants.iter().find(|grant| grant.reason.is_empty()) {
+            return broken("reasons", format!("order {id}: {} gives no reason", grant.guard));
+        }
+        self.within_concurrency(case, policy, book, id, now)?;
+        self.within_locks(case, policy, id, now)?;
+        self.is_fresh(case, policy, order, book, now)?;
+        self.in_flight.insert(id.clone(), case.subject.clone());
+        Ok(())
+    }
+
+    fn within_attempts(case: &Case, policy: &Policy, id: &OrderId, now: Timestamp) -> Verdict {
+        let before = u32::try_from(case.runs.len()).unwrap_or(u32::MAX);
+        let used = case.orders_before.saturating_add(before);
+        let max = policy.guard.attempts;
+        if used < max {
+            return Ok(());
+        }
+        let text = format!("order {id} is number {} of at most {max}", used + 1);
+        Err(Violation::new(now, "attempts", text))
+    }
+
+    fn within_cooldown(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        id: &OrderId,
+        now: Timestamp,
+    ) -> Verdict {
+        if !case.runs.is_empty() {
+            return Ok(());
+        }
+        let base = policy.guard.cooldown;
+        let grown = base.saturating_mul(1 << case.unheld.min(20));
+        let length = grown.min(LONGEST_COOLDOWN.max(base));
+        let closed = self.past.get(&case.subject).map(|past| past.closed_at);
+        let ran = self.ran.get(&(case.subject.clone(), id.remedy.clone())).copied();
+        match closed.max(ran) {
+            Some(last) if now < last + length => {
+                let ago = now.since(last);
+                let text = format!("order {id} comes {ago} after the last healing, not {length}");
+                Err(Violation::new(now, "cooldown", text))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn within_rate(
+        &mut self,
+        subject: &Subject,
+        policy: &Policy,
+        book: &Book,
+        now: Timestamp,
+    ) -> Verdict {
+        let scopes = [
+            ("all policies".to_owned(), book.limits.rate),
+            (format!("policy {}", subject.0), policy.guard.rate),
+        ];
+        for (scope, rate) in scopes {
+            let full = Bucket::full(rate, now);
+            let bucket = self.buckets.entry(scope.clone()).or_insert(full);
+            // After a reload the count begins anew: what was taken by another rate is not compared.
+            if bucket.rate != rate {
+                *bucket = full;
+            }
+            if !bucket.take(now) {
+                let text = format!("{scope}: more than {} orders in {}", rate.max, rate.per);
+                return Err(Violation::new(now, "rate", text));
+            }
+        }
+        Ok(())
+    }
+
+    fn within_concurrency(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        book: &Book,
+        id: &OrderId,
+        now: Timestamp,
+    ) -> Verdict {
+        let mine = self.in_flight.values().filter(|subject| subject.0 == case.subject.0).count();
+        let limits = [
+            ("all policies", self.in_flight.len(), book.limits.concurrency),
+            (policy.name.as_str(), mine, policy.guard.concurrency),
+        ];
+        for (scope, running, max) in limits {
+            if running >= max as usize {
+                let text = format!("order {id}: {running} orders of {scope} run, {max} may");
+                return Err(Violation::new(now, "concurrency", text));
+            }
+        }
+        Ok(())
+    }
+
+    fn within_locks(
+        &mut self,
+        case: &Case,
+        policy: &Policy,
+        id: &OrderId,
+        now: Timestamp,
+    ) -> Verdict {
+        for key in self.lock_keys(case, policy) {
+            match self.locks.get(&key) {
+                Some(by) if *by != id.incident => {
+                    let text = format!("order {id} needs {key}, which incident {by} holds");
+                    return Err(Violation::new(now, "lock", text));
+                }
+                Some(_) | None => {
+                    self.locks.insert(key, id.incident);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lock_keys(&self, case: &Case, policy: &Policy) -> Vec<String> {
+        let mut keys = vec![match policy.target {
+            TargetLabels::All => format!("policy {}", policy.name),
+            TargetLabels::Named(_) => format!("target {}", case.subject.1),
+        }];
+        let mut alerts = case.episodes.iter().filter_map(|id| self.episodes.get(id));
+        let zone = alerts.next().and_then(|known| known.alert.labels.get("zone"));
+        for template in &policy.guard.locks {
+            if *template == book::lock_on_all() {
+                keys.push("all".to_owned());
+            } else {
+                keys.push(format!("zone {}", zone.unwrap_or_default()));
+            }
+        }
+        keys
+    }
+
+    pub(super) fn unlock(&mut self, incident: IncidentId) {
+        self.locks.retain(|_, holder| *holder != incident);
+    }
+
+    /// A hold says why, and what ends it.
+    pub(super) fn holds(holds: &[Hold], until: Option<Timestamp>, now: Timestamp) -> Verdict {
+        let silent = holds.is_empty() || holds.iter().any(|hold| hold.to_string().len() < 15);
+        let gated = holds.iter().all(|hold| hold.gate().is_some());
+        if silent || !(gated || until.is_some_and(|until| until > now)) {
+            let text = format!("a hold without a reason or an end: {holds:?} until {until:?}");
+            return Err(Violation::new(now, "reasons", text));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,323 @@
+//! Watches a run and says which law was broken.
+//!
+//! An oracle knows what the world told and saw, and what was committed. It counts for itself: no
+//! ledger, no index and no guard of the core is asked. Its laws stand in `docs/simulation.md`.
+//!
+//! | file | laws |
+//! |---|---|
+//! | `effects` | what is wanted was committed before; what was promised is wanted |
+//! | `limits` | pause, lock, cooldown, rate, concurrency, attempts, mode, `for` |
+//! | `fresh` | nothing is done about what ended or is silenced; evidence is young |
+//! | `course` | retries, the ladder, relapses; how incidents close, and why |
+//! | `alerts` | nothing accepted is lost; nothing stale is believed; a latch holds |
+//! | `ending` | every incident ends or a person is told; nothing is left behind |
+
+mod alerts;
+mod course;
+mod effects;
+mod ending;
+mod fresh;
+mod limits;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use homeostat_core::alert::{Alert, Observation};
+use homeostat_core::engine::Turn;
+use homeostat_core::event::{Effect, Event};
+use homeostat_core::evidence::Evidence;
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::incident::End;
+use homeostat_core::label::Fingerprint;
+use homeostat_core::ledger::Subject;
+use homeostat_core::name::{EpisodeId, IncidentId, OrderId, RemedyName, SourceName};
+use homeostat_core::notice::Topic;
+use homeostat_core::order::{Ended, Found, Order, Outcome};
+use homeostat_core::policy::Book;
+use homeostat_core::state::State;
+use homeostat_core::time::{Span, Timestamp};
+
+use crate::act::Acts;
+
+/// A law that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Timestamp,
+    /// Which law, as `docs/simulation.md` calls it.
+    pub law: &'static str,
+    /// What happened instead.
+    pub text: String,
+}
+
+impl Violation {
+    /// Notes that a law was broken.
+    pub fn new(at: Timestamp, law: &'static str, text: impl Into<String>) -> Self {
+        Self { at, law, text: text.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.law, self.at, self.text)
+    }
+}
+
+/// What one law says.
+type Verdict = Result<(), Violation>;
+
+/// What tells one alert from another.
+type Key = (SourceName, Fingerprint);
+
+fn key(alert: &Alert) -> Key {
+    (alert.source.clone(), alert.fingerprint)
+}
+
+/// What the engine was told in one group. It counts once the group is committed.
+#[derive(Debug, Default)]
+pub struct Heard {
+    observations: Vec<Observation>,
+    answers: Vec<(IncidentId, u32, Evidence)>,
+    vouched: Vec<(Key, Evidence)>,
+    ended: Vec<(OrderId, Ended)>,
+    found: Vec<(OrderId, Found)>,
+    paused: Option<bool>,
+}
+
+/// One order of a case.
+#[derive(Debug, Clone)]
+struct Run {
+    order: Order,
+    issued_at: Timestamp,
+    returned: bool,
+    outcome: Option<Outcome>,
+    /// Whether its outcome was lost in a crash.
+    after_crash: bool,
+}
+
+/// An incident, as the oracle follows it.
+#[derive(Debug, Clone)]
+struct Case {
+    subject: Subject,
+    opened_at: Timestamp,
+    settles: Span,
+    /// After which time a person is to be told, if ever.
+    tells_after: Option<Span>,
+    relapse_of: Option<IncidentId>,
+    orders_before: u32,
+    unheld: u32,
+    episodes: Vec<EpisodeId>,
+    runs: Vec<Run>,
+    given_up: BTreeSet<RemedyName>,
+    step: u32,
+    answer: Option<(Timestamp, Evidence)>,
+    /// Since when evidence of a healing counts.
+    proving_since: Option<Timestamp>,
+    looks: Vec<Evidence>,
+    closed: Option<(Timestamp, End)>,
+    /// Whether it was closed only because its policy was gone.
+    removed: bool,
+    told: bool,
+}
+
+impl Case {
+    /// Whether an order of it ran, or may have run.
+    fn has_acted(&self) -> bool {
+        self.runs.iter().any(|run| !run.returned)
+    }
+}
+
+/// An alert's episode, as it was written down.
+#[derive(Debug, Clone)]
+struct Known {
+    alert: Alert,
+    fires: bool,
+    resolved: bool,
+}
+
+/// What was last heard of an alert since the engine started.
+#[derive(Debug, Clone, Copy)]
+struct Mention {
+    at: Timestamp,
+    ends_at: Option<Timestamp>,
+}
+
+/// How the last healing of a subject went.
+#[derive(Debug, Clone)]
+struct Past {
+    closed_at: Timestamp,
+    healed: bool,
+    unheld: u32,
+}
+
+/// All oracles, with what they remember.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    cases: BTreeMap<IncidentId, Case>,
+    open: BTreeMap<Subject, IncidentId>,
+    episodes: BTreeMap<EpisodeId, Known>,
+    firing: BTreeMap<Key, EpisodeId>,
+    mentions: BTreeMap<Key, Mention>,
+    newest_start: BTreeMap<Key, Timestamp>,
+    last_end: BTreeMap<Key, (Timestamp, Option<Timestamp>)>,
+    paused: bool,
+    reloaded_at: Option<Timestamp>,
+    in_flight: BTreeMap<OrderId, Subject>,
+    locks: BTreeMap<String, IncidentId>,
+    buckets: BTreeMap<String, limits::Bucket>,
+    past: BTreeMap<Subject, Past>,
+    ran: BTreeMap<(Subject, RemedyName), Timestamp>,
+    ordered: BTreeSet<OrderId>,
+}
+
+impl Oracle {
+    /// Knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes what the engine is about to be told.
+    pub fn hear(&self, events: &[Event]) -> Heard {
+        let mut heard = Heard::default();
+        for event in events {
+            match event {
+                Event::Observed { observation, .. } => {
+                    heard.observations.push((**observation).clone());
+                }
+                Event::Vouched { observation, evidence } => {
+                    heard.vouched.push((key(&observation.alert), evidence.clone()));
+                }
+                Event::Answered { incident, step, evidence, .. } => {
+                    heard.answers.push((*incident, *step, evidence.clone()));
+                }
+                Event::OrderEnded { order, ended } => {
+                    heard.ended.push((order.clone(), ended.clone()));
+                }
+                Event::OrderFound { order, found } => {
+                    heard.found.push((order.clone(), found.clone()));
+                }
+                Event::Pause { .. } => heard.paused = Some(true),
+                Event::Resume { .. } => heard.paused = Some(false),
+                _ => {}
+            }
+        }
+        heard
+    }
+
+    /// Notes that the engine starts: what was mentioned before is not known any more.
+    pub fn restart(&mut self) {
+        self.mentions.clear();
+        self.newest_start.clear();
+    }
+
+    /// Judges one committed turn.
+    ///
+    /// # Errors
+    ///
+    /// The first law that it broke.
+    pub fn watch(
+        &mut self,
+        heard: &Heard,
+        turn: &Turn,
+        state: &State,
+        book: &Book,
+        now: Timestamp,
+    ) -> Verdict {
+        self.take_in(heard, now);
+        for fact in &turn.facts {
+            self.see(fact, heard, book)?;
+        }
+        Self::effects_follow_facts(turn, now)?;
+        self.nothing_is_lost(heard, now)?;
+        self.running_is_counted(state, now)
+    }
+
+    /// Judges an effect in the moment in which it is performed.
+    ///
+    /// # Errors
+    ///
+    /// The law that it breaks.
+    pub fn performs(&mut self, effect: &Effect, acts: &Acts, now: Timestamp) -> Verdict {
+        match effect {
+            Effect::Run(run) => self.runs_once_and_alone(run, acts, now),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_in(&mut self, heard: &Heard, now: Timestamp) {
+        if let Some(paused) = heard.paused {
+            self.paused = paused;
+        }
+        for (incident, step, evidence) in &heard.answers {
+            if let Some(case) = self.cases.get_mut(incident).filter(|case| case.step == *step) {
+                case.answer = Some((now, evidence.clone()));
+                if case.proving_since.is_some() {
+                    case.looks.push(evidence.clone());
+                }
+            }
+        }
+        self.note_mentions(heard, now);
+    }
+
+    fn see(&mut self, fact: &Fact, heard: &Heard, book: &Book) -> Verdict {
+        let at = fact.at;
+        match &fact.what {
+            What::EpisodeBegan { episode, alert, .. } => self.begins(*episode, alert, heard, at),
+            What::EpisodeEnded { episode, ending } => self.ends(*episode, ending, at),
+            What::IncidentOpened { incident, .. } => self.opens(*incident, fact, book),
+            What::EpisodeAttached { incident, episode } => {
+                self.attaches(*incident, *episode);
+                Ok(())
+            }
+            What::EvidenceAsked { incident, step } => {
+                if let Some(case) = self.cases.get_mut(incident) {
+                    case.step = *step;
+                }
+                Ok(())
+            }
+            What::EvidenceSeen { incident, .. } => {
+                // What nobody answered was a look, too.
+                let case = self.cases.get_mut(incident);
+                let unanswered = |case: &&mut Case| {
+                    case.answer.as_ref().is_none_or(|(answered_at, _)| *answered_at != at)
+                };
+                if let Some(case) = case.filter(unanswered) {
+                    case.looks.push(Evidence::none(at));
+                }
+                Ok(())
+            }
+            What::BookChanged => {
+                self.reloaded_at = Some(at);
+                Ok(())
+            }
+            What::OrderHeld { holds, until, .. } => Self::holds(holds, *until, at),
+            What::OrderIssued { order } => self.issues(order, book, at),
+            What::OrderReissued { order } => self.issues_again(order, book, at),
+            What::OrderReturned { order } => self.returns(order, heard, at),
+            What::OrderEnded { order, ended } => self.order_ends(order, ended, heard, at),
+            What::RemedyGivenUp { incident, remedy, reason } => {
+                self.gives_up(*incident, remedy, reason, at)
+            }
+            What::VerificationBegan { incident, ended_at, .. } => {
+                if let Some(case) = self.cases.get_mut(incident) {
+                    case.proving_since = Some(*ended_at);
+                    case.looks.clear();
+                }
+                Ok(())
+            }
+            What::IncidentClosed { incident, closing, .. } => {
+                self.closes(*incident, closing, book, at)
+            }
+            What::LatchReleased { incident } => self.releases(*incident, book, at),
+            What::NoticeRaised { notice } => {
+                if let Topic::Escalation { incident } = notice.topic()
+                    && let Some(case) = self.cases.get_mut(&incident)
+                {
+                    case.told = true;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

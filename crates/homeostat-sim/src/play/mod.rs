@@ -1,0 +1,433 @@
+//! Plays a script: drives the engine as the daemon's driver does, in virtual time.
+//!
+//! Duty: the order of turn, commit and effects, with deaths and failed commits between them; what
+//! the senders do with a 503. What is right is the oracle's duty.
+//!
+//! ```text
+//!  queue ─> group ─> engine.turn ─> [dies] ─> commit ─> [dies] ─> effects ─> queue
+//!                                └─ [disk full] ─> group thrown away, senders send again
+//! ```
+
+mod turn;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use homeostat_core::alert::Observation;
+use homeostat_core::engine::Engine;
+use homeostat_core::event::Event;
+use homeostat_core::fact::Fact;
+use homeostat_core::name::OrderId;
+use homeostat_core::order::Ended;
+use homeostat_core::policy::Book;
+use homeostat_core::state::State;
+use homeostat_core::time::{Span, Timestamp};
+
+use crate::act::Acts;
+use crate::mail::Mail;
+use crate::oracle::{Oracle, Violation};
+use crate::print::Line;
+use crate::random::Fate;
+use crate::script::{Death, Deed, Honesty, Script, Stock};
+use crate::world::World;
+
+/// When every world begins.
+pub const BEGIN: Timestamp = Timestamp::from_seconds(1_767_603_600);
+
+/// A calm world in which what is ill stays ill: long enough for every `escalate.after`.
+const CALM: Span = Span::from_secs(3 * 3_600);
+
+/// A calm world in which all is well: longer than a lapse and than what a latch waits for.
+const WELL: Span = Span::from_secs(3 * 86_400);
+
+/// Turns without any time passing, after which the engine is said not to come to rest.
+const TURNS_AT_ONCE: u32 = 5_000;
+
+/// When a sender sends again what was answered 503.
+const SENDS_AGAIN: Span = Span::from_secs(30);
+
+/// How long a disk stays full.
+const DISK_FULL: Span = Span::from_secs(7);
+
+/// How closely a run is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// By all oracles.
+    Closely,
+    /// Not at all: to measure the core alone.
+    Never,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Incidents that opened.
+    pub incidents: u64,
+    /// Orders that were issued.
+    pub orders: u64,
+    /// Facts that were committed.
+    pub facts: u64,
+    /// The first law that was broken.
+    pub violation: Option<Violation>,
+    /// What the engine was told, for printing.
+    pub lines: Vec<Line>,
+    /// All facts, for printing.
+    pub journal: Vec<Fact>,
+}
+
+/// Something on its way.
+#[derive(Debug)]
+enum Happening {
+    Step(usize),
+    Recovers {
+        part: usize,
+        generation: u64,
+    },
+    Repeats {
+        part: usize,
+        generation: u64,
+        count: u64,
+    },
+    Arrives(Box<Observation>),
+    Ends(OrderId),
+    /// What this life of the engine is told by its own doors.
+    Reports {
+        life: u32,
+        event: Event,
+    },
+    Commands(Command),
+    Restarts,
+    DiskFree,
+    Calms,
+    Heals,
+}
+
+#[derive(Debug, Clone)]
+enum Command {
+    Pause,
+    Resume,
+    Reload(usize),
+}
+
+/// A script as it is played.
+struct Play<'a> {
+    script: &'a Script,
+    watch: Watch,
+    now: Timestamp,
+    queue: BTreeMap<(Timestamp, u64), Happening>,
+    posted: u64,
+    world: World,
+    mail: Mail,
+    acts: Acts,
+    fate: Fate,
+    engine: Option<Engine>,
+    book: Arc<Book>,
+    books: Vec<Arc<Book>>,
+    journal: Vec<Fact>,
+    folded: State,
+    written: usize,
+    life: u32,
+    boots: u32,
+    /// How the engine is to die, and whether its machine restarts then.
+    death: Option<(Death, bool)>,
+    disk_full: bool,
+    writable: bool,
+    /// Whether nothing falls ill any more.
+    well: bool,
+    owed: Vec<Event>,
+    oracle: Oracle,
+    turns_at_once: (Timestamp, u32),
+    turns: u64,
+    report: Report,
+    lines: Option<Vec<Line>>,
+}
+
+/// Plays a script to its end or to its first violation.
+pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
+    let cast: Arc<[_]> = script.cast.clone().into();
+    let books: Vec<Arc<Book>> = script.books.iter().cloned().map(Arc::new).collect();
+    let mut play = Play {
+        script,
+        watch,
+        now: BEGIN,
+        queue: BTreeMap::new(),
+        posted: 0,
+        world: World::new(cast.clone(), script.manners.evaluation),
+        mail: Mail::new(cast, script.manners.clone(), script.seed),
+        acts: Acts::new(script.manners.clone(), script.seed),
+        fate: Fate::new(script.seed),
+        engine: None,
+        book: books[0].clone(),
+        books,
+        journal: Vec::new(),
+        folded: State::default(),
+        written: 0,
+        life: 0,
+        boots: 1,
+        death: None,
+        disk_full: false,
+        writable: true,
+        well: false,
+        owed: Vec::new(),
+        oracle: Oracle::new(),
+        turns_at_once: (BEGIN, 0),
+        turns: 0,
+        report: Report::default(),
+        lines: record.then(Vec::new),
+    };
+    for (number, step) in script.steps.iter().enumerate() {
+        play.post(BEGIN + step.at, Happening::Step(number));
+    }
+    play.post(BEGIN, Happening::Restarts);
+    play.post(BEGIN + script.calm_at, Happening::Calms);
+    let violation = play.run().err();
+    let journal = if record { play.journal } else { Vec::new() };
+    let lines = play.lines.unwrap_or_default();
+    Report { violation, lines, journal, ..play.report }
+}
+
+impl Play<'_> {
+    fn run(&mut self) -> Result<(), Violation> {
+        let calm = BEGIN + self.script.calm_at;
+        self.run_until(calm + CALM)?;
+        if self.watch == Watch::Closely {
+            self.oracle.judge_calm(&self.folded, &self.book, self.now)?;
+        }
+        self.post(self.now, Happening::Heals);
+        self.run_until(calm + CALM + WELL)?;
+        if self.watch == Watch::Closely {
+            self.check_fold()?;
+            self.oracle.judge_end(&self.folded, self.now)?;
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, at: Timestamp, happening: Happening) {
+        self.posted += 1;
+        self.queue.insert((at, self.posted), happening);
+    }
+
+    fn write(&mut self, line: impl FnOnce() -> Line) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(line());
+        }
+    }
+
+    fn since_begin(&self) -> Span {
+        self.now.since(BEGIN)
+    }
+
+    fn run_until(&mut self, end: Timestamp) -> Result<(), Violation> {
+        loop {
+            let wake = self.engine.as_ref().filter(|_| self.writable).and_then(Engine::next_wake);
+            let wake = wake.map(|at| at.max(self.now));
+            let next = self.queue.first_key_value().map(|((at, _), _)| *at);
+            let Some(next) = wake.into_iter().chain(next).min().filter(|at| *at <= end) else {
+                self.now = end;
+                return Ok(());
+            };
+            self.now = next.max(self.now);
+            self.take_group()?;
+        }
+    }
+
+    /// Lets all happen that is due, as one group; commands are groups of their own.
+    fn take_group(&mut self) -> Result<(), Violation> {
+        let mut events = Vec::new();
+        let mut commands = Vec::new();
+        while let Some(entry) = self.queue.first_entry().filter(|e| e.key().0 <= self.now) {
+            let happening = entry.remove();
+            self.happen(happening, &mut events, &mut commands)?;
+        }
+        if self.engine.is_none() {
+            self.send_again(events);
+            self.owed.clear();
+        } else {
+            self.take_turn(events, None)?;
+        }
+        for command in commands {
+            self.obey(command)?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), Violation> {
+        if self.engine.is_none() || !self.writable {
+            self.post(self.now + SENDS_AGAIN, Happening::Commands(command));
+            return Ok(());
+        }
+        let by = "sre".to_owned();
+        let (event, book) = match &command {
+            Command::Pause => (Event::Pause { by, reason: "deploy".into() }, None),
+            Command::Resume => (Event::Resume { by }, None),
+            Command::Reload(book) => (Event::Reloaded, Some(self.books[*book].clone())),
+        };
+        let at = self.since_begin();
+        self.write(|| Line::command(at, &event));
+        if !self.take_turn(vec![event], book)? {
+            self.post(self.now + SENDS_AGAIN, Happening::Commands(command));
+        }
+        Ok(())
+    }
+
+    fn happen(
+        &mut self,
+        happening: Happening,
+        events: &mut Vec<Event>,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        match happening {
+            Happening::Step(number) => self.step(number, events, commands)?,
+            Happening::Recovers { part, generation } => {
+                if self.world.lasts(part, generation) {
+                    self.mend(part);
+                }
+            }
+            Happening::Repeats { part, generation, count } => {
+                if self.world.lasts(part, generation) {
+                    self.tell(part, generation, count);
+                }
+            }
+            Happening::Arrives(observation) => {
+                if self.engine.is_some() && self.writable {
+                    let at = self.since_begin();
+                    self.write(|| Line::observed(at, &observation));
+                    events.push(Event::observed(*observation));
+                } else {
+                    self.post(self.now + SENDS_AGAIN, Happening::Arrives(observation));
+                }
+            }
+            Happening::Ends(order) => self.end(&order),
+            Happening::Reports { life, event } => {
+                if life == self.life {
+                    events.push(event);
+                }
+            }
+            Happening::Commands(command) => commands.push(command),
+            Happening::Restarts => self.restart(events)?,
+            Happening::DiskFree => {
+                self.writable = true;
+                events.append(&mut self.owed);
+            }
+            Happening::Calms => self.calm(commands),
+            Happening::Heals => {
+                self.well = true;
+                let ill: Vec<usize> = self.world.ill().collect();
+                for part in ill {
+                    self.mend(part);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        number: usize,
+        events: &mut Vec<Event>,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        let at = self.since_begin();
+        match self.script.steps[number].deed.clone() {
+            Deed::Break { part, lasts } => self.break_down(part, lasts),
+            Deed::Mend(part) => self.mend(part),
+            Deed::Stray(part) => {
+                if let Some((since, _)) = self.world.earlier(part) {
+                    let stray = Box::new(self.mail.stray(part, since));
+                    let mut commands = Vec::new();
+                    self.happen(Happening::Arrives(stray), events, &mut commands)?;
+                }
+            }
+            Deed::Alertmanager(honesty) => {
+                self.world.alertmanager = honesty;
+                self.write(|| Line::alertmanager(at, honesty));
+            }
+            Deed::Prometheus(honesty) => {
+                self.world.prometheus = honesty;
+                self.write(|| Line::prometheus(at, honesty));
+            }
+            Deed::Inventory(stock) => {
+                self.world.stock = stock;
+                self.write(|| Line::inventory(at, stock));
+            }
+            Deed::Crash { death, reboot } => {
+                if death == Death::Idle {
+                    self.die(reboot);
+                } else {
+                    self.death = Some((death, reboot));
+                }
+            }
+            Deed::FullDisk => self.disk_full = true,
+            Deed::Reload(book) => commands.push(Command::Reload(book)),
+            Deed::Pause => commands.push(Command::Pause),
+            Deed::Resume => commands.push(Command::Resume),
+        }
+        Ok(())
+    }
+
+    fn calm(&mut self, commands: &mut Vec<Command>) {
+        self.world.alertmanager = Honesty::True;
+        self.world.prometheus = Honesty::True;
+        self.world.stock = Stock::True;
+        self.mail.calm();
+        self.death = None;
+        self.disk_full = false;
+        commands.push(Command::Resume);
+    }
+
+    fn break_down(&mut self, part: usize, lasts: Option<Span>) {
+        if self.well {
+            return;
+        }
+        let Some(generation) = self.world.break_down(part, self.now) else { return };
+        let (at, script) = (self.since_begin(), self.script);
+        self.write(|| Line::truth(at, &script.cast[part], true));
+        if let Some(lasts) = lasts {
+            self.post(self.now + lasts, Happening::Recovers { part, generation });
+        }
+        self.tell(part, generation, 0);
+    }
+
+    /// Sends that a part fires, and plans the repeat.
+    fn tell(&mut self, part: usize, generation: u64, count: u64) {
+        let Some(since) = self.world.ill_since(part) else { return };
+        for (at, observation) in self.mail.firing(part, since, (generation, count), self.now) {
+            self.post(at, Happening::Arrives(Box::new(observation)));
+        }
+        let again = Happening::Repeats { part, generation, count: count + 1 };
+        self.post(self.now + self.mail.repeat(), again);
+    }
+
+    fn mend(&mut self, part: usize) {
+        let Some(illness) = self.world.mend(part, self.now) else { return };
+        let (at, script) = (self.since_begin(), self.script);
+        self.write(|| Line::truth(at, &script.cast[part], false));
+        for (at, observation) in self.mail.resolved(part, illness, self.now) {
+            self.post(at, Happening::Arrives(Box::new(observation)));
+        }
+    }
+
+    /// An action is over: what it did, and who hears of it.
+    fn end(&mut self, order: &OrderId) {
+        let Some(claim) = self.acts.end(order) else { return };
+        let labels = claim.run.alerts.first().map(|(alert, _)| alert.labels.clone());
+        let instance = labels.as_ref().and_then(|labels| labels.get("instance"));
+        let on = self.world.on_instance(instance.unwrap_or_default());
+        if claim.plan.heals {
+            for part in &on {
+                self.mend(*part);
+            }
+        }
+        if claim.plan.worsens
+            && let Some(part) = on.last()
+        {
+            self.break_down(*part, None);
+        }
+        let outcome = claim.plan.outcome;
+        let at = self.since_begin();
+        self.write(|| Line::exit(at, &claim.run.order, &outcome));
+        let ended = Ended { outcome, started_at: None, output: String::new() };
+        let event = Event::OrderEnded { order: order.clone(), ended };
+        self.post(self.now, Happening::Reports { life: self.life, event });
+    }
+}

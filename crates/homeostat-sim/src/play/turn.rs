@@ -1,0 +1,268 @@
+//! Turn, commit and effects; deaths and full disks between them; restarts from the journal.
+
+use std::sync::Arc;
+
+use homeostat_core::engine::{Engine, Turn};
+use homeostat_core::event::{About, Effect, Event, Question};
+use homeostat_core::evidence::Evidence;
+use homeostat_core::fact::What;
+use homeostat_core::name::BootId;
+use homeostat_core::policy::Book;
+use homeostat_core::state::State;
+use homeostat_core::time::Span;
+
+use super::{DISK_FULL, Happening, Play, SENDS_AGAIN, TURNS_AT_ONCE, Watch};
+use crate::oracle::{Heard, Violation};
+use crate::print::Line;
+use crate::script::{Death, Honesty};
+
+impl Play<'_> {
+    /// Takes a turn and all that follow from it. Returns whether it was committed.
+    pub(super) fn take_turn(
+        &mut self,
+        events: Vec<Event>,
+        book: Option<Arc<Book>>,
+    ) -> Result<bool, Violation> {
+        if !self.writable {
+            self.owed.extend(events);
+            return Ok(false);
+        }
+        let committed = self.one_turn(events, book)?;
+        while committed
+            && self.writable
+            && let Some(engine) = &self.engine
+            && engine.next_wake().is_some_and(|at| at <= self.now)
+        {
+            self.one_turn(Vec::new(), None)?;
+        }
+        Ok(committed)
+    }
+
+    fn one_turn(&mut self, events: Vec<Event>, book: Option<Arc<Book>>) -> Result<bool, Violation> {
+        self.count_turn()?;
+        let Some(engine) = &mut self.engine else { return Ok(false) };
+        if let Some(book) = &book {
+            engine.replace_book(book.clone());
+        }
+        let may_fail = self.disk_full || self.death.is_some();
+        let kept = if may_fail { events.clone() } else { Vec::new() };
+        let told = if may_fail { &kept } else { &events };
+        let heard = match self.watch {
+            Watch::Closely => self.oracle.hear(told),
+            Watch::Never => Heard::default(),
+        };
+        let turn = engine.turn(events, self.now);
+        if !turn.facts.is_empty() && self.disk_full {
+            // Who mentioned what is known all the same: it is not written down.
+            self.oracle.note_mentions(&heard, self.now);
+            self.fail(kept);
+            return Ok(false);
+        }
+        if let Some((Death::BeforeCommit, reboot)) = self.death
+            && !turn.facts.is_empty()
+        {
+            self.send_again(kept);
+            self.die(reboot);
+            return Ok(false);
+        }
+        if let Some(book) = book {
+            self.book = book;
+        }
+        self.commit(&turn, &heard)?;
+        if let Some((Death::BeforeEffects(performed), reboot)) = self.death
+            && !turn.effects.is_empty()
+        {
+            for effect in turn.effects.into_iter().take(performed) {
+                self.perform(effect)?;
+            }
+            self.send_again(kept);
+            self.die(reboot);
+            return Ok(true);
+        }
+        for effect in turn.effects {
+            self.perform(effect)?;
+        }
+        Ok(true)
+    }
+
+    fn count_turn(&mut self) -> Result<(), Violation> {
+        self.turns += 1;
+        let (at, count) = self.turns_at_once;
+        self.turns_at_once = if at == self.now { (at, count + 1) } else { (self.now, 0) };
+        if count > TURNS_AT_ONCE {
+            return Err(Violation::new(self.now, "rest", "the engine does not come to rest"));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, turn: &Turn, heard: &Heard) -> Result<(), Violation> {
+        for fact in &turn.facts {
+            self.report.facts += 1;
+            match &fact.what {
+                What::IncidentOpened { .. } => self.report.incidents += 1,
+                What::OrderIssued { .. } => self.report.orders += 1,
+                _ => {}
+            }
+            self.folded.apply(fact);
+        }
+        if self.watch == Watch::Never {
+            return Ok(());
+        }
+        self.journal.extend(turn.facts.iter().cloned());
+        let Some(engine) = &self.engine else { return Ok(()) };
+        // Comparing costs as much as there is to compare: large worlds are compared now and then.
+        let large = self.script.cast.len() > 12;
+        if (!large || self.turns.is_multiple_of(16)) && self.folded != *engine.state() {
+            let text = "the fold of the journal is not the state";
+            return Err(Violation::new(self.now, "fold", text));
+        }
+        self.oracle.watch(heard, turn, &self.folded, &self.book, self.now)
+    }
+
+    /// The disk is full: nothing was written, and everybody hears 503 until it can be again.
+    fn fail(&mut self, kept: Vec<Event>) {
+        self.disk_full = false;
+        self.writable = false;
+        self.send_again(kept);
+        if let Some(engine) = &mut self.engine {
+            engine.replace_book(self.book.clone());
+            engine.rebuild(self.folded.clone(), self.now);
+        }
+        self.post(self.now + DISK_FULL, Happening::DiskFree);
+    }
+
+    /// Senders send their observations again; what comes from the engine's own doors is kept.
+    pub(super) fn send_again(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Observed { observation, .. } => {
+                    self.post(self.now + SENDS_AGAIN, Happening::Arrives(observation));
+                }
+                Event::Pause { .. } | Event::Resume { .. } | Event::Reloaded => {}
+                event => self.owed.push(event),
+            }
+        }
+    }
+
+    pub(super) fn die(&mut self, reboots: bool) {
+        self.death = None;
+        if self.engine.take().is_none() {
+            return;
+        }
+        let at = self.since_begin();
+        self.write(|| {
+            let what =
+                if reboots { "the machine restarts" } else { "the engine dies and restarts" };
+            Line::remark(at, what)
+        });
+        self.life += 1;
+        self.owed.clear();
+        self.writable = true;
+        self.acts.lose_engine();
+        if reboots {
+            self.boots += 1;
+            self.acts.lose_power();
+        }
+        let mut dice = self.fate.of("down", &[u64::from(self.life)]);
+        let down = if dice.percent(70) { dice.seconds(0, 5) } else { dice.seconds(5, 180) };
+        self.post(self.now + down, Happening::Restarts);
+    }
+
+    fn boot(&self) -> BootId {
+        BootId::new(format!("boot-{}", self.boots))
+    }
+
+    pub(super) fn restart(&mut self, events: &mut Vec<Event>) -> Result<(), Violation> {
+        if self.watch == Watch::Closely {
+            self.check_fold()?;
+        }
+        self.oracle.restart();
+        self.engine = Some(Engine::restore(self.folded.clone(), self.book.clone(), self.now));
+        // The daemon starts before it opens its doors.
+        events.insert(0, Event::Started { boot: self.boot() });
+        Ok(())
+    }
+
+    /// Reads what was written since the last time as the journal would, and folds all of it.
+    pub(super) fn check_fold(&mut self) -> Result<(), Violation> {
+        for fact in &self.journal[self.written..] {
+            let text = serde_json::to_string(&fact.what).unwrap_or_default();
+            if serde_json::from_str::<What>(&text).ok().as_ref() != Some(&fact.what) {
+                let text = format!("a fact does not read back: {text}");
+                return Err(Violation::new(self.now, "fold", text));
+            }
+        }
+        self.written = self.journal.len();
+        let mut state = State::default();
+        self.journal.iter().for_each(|fact| state.apply(fact));
+        if state != self.folded {
+            return Err(Violation::new(self.now, "fold", "the journal does not fold again"));
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) -> Result<(), Violation> {
+        if self.watch == Watch::Closely {
+            self.oracle.performs(&effect, &self.acts, self.now)?;
+        }
+        let life = self.life;
+        let soon = |play: &Self, event: Event| {
+            let wait = play.fate.of("soon", &[play.now.micros().unsigned_abs()]).below(800);
+            (play.now + Span::from_millis(wait), Happening::Reports { life, event })
+        };
+        match effect {
+            Effect::Run(run) => {
+                if let Some(plan) = self.acts.start(&run, life) {
+                    self.post(self.now + plan.takes, Happening::Ends(run.order.id));
+                }
+            }
+            Effect::Cancel(order) => {
+                if let Some(takes) = self.acts.cancel(&order, life) {
+                    self.post(self.now + takes, Happening::Ends(order));
+                }
+            }
+            Effect::Inquire { order, issued_in } => {
+                let found = self.acts.inspect(&order, &issued_in, &self.boot());
+                let since = self.since_begin();
+                self.write(|| Line::found(since, &found));
+                let (at, report) = soon(self, Event::OrderFound { order, found });
+                self.post(at, report);
+            }
+            Effect::Ask(question) => self.answer(question),
+            Effect::Tell(notice) => {
+                let (at, report) = soon(self, Event::NoticeTold(notice));
+                self.post(at, report);
+            }
+            // Who keeps a notice up has nothing to report.
+            Effect::Remind(_) => {}
+            Effect::Clear(notice) => {
+                let (at, report) = soon(self, Event::NoticeEnded(notice.topic()));
+                self.post(at, report);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, question: Question) {
+        let ways = [self.world.alertmanager, self.world.prometheus];
+        if ways.contains(&Honesty::Mute) {
+            return;
+        }
+        let mut dice = self.fate.of("answer", &[self.now.micros().unsigned_abs()]);
+        let wait = if ways.contains(&Honesty::Slow) {
+            dice.seconds(2, 29)
+        } else {
+            Span::from_millis(dice.below(1_500))
+        };
+        let asks = question.asks.into_iter();
+        let found = asks.map(|ask| (self.world.find(&ask, self.now), ask)).map(|(f, a)| (a, f));
+        let evidence = Evidence { found: found.collect(), gathered_at: self.now };
+        let event = match question.about {
+            About::Incident(incident, step) => {
+                Event::Answered { incident, step, evidence, presence: Vec::new() }
+            }
+            About::Observation(observation) => Event::Vouched { observation, evidence },
+        };
+        self.post(self.now + wait, Happening::Reports { life: self.life, event });
+    }
+}

@@ -1,0 +1,298 @@
+//! What happens to a world, as a list of steps that can be shortened.
+//!
+//! A script holds all that does not depend on what the engine does. How the world reacts to it is
+//! drawn by name (`random::Fate`), so that a script with a step less is still the same world.
+
+use homeostat_core::policy::Book;
+use homeostat_core::time::Span;
+
+use crate::book;
+use crate::cast::{self, Part};
+use crate::random::Dice;
+
+/// Where an Alertmanager or a Prometheus stands with the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Honesty {
+    /// Tells the truth, soon.
+    True,
+    /// Answers with an error.
+    Errs,
+    /// Knows nothing, as after a restart.
+    Empty,
+    /// Tells what was true a while ago.
+    Stale,
+    /// Tells the truth, late.
+    Slow,
+    /// Never answers.
+    Mute,
+    /// An Alertmanager: says that all is silenced. A Prometheus: its rules are unhealthy.
+    Odd,
+}
+
+/// What the inventory of all targets says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stock {
+    /// How many hosts there are.
+    True,
+    /// So many, whatever there are.
+    Says(u64),
+    /// Nothing: it cannot be reached.
+    Errs,
+    /// Nothing: its result is empty.
+    Empty,
+    /// What is not a number.
+    NotANumber,
+}
+
+/// When the engine dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// While nothing happens.
+    Idle,
+    /// With the next facts, before they are committed.
+    BeforeCommit,
+    /// After the next commit with effects, with so many of them performed.
+    BeforeEffects(usize),
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// A part of the cast falls ill; it recovers alone after a time, if one is given.
+    Break {
+        /// Which part.
+        part: usize,
+        /// How long it lasts if nobody heals it.
+        lasts: Option<Span>,
+    },
+    /// A part recovers alone.
+    Mend(usize),
+    /// The last notification that a part fires, of an earlier firing, arrives once more.
+    Stray(usize),
+    /// The Alertmanager changes its ways.
+    Alertmanager(Honesty),
+    /// The Prometheus changes its ways.
+    Prometheus(Honesty),
+    /// The inventory changes its ways.
+    Inventory(Stock),
+    /// The engine dies and starts again; so does its machine, if `reboot` is set.
+    Crash {
+        /// When.
+        death: Death,
+        /// Whether the machine starts anew too.
+        reboot: bool,
+    },
+    /// The next commit fails.
+    FullDisk,
+    /// Another book comes into force.
+    Reload(usize),
+    /// An operator pauses.
+    Pause,
+    /// An operator resumes.
+    Resume,
+}
+
+/// A deed and its time, counted from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub at: Span,
+    /// What.
+    pub deed: Deed,
+}
+
+/// How a world treats messages and actions, in chances of a hundred and in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manners {
+    /// Notifications that are lost.
+    pub lost: u64,
+    /// Notifications that a second peer sends too.
+    pub doubled: u64,
+    /// Notifications that come up to ten minutes late.
+    pub late: u64,
+    /// Time until a first notification.
+    pub group_wait: Span,
+    /// Time between repeats.
+    pub repeat: Span,
+    /// Time between two evaluations of a rule.
+    pub evaluation: Span,
+    /// Actions that heal.
+    pub heals: u64,
+    /// Actions that fail.
+    pub fails: u64,
+    /// Actions that hang.
+    pub hangs: u64,
+    /// Actions that break something else.
+    pub worsens: u64,
+}
+
+/// One world and what happens to it.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// From which it was drawn.
+    pub seed: u64,
+    /// Who may fall ill.
+    pub cast: Vec<Part>,
+    /// The book in force at the start, and others.
+    pub books: Vec<Book>,
+    /// How messages and actions are treated.
+    pub manners: Manners,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// When the world calms down.
+    pub calm_at: Span,
+}
+
+/// What kind of world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// Everything that can be drawn.
+    Hostile,
+    /// No faults: to measure the core alone.
+    Kind,
+}
+
+/// Illnesses in one script.
+const TROUBLES: u64 = 110;
+
+impl Script {
+    /// Draws the script of a seed.
+    pub fn draw(seed: u64, world: World) -> Self {
+        let mut dice = Dice::new(seed);
+        let storm = dice.percent(6);
+        let hosts = match (storm, dice.below(3)) {
+            (true, _) => dice.range(30, 80),
+            (false, 0) => dice.range(1, 3),
+            (false, 1) => dice.range(3, 8),
+            (false, _) => dice.range(8, 24),
+        };
+        let cast = cast::draw(&mut dice, usize::try_from(hosts).unwrap_or(1));
+        let books = book::draw(&mut dice);
+        let manners = manners(&mut dice, world);
+        let mut steps = if storm {
+            let mut steps = storm_steps(&mut dice, &cast);
+            steps.extend(trouble_steps(&mut dice, &cast, TROUBLES / 2, Span::from_secs(7_200)));
+            steps
+        } else {
+            trouble_steps(&mut dice, &cast, TROUBLES, Span::ZERO)
+        };
+        let calm_at = steps.iter().map(|step| step.at).max().unwrap_or_default();
+        let calm_at = calm_at.saturating_add(Span::from_secs(300));
+        if world == World::Hostile {
+            steps.extend(fault_steps(&mut dice, books.len(), calm_at));
+        }
+        steps.sort_by_key(|step| step.at);
+        Self { seed, cast, books, manners, steps, calm_at }
+    }
+}
+
+fn manners(dice: &mut Dice, world: World) -> Manners {
+    let mut some = |most: u64| {
+        let drawn = if dice.percent(70) { dice.below(most + 1) } else { 0 };
+        if world == World::Hostile { drawn } else { 0 }
+    };
+    Manners {
+        lost: some(25),
+        doubled: some(60),
+        late: some(25),
+        fails: some(35),
+        hangs: some(12),
+        worsens: some(10),
+        group_wait: dice.seconds(0, 30),
+        repeat: dice.seconds(120, 1_200),
+        evaluation: dice.seconds(5, 30),
+        heals: if world == World::Kind { 100 } else { dice.range(30, 95) },
+    }
+}
+
+/// Single illnesses, some of them flapping.
+fn trouble_steps(dice: &mut Dice, cast: &[Part], count: u64, from: Span) -> Vec<Step> {
+    let pace = *dice.pick(&[30, 120, 400, 1_200]);
+    let flapping = *dice.pick(&[5, 10, 10, 60]);
+    let mut steps = Vec::new();
+    let mut at = from;
+    let mut left = count;
+    while left > 0 {
+        at = at.saturating_add(dice.seconds(0, pace));
+        let part = usize::try_from(dice.below(cast.len() as u64)).unwrap_or(0);
+        let flaps = if dice.percent(flapping) { dice.range(2, 6) } else { 1 };
+        for _ in 0..flaps {
+            let lasts = dice.percent(45).then(|| dice.seconds(5, 900));
+            steps.push(Step { at, deed: Deed::Break { part, lasts } });
+            if flaps > 1 {
+                at = at.saturating_add(dice.seconds(5, 180));
+                steps.push(Step { at, deed: Deed::Mend(part) });
+                at = at.saturating_add(dice.seconds(1, 90));
+            }
+        }
+        if dice.percent(12) {
+            let at = at.saturating_add(dice.seconds(1, 1_200));
+            steps.push(Step { at, deed: Deed::Stray(part) });
+        }
+        left = left.saturating_sub(flaps);
+    }
+    steps
+}
+
+/// Everything breaks within two minutes.
+fn storm_steps(dice: &mut Dice, cast: &[Part]) -> Vec<Step> {
+    (0..cast.len())
+        .map(|part| {
+            let lasts = dice.percent(30).then(|| dice.seconds(60, 3_600));
+            Step { at: dice.seconds(60, 180), deed: Deed::Break { part, lasts } }
+        })
+        .collect()
+}
+
+fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span) -> Vec<Step> {
+    let last = (calm_at.as_micros() / 1_000_000).saturating_sub(600).max(1);
+    let mut steps = Vec::new();
+    let mut pairs = |dice: &mut Dice, most: u64, begin: &dyn Fn(&mut Dice) -> Deed, end: Deed| {
+        for _ in 0..dice.below(most + 1) {
+            let at = dice.seconds(1, last);
+            steps.push(Step { at, deed: begin(dice) });
+            let at = at.saturating_add(dice.seconds(10, 1_800));
+            steps.push(Step { at, deed: end.clone() });
+        }
+    };
+    pairs(dice, 4, &|dice| Deed::Alertmanager(lie(dice)), Deed::Alertmanager(Honesty::True));
+    pairs(dice, 4, &|dice| Deed::Prometheus(lie(dice)), Deed::Prometheus(Honesty::True));
+    let stock = Deed::Inventory(Stock::True);
+    pairs(dice, 3, &|dice| Deed::Inventory(wrong_count(dice)), stock);
+    pairs(dice, 2, &|_| Deed::Pause, Deed::Resume);
+    let crashes = if dice.percent(20) { dice.range(8, 30) } else { dice.below(6) };
+    for _ in 0..crashes {
+        let death = match dice.below(4) {
+            0 => Death::Idle,
+            1 => Death::BeforeCommit,
+            2 => Death::BeforeEffects(0),
+            _ => Death::BeforeEffects(1),
+        };
+        let reboot = dice.percent(25);
+        steps.push(Step { at: dice.seconds(1, last), deed: Deed::Crash { death, reboot } });
+    }
+    for _ in 0..dice.below(4) {
+        steps.push(Step { at: dice.seconds(1, last), deed: Deed::FullDisk });
+    }
+    for _ in 0..dice.below(3) {
+        let book = usize::try_from(dice.below(books as u64)).unwrap_or(0);
+        steps.push(Step { at: dice.seconds(1, last), deed: Deed::Reload(book) });
+    }
+    steps
+}
+
+fn wrong_count(dice: &mut Dice) -> Stock {
+    match dice.below(6) {
+        0 => Stock::Errs,
+        1 => Stock::Empty,
+        2 => Stock::NotANumber,
+        3 => Stock::Says(0),
+        4 => Stock::Says(dice.range(1, 12)),
+        _ => Stock::Says(dice.range(20, 1_000)),
+    }
+}
+
+fn lie(dice: &mut Dice) -> Honesty {
+    use Honesty::{Empty, Errs, Mute, Odd, Slow, Stale};
+    *dice.pick(&[Errs, Empty, Stale, Slow, Mute, Odd])
+}
