@@ -94,17 +94,15 @@ pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[
     };
     for guard in [Guard::BlastRadius, Guard::Storm] {
         let topic = Topic::Guard { policy: incident.policy.clone(), guard };
-        match is_silent(guard) {
-            // One cause is told once, by the first of the guards that must know.
-            Some(hold) => return tell(desk, incident, guard, Held::All, hold.to_string()),
-            None => {
-                let owed = state.notice(&topic);
-                if owed.is_some_and(|owed| is_about_inventory(&owed.notice))
-                    && !has_just_raised(desk, &topic)
-                {
-                    telling::clear(desk, topic);
-                }
-            }
+        // One cause is told once, by the first of the guards that must know.
+        if let Some(hold) = is_silent(guard) {
+            return tell(desk, incident, guard, Held::All, hold.to_string());
+        }
+        let owed = state.notice(&topic);
+        if owed.is_some_and(|owed| is_about_inventory(&owed.notice))
+            && !has_just_raised(desk, &topic)
+        {
+            telling::clear(desk, topic);
         }
     }
 }
