@@ -173,6 +173,7 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
     metrics.incident_closed("web", "healed");
     metrics.order_ended("web", "restart", "succeeded", Some(1.0));
     metrics.held("web", "cooldown");
+    metrics.shadow_judged("web", "restart", "needless");
     metrics.healed("web", 1.0);
     let printed = metrics.print();
     let there: BTreeSet<(&str, &str)> =
