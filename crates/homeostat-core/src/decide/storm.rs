@@ -131,10 +131,8 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
     let Some(hold) = holds.iter().find(of_policy) else { return false };
     let stormy = desk.state.ledgers().storms().get(&incident.policy).is_some();
     if stormy || !matches!(hold, Hold::Storming { .. }) {
-        let held = match hold {
-            Hold::NoInventory { .. } => Held::All,
-            _ => Held::Targets,
-        };
+        let is_silent = matches!(hold, Hold::NoInventory { .. });
+        let held = if is_silent { Held::All } else { Held::Targets };
         tell(desk, incident, hold.guard(), held, hold.to_string());
     }
     true
