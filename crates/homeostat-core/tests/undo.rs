@@ -106,6 +106,9 @@ fn what_made_something_else_worse_is_taken_back_once_and_a_person_is_told() {
     assert_eq!(undo.order.timeout, secs(20));
     let granted: Vec<Guard> = undo.order.grants.iter().map(|grant| grant.guard).collect();
     assert_eq!(granted, [Guard::Pause, Guard::Lock, Guard::Concurrency, Guard::Regression]);
+    let why = undo.order.why.clone().expect("it says what was known");
+    assert!(why.evidence[0].answer.contains("Errors fires"), "{why:?}");
+    assert_eq!(why.candidates, [], "an undo is no rung");
     let told = &play.told().next().unwrap().reason;
     assert!(told.ends_with("; it is being taken back"), "told before it is over: {told}");
     play.advance(secs(5));

@@ -71,6 +71,12 @@ async fn an_approve_only_reboot_is_asked_for_in_alertmanager_and_runs_once_when_
     let grants = entry(&acted, "order_issued")["grants"].as_array().unwrap();
     let granted = grants.iter().find(|grant| grant["guard"] == "approval").unwrap();
     assert!(granted["reason"].as_str().unwrap().starts_with("alice approved it"), "{granted}");
+    let (code, text) = homeostat(&engine, &["incidents", "1", "--why"]).await;
+    assert_eq!(code, Some(0), "{text}");
+    for told in ["remedy  first: chosen", "clear   approval: alice approved it", "lists it active"]
+    {
+        assert!(text.contains(told), "{told} is missing in {text}");
+    }
     until("the end of the question", || async { notice().await.is_none().then_some(()) }).await;
     alertmanager.resolve(A).await.unwrap();
     engine.post("/hooks/main", resolution(&[A])).await;
