@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::event::Run;
-use homeostat_core::name::{BootId, OrderId};
+use homeostat_core::name::{BootId, OrderId, Part};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::time::Span;
 
@@ -75,6 +75,9 @@ impl Acts {
             since = alert.starts_at.map_or(0, |at| at.micros().unsigned_abs());
         }
         let mut dice = self.fate.of(&name, &[since, u64::from(id.attempt)]);
+        if id.part == Part::Undo {
+            name.push_str(" undone");
+        }
         let limit = run.order.timeout;
         let quick = Span::from_micros(limit.as_micros() / 2).min(dice.seconds(0, 40));
         let heals = dice.percent(self.manners.heals);

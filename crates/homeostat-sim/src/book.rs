@@ -3,14 +3,18 @@
 use homeostat_core::label::Matchers;
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Rate, Remedy, TargetLabels,
-    Verify, Witnesses,
+    Action, BlastRadius, Book, BookLimits, Damping, Escalate, Extent, GuardLimits, Mode, OnResolve,
+    Policy, Rate, Regression, Remedy, TargetLabels, Undo, Verify, Watchdog, Witnesses, Worse,
 };
+use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
 use crate::cast::{MAIN, NAMES};
 use crate::random::Dice;
+
+/// What all inventories ask.
+const INVENTORY: &str = "count(up)";
 
 /// The rungs that a ladder may have, in this order.
 pub const RUNGS: [&str; 3] = ["restart", "reboot", "replace"];
@@ -106,6 +110,11 @@ fn policy(dice: &mut Dice, number: u64) -> Policy {
         settle: if dice.percent(25) { dice.seconds(5, 120) } else { Span::ZERO },
         guard: guard_limits(dice, &remedies),
         remedies,
+        regression: dice.percent(30).then(|| Regression {
+            matchers: Matchers::default(),
+            worse: if dice.percent(70) { Worse::Undo } else { Worse::Tell },
+        }),
+        on_resolve: if dice.percent(20) { OnResolve::Signal } else { OnResolve::Finish },
         verify: Verify {
             within: dice.seconds(30, 300),
             query,
@@ -139,8 +148,38 @@ fn guard_limits(dice: &mut Dice, remedies: &[Remedy]) -> GuardLimits {
             runs.max(1)
         },
         fresh_max_age: dice.seconds(30, 300),
+        watchdog: dice.percent(8).then(|| Watchdog {
+            matchers: matchers("alertname=\"Slow\""),
+            max_age: dice.seconds(120, 1_200),
+        }),
+        flap: dice.percent(20).then(Damping::default),
+        blast_radius: dice.percent(35).then(|| blast_radius(dice)),
+        storm: dice.percent(20).then(|| StormLimits {
+            percent: small(dice, 20, 60),
+            min: small(dice, 2, 4),
+            cool_down: dice.seconds(30, 600),
+            inventory: INVENTORY.into(),
+        }),
         ..Policy::observe().guard
     }
+}
+
+fn blast_radius(dice: &mut Dice) -> BlastRadius {
+    let extent = if dice.percent(40) {
+        Extent::Targets(small(dice, 1, 5))
+    } else {
+        Extent::Share {
+            percent: small(dice, 5, 60),
+            inventory: INVENTORY.into(),
+            max: dice.percent(50).then(|| small(dice, 1, 6)),
+            min: small(dice, 1, 2),
+        }
+    };
+    BlastRadius { window: dice.seconds(300, 7_200), extent }
+}
+
+fn matchers(text: &str) -> Matchers {
+    Matchers::parse(text).map(|parsed| parsed.matchers).unwrap_or_default()
 }
 
 fn remedy(dice: &mut Dice, name: &str, mode: Mode) -> Remedy {
@@ -151,14 +190,21 @@ fn remedy(dice: &mut Dice, name: &str, mode: Mode) -> Remedy {
     };
     Remedy {
         name: RemedyName::new(name),
-        mode: if dice.percent(10) { Mode::Shadow } else { mode },
+        mode: match dice.below(10) {
+            0 => Mode::Shadow,
+            1 | 2 => mode.min(Mode::Approve),
+            _ => mode,
+        },
         action,
         timeout: if dice.percent(70) { dice.seconds(10, 120) } else { dice.seconds(120, 900) },
         retries: if dice.percent(40) { small(dice, 1, 2) } else { 0 },
         backoff: dice.seconds(1, 30),
         idempotent: dice.percent(25),
-        approval_expires: Span::from_secs(1_800),
-        undo: None,
+        approval_expires: dice.seconds(30, 1_800),
+        undo: dice.percent(60).then(|| Undo {
+            action: Action::Exec(vec![template("undo"), template("{{ labels.instance }}")]),
+            timeout: dice.seconds(10, 120),
+        }),
     }
 }
 

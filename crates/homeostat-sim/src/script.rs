@@ -3,6 +3,7 @@
 //! A script holds all that does not depend on what the engine does. How the world reacts to it is
 //! drawn by name (`random::Fate`), so that a script with a step less is still the same world.
 
+use homeostat_core::command::Command;
 use homeostat_core::policy::Book;
 use homeostat_core::time::Span;
 
@@ -86,6 +87,8 @@ pub enum Deed {
     FullDisk,
     /// Another book comes into force.
     Reload(usize),
+    /// An operator says a word about one of the last incidents, whether it fits or not.
+    Word(Command, u64),
     /// An operator pauses.
     Pause,
     /// An operator resumes.
@@ -273,6 +276,10 @@ fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span) -> Vec<Step> {
     }
     for _ in 0..dice.below(4) {
         steps.push(Step { at: dice.seconds(1, last), deed: Deed::FullDisk });
+    }
+    for _ in 0..dice.below(12) {
+        let word = Deed::Word(*dice.pick(&Command::ALL), dice.below(4));
+        steps.push(Step { at: dice.seconds(1, last), deed: word });
     }
     for _ in 0..dice.below(3) {
         let book = usize::try_from(dice.below(books as u64)).unwrap_or(0);

@@ -117,6 +117,10 @@ impl Oracle {
         let mut episodes = case.episodes.iter().filter_map(|id| self.episodes.get(id));
         let back =
             case.removed && self.reloaded_at == Some(now) && book.policy(&case.subject.0).is_some();
+        let back = back || case.retried;
+        if case.retried {
+            self.retried.insert(case.subject.clone());
+        }
         if case.closed.is_none() || (!back && episodes.any(|known| known.fires)) {
             let text = format!("incident {incident} is forgotten while its alert fires");
             return Err(Violation::new(now, "latch", text));

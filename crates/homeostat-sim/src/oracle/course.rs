@@ -7,6 +7,7 @@ use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::policy::{Book, Escalate, Mode, Policy};
 use homeostat_core::time::{Span, Timestamp};
 
+use super::guards::is_undo;
 use super::{Case, Heard, Oracle, Past, Run, Verdict, Violation};
 
 impl Oracle {
@@ -23,7 +24,9 @@ impl Oracle {
         let known = book.policy(policy);
         let past = self.past.get(&subject);
         let relapses = known.map_or(Span::ZERO, |policy| policy.relapse);
+        let again = self.retried.contains(&subject);
         let recent = past.filter(|past| past.healed && now.since(past.closed_at) <= relapses);
+        let recent = recent.filter(|_| !again);
         if recent.is_some() != relapse_of.is_some() {
             let text = format!("incident {incident}: relapse of {relapse_of:?}, and {recent:?}");
             return Err(Violation::new(now, "relapse", text));
@@ -34,7 +37,7 @@ impl Oracle {
         };
         let earlier = relapse_of.and_then(|id| self.cases.get(&id));
         let orders_before = earlier.map_or(0, |case| case.orders_before + runs(case));
-        let auto = known.filter(|policy| policy.mode == Mode::Auto);
+        let auto = known.filter(|policy| policy.mode != Mode::Shadow);
         let tells_after = auto.and_then(|policy| match policy.escalate {
             Escalate::After { after, .. } => Some(after),
             Escalate::Nobody => None,
@@ -57,6 +60,13 @@ impl Oracle {
             closed: None,
             removed: false,
             told: false,
+            flies: false,
+            asked: None,
+            approved: None,
+            retried: false,
+            stopped: false,
+            worse: false,
+            undo: None,
         };
         self.cases.insert(incident, case);
         Ok(())
@@ -133,6 +143,12 @@ impl Oracle {
         }
         self.in_flight.remove(order);
         let Some(case) = self.cases.get_mut(&order.incident) else { return Ok(()) };
+        if let Some(undo) = case.undo.as_mut().filter(|_| is_undo(order)) {
+            undo.outcome = Some(ended.outcome.clone());
+            undo.after_crash = after_crash;
+            return Ok(());
+        }
+        case.approved = None;
         let not = matches!(ended.outcome, Outcome::NotStarted { .. } | Outcome::Refused { .. });
         if !not {
             self.ran.insert((case.subject.clone(), order.remedy.clone()), now);
@@ -154,7 +170,10 @@ impl Oracle {
         }
         self.in_flight.remove(order);
         if let Some(case) = self.cases.get_mut(&order.incident)
-            && let Some(run) = case.runs.last_mut()
+            && let Some(run) = match &mut case.undo {
+                Some(undo) if is_undo(order) => Some(undo),
+                Some(_) | None => case.runs.last_mut(),
+            }
         {
             run.returned = true;
         }
@@ -205,10 +224,13 @@ impl Oracle {
                 let text = format!("incident {incident} is {}, but acted", closing.outcome);
                 return broken("course", text);
             }
+            End::Rejected | End::Shadowed | End::Recovered if case.worse => {
+                return broken("worse", format!("incident {incident} ends, and nobody has it"));
+            }
             End::Escalated => {
                 let policy = book.policy(&case.subject.0);
                 let tells = policy.is_some_and(|policy| {
-                    policy.mode == Mode::Auto && policy.escalate != Escalate::Nobody
+                    policy.mode != Mode::Shadow && policy.escalate != Escalate::Nobody
                 });
                 if tells && !case.told {
                     let text = format!("incident {incident} is handed over, and nobody is told");
@@ -236,6 +258,7 @@ impl Oracle {
         // An order that certainly did not start and waits for its permit heals nothing; the one
         // before it may have.
         let why = match case.runs.iter().rev().find(|run| !run.returned) {
+            _ if case.worse => Some("it made something else worse".to_owned()),
             None => Some("it did nothing".to_owned()),
             Some(Run { outcome: None, .. }) => Some("its action is not over".to_owned()),
             Some(run) => self.is_proven(case, &run.order).err(),
@@ -264,6 +287,6 @@ fn is_failure(outcome: &Outcome) -> bool {
     }
 }
 
-fn runs(case: &Case) -> u32 {
-    u32::try_from(case.runs.len()).unwrap_or(u32::MAX)
+pub(super) fn runs(case: &Case) -> u32 {
+    u32::try_from(case.runs.iter().filter(|run| !run.returned).count()).unwrap_or(u32::MAX)
 }

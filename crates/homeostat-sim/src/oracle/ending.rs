@@ -1,8 +1,9 @@
 //! How a run ends: in a calm world every incident ends or a person is told, and once all is well
 //! nothing is left behind.
 
-use homeostat_core::hold::Scope;
+use homeostat_core::hold::{Hold, Scope};
 use homeostat_core::incident::Stage;
+use homeostat_core::notice::Topic;
 use homeostat_core::policy::Book;
 use homeostat_core::state::State;
 use homeostat_core::time::{Span, Timestamp};
@@ -21,6 +22,12 @@ impl Oracle {
     pub fn judge_calm(&self, state: &State, book: &Book, now: Timestamp) -> Verdict {
         for (id, case) in self.cases.iter().filter(|(_, case)| case.closed.is_none()) {
             let Some(after) = case.tells_after else { continue };
+            // What a guard holds for a whole policy is told once for all of it.
+            let policy = &case.subject.0;
+            let of_guard = |topic| matches!(topic, Topic::Guard { policy: p, .. } if p == *policy);
+            if state.notices().any(|owed| of_guard(owed.notice.topic())) {
+                continue;
+            }
             if !case.told && now.since(case.opened_at) > after.saturating_add(GRACE) {
                 let stage = state.incident(*id).map(|incident| &incident.stage);
                 let text = format!("incident {id} is open for long and nobody knows: {stage:?}");
@@ -28,7 +35,10 @@ impl Oracle {
             }
         }
         for incident in state.incidents().filter(|_| !self.paused) {
-            if let Stage::Held { holds, until: None, .. } = &incident.stage {
+            let lasts = |hold: &Hold| matches!(hold, Hold::Blind { .. } | Hold::Storming { .. });
+            if let Stage::Held { holds, until: None, .. } = &incident.stage
+                && !holds.iter().any(lasts)
+            {
                 let text =
                     format!("incident {} waits, and nothing ends it: {holds:?}", incident.id);
                 return Err(Violation::new(now, "rest", text));

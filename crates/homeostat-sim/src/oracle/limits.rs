@@ -7,6 +7,8 @@ use homeostat_core::order::Order;
 use homeostat_core::policy::{Book, Mode, Policy, Rate, TargetLabels};
 use homeostat_core::time::{Span, Timestamp};
 
+use super::course::runs;
+use super::guards::is_undo;
 use super::{Case, Oracle, Run, Verdict, Violation};
 use crate::book;
 
@@ -51,6 +53,15 @@ impl Oracle {
         let Some(policy) = book.policy(&case.subject.0) else {
             return broken("mode", format!("order {id} of a policy that was removed"));
         };
+        if is_undo(id) {
+            return self.issues_undo(&case, policy, order, book, now);
+        }
+        if case.worse {
+            return broken("worse", format!("order {id} follows what made something worse"));
+        }
+        if case.stopped {
+            return broken("commands", format!("order {id} of an incident that was cancelled"));
+        }
         Self::within_attempts(&case, policy, id, now)?;
         self.within_cooldown(&case, policy, id, now)?;
         self.within_rate(&case.subject, policy, book, now)?;
@@ -66,6 +77,28 @@ impl Oracle {
             });
             case.proving_since = None;
             case.looks.clear();
+            self.acted.insert(case.subject.clone(), now);
+        }
+        Ok(())
+    }
+
+    fn issues_undo(
+        &mut self,
+        case: &Case,
+        policy: &Policy,
+        order: &Order,
+        book: &Book,
+        now: Timestamp,
+    ) -> Verdict {
+        let id = &order.id;
+        self.takes_back(case, order, now)?;
+        self.within_concurrency(case, policy, book, id, now)?;
+        self.in_flight.insert(id.clone(), case.subject.clone());
+        self.acted.insert(case.subject.clone(), now);
+        if let Some(case) = self.cases.get_mut(&id.incident) {
+            let (order, issued_at) = (order.clone(), now);
+            let run = Run { order, issued_at, returned: false, outcome: None, after_crash: false };
+            case.undo = Some(run);
         }
         Ok(())
     }
@@ -79,8 +112,12 @@ impl Oracle {
         let Some(policy) = book.policy(&case.subject.0) else {
             return broken("mode", format!("order {id} of a policy that was removed"));
         };
-        if !case.runs.last().is_some_and(|run| run.returned && run.order.id == *id) {
+        let last = if is_undo(id) { case.undo.as_ref() } else { case.runs.last() };
+        if !last.is_some_and(|run| run.returned && run.order.id == *id) {
             return broken("once", format!("order {id} is issued again and may have run"));
+        }
+        if is_undo(id) {
+            return self.issues_undo(&case, policy, order, book, now);
         }
         self.may_start(&case, policy, order, book, now)?;
         if let Some(run) = self.cases.get_mut(&id.incident).and_then(|case| case.runs.last_mut()) {
@@ -108,9 +145,9 @@ impl Oracle {
         if self.paused {
             return broken("pause", format!("order {id} is issued during a pause"));
         }
-        let automatic = policy.mode == Mode::Auto
-            && policy.remedy(&id.remedy).is_some_and(|remedy| remedy.mode == Mode::Auto);
-        if !automatic {
+        let acts = policy.mode != Mode::Shadow
+            && policy.remedy(&id.remedy).is_some_and(|remedy| remedy.mode != Mode::Shadow);
+        if !acts {
             return broken("mode", format!("order {id} acts in shadow"));
         }
         if now < case.opened_at + case.settles {
@@ -123,12 +160,14 @@ impl Oracle {
         self.within_concurrency(case, policy, book, id, now)?;
         self.within_locks(case, policy, id, now)?;
         self.is_fresh(case, policy, order, book, now)?;
+        self.is_within_reach(case, policy, id, now)?;
+        Self::is_approved(case, policy, order, now)?;
         self.in_flight.insert(id.clone(), case.subject.clone());
         Ok(())
     }
 
     fn within_attempts(case: &Case, policy: &Policy, id: &OrderId, now: Timestamp) -> Verdict {
-        let before = u32::try_from(case.runs.len()).unwrap_or(u32::MAX);
+        let before = runs(case);
         let used = case.orders_before.saturating_add(before);
         let max = policy.guard.attempts;
         if used < max {

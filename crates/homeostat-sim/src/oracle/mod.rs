@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `effects` | what is wanted was committed before; what was promised is wanted |
 //! | `limits` | pause, lock, cooldown, rate, concurrency, attempts, mode, `for` |
+//! | `guards` | blast radius, storm, watchdog, approval, commands, what made things worse |
 //! | `fresh` | nothing is done about what ended or is silenced; evidence is young |
 //! | `course` | retries, the ladder, relapses; how incidents close, and why |
 //! | `alerts` | nothing accepted is lost; nothing stale is believed; a latch holds |
@@ -17,12 +18,15 @@ mod course;
 mod effects;
 mod ending;
 mod fresh;
+mod guards;
 mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use homeostat_core::alert::{Alert, Observation};
+use homeostat_core::approval::Asked;
+use homeostat_core::command::Command;
 use homeostat_core::engine::Turn;
 use homeostat_core::event::{Effect, Event};
 use homeostat_core::evidence::Evidence;
@@ -82,6 +86,7 @@ pub struct Heard {
     ended: Vec<(OrderId, Ended)>,
     found: Vec<(OrderId, Found)>,
     paused: Option<bool>,
+    commands: Vec<(IncidentId, Command)>,
 }
 
 /// One order of a case.
@@ -118,6 +123,17 @@ struct Case {
     /// Whether it was closed only because its policy was gone.
     removed: bool,
     told: bool,
+    /// Whether an order of it runs, is being proven, or will be tried again.
+    flies: bool,
+    /// What a person is asked, and what one has approved.
+    asked: Option<Asked>,
+    approved: Option<Asked>,
+    /// Whether an operator wanted it to be tried again, or to be stopped.
+    retried: bool,
+    stopped: bool,
+    /// Whether an order made something else worse, and what takes it back.
+    worse: bool,
+    undo: Option<Run>,
 }
 
 impl Case {
@@ -168,6 +184,9 @@ pub struct Oracle {
     past: BTreeMap<Subject, Past>,
     ran: BTreeMap<(Subject, RemedyName), Timestamp>,
     ordered: BTreeSet<OrderId>,
+    acted: BTreeMap<Subject, Timestamp>,
+    /// Whom an operator's retry has let go in this turn.
+    retried: BTreeSet<Subject>,
 }
 
 impl Oracle {
@@ -195,6 +214,9 @@ impl Oracle {
                 }
                 Event::OrderFound { order, found } => {
                     heard.found.push((order.clone(), found.clone()));
+                }
+                Event::Command { incident, command, .. } => {
+                    heard.commands.push((*incident, *command));
                 }
                 Event::Pause { .. } => heard.paused = Some(true),
                 Event::Resume { .. } => heard.paused = Some(false),
@@ -224,8 +246,10 @@ impl Oracle {
         now: Timestamp,
     ) -> Verdict {
         self.take_in(heard, now);
+        self.retried.clear();
         for fact in &turn.facts {
             self.see(fact, heard, book)?;
+            self.note_flight(&fact.what);
         }
         Self::effects_follow_facts(turn, now)?;
         self.nothing_is_lost(heard, now)?;
@@ -302,6 +326,22 @@ impl Oracle {
                 if let Some(case) = self.cases.get_mut(incident) {
                     case.proving_since = Some(*ended_at);
                     case.looks.clear();
+                }
+                Ok(())
+            }
+            What::TurnedWorse { order, text, .. } => self.turns_worse(order, text, at),
+            What::IncidentCommanded { incident, command, .. } => {
+                self.commands(*incident, *command, heard, at)
+            }
+            What::ApprovalAsked { incident, asked, .. } => {
+                if let Some(case) = self.cases.get_mut(incident) {
+                    (case.asked, case.approved) = (Some(asked.clone()), None);
+                }
+                Ok(())
+            }
+            What::ApprovalVoided { incident, .. } => {
+                if let Some(case) = self.cases.get_mut(incident) {
+                    (case.asked, case.approved) = (None, None);
                 }
                 Ok(())
             }

@@ -14,10 +14,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use homeostat_core::alert::Observation;
+use homeostat_core::approval::Digest;
+use homeostat_core::command::Command as WordOf;
 use homeostat_core::engine::Engine;
 use homeostat_core::event::Event;
 use homeostat_core::fact::Fact;
-use homeostat_core::name::OrderId;
+use homeostat_core::name::{IncidentId, OrderId};
 use homeostat_core::order::Ended;
 use homeostat_core::policy::Book;
 use homeostat_core::state::State;
@@ -107,6 +109,7 @@ enum Command {
     Pause,
     Resume,
     Reload(usize),
+    Word(IncidentId, WordOf, Option<Digest>),
 }
 
 /// A script as it is played.
@@ -260,6 +263,11 @@ impl Play<'_> {
         let (event, book) = match &command {
             Command::Pause => (Event::Pause { by, reason: "deploy".into() }, None),
             Command::Resume => (Event::Resume { by }, None),
+            Command::Word(incident, command, seen) => {
+                let (incident, command, seen) = (*incident, *command, *seen);
+                let reason = "as I see it".to_owned();
+                (Event::Command { incident, command, seen, by, reason }, None)
+            }
             Command::Reload(book) => (Event::Reloaded, Some(self.books[*book].clone())),
         };
         let at = self.since_begin();
@@ -359,6 +367,11 @@ impl Play<'_> {
             }
             Deed::FullDisk => self.disk_full = true,
             Deed::Reload(book) => commands.push(Command::Reload(book)),
+            Deed::Word(word, back) => {
+                let last = self.folded.next_incident().0.saturating_sub(1);
+                let incident = IncidentId(last.saturating_sub(back).max(1));
+                commands.push(Command::Word(incident, word, None));
+            }
             Deed::Pause => commands.push(Command::Pause),
             Deed::Resume => commands.push(Command::Resume),
         }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use homeostat_core::approval::{Asked, Digest};
+use homeostat_core::command::Command;
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{About, Effect, Event, Question};
 use homeostat_core::evidence::Evidence;
 use homeostat_core::fact::What;
-use homeostat_core::name::BootId;
+use homeostat_core::name::{BootId, IncidentId};
 use homeostat_core::policy::Book;
+use homeostat_core::snapshot::Record;
 use homeostat_core::state::State;
 use homeostat_core::time::Span;
 
@@ -104,6 +107,9 @@ impl Play<'_> {
                 _ => {}
             }
             self.folded.apply(fact);
+            if let What::ApprovalAsked { incident, asked, .. } = &fact.what {
+                self.ask_person(*incident, asked);
+            }
         }
         if self.watch == Watch::Never {
             return Ok(());
@@ -117,6 +123,24 @@ impl Play<'_> {
             return Err(Violation::new(self.now, "fold", text));
         }
         self.oracle.watch(heard, turn, &self.folded, &self.book, self.now)
+    }
+
+    /// A person who is asked may agree, object, or not care; and may have seen something else.
+    fn ask_person(&mut self, incident: IncidentId, asked: &Asked) {
+        let mut dice = self.fate.of("person", &[incident.0, u64::from(asked.order.attempt)]);
+        let command = match dice.below(10) {
+            0..6 => Command::Approve,
+            6..8 => Command::Reject,
+            _ => return,
+        };
+        let seen = match dice.below(4) {
+            0 => Some(Digest::of(&asked.order.undo(), &asked.action)),
+            1 => Some(asked.digest),
+            _ => None,
+        };
+        let wait = if dice.percent(70) { dice.seconds(1, 60) } else { dice.seconds(60, 2_400) };
+        let word = Happening::Commands(super::Command::Word(incident, command, seen));
+        self.post(self.now + wait, word);
     }
 
     /// The disk is full: nothing was written, and everybody hears 503 until it can be again.
@@ -138,7 +162,10 @@ impl Play<'_> {
                 Event::Observed { observation, .. } => {
                     self.post(self.now + SENDS_AGAIN, Happening::Arrives(observation));
                 }
-                Event::Pause { .. } | Event::Resume { .. } | Event::Reloaded => {}
+                Event::Pause { .. }
+                | Event::Resume { .. }
+                | Event::Command { .. }
+                | Event::Reloaded => {}
                 event => self.owed.push(event),
             }
         }
@@ -177,6 +204,9 @@ impl Play<'_> {
             self.check_fold()?;
         }
         self.oracle.restart();
+        if self.watch == Watch::Closely {
+            self.folded = self.recalled()?;
+        }
         self.engine = Some(Engine::restore(self.folded.clone(), self.book.clone(), self.now));
         // The daemon starts before it opens its doors.
         events.insert(0, Event::Started { boot: self.boot() });
@@ -199,6 +229,25 @@ impl Play<'_> {
             return Err(Violation::new(self.now, "fold", "the journal does not fold again"));
         }
         Ok(())
+    }
+
+    /// Writes a snapshot as a file would hold it, and reads it back.
+    fn recalled(&self) -> Result<State, Violation> {
+        let mut state = State::default();
+        for record in self.folded.records() {
+            let text = serde_json::to_string(&record).unwrap_or_default();
+            match serde_json::from_str::<Record>(&text) {
+                Ok(read) => state.recall(read),
+                Err(error) => {
+                    let text = format!("a record does not read back: {error}: {text}");
+                    return Err(Violation::new(self.now, "snapshot", text));
+                }
+            }
+        }
+        if state == self.folded {
+            return Ok(state);
+        }
+        Err(Violation::new(self.now, "snapshot", "what is recalled is another state"))
     }
 
     fn perform(&mut self, effect: Effect) -> Result<(), Violation> {
