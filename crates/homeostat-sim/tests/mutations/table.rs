@@ -237,4 +237,49 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "verification.absent = 0"
     )
     .seen_in(6113),
+    swapped!(
+        "guard blast radius is skipped",
+        "reach.rs",
+        "self.others.all() < self.allowed()",
+        "true"
+    ),
+    left_out!(
+        "a target that was acted on is not counted",
+        "state/orders.rs",
+        "self.ledgers.acted(&subject, at)"
+    ),
+    skipped!("storm", "storm::judge(deed, bench, &weather)"),
+    skipped!("watchdog", "watchdog::judge(deed)"),
+    swapped!(
+        "an approval is good for any deed",
+        "approval.rs",
+        "self.asked.digest == *digest",
+        "true"
+    ),
+    mutation(
+        "nobody need agree",
+        "decide/pursue.rs",
+        "match concrete.remedy.mode {",
+        "match if {M} { Mode::Auto } else { concrete.remedy.mode } {",
+    ),
+    mutation(
+        "a further remedy follows what made something worse",
+        "decide/pursue.rs",
+        "if let Some(worse) = &incident.worse {\n        return undo::pursue(",
+        "if let Some(worse) = incident.worse.as_ref().filter(|_| !{M}) {\n        return undo::pursue(",
+    ),
+    mutation(
+        "a cancelled incident goes on",
+        "state/word.rs",
+        "incident.cancelled = Some(word)",
+        "if !{M} { incident.cancelled = Some(word) }",
+    ),
+    mutation(
+        "a snapshot forgets how alerts ended",
+        "state/recall.rs",
+        "self.ended.insert(key, (at, ends_at));",
+        "if !{M} { self.ended.insert(key, (at, ends_at)); }",
+    ),
+    left_out!("what did not start is recorded without end", "state/apply.rs", "incident.let_go()")
+        .seen_in(608),
 ];
