@@ -1,6 +1,8 @@
 //! The guards that count targets, hear a watchdog or ask a person, judged by a count of our own;
 //! and what may follow once an order made something worse.
 
+use std::collections::BTreeSet;
+
 use homeostat_core::command::Command;
 use homeostat_core::evidence::{Ask, Evidence, Finding};
 use homeostat_core::fact::What;
@@ -35,8 +37,8 @@ impl Oracle {
         }
     }
 
-    /// No more distinct targets in the window and in flight than may be, and no storm, by an
-    /// inventory that somebody vouched for now.
+    /// No more distinct targets in the window and in flight than may be, by an inventory that
+    /// answered now.
     pub(super) fn is_within_reach(
         &self,
         case: &Case,
@@ -61,13 +63,25 @@ impl Oracle {
             let flying = self.cases.values().filter(|other| other.flies).map(|c| &c.subject);
             let acted = self.acted.iter().filter(|(_, at)| now.since(**at) < radius.window);
             let counted = flying.chain(acted.map(|(subject, _)| subject)).filter(mine);
-            let others: std::collections::BTreeSet<_> =
-                counted.filter(|subject| **subject != case.subject).collect();
+            let others: BTreeSet<_> = counted.filter(|subject| **subject != case.subject).collect();
             if others.len() as u64 >= allowed {
                 let text = format!("order {id} beside {} targets, {allowed} may", others.len());
                 return broken("radius", text);
             }
         }
+        Ok(())
+    }
+
+    /// No storm that stops all, by as many targets as there are.
+    pub(super) fn is_calm(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        id: &OrderId,
+        now: Timestamp,
+    ) -> Verdict {
+        let broken = |law, text: String| Err(Violation::new(now, law, text));
+        let evidence = case.answer.as_ref().filter(|(at, _)| *at == now).map(|(_, e)| e);
         if let Some(storm) = &policy.guard.storm {
             let Some(count) = counted(&storm.inventory, evidence) else {
                 return broken("storm", format!("order {id} without an inventory"));
@@ -86,6 +100,11 @@ impl Oracle {
                 return broken("storm", text);
             }
         }
+        Ok(())
+    }
+
+    /// The watchdog was heard of since the engine started, and lately.
+    pub(super) fn is_watched(&self, policy: &Policy, id: &OrderId, now: Timestamp) -> Verdict {
         if let Some(watchdog) = &policy.guard.watchdog {
             let heard = self.firing.iter().any(|(key, episode)| {
                 let labels = self.episodes.get(episode).map(|known| &known.alert.labels);
@@ -94,7 +113,8 @@ impl Oracle {
                     && mention.is_some_and(|seen| now.since(seen.at) <= watchdog.max_age)
             });
             if !heard {
-                return broken("watchdog", format!("order {id} while nobody hears the watchdog"));
+                let text = format!("order {id} while nobody hears the watchdog");
+                return Err(Violation::new(now, "watchdog", text));
             }
         }
         Ok(())
@@ -139,13 +159,13 @@ impl Oracle {
         }
         let Some(case) = self.cases.get_mut(&incident) else { return Ok(()) };
         match command {
-            Command::Approve => match case.asked.take() {
-                Some(asked) => case.approved = Some(asked),
-                None => {
+            Command::Approve => {
+                if case.asked.is_none() {
                     let text = format!("incident {incident} is approved, and nobody was asked");
                     return Err(Violation::new(now, "commands", text));
                 }
-            },
+                case.approved = case.asked.take();
+            }
             Command::Retry => case.retried = true,
             Command::Cancel => case.stopped = true,
             Command::Reject => {}

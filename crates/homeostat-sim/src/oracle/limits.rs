@@ -161,6 +161,8 @@ impl Oracle {
         self.within_locks(case, policy, id, now)?;
         self.is_fresh(case, policy, order, book, now)?;
         self.is_within_reach(case, policy, id, now)?;
+        self.is_calm(case, policy, id, now)?;
+        self.is_watched(policy, id, now)?;
         Self::is_approved(case, policy, order, now)?;
         self.in_flight.insert(id.clone(), case.subject.clone());
         Ok(())

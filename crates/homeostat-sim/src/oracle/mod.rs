@@ -102,6 +102,7 @@ struct Run {
 
 /// An incident, as the oracle follows it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is what one law must know")]
 struct Case {
     subject: Subject,
     opened_at: Timestamp,
