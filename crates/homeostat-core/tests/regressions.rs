@@ -15,9 +15,10 @@ use homeostat_core::incident::{End, Stage};
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits;
 use homeostat_core::name::{BootId, SourceName};
+use homeostat_core::notice::Topic;
 use homeostat_core::order::{Ended, Found};
-use homeostat_core::policy::{Book, BookLimits, Mode, Policy, Rate};
-use homeostat_core::scenario::Answer;
+use homeostat_core::policy::{Book, BookLimits, Damping, Mode, Policy, Rate};
+use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::state::State;
 use homeostat_core::template::Template;
 use homeostat_core::time::Timestamp;
@@ -640,4 +641,32 @@ fn a_returned_order_whose_remedy_comes_into_shadow_is_recorded_once() {
     assert_eq!(count(play.journal(), "remedy_shadowed"), 2, "each remedy once");
     let closed = closings(play.journal());
     assert_eq!(closed[0].outcome, End::Shadowed, "nothing was done: {closed:?}");
+}
+
+/// A flapping target was told to people. When a reload lifted the guard, its incident went on to ask
+/// for approval, and the notice of the guard was never over.
+#[test]
+fn what_was_told_of_a_guard_is_over_once_its_incident_asks_for_approval() {
+    let mut damped = ladder();
+    damped.mode = Mode::Approve;
+    damped.remedies.iter_mut().for_each(|remedy| remedy.mode = Mode::Approve);
+    let mut free = damped.clone();
+    damped.guard.flap = Some(Damping::default());
+    free.guard.flap = None;
+    let mut play = stage::alone(damped);
+    for _ in 0..3 {
+        fire(&mut play, A);
+        play.advance(secs(10));
+        resolve(&mut play, A);
+        play.advance(secs(10));
+    }
+    fire(&mut play, A);
+    let of_guard = |play: &Scenario| {
+        let owed = play.state().notices().filter(|owed| !owed.cleared);
+        owed.filter(|owed| matches!(owed.notice.topic(), Topic::Guard { .. })).count()
+    };
+    assert_eq!(of_guard(&play), 1, "it flaps, and a person is told");
+    play.reload(book(free, nobody()));
+    assert_eq!(count(play.journal(), "approval_asked"), 4);
+    assert_eq!(of_guard(&play), 0, "nothing holds it any more");
 }

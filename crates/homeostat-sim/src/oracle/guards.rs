@@ -166,7 +166,8 @@ impl Oracle {
                 }
                 case.approved = case.asked.take();
             }
-            Command::Retry => case.retried = true,
+            // The same word stands beside the incident that follows.
+            Command::Retry => case.retried = case.closed.is_some(),
             Command::Cancel => case.stopped = true,
             Command::Reject => {}
         }
