@@ -12,10 +12,11 @@ use homeostat_sim::script::{Script, World};
 /// Seeds that once broke a law, each with what it found. They say what they said as long as the
 /// worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core.
-const FOUND: [(u64, &str); 4] = [
+const FOUND: [(u64, &str); 5] = [
     (448, "what may still run was handed over, and its lock given away"),
     (608, "what did not start, and came into shadow, was recorded without end"),
     (1_795_357_435, "the notice of a guard went on once its incident asked for approval"),
+    (1_590, "what may still run was taken back beside it"),
     (6113, "an alert that fired again between two looks was gone after the second"),
 ];
 

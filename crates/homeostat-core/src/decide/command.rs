@@ -134,7 +134,7 @@ fn cancel(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
         (Stage::Closed { closing, .. }, _) => cancel_notice(desk, incident, closing, word),
         (Stage::Acting, Some(order)) => cancel_action(desk, incident, order, word),
         (Stage::Verifying(verification), Some(order))
-            if desk.now < over_at(incident, verification, order) =>
+            if may_run(desk, incident, verification, order) =>
         {
             let until = over_at(incident, verification, order);
             let run = order.id.title();
@@ -161,6 +161,16 @@ fn cancel(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
             ))
         }
     }
+}
+
+/// Whether an action of before a restart is not certainly over.
+pub(super) fn may_run(
+    desk: &Desk<'_>,
+    incident: &Incident,
+    verification: &Verification,
+    order: &Order,
+) -> bool {
+    desk.now < over_at(incident, verification, order)
 }
 
 /// When an action is certainly over: as its proof begins, also where a restart lost sight of it. An

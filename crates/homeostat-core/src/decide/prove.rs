@@ -1,6 +1,6 @@
 //! The proof of a healing: when to look, what to ask, and what a look means.
 
-use super::{Desk, asked_alerts, closing, pursue, reports, undo};
+use super::{Desk, asked_alerts, closing, command, pursue, reports, undo};
 use crate::evidence::Evidence;
 use crate::fact::What;
 use crate::incident::{End, Incident};
@@ -71,7 +71,9 @@ pub(super) fn read(
     let mut so_far = verification.clone();
     so_far.note(&reading, next);
     desk.note(What::EvidenceSeen { incident: incident.id, reading: reading.clone(), next });
-    if let Some(Change::Worse { text }) = reading.change {
+    // What may still run is looked at again: nothing is taken back beside it, nor let go.
+    let over = !command::may_run(desk, incident, verification, order);
+    if let (Some(Change::Worse { text }), true) = (reading.change, over) {
         undo::turned_worse(desk, incident, order, text);
     } else if desk.state.is_healed(incident, &so_far) {
         closing::heal(desk, incident, &so_far);

@@ -93,7 +93,7 @@ impl Oracle {
         for other in acts.living() {
             let other = &other.run.order;
             let shared = other.locks.iter().find(|lock| order.locks.contains(lock));
-            if let (Some(lock), false) = (shared, self.is_excused(other, order)) {
+            if let (Some(lock), false) = (shared, self.is_excused(other)) {
                 let text =
                     format!("order {} joins {}, which still runs on {lock}", order.id, other.id);
                 return Err(Violation::new(now, "alone", text));
@@ -103,15 +103,12 @@ impl Oracle {
     }
 
     /// Nobody knows how long an action runs whose end a crash lost. It may be joined once it was run
-    /// again, because that does no harm, once its healing was proven all the
-    /// same, or to take it back because something became worse.
-    fn is_excused(&self, order: &Order, next: &Order) -> bool {
+    /// again, because that does no harm, or once its healing was proven all the same.
+    fn is_excused(&self, order: &Order) -> bool {
         let Some(case) = self.cases.get(&order.id.incident) else { return false };
         let lost = case.runs.iter().any(|run| run.order.id == order.id && run.after_crash);
         let again = order.idempotent && case.runs.last().is_some_and(|r| r.order.id != order.id);
-        lost && (again
-            || next.id == order.id.undo()
-            || matches!(case.closed, Some((_, End::Healed))))
+        lost && (again || matches!(case.closed, Some((_, End::Healed))))
     }
 
     /// The engine counts those orders as running of which it knows no end.
