@@ -205,9 +205,13 @@ impl Play {
             _ => return,
         };
         let target = self.target_of[&incident].clone();
-        let own = self.target_of.iter().filter(|(_, of)| **of == target);
-        let line = own.enumerate().fold(line, |line, (position, (id, _))| {
-            line.replace(&format!("{id:?}"), &format!("incident {position} of the target"))
+        let own = self.target_of.iter().filter(|(_, of)| **of == target).map(|(id, _)| *id);
+        let own: Vec<IncidentId> = own.collect();
+        // The last first, so that no number is taken for the beginning of another.
+        let line = own.iter().enumerate().rev().fold(line, |line, (position, id)| {
+            let its_place = format!("no. {position} of the target");
+            line.replace(&format!("{id:?}"), &its_place)
+                .replace(&format!("incident {id}"), &its_place)
         });
         self.stories.entry(target).or_default().push(format!("{}: {line}", self.now));
     }

@@ -100,6 +100,8 @@ fn what_was_cancelled_is_not_taken_back_and_a_person_is_told_what_it_made_worse(
     play.cancel("sre");
     play.crash(&Found::Unknown("no exit is recorded".into()));
     play.advance(secs(1));
+    assert!(closings(play.journal()).is_empty(), "it may still run");
+    play.advance(secs(60));
     assert_eq!(orders(&mut play), ["1.restart.1"]);
     let closing = closings(play.journal()).pop().unwrap();
     assert_eq!(closing.outcome, End::Escalated);

@@ -59,6 +59,18 @@ fn what_recovers_by_itself_in_time_needed_no_remedy() {
 }
 
 #[test]
+fn what_was_judged_reads_back_as_it_was_written() {
+    let mut play = alone(watching());
+    fire(&mut play, A);
+    play.advance(Span::from_micros(1_000_001));
+    resolve(&mut play, A);
+    for fact in play.journal() {
+        let written = serde_json::to_string(&fact.what).unwrap();
+        assert_eq!(serde_json::from_str::<What>(&written).unwrap(), fact.what, "{written}");
+    }
+}
+
+#[test]
 fn what_still_fires_when_a_healing_would_be_over_needed_one() {
     let mut play = alone(watching());
     fire(&mut play, A);

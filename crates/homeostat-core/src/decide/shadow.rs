@@ -5,6 +5,7 @@ use super::Desk;
 use crate::fact::What;
 use crate::incident::{Incident, Standing};
 use crate::shadow::{Shadow, Worth};
+use crate::time::Span;
 
 /// Judges those whose time is over while an alert still fires.
 pub(super) fn overdue(desk: &mut Desk<'_>, incident: &Incident) {
@@ -25,11 +26,13 @@ pub(super) fn settle(desk: &mut Desk<'_>, incident: &Incident) {
 }
 
 fn judge(desk: &mut Desk<'_>, incident: &Incident, shadow: &Shadow, worth: Worth) {
+    // A span is written to the millisecond.
+    let after = Span::from_millis(desk.now.since(shadow.since).as_millis());
     desk.note(What::ShadowJudged {
         incident: incident.id,
         policy: incident.policy.clone(),
         remedy: shadow.remedy.clone(),
         worth,
-        after: desk.now.since(shadow.since),
+        after,
     });
 }
