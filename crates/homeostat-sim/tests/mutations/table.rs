@@ -224,13 +224,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "i.step >= step"
     )
     .seen_in(317),
-    mutation(
-        "what may still run is handed over when no attempt is left",
-        "decide/pursue.rs",
-        "> incident.ladder.orders;",
-        "> incident.ladder.orders || {M};",
-    )
-    .seen_in(448),
     left_out!(
         "absences are counted on when an alert fires again",
         "state/episodes.rs",
@@ -280,6 +273,4 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "self.ended.insert(key, (at, ends_at));",
         "if !{M} { self.ended.insert(key, (at, ends_at)); }",
     ),
-    left_out!("what did not start is recorded without end", "state/apply.rs", "incident.let_go()")
-        .seen_in(608),
 ];
