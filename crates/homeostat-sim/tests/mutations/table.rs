@@ -243,12 +243,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     skipped!("storm", "storm::judge(deed, bench, &weather)"),
     skipped!("watchdog", "watchdog::judge(deed)"),
-    swapped!(
-        "an approval is good for any deed",
-        "approval.rs",
-        "self.asked.digest == *digest",
-        "true"
-    ),
     mutation(
         "nobody need agree",
         "decide/pursue.rs",
@@ -260,12 +254,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "decide/pursue.rs",
         "if let Some(worse) = &incident.worse {\n        return undo::pursue(",
         "if let Some(worse) = incident.worse.as_ref().filter(|_| !{M}) {\n        return undo::pursue(",
-    ),
-    mutation(
-        "a cancelled incident goes on",
-        "state/word.rs",
-        "incident.cancelled = Some(word)",
-        "if !{M} { incident.cancelled = Some(word) }",
     ),
     mutation(
         "a snapshot forgets how alerts ended",
