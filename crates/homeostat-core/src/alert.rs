@@ -156,7 +156,7 @@ pub struct Presence {
     pub ends_at: Option<Timestamp>,
     /// Since when it fires, as last mentioned.
     pub starts_at: Option<Timestamp>,
-    /// False from a restart until the alert is mentioned again.
+    /// False from a restart, or a jump of the wall clock, until the alert is mentioned again.
     pub known: bool,
 }
 

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert::{Door, Episode, Presence};
+use crate::clock::{Clock, Jump};
 use crate::command::Reply;
 use crate::decide::decide;
 use crate::event::{Effect, Event, Remark};
@@ -43,10 +44,11 @@ pub struct Turn {
     pub replies: Vec<Option<Reply>>,
 }
 
-/// When an episode was last mentioned, and when its timer goes off.
+/// When an episode was last mentioned, when it lapses, and when its timer goes off.
 #[derive(Debug, Clone, Copy)]
 struct Mentioned {
     presence: Presence,
+    due: Timestamp,
     timer: Timestamp,
 }
 
@@ -58,6 +60,8 @@ pub struct Engine {
     presence: BTreeMap<EpisodeId, Mentioned>,
     lapses: BTreeSet<(Timestamp, EpisodeId)>,
     watchdogs: Watchdogs,
+    /// The last jump of the wall clock that the presences have lived through.
+    jumped_to: Option<Timestamp>,
 }
 
 impl Engine {
@@ -66,7 +70,8 @@ impl Engine {
         let state_of_nothing = State::default();
         let (presence, lapses) = (BTreeMap::new(), BTreeSet::new());
         let watchdogs = Watchdogs::default();
-        let mut engine = Self { state: state_of_nothing, book, presence, lapses, watchdogs };
+        let mut engine =
+            Self { state: state_of_nothing, book, presence, lapses, watchdogs, jumped_to: None };
         engine.rebuild(state, now);
         engine
     }
@@ -80,8 +85,10 @@ impl Engine {
         self.watchdogs = Watchdogs::find(&self.book, &self.state);
         let firing: Vec<EpisodeId> = self.state.all_firing().collect();
         for id in firing {
-            let known = before.get(&id).map(|known| known.presence);
-            self.mention(id, known.unwrap_or(Presence::unknown(now)));
+            match before.get(&id) {
+                Some(known) => self.watch(id, known.presence, known.due),
+                None => self.mention(id, Presence::unknown(now)),
+            }
         }
     }
 
@@ -146,6 +153,9 @@ impl Engine {
             self.state.apply(fact);
             if let What::EpisodeBegan { episode, alert, .. } = &fact.what {
                 self.watchdogs.began(&self.book, *episode, &alert.labels);
+            }
+            if let What::ClockJumped { jump } = &fact.what {
+                self.live_through(jump);
             }
             if let Some(episode) = ended_episode(fact) {
                 self.forget(episode);
@@ -214,11 +224,16 @@ impl Engine {
         episodes.filter_map(|id| Some((id, self.presence.get(&id)?.presence))).collect()
     }
 
-    /// Notes that an episode was mentioned. Its timer is lazy: a later end is found when the timer
-    /// goes off, and only an earlier one sets it anew.
+    /// Notes that an episode was mentioned.
     fn mention(&mut self, id: EpisodeId, presence: Presence) {
         let Some(episode) = self.state.episode(id) else { return };
-        let due = lapses_at(episode, presence);
+        let due = lapses_at(episode, presence, self.state.clock());
+        self.watch(id, presence, due);
+    }
+
+    /// Sets when an episode lapses. Its timer is lazy: a later end is found when the timer goes
+    /// off, and only an earlier one sets it anew.
+    fn watch(&mut self, id: EpisodeId, presence: Presence, due: Timestamp) {
         let before = self.presence.get(&id).map(|known| known.timer);
         let timer = before.map_or(due, |before| before.min(due));
         if before != Some(timer) {
@@ -227,7 +242,26 @@ impl Engine {
             }
             self.lapses.insert((timer, id));
         }
-        self.presence.insert(id, Mentioned { presence, timer });
+        self.presence.insert(id, Mentioned { presence, due, timer });
+    }
+
+    /// Lets all presences live through a jump of the wall clock: nobody knows any more how long ago
+    /// they were mentioned, and their timers keep their remaining time. A jump whose commit failed is
+    /// noted again.
+    fn live_through(&mut self, jump: &Jump) {
+        if self.jumped_to >= Some(jump.to) {
+            return;
+        }
+        self.jumped_to = Some(jump.to);
+        let by = jump.followed();
+        self.lapses.clear();
+        for (id, known) in &mut self.presence {
+            let Presence { seen_at, starts_at, .. } = known.presence;
+            known.presence =
+                Presence { seen_at: seen_at + by, ends_at: None, starts_at, known: false };
+            (known.due, known.timer) = (known.due + by, known.timer + by);
+            self.lapses.insert((known.timer, *id));
+        }
     }
 
     fn forget(&mut self, id: EpisodeId) {
@@ -241,16 +275,12 @@ impl Engine {
     fn lapse(&mut self, now: Timestamp, turn: &mut Turn) {
         while let Some(&(at, id)) = self.lapses.first().filter(|(at, _)| *at <= now) {
             self.lapses.remove(&(at, id));
-            let (Some(known), Some(episode)) = (self.presence.get_mut(&id), self.state.episode(id))
-            else {
-                continue;
-            };
-            let due = lapses_at(episode, known.presence);
-            if due <= now {
+            let Some(known) = self.presence.get_mut(&id) else { continue };
+            if known.due <= now {
                 self.step(Event::Unseen(id), now, turn);
             } else {
-                known.timer = due;
-                self.lapses.insert((due, id));
+                known.timer = known.due;
+                self.lapses.insert((known.due, id));
             }
         }
     }
@@ -291,9 +321,9 @@ fn ended_episode(fact: &Fact) -> Option<EpisodeId> {
     }
 }
 
-fn lapses_at(episode: &Episode, presence: Presence) -> Timestamp {
+fn lapses_at(episode: &Episode, presence: Presence, clock: &Clock) -> Timestamp {
     match (episode.alert.door, presence.ends_at) {
-        (Door::Api, Some(ends_at)) => ends_at,
+        (Door::Api, Some(ends_at)) => clock.of_wall(ends_at),
         (Door::Api, None) => presence.seen_at + limits::RESOLVE_TIMEOUT,
         (Door::Webhook, _) => presence.seen_at + episode.lapse,
     }

@@ -2,6 +2,7 @@
 
 use crate::alert::{Alert, Observation, Presence};
 use crate::approval::Digest;
+use crate::clock::Jump;
 use crate::command::Command;
 use crate::evidence::{Ask, Evidence};
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
@@ -17,6 +18,8 @@ pub enum Event {
         /// The boot.
         boot: BootId,
     },
+    /// The wall clock jumped.
+    ClockJumped(Jump),
     /// Somebody told us about an alert.
     Observed {
         /// What they told.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Ending};
 use crate::approval::Asked;
+use crate::clock::Jump;
 use crate::command::Command;
 use crate::guard::Grant;
 use crate::hold::Hold;
@@ -46,6 +47,13 @@ pub enum What {
     EngineStarted {
         /// In which boot of the machine.
         boot: BootId,
+    },
+    /// The wall clock jumped: what waits keeps its remaining time, and what was known of the world
+    /// is void.
+    ClockJumped {
+        /// From when to when.
+        #[serde(flatten)]
+        jump: Jump,
     },
     /// The configuration changed: whatever waits is judged anew.
     BookChanged,
@@ -362,6 +370,7 @@ impl What {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::EngineStarted { .. } => "engine_started",
+            Self::ClockJumped { .. } => "clock_jumped",
             Self::BookChanged => "book_changed",
             Self::EnginePaused { .. } => "engine_paused",
             Self::EngineResumed { .. } => "engine_resumed",
@@ -433,6 +442,7 @@ impl What {
             | Self::OrderCancelled { order, .. }
             | Self::OrderEnded { order, .. } => Some(order.incident),
             Self::EngineStarted { .. }
+            | Self::ClockJumped { .. }
             | Self::BookChanged
             | Self::EnginePaused { .. }
             | Self::EngineResumed { .. }

@@ -22,6 +22,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{Approved, Asked};
+use crate::clock::Jump;
 use crate::evidence::Grade;
 use crate::hold::{Gate, Guard, Hold};
 use crate::ledger::Subject;
@@ -270,6 +271,36 @@ impl Incident {
     /// Returns what limits are counted for.
     pub fn subject(&self) -> Subject {
         (self.policy.clone(), self.target.clone())
+    /// Lives through a jump of the wall clock. What it waits for keeps its remaining time, what
+    /// witnesses said is void, and so is what a person has approved.
+    ///
+    /// When it opened and closed stays as it was: these are dates, and no time runs from them.
+    pub(crate) fn live_through(&mut self, jump: &Jump) {
+        let by = jump.followed();
+        match &mut self.stage {
+            Stage::Settling { until } | Stage::BackingOff { until } => *until = *until + by,
+            stage @ Stage::Asking { .. } => *stage = Stage::Ready,
+            Stage::Held { until, judged_at, .. } => {
+                *until = until.map(|at| at + by);
+                *judged_at = *judged_at + by;
+            }
+            Stage::Verifying(verification) => verification.live_through(jump),
+            Stage::Ready
+            | Stage::AwaitingApproval(_)
+            | Stage::Acting
+            | Stage::Closed { .. } => {}
+        }
+        self.approved = None;
+        self.ordered_at = self.ordered_at + by;
+        self.tell_at = self.tell_at.map(|at| at + by);
+        if let Some(worse) = &mut self.worse {
+            worse.since = worse.since + by;
+        }
+        for shadow in &mut self.shadows {
+            (shadow.since, shadow.until) = (shadow.since + by, shadow.until + by);
+        }
+    }
+
     }
 
     /// Tells whether it is over.

@@ -21,7 +21,7 @@ use crate::policy::{Rate, Target};
 use crate::reach::Reach;
 use crate::shadow::{Score, Scores};
 use crate::storm::{Storm, Storms};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 pub use circuits::{Circuits, Mark, Trial};
 pub use flaps::Flaps;
@@ -350,6 +350,28 @@ impl Ledgers {
         }
         self.past_by_age.insert((at, subject.clone()));
         self.forget(at);
+    }
+
+    /// Moves along all that runs out, so that it has as much time left as before. When an operator
+    /// paused and when a storm began are dates, and stay.
+    pub(crate) fn move_along(&mut self, by: Span) {
+        if by.is_zero() {
+            return;
+        }
+        for bucket in self.buckets.values_mut() {
+            (bucket.charged_at, bucket.full_at) = (bucket.charged_at + by, bucket.full_at + by);
+        }
+        self.past_by_age.clear();
+        for (subject, past) in &mut self.past {
+            let past = Arc::make_mut(past);
+            past.closed_at = past.closed_at.map(|at| at + by);
+            past.ran_at.values_mut().for_each(|at| *at = *at + by);
+            self.past_by_age.extend(past.closed_at.map(|at| (at, subject.clone())));
+        }
+        self.reaches.values_mut().for_each(|reach| reach.move_along(by));
+        self.flaps.move_along(by);
+        self.circuits.move_along(by);
+        self.storms.move_along(by);
     }
 
     /// Lists all lines, for a snapshot.

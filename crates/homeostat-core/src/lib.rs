@@ -13,6 +13,7 @@
 
 pub mod time;
 pub mod limits;
+pub mod clock;
 pub mod interval;
 pub mod name;
 pub mod label;

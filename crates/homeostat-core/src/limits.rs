@@ -8,6 +8,10 @@ use crate::time::Span;
 /// 503 and Alertmanager keeps them.
 pub const OPEN_EPISODES: usize = 200_000;
 
+/// A wall clock that is off by more than this, against the time that has passed, has jumped. Below
+/// it is what a clock that is steered does, and what nobody need hear of.
+pub const CLOCK_JUMP: Span = Span::from_secs(60);
+
 /// How long the end of an episode is remembered, to tell a late repeat from a new firing.
 /// Alertmanager peers and retries deliver within minutes; an hour is what they are promised.
 pub const ENDED_EPISODE_MEMORY: Span = Span::from_secs(2 * 3600);

@@ -182,6 +182,15 @@ impl Reach {
         self.by_age.insert((at, target.clone()));
     }
 
+    /// Moves all moments along.
+    pub(crate) fn move_along(&mut self, by: Span) {
+        self.by_age.clear();
+        for (target, at) in &mut self.acted {
+            *at = *at + by;
+            self.by_age.insert((*at, target.clone()));
+        }
+    }
+
     pub(crate) fn took_off(&mut self, target: &Target) {
         self.in_flight.insert(target.clone());
     }

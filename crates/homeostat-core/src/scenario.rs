@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::alert::{Alert, Door, Observation, Status};
 use crate::approval::Digest;
+use crate::clock::{Jump, Leap};
 use crate::command::{Command, Reply};
 use crate::engine::{Engine, Turn};
 use crate::event::{About, Effect, Event, Question, Remark, Run};
@@ -76,6 +77,11 @@ impl Scenario {
         self.now
     }
 
+    /// Returns what the wall clock shows.
+    pub fn wall(&self) -> Timestamp {
+        self.state().clock().wall(self.now)
+    }
+
     /// Returns all that happened.
     pub fn journal(&self) -> &[Fact] {
         &self.journal
@@ -110,22 +116,22 @@ impl Scenario {
     ///
     /// Returns whether it met anything: a run that it is about may not be there.
     pub fn play(&mut self, step: &Step) -> bool {
-        self.advance_to(self.began + step.at);
+        self.advance_until(step.at);
         match &step.input {
             Input::Fire(signal) => {
-                let alert = self.world.fire(signal.alert(self.now), self.now);
+                let alert = self.world.fire(signal.alert(self.wall()), self.wall());
                 self.mention(signal, alert, Status::Firing, None);
             }
             Input::Resolve(signal) => {
-                let alert = self.world.resolve(signal.alert(self.now));
-                self.mention(signal, alert, Status::Resolved, Some(self.now));
+                let alert = self.world.resolve(signal.alert(self.wall()));
+                self.mention(signal, alert, Status::Resolved, Some(self.wall()));
             }
             Input::Send { signal, status, starts_at, ends_at } => {
-                let alert = Alert { starts_at: *starts_at, ..signal.alert(self.now) };
+                let alert = Alert { starts_at: *starts_at, ..signal.alert(self.wall()) };
                 self.mention(signal, alert, *status, *ends_at);
             }
             Input::Answer(asked, answer) => {
-                self.world.say(asked.clone(), answer.clone(), self.now);
+                self.world.say(asked.clone(), answer.clone(), self.wall());
             }
             Input::Exit { run, outcome, output } => {
                 return self.end_run(run, outcome.clone(), output.clone());
@@ -151,6 +157,7 @@ impl Scenario {
             }
             Input::Reload { book, .. } => self.reload_book(book.clone()),
             Input::Crash(found) => self.crash(found),
+            Input::Jump(leap) => self.jump(*leap),
         }
         true
     }
@@ -169,20 +176,20 @@ impl Scenario {
 
     /// Makes an alert fire, and its source send that.
     pub fn fire(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
-        let alert = self.world.fire(alert(source, door, labels, self.now), self.now);
+        let alert = self.world.fire(alert(source, door, labels, self.wall()), self.wall());
         self.observe(Observation { alert, status: Status::Firing, ends_at: None })
     }
 
     /// Makes an alert end, and its source send that.
     pub fn resolve(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
-        let alert = self.world.resolve(alert(source, door, labels, self.now));
-        let ends_at = Some(self.now);
+        let alert = self.world.resolve(alert(source, door, labels, self.wall()));
+        let ends_at = Some(self.wall());
         self.observe(Observation { alert, status: Status::Resolved, ends_at })
     }
 
     /// Makes an alert fire as it is, and nobody send that.
     pub fn remember(&mut self, observation: &Observation) {
-        self.world.remember(observation.alert.clone(), self.now);
+        self.world.remember(observation.alert.clone(), self.wall());
     }
 
     /// Makes an alert end, and nobody send that.
@@ -192,7 +199,7 @@ impl Scenario {
 
     /// Lets Prometheus tell Alertmanagers once more about all that fires.
     pub fn refresh(&mut self) {
-        self.world.refresh(self.now);
+        self.world.refresh(self.wall());
     }
 
     /// Sends an observation as it is.
@@ -262,7 +269,7 @@ impl Scenario {
 
     /// Makes a witness say something else.
     pub fn answer(&mut self, answer: Answer) {
-        self.world.say(Asked::default(), answer, self.now);
+        self.world.say(Asked::default(), answer, self.wall());
     }
 
     /// Ends the running order of a remedy.
@@ -295,6 +302,23 @@ impl Scenario {
     /// Returns the runs that are under way.
     pub fn runs(&self) -> impl Iterator<Item = &Run> {
         self.running.values().map(|(run, _)| run)
+    }
+
+    /// Sets the wall clock, of the engine and of its world. Actions run on.
+    pub fn jump(&mut self, leap: Leap) {
+        let jump = Jump::new(self.state().clock(), leap, self.now);
+        self.began = self.began + jump.followed();
+        for (_, limit) in self.running.values_mut() {
+            *limit = *limit + jump.followed();
+        }
+        self.now = jump.to;
+        self.turn(vec![Event::ClockJumped(jump)]);
+    }
+
+    /// Lets time pass until so much of it has passed since the scenario began. What a jump of the
+    /// wall clock skipped has not passed.
+    pub fn advance_until(&mut self, at: Span) {
+        self.advance_to(self.began + at);
     }
 
     /// Lets time pass, stopping wherever the engine or an action wants to be woken.
@@ -431,7 +455,7 @@ impl Scenario {
             .asks
             .into_iter()
             .map(|ask| {
-                let finding = self.world.find(policy.as_ref(), &ask, self.now);
+                let finding = self.world.find(policy.as_ref(), &ask, self.wall());
                 (ask, finding)
             })
             .collect();

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Episode;
+use crate::clock::Clock;
 use crate::incident::Incident;
 use crate::label::Fingerprint;
 use crate::ledger::Line;
@@ -40,6 +41,8 @@ pub enum Record {
         /// The last incident's number.
         incident: IncidentId,
     },
+    /// How the engine's clock stands to the wall clock. Older snapshots have none.
+    Clock(Clock),
     /// An episode that fires, or whose incident is not yet forgotten.
     Episode {
         /// Its number.

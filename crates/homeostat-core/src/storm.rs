@@ -144,6 +144,14 @@ impl Storms {
         }
     }
 
+    /// Moves the cool-downs along that have begun.
+    pub(crate) fn move_along(&mut self, by: Span) {
+        for (policy, storm) in self.by_policy.clone() {
+            let calm_since = storm.calm_since.map(|since| since + by);
+            self.enter(&policy, Storm { calm_since, ..storm });
+        }
+    }
+
     pub(crate) fn enter(&mut self, policy: &PolicyName, storm: Storm) {
         self.ended(policy);
         self.ends.extend(storm.ends_at().map(|end| (end, policy.clone())));

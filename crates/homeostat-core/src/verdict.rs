@@ -26,6 +26,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::clock::Jump;
 use crate::evidence::{Ask, Evidence, Grade, Listing, RuleReport, Trouble};
 use crate::limits;
 use crate::name::OrderId;
@@ -104,6 +105,18 @@ impl Verification {
         self.absent = extend(self.absent, reading.absent);
         self.last = Some(reading.clone());
         self.look = Look::Due(next);
+    }
+
+    /// Lives through a jump of the wall clock: the window keeps its remaining time, and the proof
+    /// begins anew.
+    pub(crate) fn live_through(&mut self, jump: &Jump) {
+        self.until = self.until + jump.followed();
+        self.look = match self.look {
+            Look::Due(at) => Look::Due(at + jump.followed()),
+            Look::Asked(_) => Look::Due(jump.to),
+            Look::Nobody => Look::Nobody,
+        };
+        (self.held, self.absent, self.last) = (0, 0, None);
     }
 
     /// Tells whether the required grade holds.

@@ -304,6 +304,7 @@ fn verdicts(
         firing: vec![(alert, presence(case.seen.0))],
         watchdog: Some(presence(case.seen.1)),
         now,
+        wall: now,
     };
     let bench = Bench { ledgers: state.ledgers(), book: &book };
     let asked = Ask::Inventory { promql: INVENTORY.into() };

@@ -93,6 +93,26 @@ pub(super) fn expire_unused(desk: &mut Desk<'_>, incident: &Incident, approved: 
     closing::hand_over(desk, incident, policy, reason);
 }
 
+/// What was asked and what was approved expires with a jump of the wall clock.
+pub(super) fn expire_by(desk: &mut Desk<'_>, incident: &Incident, why: &str) {
+    let reason = match (&incident.stage, &incident.approved) {
+        (Stage::AwaitingApproval(asked), _) => {
+            let remedy = &asked.order.remedy;
+            format!("{why}: the question whether remedy {remedy} may run is void; it was not run")
+        }
+        (_, Some(approved)) if incident.approval_expires_at().is_some() => {
+            let remedy = &approved.asked.order.remedy;
+            format!("{why}: the approval of remedy {remedy} is void; it was not run")
+        }
+        (_, _) => return,
+    };
+    withdraw(desk, incident);
+    match desk.book.policy(&incident.policy) {
+        Some(policy) => closing::hand_over(desk, incident, policy, reason),
+        None => closing::cancel_without_policy(desk, incident),
+    }
+}
+
 /// Takes back what is asked where it is not what the present book would do.
 pub(super) fn review(desk: &mut Desk<'_>, incident: &Incident) {
     let Stage::AwaitingApproval(asked) = &incident.stage else { return };

@@ -21,6 +21,7 @@
 //! | approve | pursue: all guards judge again |
 //! | reject, cancel | close |
 //! | reloaded | ask anew, or pursue, if it would do something else now |
+//! | clock jumped | hand over: nobody knows how long it waited |
 //!
 //! An incident whose order made something else worse passes the same stages once more, for the undo:
 //! then only `pursue` differs, and what ends its alerts moves it no more.
@@ -43,6 +44,7 @@ mod undo;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alert::{Alert, Presence};
+use crate::clock::Jump;
 use crate::command::Reply;
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
@@ -87,6 +89,11 @@ impl Desk<'_> {
         self.decision.facts.push(Fact { at: self.now, what });
     }
 
+    /// What the wall clock shows: calendars and the stamps of others are compared with it.
+    fn wall(&self) -> Timestamp {
+        self.state.clock().wall(self.now)
+    }
+
     fn want(&mut self, effect: Effect) {
         self.decision.effects.push(effect);
     }
@@ -103,6 +110,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
             desk.note(What::EngineStarted { boot });
             desk.decision.effects = recover(state);
         }
+        Event::ClockJumped(jump) => live_through(&mut desk, jump),
         Event::Observed { observation, presence } => {
             observe::observe(&mut desk, *observation, presence);
         }
@@ -279,6 +287,15 @@ fn find_order(desk: &mut Desk<'_>, order: &OrderId, found: Found) {
             desk.note(What::OrderEnded { order: order.clone(), ended });
             pursue::after_order(desk, incident, &outcome, true);
         }
+    }
+}
+
+/// Nobody knows how long a question waited, or how old what was approved is.
+fn live_through(desk: &mut Desk<'_>, jump: Jump) {
+    let why = jump.to_string();
+    desk.note(What::ClockJumped { jump });
+    for incident in desk.state.incidents() {
+        approve::expire_by(desk, incident, &why);
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, presence: O
 /// Alerts of the alerts API fire until their `endsAt`.
 fn status(desk: &Desk<'_>, observation: &Observation) -> Status {
     match (observation.alert.door, observation.ends_at) {
-        (Door::Api, Some(ends_at)) if ends_at <= desk.now => Status::Resolved,
+        (Door::Api, Some(ends_at)) if ends_at <= desk.wall() => Status::Resolved,
         (Door::Api, _) => Status::Firing,
         (Door::Webhook, _) => observation.status,
     }
@@ -126,11 +126,14 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
 /// A resolve and a new firing within one `group_interval` send nothing. Where a healing was proven
 /// and the alert fires since a later time, it is not the firing that was healed.
 fn is_again_after_healing(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) -> bool {
+    let clock = desk.state.clock();
     let mut incidents = desk.state.incidents_of(episode).peekable();
     incidents.peek().is_some()
         && incidents.all(|incident| match &incident.stage {
             Stage::Closed { at, closing } => {
-                closing.outcome == End::Healed && alert.starts_at.is_some_and(|began| began > *at)
+                let healed_at = clock.certainly_after(*at);
+                closing.outcome == End::Healed
+                    && alert.starts_at.is_some_and(|began| began > healed_at)
             }
             Stage::Settling { .. }
             | Stage::Ready

@@ -183,6 +183,7 @@ fn weigh(
             .collect(),
         watchdog: watchdog(state, concrete.policy, presence),
         now: desk.now,
+        wall: desk.wall(),
     };
     let bench = Bench { ledgers: state.ledgers(), book };
     let by_ledgers = guard::judge_ledgers(&deed, bench);

@@ -134,7 +134,8 @@ fn reversal<'a>(
 ) -> Reversal<'a> {
     let now: Timestamp = desk.now;
     let locks = &worse.order.locks;
-    Reversal { incident: incident.id, policy, locks, baseline, since: worse.since, now }
+    let since = desk.state.clock().certainly_after(worse.since);
+    Reversal { incident: incident.id, policy, locks, baseline, since, now }
 }
 
 fn issue(

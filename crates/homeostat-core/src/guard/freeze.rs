@@ -13,11 +13,11 @@ use crate::interval;
 
 pub(super) fn judge(deed: &Deed<'_>) -> Ruling {
     let intervals = &deed.policy.guard.freeze;
-    match interval::cover(intervals, deed.now) {
+    match interval::cover(intervals, deed.wall) {
         Some(cover) => Ruling::Hold(Hold::Frozen {
             intervals: cover.names.iter().map(ToString::to_string).collect(),
             local: cover.local,
-            until: cover.until,
+            until: deed.now + cover.until.since(deed.wall),
             ends: cover.ends,
         }),
         None if intervals.is_empty() => Ruling::Unset,

@@ -55,18 +55,18 @@ fn vouch(
             Some(Ok(Some(report))) if report.firing > 0 => Ok("its rule fires now".into()),
             Some(Ok(Some(_))) => Err("its rule does not fire now".into()),
             Some(Ok(None)) | None => match presence.ends_at {
-                Some(ends_at) if ends_at > deed.now => {
+                Some(ends_at) if ends_at > deed.wall => {
                     Ok(format!("its sender says that it fires until {ends_at:.0}"))
                 }
                 Some(ends_at) => Err(format!("its sender said that it fires until {ends_at:.0}")),
-                None => Err("its sender has not repeated it since the restart".into()),
+                None => Err("its sender has not repeated it since the engine started or its clock jumped".into()),
             },
         };
     }
     let age = deed.now.since(presence.seen_at);
     let max_age = deed.policy.guard.fresh_max_age;
     if !presence.known {
-        Err("it has not been mentioned since the restart".into())
+        Err("it has not been mentioned since the engine started or its clock jumped".into())
     } else if age > max_age {
         Err(format!("it was last mentioned {age} ago, and may be at most {max_age} old"))
     } else {

@@ -80,6 +80,8 @@ pub struct Deed<'a> {
     pub watchdog: Option<Presence>,
     /// When.
     pub now: Timestamp,
+    /// What the wall clock shows then: what is by the calendar, or stamped by others.
+    pub wall: Timestamp,
 }
 
 /// What the guards judge by.

@@ -29,7 +29,7 @@ fn look(watchdog: &Watchdog, presence: Option<Presence>, now: Timestamp) -> Resu
         return Err("does not fire; it always should".into());
     };
     if !presence.known {
-        return Err("has not been mentioned since the restart".into());
+        return Err("has not been mentioned since the engine started or its clock jumped".into());
     }
     let (age, max_age) = (now.since(presence.seen_at), watchdog.max_age);
     if age > max_age {
@@ -60,7 +60,7 @@ mod tests {
             (Some(seen(0, true)), Ok("the watchdog was mentioned 0s ago")),
             (Some(seen(300, true)), Ok("the watchdog was mentioned 5m ago")),
             (Some(seen(301, true)), Err("was last mentioned 5m1s ago, and must be every 5m")),
-            (Some(seen(0, false)), Err("has not been mentioned since the restart")),
+            (Some(seen(0, false)), Err("has not been mentioned since the engine started or its clock jumped")),
             (None, Err("does not fire; it always should")),
         ] {
             let found = look(&watchdog, presence, now);

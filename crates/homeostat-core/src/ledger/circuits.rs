@@ -22,7 +22,7 @@ use super::Line;
 use crate::hold::Circuit;
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// How a trial went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +137,15 @@ impl Circuits {
         self.trying.entry(circuit).or_default().insert(incident);
     }
 
+    /// Moves all moments along.
+    pub(super) fn move_along(&mut self, by: Span) {
+        self.by_age.clear();
+        for (circuit, marks) in &mut self.marks {
+            marks.iter_mut().for_each(|mark| mark.at = mark.at + by);
+            self.by_age.extend(marks.back().map(|last| (last.at, circuit.clone())));
+        }
+    }
+
     fn mark(&mut self, circuit: Circuit, mark: Mark) {
         let marks = self.marks.entry(circuit.clone()).or_default();
         if let Some(last) = marks.back() {
@@ -166,7 +175,6 @@ impl Circuits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Span;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Line, Subject};
 use crate::limits;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// What is remembered of a target whose trouble ended at least once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,16 @@ impl Flaps {
         self.known.insert(subject, Flapping { touched_at, flaps });
     }
 
+    /// Moves all moments along.
+    pub(super) fn move_along(&mut self, by: Span) {
+        self.by_age.clear();
+        for (subject, flapping) in &mut self.known {
+            flapping.touched_at = flapping.touched_at + by;
+            flapping.flaps.iter_mut().for_each(|flap| *flap = *flap + by);
+            self.by_age.insert((flapping.touched_at, subject.clone()));
+        }
+    }
+
     fn touch(&mut self, subject: &Subject, at: Timestamp, flap: Option<Timestamp>) {
         let mut flaps = match self.known.remove(subject) {
             Some(before) => {
@@ -103,7 +113,6 @@ mod tests {
     use super::*;
     use crate::label::LabelSet;
     use crate::name::PolicyName;
-    use crate::time::Span;
 
     fn subject(name: &str) -> Subject {
         (PolicyName::new("web"), LabelSet::from_pairs([("instance", name)]))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::world::{Answer, Asked};
 use crate::alert::Status;
+use crate::clock::Leap;
 use crate::command::Command;
 use crate::label::LabelSet;
 use crate::name::{PolicyName, RemedyName, SourceName};
@@ -93,6 +94,8 @@ pub enum Input {
     },
     /// The engine is killed and starts again; this is found of the runs.
     Crash(Found),
+    /// The wall clock jumps, of the engine and of its world.
+    Jump(Leap),
 }
 
 /// An alert, and who sends it.
@@ -162,6 +165,8 @@ impl fmt::Display for Input {
                 f.write_str(" }")
             }
             Self::Reload { file, .. } => write!(f, "reload: {}", Word(file)),
+            Self::Jump(Leap::Forwards(by)) => write!(f, "jump: {{ forwards: {by} }}"),
+            Self::Jump(Leap::Back(by)) => write!(f, "jump: {{ back: {by} }}"),
             Self::Crash(Found::NotStarted) => f.write_str("crash: { found: not_started }"),
             Self::Crash(Found::Unknown(_)) => f.write_str("crash: { found: unknown }"),
             Self::Crash(Found::Ended(Ended { outcome, .. })) => {

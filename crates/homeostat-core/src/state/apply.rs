@@ -21,8 +21,10 @@ impl State {
     /// Takes in what happened. The only mutation.
     pub fn apply(&mut self, fact: &Fact) {
         let at = fact.at;
+        self.clock.reads(at);
         match &fact.what {
             What::EngineStarted { boot } => self.start(boot, at),
+            What::ClockJumped { jump } => self.live_through(jump),
             What::BookChanged => self.rejudge_all(),
             What::EnginePaused { pause } => self.ledgers.paused = Some(pause.clone()),
             What::EngineResumed { .. } => {
@@ -245,7 +247,7 @@ impl State {
         }
     }
 
-    fn rejudge_all(&mut self) {
+    pub(super) fn rejudge_all(&mut self) {
         let held = self.incidents.values().filter(|i| matches!(i.stage, Stage::Held { .. }));
         self.ready.extend(held.map(|incident| incident.id));
     }

@@ -7,6 +7,7 @@
 mod apply;
 mod episodes;
 mod index;
+mod jump;
 mod orders;
 mod recall;
 mod trials;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert::{AlertKey, Episode};
+use crate::clock::Clock;
 use crate::hold::{Gate, Guard};
 use crate::incident::{Incident, Standing};
 use crate::ledger::{Ledgers, Subject};
@@ -29,6 +31,7 @@ use crate::verdict::{self, Verification};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     boot: Option<BootId>,
+    clock: Clock,
     episodes: BTreeMap<EpisodeId, Arc<Episode>>,
     firing: BTreeMap<AlertKey, EpisodeId>,
     ended: BTreeMap<AlertKey, (Timestamp, Option<Timestamp>)>,
@@ -65,6 +68,11 @@ impl State {
     /// Returns the boot in which the engine runs.
     pub fn boot(&self) -> Option<&BootId> {
         self.boot.as_ref()
+    }
+
+    /// Returns how the engine's clock stands to the wall clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Returns an episode that fires, or whose incident is not yet forgotten.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::alert::Episode;
+use crate::clock::Clock;
 use crate::incident::Incident;
 use crate::ledger::Line;
 use crate::name::EpisodeId;
@@ -24,6 +25,8 @@ impl State {
             episode: self.last_episode,
             incident: self.last_incident,
         };
+        // As in older snapshots, nothing is said of a clock of which nothing is known.
+        let known = Some(self.clock.clone()).filter(|clock| *clock != Clock::default());
         let mut firing: Vec<EpisodeId> = self.firing.values().copied().collect();
         firing.sort_unstable();
         let episodes: Vec<(EpisodeId, Arc<Episode>)> =
@@ -50,7 +53,8 @@ impl State {
         });
         let notices = notices.into_iter().map(Record::Notice);
         let lines = lines.into_iter().map(Record::Ledger);
-        let all = std::iter::once(counters).chain(episodes).chain(ended).chain(incidents);
+        let first = std::iter::once(counters).chain(known.map(Record::Clock));
+        let all = first.chain(episodes).chain(ended).chain(incidents);
         all.chain(notices).chain(lines)
     }
 
@@ -63,6 +67,7 @@ impl State {
                 self.last_episode = episode;
                 self.last_incident = incident;
             }
+            Record::Clock(clock) => self.clock = clock,
             Record::Episode { id, fires, episode } => {
                 if fires {
                     self.firing.insert(episode.alert.key(), id);

@@ -1,6 +1,7 @@
 //! Random walks through the core: what may happen, in any order, and the book under which it does.
 
 use homeostat_core::alert::Door;
+use homeostat_core::clock::Leap;
 use homeostat_core::command::Command;
 use homeostat_core::event::Event;
 use homeostat_core::label::Matchers;
@@ -29,6 +30,7 @@ pub(crate) enum Step {
     Pause(bool),
     Reload(bool),
     Command(u8, u8),
+    Jump(bool, u16),
 }
 
 /// Up to sixty things that happen.
@@ -44,6 +46,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::Pause),
         1 => any::<bool>().prop_map(Step::Reload),
         4 => (0..4_u8, 0..4_u8).prop_map(|(command, back)| Step::Command(command, back)),
+        1 => (any::<bool>(), 61..7200_u16).prop_map(|(back, seconds)| Step::Jump(back, seconds)),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -131,6 +134,10 @@ pub(crate) fn take(play: &mut Scenario, step: &Step, witnessed: bool) {
         Step::Exit(first, code) => {
             let remedy = if *first { "first" } else { "second" };
             play.exit(remedy, Outcome::Exited { code: *code });
+        }
+        Step::Jump(true, seconds) => play.jump(Leap::Back(Span::from_secs(u64::from(*seconds)))),
+        Step::Jump(false, seconds) => {
+            play.jump(Leap::Forwards(Span::from_secs(u64::from(*seconds))));
         }
         Step::Advance(seconds) => play.advance(Span::from_secs(u64::from(*seconds))),
         Step::Say(what) => play.answer(match what {

@@ -57,7 +57,7 @@ pub(super) fn doors(
     let told_at = clock.clone();
     let settings = notice::Settings {
         external_url: options.external_url.clone(),
-        clock: Box::new(move || told_at.now()),
+        clock: Box::new(move || told_at.wall()),
         refresh: notice::REFRESH,
         tally: Arc::new(Counted(metrics.clone())),
     };
@@ -197,7 +197,7 @@ pub(super) fn router(
     let Parts { token, queue, clock, metrics, sources, standing, reloader, .. } = parts;
     let tally = Arc::new(Counted(metrics.clone()));
     let bounds = Bounds { bytes: options.max_body, ..Bounds::default() };
-    let intake = Intake::new(queue.clone(), sources, tally, move || clock.now()).bounds(bounds);
+    let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall()).bounds(bounds);
     let web = Web {
         guard: Arc::new(Guard { token, names }),
         queue,

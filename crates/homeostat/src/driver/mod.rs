@@ -131,6 +131,7 @@ impl Driver {
         retention: Span,
     ) -> Result<Self, Fatal> {
         let Recovered { state, covered, taken_at, .. } = recover(&journal)?;
+        doors.clock.resume(state.clock());
         let now = doors.clock.now();
         let engine = Engine::restore(state, book, now);
         let observer = Observer::new(metrics.clone(), &engine);
@@ -202,6 +203,7 @@ impl Driver {
     }
 
     fn take_turn(&mut self, first: Option<Request>) -> Result<(), Fatal> {
+        self.owe_jump();
         let now = self.doors.clock.now();
         let book = self.engine.book().clone();
         let mut events: Vec<Event> = self.owed.drain(..).collect();
@@ -232,6 +234,16 @@ impl Driver {
                 refuse(waiting, Busy::NotWritable);
                 Err(Fatal::Uncertain(uncertain))
             }
+        }
+    }
+
+    /// Puts a jump of the wall clock before all that follows it: what waits is moved along before
+    /// the new time is used.
+    fn owe_jump(&mut self) {
+        if let Some(jump) = self.doors.clock.take_jump() {
+            let is_jump = |event: &&Event| matches!(event, Event::ClockJumped(_));
+            let earlier = self.owed.iter().take_while(is_jump).count();
+            self.owed.insert(earlier, Event::ClockJumped(jump));
         }
     }
 
@@ -346,6 +358,7 @@ impl Driver {
 fn is_owed(event: &Event) -> bool {
     match event {
         Event::Started { .. }
+        | Event::ClockJumped(_)
         | Event::Reloaded
         | Event::OrderProgressed { .. }
         | Event::OrderEnded { .. }

@@ -121,6 +121,7 @@ impl Observer {
                     self.metrics.healed(policy.as_str(), seconds);
                 }
             }
+            What::ClockJumped { .. } => self.metrics.clock_jumped(),
             _ => {}
         }
     }
@@ -240,6 +241,9 @@ fn log(fact: &Fact) {
             warn!(%policy, firing, inventory = gauge.inventory, "a storm began");
         }
         What::StormEnded { policy } => info!(%policy, "the storm is over"),
+        What::ClockJumped { jump } => warn!(
+            from = %jump.expected, to = %jump.wall, engine = %jump.to, "{jump}"
+        ),
         What::EnginePaused { pause } => warn!(by = pause.by, reason = pause.reason, "paused"),
         What::EngineResumed { by } => info!(by, "resumed"),
         What::WatchdogSeen { watchdog } => info!(%watchdog, "watchdog is heard of again"),

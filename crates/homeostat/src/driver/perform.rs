@@ -92,7 +92,7 @@ impl Doors {
     async fn run(&self, run: Run, cancelled: watch::Receiver<bool>) {
         let order = run.order.id.clone();
         info!(order = %order, policy = %run.policy, action = %run.order.action, "order started");
-        let ended = ended_of(match &run.order.action {
+        let ended = self.ended(match &run.order.action {
             Rendered::Exec(argv) => {
                 self.execute(&run, act::Program::Argv(argv.clone()), cancelled).await
             }
@@ -105,6 +105,16 @@ impl Doors {
         self.runs.lock().remove(&order);
         info!(order = %order, policy = %run.policy, outcome = %ended.outcome, "order ended");
         self.queue.report(Event::OrderEnded { order, ended }).await;
+    }
+
+    /// A run that is over, by the engine's clock.
+    fn ended(&self, ended: act::Ended) -> Ended {
+        let started_at = ended.started_at.map(|at| {
+            let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+            self.clock.of_wall(Timestamp::from_micros(micros))
+        });
+        Ended { outcome: outcome_of(ended.outcome), started_at, output: ended.tail }
     }
 
     async fn execute(
@@ -184,7 +194,7 @@ impl Doors {
         let looked = tokio::task::spawn_blocking(move || act::inspect(&root, &name, &issued_in));
         let found = match looked.await {
             Ok(act::Found::NotStarted) => Found::NotStarted,
-            Ok(act::Found::Ended(ended)) => Found::Ended(ended_of(ended)),
+            Ok(act::Found::Ended(ended)) => Found::Ended(self.ended(ended)),
             Ok(act::Found::Unknown(doubt)) => Found::Unknown(doubt.to_string()),
             Err(error) => {
                 error!(order = %order, error = %error, "order could not be inspected");
@@ -197,8 +207,9 @@ impl Doors {
 
     async fn ask(&self, question: Question) {
         let prober = self.prober.read().clone();
-        let clock = self.clock.clone();
-        let evidence = prober.ask(question.asks, move || clock.now()).await;
+        // Witnesses are asked by the wall clock, by which they stamp their answers.
+        let mut evidence = prober.ask(question.asks, || self.clock.wall()).await;
+        evidence.gathered_at = self.clock.of_wall(evidence.gathered_at);
         let event = match question.about {
             About::Incident(incident, step) => {
                 Event::Answered { incident, step, evidence, presence: Vec::new() }
@@ -253,12 +264,8 @@ fn map(labels: &LabelSet) -> BTreeMap<String, String> {
     labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-fn ended_of(ended: act::Ended) -> Ended {
-    let micros = |at: SystemTime| {
-        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-    };
-    let outcome = match ended.outcome {
+fn outcome_of(outcome: act::Outcome) -> Outcome {
+    match outcome {
         act::Outcome::Exited { code } => Outcome::Exited { code },
         act::Outcome::Signalled { signal } => Outcome::Signalled { signal },
         act::Outcome::TimedOut => Outcome::TimedOut,
@@ -282,6 +289,5 @@ fn ended_of(ended: act::Ended) -> Ended {
             | act::Refusal::Cancelled => Outcome::NotStarted { reason: reason.to_string() },
         },
         act::Outcome::Unknown { reason } => Outcome::Unknown { reason: reason.to_string() },
-    };
-    Ended { outcome, started_at: ended.started_at.map(micros), output: ended.tail }
+    }
 }

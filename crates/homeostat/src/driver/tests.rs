@@ -1,9 +1,12 @@
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use homeostat_core::alert::{Alert, Door, Observation, Status};
+use homeostat_core::fact::What;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;
 use homeostat_core::state::State;
+use homeostat_core::time::Timestamp;
 
 use super::*;
 use crate::notice::{Recipients, Settings, Tally, Teller, Telling};
@@ -28,13 +31,22 @@ struct Rig {
 
 /// A driver that the test runs itself, on a journal that may have so many pages.
 fn driver_of(book: Book, pages: Option<u32>) -> (Driver, Queue, Telling, tempfile::TempDir) {
+    driver_by(Clock::default(), book, pages)
+}
+
+/// The same, by this clock.
+fn driver_by(
+    clock: Clock,
+    book: Book,
+    pages: Option<u32>,
+) -> (Driver, Queue, Telling, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let journal = Journal::open(directory.path()).unwrap();
     if let Some(pages) = pages {
         journal.bound_pages(pages).unwrap();
     }
     let (queue, inbox) = queue();
-    let clock = Arc::new(Clock::default());
+    let clock = Arc::new(clock);
     let now = clock.clone();
     let settings = Settings {
         external_url: None,
@@ -319,7 +331,7 @@ async fn a_configuration_that_was_changed_while_the_engine_was_down_counts_from_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_engine_still_takes_the_end_of_an_alert() {
-    use homeostat_core::fact::{Fact, What};
+    use homeostat_core::fact::Fact;
     use homeostat_core::name::EpisodeId;
     use homeostat_core::time::Span;
     let (mut driver, queue, telling, _directory) = driver_of(Book::observe(), None);
@@ -379,4 +391,75 @@ async fn a_stop_leaves_a_snapshot_where_there_is_something_to_save() {
         assert_eq!(recovered.covered > 0, is_worth_it, "{alerts} alerts");
         rig.telling.stop().await;
     }
+}
+
+/// A clock whose two hands the test moves, in seconds.
+fn set_by_hand() -> (Clock, Arc<[AtomicI64; 2]>) {
+    let hands = Arc::new([AtomicI64::new(0), AtomicI64::new(1_000_000)]);
+    let read = hands.clone();
+    let second = |hand: &AtomicI64| hand.load(Ordering::Relaxed) * 1_000_000;
+    let clock =
+        Clock::of(move || clock::Reading { elapsed: second(&read[0]), wall: second(&read[1]) });
+    (clock, hands)
+}
+
+/// Takes a turn for all that was sent.
+async fn turn(mut driver: Driver) -> Driver {
+    let turned = tokio::task::spawn_blocking(move || {
+        driver.take_turn(None).unwrap();
+        driver
+    });
+    turned.await.unwrap()
+}
+
+fn jumps(driver: &Driver) -> Vec<(Timestamp, Timestamp)> {
+    let mut jumps = Vec::new();
+    driver
+        .journal
+        .replay(|fact| {
+            if let What::ClockJumped { jump } = &fact.what {
+                jumps.push((jump.from, jump.to));
+            }
+        })
+        .unwrap();
+    jumps
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jump_is_written_down_before_what_follows_it_and_survives_a_restart() {
+    let at = Timestamp::from_seconds;
+    let (clock, hands) = set_by_hand();
+    let (driver, queue, telling, _directory) = driver_by(clock, Book::observe(), None);
+    let mut driver = turn(driver).await;
+    assert_eq!(jumps(&driver), []);
+    // An hour forwards, a minute later.
+    hands[0].store(60, Ordering::Relaxed);
+    hands[1].store(1_003_660, Ordering::Relaxed);
+    assert_eq!(driver.doors.clock.now(), at(1_000_060), "nobody is told before the driver knows");
+    let sent = send(&queue, vec![observation(1, 0)]);
+    while queue.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    driver = turn(driver).await;
+    assert_eq!(sent.await.unwrap(), Ok(vec![Remark::Began]));
+    assert_eq!(jumps(&driver), [(at(1_000_060), at(1_003_660))]);
+    let mut kinds = Vec::new();
+    driver.journal.replay(|fact| kinds.push((fact.what.kind(), fact.at))).unwrap();
+    let jump = kinds.iter().position(|(kind, _)| *kind == "clock_jumped").unwrap();
+    assert_eq!(kinds[jump + 1], ("episode_began", at(1_003_660)));
+    // Two hours back.
+    hands[1].store(996_460, Ordering::Relaxed);
+    driver = turn(driver).await;
+    assert_eq!(jumps(&driver)[1], (at(1_003_660), at(1_003_660)), "time does not go back");
+    assert_eq!(driver.engine.state().clock().ahead(), Span::from_secs(7200));
+    // The next engine reads the same wall clock.
+    let Driver { journal, inbox, doors, metrics, .. } = driver;
+    let (next, _) = set_by_hand();
+    let doors = Arc::new(Doors { clock: Arc::new(next), ..Arc::into_inner(doors).unwrap() });
+    let (book, boot) = (Arc::new(Book::observe()), BootId::new("boot"));
+    let driver = Driver::recover(journal, book, inbox, doors, metrics, boot, RETENTION).unwrap();
+    assert_eq!(driver.doors.clock.now(), at(1_007_200), "and keeps its lead");
+    let driver = turn(driver).await;
+    assert_eq!(jumps(&driver).len(), 2);
+    telling.stop().await;
 }

@@ -94,7 +94,7 @@ pub fn play(tests: &PolicyTests, test: &PolicyTest) -> Outcome {
                 told = story::tell(scenario.journal(), test.start);
             }
         }
-        scenario.advance_to(test.start + expected.at);
+        scenario.advance_until(expected.at);
         if looked_at != Some(expected.at) {
             orders.clear();
         }
@@ -130,7 +130,8 @@ fn unmet(scenario: &Scenario, step: &Step, span: &Range<usize>) -> Failure {
         | Input::Pause { .. }
         | Input::Resume { .. }
         | Input::Reload { .. }
-        | Input::Crash(_) => ("is about", None),
+        | Input::Crash(_)
+        | Input::Jump(_) => ("is about", None),
     };
     let remedy = remedy.map_or_else(String::new, |remedy| format!(" of remedy {remedy}"));
     let running: Vec<String> = scenario.runs().map(|run| run.order.id.to_string()).collect();

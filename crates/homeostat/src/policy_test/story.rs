@@ -33,14 +33,25 @@ pub(super) fn incidents(journal: &[Fact]) -> Vec<IncidentView> {
     opened.filter_map(|id| api::fold(id, &about(id, journal))).collect()
 }
 
-/// The facts of an incident and of its episodes.
+/// The facts of an incident and of its episodes, and the jumps of the clock while it was open.
 fn about(id: IncidentId, journal: &[Fact]) -> Vec<Fact> {
     let is_of = |fact: &&Fact| fact.what.incident() == Some(id);
     let episodes: BTreeSet<EpisodeId> =
         journal.iter().filter(is_of).filter_map(|fact| fact.what.episode()).collect();
-    let concerns = |fact: &&Fact| match fact.what.incident() {
-        Some(other) => other == id,
-        None => fact.what.episode().is_some_and(|episode| episodes.contains(&episode)),
+    let mut is_open = false;
+    let concerns = |fact: &&Fact| match (&fact.what, fact.what.incident()) {
+        (what, Some(other)) => {
+            if other == id {
+                is_open = match what {
+                    What::IncidentOpened { .. } => true,
+                    What::IncidentClosed { .. } => false,
+                    _ => is_open,
+                };
+            }
+            other == id
+        }
+        (What::ClockJumped { .. }, None) => is_open,
+        (what, None) => what.episode().is_some_and(|episode| episodes.contains(&episode)),
     };
     journal.iter().filter(concerns).cloned().collect()
 }

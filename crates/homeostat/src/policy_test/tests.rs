@@ -229,6 +229,27 @@ fn an_alert_that_no_policy_takes_is_told() {
 }
 
 #[test]
+fn a_jump_of_the_clock_is_told_and_what_waits_waits_on() {
+    let fail = "{ at: 5s, exit: { remedy: restart, code: 1 } }";
+    let steps = [DOWN_A, fail, "{ at: 6s, jump: { forwards: 1h } }"];
+    let acting = "exp_state: acting, exp_orders: [{ attempt: 2 }]";
+    passes(
+        &steps,
+        &[
+            "{ eval_time: 9s, exp_state: waiting, exp_orders: [{ attempt: 1 }] }",
+            &format!("{{ eval_time: 10s, {acting} }}"),
+        ],
+    );
+    let story = outcome(&steps, &["{ eval_time: 7s, exp_state: closed }"]).story;
+    let told: Vec<&str> = story.iter().map(|line| line.text.as_str()).collect();
+    let wanted = "The wall clock jumped forwards by 1h. What waits keeps its remaining time, what \
+                  witnesses said is asked anew, and approvals are void.";
+    assert!(told.contains(&wanted), "{told:?}");
+    let back = [DOWN_A, fail, "{ at: 6s, jump: { back: 1h } }"];
+    passes(&back, &["{ eval_time: 10s, exp_orders: [{}, {}] }"]);
+}
+
+#[test]
 fn a_command_that_no_incident_takes_fails_its_test() {
     let expected = ["{ eval_time: 6s, exp_state: acting }"];
     for (command, wanted) in [

@@ -82,6 +82,7 @@ pub struct Metrics {
     notices: Family<ByChannelAndResult, Counter>,
     queue_length: Gauge,
     paused: Gauge,
+    clock_jumps: Counter,
     leader: Gauge,
 }
 
@@ -151,6 +152,7 @@ impl Metrics {
             notices: shelf.add("notices", "Tries to tell people, by what became of them"),
             queue_length: shelf.add("intake_queue_length", "Requests that wait for the engine"),
             paused: shelf.add("paused", "Whether an operator paused"),
+            clock_jumps: shelf.add("clock_jumps", "Jumps of the wall clock"),
             leader: shelf.add("leader", "Whether this replica decides"),
             registry: shelf.0,
             names: Mutex::default(),
@@ -164,6 +166,11 @@ impl Metrics {
         let labels =
             BySourceAndResult { source: self.name("source", source), result: result.into() };
         self.notifications.get_or_create(&labels).inc();
+    }
+
+    /// Counts a jump of the wall clock.
+    pub fn clock_jumped(&self) {
+        self.clock_jumps.inc();
     }
 
     /// Counts notices of a channel; `result` is one of few fixed words.

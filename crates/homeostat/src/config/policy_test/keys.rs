@@ -56,6 +56,7 @@ pub(super) static STEP: Keys = Keys {
         "retry",
         "reload",
         "crash",
+        "jump",
         "source",
         "annotations",
         "lost",
@@ -72,9 +73,9 @@ pub(super) static STEP: Keys = Keys {
 };
 
 /// What makes a step.
-pub(super) const INPUTS: [&str; 14] = [
+pub(super) const INPUTS: [&str; 15] = [
     "fire", "resolve", "send", "answer", "exit", "progress", "pause", "resume", "approve",
-    "reject", "cancel", "retry", "reload", "crash",
+    "reject", "cancel", "retry", "reload", "crash", "jump",
 ];
 
 /// `answer` of a step.
@@ -162,6 +163,17 @@ pub(super) static COMMAND: Keys = Keys {
 
 /// `crash` of a step.
 pub(super) static CRASH: Keys = Keys { of: "a crash", known: &["found"], later: &[], habits: &[] };
+
+/// `jump` of a step.
+pub(super) static JUMP: Keys = Keys {
+    of: "a jump of the wall clock",
+    known: &["forwards", "back"],
+    later: &[],
+    habits: &[
+        habit("forward", "forwards", "write `forwards`"),
+        habit("backwards", "back", "write `back`"),
+    ],
+};
 
 /// `found` of a crash, where the run is over.
 pub(super) static FOUND: Keys = Keys {

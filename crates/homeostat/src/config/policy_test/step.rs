@@ -4,10 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use homeostat_core::alert::Status;
+use homeostat_core::clock::Leap;
 use homeostat_core::command::Command;
+use homeostat_core::limits::CLOCK_JUMP;
 use homeostat_core::name::SourceName;
 use homeostat_core::scenario::{Input, Signal, Step};
 
+use super::super::limits;
 use super::super::read::{Fields, Reader};
 use super::super::report::Problem;
 use super::super::yaml::Node;
@@ -103,8 +106,27 @@ fn input(
             let config = super::config(reader, &file, setting)?;
             Input::Reload { file: file.value, book: Arc::new(config.book) }
         }
+        "jump" => Input::Jump(leap(reader, node)?),
         _ => Input::Crash(found(reader, node)?),
     })
+}
+
+fn leap(reader: &mut Reader<'_>, node: &Node) -> Option<Leap> {
+    let fields = reader.fields(node, &keys::JUMP)?;
+    let key = only(reader, &fields, &["forwards", "back"], "a jump goes by")?;
+    let by = taken(fields.read(reader, key, Reader::duration))?;
+    if by.value <= CLOCK_JUMP {
+        let message = format!("a clock that is set by {} has not jumped", by.value);
+        let problem = Problem::error(by.span, message);
+        reader.problems.report(problem.help(format!("a jump is by more than {CLOCK_JUMP}")));
+        return None;
+    }
+    if by.value > limits::TEST_TIME {
+        let message = format!("{key}: {} is more than {}", by.value, limits::TEST_TIME);
+        reader.problems.report(Problem::error(by.span, message));
+        return None;
+    }
+    Some(if key == "back" { Leap::Back(by.value) } else { Leap::Forwards(by.value) })
 }
 
 fn command(reader: &mut Reader<'_>, node: &Node, command: Command) -> Option<Input> {

@@ -1,4 +1,5 @@
 use homeostat_core::alert::Status;
+use homeostat_core::clock::Leap;
 use homeostat_core::command::Command;
 use homeostat_core::name::{RemedyName, SourceName};
 use homeostat_core::order::{Ended, Found, Outcome};
@@ -88,6 +89,8 @@ fn inputs() -> Vec<Input> {
             reason: String::new(),
         },
         Input::Crash(Found::NotStarted),
+        Input::Jump(Leap::Forwards(Span::from_secs(3600))),
+        Input::Jump(Leap::Back(Span::from_secs(90))),
         Input::Crash(Found::Unknown("it started, and no exit is recorded".into())),
         Input::Crash(Found::Ended(Ended {
             outcome: Outcome::Exited { code: 0 },
@@ -318,6 +321,10 @@ fn what_a_step_says_must_make_sense() {
         ("{ at: 0s, answer: { probe: rules, firing: true, query: up } }", "not asked by `query`"),
         ("{ at: 0s, answer: { probe: rules, empty: true, policy: web } }", "there is no policy"),
         ("{ at: 0s, crash: { found: nothing } }", "there are: not_started, unknown"),
+        ("{ at: 0s, jump: { forwards: 60s } }", "a jump is by more than 1m"),
+        ("{ at: 0s, jump: { forwards: 1h, back: 1h } }", "`forwards` and `back`"),
+        ("{ at: 0s, jump: { back: 60d } }", "is more than 30d"),
+        ("{ at: 0s, jump: {} }", "a jump goes by nothing"),
         ("{ at: 0s, pause: { by: ada } }", "a pause has a `reason`"),
         ("{ at: 0s, send: { a: b }, status: fired }", "there is no status \"fired\""),
         ("{ at: 0s, send: { a: b }, starts_at: soon }", "write it as in 2026-01-05T09:00:00Z"),

@@ -20,6 +20,7 @@ fn busy() -> Metrics {
     metrics.shadow_judged("web-down", "reboot", "needless");
     metrics.committed(0.002, 5);
     metrics.set_queue_length(7);
+    metrics.clock_jumped();
     metrics.set_paused(true);
     metrics.set_leader(true);
     metrics
@@ -47,6 +48,7 @@ fn the_promised_names_are_there() {
         "homeostat_journal_commit_duration_seconds_count 1",
         "homeostat_journal_facts_total 5",
         "homeostat_intake_queue_length 7",
+        "homeostat_clock_jumps_total 1",
         "homeostat_paused 1",
         "homeostat_leader 1",
     ] {

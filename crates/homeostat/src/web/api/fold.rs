@@ -166,6 +166,7 @@ impl Fold {
             | What::NoticeCleared { .. }
             | What::NoticeEnded { .. }
             | What::EngineStarted { .. }
+            | What::ClockJumped { .. }
             | What::BookChanged
             | What::EnginePaused { .. }
             | What::WatchdogSeen { .. }

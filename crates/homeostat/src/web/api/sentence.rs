@@ -112,6 +112,11 @@ pub(super) fn text(
             "Nobody is needed for it any more, and that is told as well.".to_owned()
         }
         What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
+        What::ClockJumped { jump } => format!(
+            "{}. What waits keeps its remaining time, what witnesses said is asked anew, and \
+             approvals are void.",
+            begin(&jump.to_string())
+        ),
         What::EvidenceAsked { .. }
         | What::AlarmDropped { .. }
         | What::StormBegan { .. }
