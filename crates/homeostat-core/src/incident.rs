@@ -226,9 +226,12 @@ pub struct Incident {
     pub progressed: u32,
     /// Whether the last order certainly did not start before a restart, and waits for its permit.
     pub returned: bool,
-    /// Runs before the last order that certainly did not start, and were not permitted anew.
+    /// Runs that certainly did not start, and were not permitted anew under the same id.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unstarted: u32,
+    /// The remedy of the last run that is over and ran, or may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<RemedyName>,
     /// What a person has approved and is not over yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Box<Approved>>,

@@ -208,6 +208,21 @@ impl Outcome {
         }
     }
 
+    /// Tells whether the action ran, or may have run.
+    pub fn has_run(&self) -> bool {
+        match self {
+            Self::NotStarted { .. } | Self::Refused { .. } => false,
+            Self::Exited { .. }
+            | Self::Signalled { .. }
+            | Self::Answered { .. }
+            | Self::Done
+            | Self::Failed { .. }
+            | Self::TimedOut
+            | Self::Cancelled
+            | Self::Unknown { .. } => true,
+        }
+    }
+
     /// Returns the outcome's name for metrics.
     pub fn as_str(&self) -> &'static str {
         match self {

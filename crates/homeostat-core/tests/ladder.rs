@@ -4,8 +4,11 @@
 
 mod stage;
 
+use homeostat_core::event::Event;
 use homeostat_core::incident::{Closing, End, Stage};
-use homeostat_core::order::Found;
+use homeostat_core::hold::Circuit;
+use homeostat_core::name::{PolicyName, RemedyName};
+use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{Book, BookLimits, Escalate, Mode, Policy, Remedy};
 use homeostat_core::scenario::Scenario;
 use stage::{
@@ -214,4 +217,47 @@ fn the_time_until_a_person_is_told_counts_from_the_opening_through_retries_and_r
     play.advance(secs(2));
     assert_eq!(play.told().count(), 1);
     assert!(closings(play.journal()).is_empty(), "healing goes on");
+}
+
+/// A reboot that certainly does not start, after a restart that failed.
+fn not_started() -> Outcome {
+    Outcome::NotStarted { reason: "no such program".into() }
+}
+
+#[test]
+fn an_order_that_did_not_start_is_not_named_as_the_healer() {
+    let mut second = remedy("reboot");
+    (second.retries, second.backoff) = (1, secs(60));
+    for crashed in [false, true] {
+        let mut play = witnessed(policy(vec![remedy("restart"), second.clone()]));
+        fire(&mut play, A);
+        play.exit("restart", FAILED);
+        if crashed {
+            play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
+            play.crash(&Found::NotStarted);
+        } else {
+            play.exit("reboot", not_started());
+        }
+        assert_eq!(play.incident().unwrap().order.as_ref().unwrap().id.to_string(), "1.reboot.1");
+        resolve(&mut play, A);
+        play.advance(secs(20));
+        let closing = closings(play.journal()).pop().unwrap();
+        assert_eq!(closing.outcome, End::Healed, "{}", closing.reason);
+        assert_eq!(closing.remedy, Some(RemedyName::new("restart")), "{}", closing.reason);
+        assert!(closing.reason.contains("by remedy restart"), "{}", closing.reason);
+        let circuit = Circuit::of(&PolicyName::new("web"), &RemedyName::new("reboot"))[0].clone();
+        assert_eq!(play.state().ledgers().circuits.newest(&circuit).count(), 0);
+    }
+}
+
+#[test]
+fn what_ends_before_any_order_has_started_has_recovered() {
+    let mut only = remedy("restart");
+    (only.retries, only.backoff) = (1, secs(60));
+    let mut play = witnessed(policy(vec![only]));
+    fire(&mut play, A);
+    play.exit("restart", not_started());
+    resolve(&mut play, A);
+    play.advance(secs(20));
+    assert_eq!(closings(play.journal()).pop().unwrap().outcome, End::Recovered);
 }

@@ -25,10 +25,12 @@ pub(super) fn heal(desk: &mut Desk<'_>, incident: &Incident, verification: &Veri
         Some(last) => last.text.clone(),
         None => "its source says that it resolved".to_owned(),
     };
+    // The last order may never have started: then the remedy before it has healed.
+    let remedy = incident.ran.as_ref().unwrap_or(&order.id.remedy);
     let closing = Closing {
         outcome: End::Healed,
-        reason: format!("{} by remedy {}: {evidence}", order.proof.required, order.id.remedy),
-        remedy: Some(order.id.remedy.clone()),
+        reason: format!("{} by remedy {remedy}: {evidence}", order.proof.required),
+        remedy: Some(remedy.clone()),
         grade: Some(order.proof.required),
         resolved_during_action: verification.resolved_during_action,
     };

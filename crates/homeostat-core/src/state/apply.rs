@@ -323,6 +323,7 @@ impl State {
             progressed: 0,
             returned: false,
             unstarted: 0,
+            ran: None,
             approved: None,
             order_cancelled: false,
             cancelled: None,
@@ -371,7 +372,10 @@ impl State {
             self.ledgers.closed(&subject, at, past);
         }
         let locks = incident.locks.clone();
+        let last = incident.order.as_ref().map(|order| &order.id.remedy);
         let trial = match closing.outcome {
+            // The last remedy may never have started: it has not healed then.
+            End::Healed if closing.remedy.as_ref() != last => None,
             End::Healed => Some((at, Trial::Healed)),
             End::Escalated => Some((at, Trial::Failed(told(&closing.reason)))),
             End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => None,

@@ -69,6 +69,11 @@ impl State {
         self.note_run(order, outcome, at);
         self.end_trial_of_run(order, outcome, at);
         self.change(order.incident, |incident| {
+            match order.part {
+                Part::Heal if outcome.has_run() => incident.ran = Some(order.remedy.clone()),
+                Part::Heal => incident.unstarted += 1,
+                Part::Undo => {}
+            }
             incident.approved = None;
             incident.stage = Stage::Ready;
         });

@@ -32,18 +32,7 @@ impl State {
             Part::Heal => {}
             Part::Undo => return,
         }
-        let ran = match outcome {
-            Outcome::NotStarted { .. } | Outcome::Refused { .. } => false,
-            Outcome::Exited { .. }
-            | Outcome::Signalled { .. }
-            | Outcome::Answered { .. }
-            | Outcome::Done
-            | Outcome::Failed { .. }
-            | Outcome::TimedOut
-            | Outcome::Cancelled
-            | Outcome::Unknown { .. } => true,
-        };
-        if let Some(incident) = self.incidents.get(&order.incident).filter(|_| ran) {
+        if let Some(incident) = self.incidents.get(&order.incident).filter(|_| outcome.has_run()) {
             self.ledgers.ran(&incident.subject(), order.incident, &order.remedy, at);
         }
     }
