@@ -78,28 +78,36 @@ impl Guard {
 }
 
 impl Guard {
-    /// Tells whether a person is told at once that this guard holds orders of a policy. Of a storm,
-    /// its beginning is told, and of a blast radius what it holds for long.
-    pub fn is_told(self) -> bool {
+    /// Tells when a person hears that it holds a policy's targets.
+    pub fn telling(self) -> Telling {
         match self {
-            Self::Flap => true,
+            Self::Flap => Telling::AtOnce,
+            Self::Freeze | Self::Watchdog | Self::Rate | Self::Breaker => Telling::Late,
             Self::Pause
-            | Self::Freeze
-            | Self::Watchdog
             | Self::Fresh
             | Self::Silence
             | Self::Lock
             | Self::Cooldown
-            | Self::Rate
             | Self::Concurrency
-            | Self::Breaker
             | Self::Attempts
             | Self::BlastRadius
             | Self::Storm
             | Self::Approval
-            | Self::Regression => false,
+            | Self::Regression => Telling::Apart,
         }
     }
+}
+
+/// When a person hears that a guard holds the targets of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// At once, and once for all of them: they are let be for long.
+    AtOnce,
+    /// When it holds one for longer than `escalate.after`, and once for all of them: it concerns the
+    /// whole policy.
+    Late,
+    /// With each incident, or by a rule of its own.
+    Apart,
 }
 
 impl fmt::Display for Guard {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::{Approved, Asked};
 use crate::clock::Jump;
 use crate::evidence::Grade;
-use crate::hold::{Gate, Guard, Hold};
+use crate::hold::{Gate, Guard, Hold, Telling};
 use crate::ledger::Subject;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
@@ -271,9 +271,6 @@ impl Incident {
         }
     }
 
-    /// Returns what limits are counted for.
-    pub fn subject(&self) -> Subject {
-        (self.policy.clone(), self.target.clone())
     /// Lives through a jump of the wall clock. What it waits for keeps its remaining time, what
     /// witnesses said is void, and so is what a person has approved.
     ///
@@ -304,6 +301,9 @@ impl Incident {
         }
     }
 
+    /// Returns what limits are counted for.
+    pub fn subject(&self) -> Subject {
+        (self.policy.clone(), self.target.clone())
     }
 
     /// Tells whether it is over.
@@ -389,7 +389,7 @@ impl Incident {
         }
     }
 
-    /// Returns the guards that hold it and of which a person is told.
+    /// Returns the guards that hold it and of which a person is told once for all that they hold.
     pub fn told_guards(&self) -> impl Iterator<Item = Guard> + '_ {
         let holds = match &self.stage {
             Stage::Held { holds, .. } => holds.as_slice(),
@@ -402,7 +402,7 @@ impl Incident {
             | Stage::Verifying(_)
             | Stage::Closed { .. } => &[],
         };
-        holds.iter().map(Hold::guard).filter(|guard| guard.is_told())
+        holds.iter().map(Hold::guard).filter(|guard| guard.telling() != Telling::Apart)
     }
 
     /// Returns how long to wait before judging a hold again that has no known end.

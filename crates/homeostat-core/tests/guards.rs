@@ -8,13 +8,14 @@ mod stage;
 use std::sync::Arc;
 
 use homeostat_core::alert::Door;
+use homeostat_core::event::Event;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::hold::{Guard, Hold};
 use homeostat_core::incident::Stage;
 use homeostat_core::interval::{Part, TimeInterval};
 use homeostat_core::label::Matchers;
 use homeostat_core::name::PolicyName;
-use homeostat_core::notice::Notice;
+use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Found;
 use homeostat_core::policy::{
     Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Policy, Rate, Watchdog,
@@ -497,4 +498,92 @@ fn holds_are_read_back_as_they_were_written() {
     };
     let text = serde_json::to_string(&holds).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Hold>>(&text).unwrap(), holds);
+}
+
+/// The notices that are open, each with how many targets it lists and how many more there are.
+fn guards_told(play: &Scenario) -> Vec<(Guard, usize, u64)> {
+    let told = play.told().map(|notice| match &notice.matter {
+        Matter::Guard { guard, targets, more } => (*guard, targets.len(), *more),
+        matter => panic!("told one by one: {matter:?}"),
+    });
+    told.collect()
+}
+
+#[test]
+fn what_holds_a_whole_policy_for_long_is_told_once_and_until_the_last_moves_on() {
+    let watchdog = || {
+        let matchers = Matchers::parse("alertname=\"Watchdog\"").unwrap().matchers;
+        Some(Watchdog { matchers, max_age: minutes(5) })
+    };
+    let breaker = || Some(Breaker { failures: 1, of: 1, after: minutes(600) });
+    for (guard, limits) in [
+        (Guard::Freeze, GuardLimits { freeze: business_hours(), ..with(|_| ()).guard }),
+        (Guard::Watchdog, GuardLimits { watchdog: watchdog(), ..with(|_| ()).guard }),
+        (Guard::Rate, GuardLimits { rate: Rate { max: 1, per: minutes(600) }, ..with(|_| ()).guard }),
+        (Guard::Breaker, GuardLimits { breaker: breaker(), ..with(|_| ()).guard }),
+    ] {
+        let mut policy = Policy { guard: limits, ..with(|_| ()) };
+        policy.remedies.truncate(1);
+        let mut play = witnessed(policy.clone());
+        if matches!(guard, Guard::Rate | Guard::Breaker) {
+            fire(&mut play, A);
+            play.exit("restart", FAILED);
+            resolve(&mut play, A);
+        }
+        policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+        play.reload(stage::book(policy, everybody()));
+        let names: Vec<String> = (0..25).map(|n| format!("t{n}:80")).collect();
+        for name in &names {
+            fire(&mut play, &[("alertname", "Down"), ("instance", name)]);
+        }
+        assert_eq!(reason(&play).split(':').next(), Some(guard.as_str()));
+        play.advance(minutes(10).saturating_sub(secs(1)));
+        assert_eq!(guards_told(&play), [], "{guard}");
+        play.advance(secs(1));
+        assert_eq!(guards_told(&play), [(guard, 20, 5)]);
+        play.advance(minutes(10));
+        assert_eq!(guards_told(&play), [(guard, 20, 5)], "it is not told again");
+        let raised = |fact: &&Fact| matches!(fact.what, What::NoticeRaised { .. });
+        assert_eq!(play.journal().iter().filter(raised).count(), 1, "{guard}");
+        for name in &names[1..] {
+            resolve(&mut play, &[("alertname", "Down"), ("instance", name)]);
+        }
+        assert_eq!(guards_told(&play), [(guard, 20, 5)], "the last is still held");
+        crash(&mut play);
+        resolve(&mut play, &[("alertname", "Down"), ("instance", &names[0])]);
+        assert_eq!(guards_told(&play), [], "{guard}");
+        assert_eq!(play.state().notices().len(), 0);
+    }
+}
+
+#[test]
+fn a_guard_that_lets_go_as_it_is_told_is_told_to_be_over() {
+    let mut policy = with(|guard| guard.rate = Rate { max: 1, per: minutes(10) });
+    policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+    let mut play = witnessed(policy);
+    fire(&mut play, A);
+    fire(&mut play, B);
+    assert_eq!(orders(&mut play), ["1.restart.1"]);
+    play.exit("restart", DONE);
+    play.end_silently(A);
+    play.advance(minutes(10));
+    assert_eq!(orders(&mut play), ["2.restart.1"], "there is a token at the same moment");
+    assert_eq!(guards_told(&play), []);
+    assert_eq!(play.state().notices().len(), 0);
+}
+
+#[test]
+fn what_another_guard_holds_afterwards_is_told_by_itself() {
+    let mut policy = with(|guard| guard.freeze = business_hours());
+    policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+    let mut play = witnessed(policy);
+    fire(&mut play, A);
+    play.advance(minutes(10));
+    assert_eq!(guards_told(&play), [(Guard::Freeze, 1, 0)]);
+    play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
+    play.advance(minutes(7 * 60));
+    assert_eq!(reason(&play), "pause: paused by sre: deploy");
+    play.advance(minutes(10));
+    let told: Vec<Topic> = play.told().map(Notice::topic).collect();
+    assert_eq!(told, [Topic::Escalation { incident: play.incident().unwrap().id }]);
 }

@@ -1,11 +1,12 @@
 //! What concerns a whole policy: storms begin, are measured anew and end; inventories fail and
-//! answer again. People are told once for a policy and a guard, and not for each incident.
+//! answer again; a guard holds for long. People are told once for a policy and a guard, and not for
+//! each incident.
 
 use super::{Desk, firing, telling};
 use crate::evidence::Evidence;
 use crate::fact::What;
 use crate::guard::{self, Bench, Deed, Weather};
-use crate::hold::{Guard, Hold};
+use crate::hold::{Guard, Hold, Telling};
 use crate::incident::{Incident, Stage};
 use crate::name::{PolicyName, SourceName};
 use crate::notice::{Matter, Notice, Topic};
@@ -100,7 +101,7 @@ pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[
         }
         let owed = state.notice(&topic);
         if owed.is_some_and(|owed| is_about_inventory(&owed.notice))
-            && !has_just_raised(desk, &topic)
+            && telling::just_raised(desk, &topic).is_none()
         {
             telling::clear(desk, topic);
         }
@@ -113,26 +114,31 @@ pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[
 pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
     let Stage::Held { holds, .. } = &incident.stage else { return false };
     let of_policy = |hold: &&Hold| match hold {
-        Hold::BeyondRadius { .. } | Hold::NoInventory { .. } | Hold::Storming { .. } => true,
-        Hold::Paused { .. }
+        Hold::BeyondRadius { .. }
+        | Hold::NoInventory { .. }
+        | Hold::Storming { .. }
         | Hold::Frozen { .. }
         | Hold::Blind { .. }
-        | Hold::Flapping { .. }
         | Hold::BreakerOpen { .. }
         | Hold::BreakerTried { .. }
+        | Hold::RateSpent { .. } => true,
+        Hold::Paused { .. }
+        | Hold::Flapping { .. }
         | Hold::NotFresh { .. }
         | Hold::Silenced { .. }
         | Hold::Locked { .. }
         | Hold::CoolingDown { .. }
-        | Hold::RateSpent { .. }
         | Hold::TooManyRunning { .. }
         | Hold::NoListing { .. } => false,
     };
     let Some(hold) = holds.iter().find(of_policy) else { return false };
     let stormy = desk.state.ledgers().storms().get(&incident.policy).is_some();
     if stormy || !matches!(hold, Hold::Storming { .. }) {
-        let is_silent = matches!(hold, Hold::NoInventory { .. });
-        let held = if is_silent { Held::All } else { Held::Targets };
+        let held = match (hold, hold.guard().telling()) {
+            (Hold::NoInventory { .. }, _) => Held::All,
+            (_, Telling::Late) => Held::ByIt,
+            (_, Telling::AtOnce | Telling::Apart) => Held::Targets,
+        };
         tell(desk, incident, hold.guard(), held, hold.to_string());
     }
     true
@@ -163,14 +169,8 @@ enum Held {
     All,
     /// The targets that fire. There may be very many: they are looked up only to be told.
     Targets,
-}
-
-/// Tells whether this very decision has raised a notice on a topic.
-fn has_just_raised(desk: &Desk<'_>, topic: &Topic) -> bool {
-    desk.decision.facts.iter().any(|fact| match &fact.what {
-        What::NoticeRaised { notice } => notice.topic() == *topic,
-        _ => false,
-    })
+    /// The targets that it holds, and not those that fire besides.
+    ByIt,
 }
 
 /// A notice without targets is about all that there may be.
@@ -192,7 +192,7 @@ fn tell(desk: &mut Desk<'_>, incident: &Incident, guard: Guard, held: Held, reas
     // What is told stands, but that a storm began is more than that nobody knows how many there are.
     let stands = state.notice(&topic).filter(|owed| !owed.cleared).is_some_and(|owed| match held {
         Held::All => true,
-        Held::Targets => !is_about_inventory(&owed.notice),
+        Held::Targets | Held::ByIt => !is_about_inventory(&owed.notice),
     });
     if !policy.mode.may_act() || stands {
         return;
@@ -200,6 +200,9 @@ fn tell(desk: &mut Desk<'_>, incident: &Incident, guard: Guard, held: Held, reas
     let targets = match held {
         Held::All => Vec::new(),
         Held::Targets => targets(desk, &policy.name),
+        Held::ByIt => {
+            state.held_by(&policy.name, guard).map(|incident| incident.target.clone()).collect()
+        }
     };
     let leading = firing(state, incident).next().map(|(_, alert)| alert);
     let notice = Notice {

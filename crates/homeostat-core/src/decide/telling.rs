@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{Desk, firing, storm};
 use crate::event::Effect;
 use crate::fact::What;
-use crate::hold::Hold;
+use crate::hold::{Hold, Telling};
 use crate::incident::{Incident, Stage};
 use crate::limits::{self, defaults};
 use crate::name::{IncidentId, SourceName};
@@ -46,15 +46,15 @@ pub(super) fn escalate(
     );
 }
 
-/// Tells a person of guards that let targets be, once for a policy and a guard, and that it is over
-/// once the last of these incidents moves on.
+/// Tells a person of guards that let targets be, once for a policy and a guard; and of all guards
+/// that are told once, that it is over when the last of these incidents moves on.
 pub(super) fn guards(desk: &mut Desk<'_>) {
     let mut held: BTreeMap<IncidentId, Vec<Hold>> = BTreeMap::new();
     for fact in &desk.decision.facts {
         match (&fact.what, fact.what.incident()) {
             (What::OrderHeld { incident, holds, .. }, _) => {
-                let told = holds.iter().filter(|hold| hold.guard().is_told()).cloned();
-                held.insert(*incident, told.collect());
+                let told = |hold: &&Hold| hold.guard().telling() != Telling::Apart;
+                held.insert(*incident, holds.iter().filter(told).cloned().collect());
             }
             (what, Some(incident)) if what.moves_on() => {
                 held.insert(incident, Vec::new());
@@ -65,12 +65,12 @@ pub(super) fn guards(desk: &mut Desk<'_>) {
     let state = desk.state;
     for (id, holds) in held {
         let Some(incident) = state.incident(id) else { continue };
-        for hold in &holds {
+        for hold in holds.iter().filter(|hold| hold.guard().telling() == Telling::AtOnce) {
             let_be(desk, incident, hold);
         }
         for guard in incident.told_guards() {
             let goes_on = !holds.iter().any(|hold| hold.guard() == guard);
-            if goes_on && state.let_be(&incident.policy, guard).all(|other| other.id == id) {
+            if goes_on && state.held_by(&incident.policy, guard).all(|other| other.id == id) {
                 clear(desk, Topic::Guard { policy: incident.policy.clone(), guard });
             }
         }
@@ -158,10 +158,19 @@ pub(super) fn raise(desk: &mut Desk<'_>, notice: Notice) {
 
 /// Owes people the word that it is over, where they were owed a notice.
 pub(super) fn clear(desk: &mut Desk<'_>, topic: Topic) {
-    if let Some(owed) = desk.state.notice(&topic).filter(|owed| !owed.cleared) {
+    let owed = desk.state.notice(&topic).filter(|owed| !owed.cleared).map(|owed| &owed.notice);
+    if let Some(notice) = just_raised(desk, &topic).or(owed).cloned() {
         desk.note(What::NoticeCleared { topic });
-        desk.want(Effect::Clear(Box::new(owed.notice.clone())));
+        desk.want(Effect::Clear(Box::new(notice)));
     }
+}
+
+/// Returns the notice on a topic that this very decision has raised.
+pub(super) fn just_raised<'a>(desk: &'a Desk<'_>, topic: &Topic) -> Option<&'a Notice> {
+    desk.decision.facts.iter().rev().find_map(|fact| match &fact.what {
+        What::NoticeRaised { notice } if notice.topic() == *topic => Some(notice),
+        _ => None,
+    })
 }
 
 /// Takes the word that all have accepted a notice, unless another has taken its place since.

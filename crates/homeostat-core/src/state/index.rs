@@ -17,7 +17,7 @@ impl State {
             self.gates.entry(gate).or_default().insert(id);
         }
         for guard in incident.told_guards() {
-            self.let_be.entry((incident.policy.clone(), guard)).or_default().insert(id);
+            self.held_by.entry((incident.policy.clone(), guard)).or_default().insert(id);
         }
         if incident.stage == Stage::Ready {
             self.ready.insert(id);
@@ -34,7 +34,7 @@ impl State {
             leave(&mut self.gates, &gate, id);
         }
         for guard in incident.told_guards() {
-            leave(&mut self.let_be, &(incident.policy.clone(), guard), id);
+            leave(&mut self.held_by, &(incident.policy.clone(), guard), id);
         }
     }
 }

@@ -43,7 +43,7 @@ pub struct State {
     ledgers: Ledgers,
     alarms: BTreeSet<(Timestamp, IncidentId)>,
     gates: BTreeMap<Gate, BTreeSet<IncidentId>>,
-    let_be: BTreeMap<(PolicyName, Guard), BTreeSet<IncidentId>>,
+    held_by: BTreeMap<(PolicyName, Guard), BTreeSet<IncidentId>>,
     ready: BTreeSet<IncidentId>,
     last_episode: EpisodeId,
     last_incident: IncidentId,
@@ -157,9 +157,9 @@ impl State {
         self.gates.contains_key(gate)
     }
 
-    /// Returns the incidents of a policy that a guard lets be, where that is told.
-    pub fn let_be(&self, policy: &PolicyName, guard: Guard) -> impl Iterator<Item = &Incident> {
-        let ids = self.let_be.get(&(policy.clone(), guard)).into_iter().flatten();
+    /// Returns the incidents of a policy that a guard holds, where that is told once for all of them.
+    pub fn held_by(&self, policy: &PolicyName, guard: Guard) -> impl Iterator<Item = &Incident> {
+        let ids = self.held_by.get(&(policy.clone(), guard)).into_iter().flatten();
         ids.filter_map(|id| self.incident(*id))
     }
 
