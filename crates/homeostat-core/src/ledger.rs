@@ -128,6 +128,9 @@ pub enum Line {
         target: Target,
         /// When it last ended or began again.
         touched_at: Timestamp,
+        /// Whether it is over.
+        #[serde(default)]
+        over: Option<bool>,
         /// When it began again, the oldest first.
         flaps: Vec<Timestamp>,
     },
@@ -426,8 +429,8 @@ impl Ledgers {
                 }
                 self.past.insert(subject, past);
             }
-            Line::Flaps { policy, target, touched_at, flaps } => {
-                self.flaps.enter((policy, target), touched_at, flaps);
+            Line::Flaps { policy, target, touched_at, over, flaps } => {
+                self.flaps.enter((policy, target), touched_at, over, flaps);
             }
             Line::Results { circuit, marks } => self.circuits.enter_results(circuit, marks),
             Line::Trying { circuit, incident } => self.circuits.enter_trying(circuit, incident),

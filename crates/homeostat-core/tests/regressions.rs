@@ -670,3 +670,22 @@ fn what_was_told_of_a_guard_is_over_once_its_incident_asks_for_approval() {
     assert_eq!(count(play.journal(), "approval_asked"), 4);
     assert_eq!(of_guard(&play), 0, "nothing holds it any more");
 }
+
+/// An alert came and went in one moment. That it had ended was not noted, and when it came again it
+/// did not count as a flap.
+#[test]
+fn what_ends_as_soon_as_it_begins_flaps_when_it_begins_again() {
+    let mut damped = ladder();
+    damped.guard.flap = Some(Damping::default());
+    damped.settle = secs(5);
+    let mut play = stage::alone(damped);
+    for _ in 0..3 {
+        fire(&mut play, A);
+        resolve(&mut play, A);
+        play.advance(secs(10));
+    }
+    fire(&mut play, A);
+    play.advance(secs(10));
+    let happened = [count(play.journal(), "order_held"), count(play.journal(), "order_issued")];
+    assert_eq!(happened, [1, 0], "three flaps within half a minute are too many");
+}

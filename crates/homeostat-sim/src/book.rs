@@ -1,9 +1,12 @@
 //! Random books: policies, ladders, limits and modes, and whom they may ask.
 
+use std::sync::Arc;
+
+use homeostat_core::interval::TimeInterval;
 use homeostat_core::label::Matchers;
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::{
-    Action, BlastRadius, Book, BookLimits, Damping, Escalate, Extent, GuardLimits, Mode, OnResolve,
+    Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode, OnResolve,
     Policy, Rate, Regression, Remedy, TargetLabels, Undo, Verify, Watchdog, Witnesses, Worse,
 };
 use homeostat_core::storm::StormLimits;
@@ -11,7 +14,9 @@ use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
 use crate::cast::{MAIN, NAMES};
+use crate::frost;
 use crate::random::Dice;
+use crate::script::Mood;
 
 /// What all inventories ask.
 const INVENTORY: &str = "count(up)";
@@ -20,20 +25,20 @@ const INVENTORY: &str = "count(up)";
 pub const RUNGS: [&str; 3] = ["restart", "reboot", "replace"];
 
 /// Draws a book, and others to which it may be reloaded.
-pub fn draw(dice: &mut Dice) -> Vec<Book> {
-    let first = first(dice);
+pub fn draw(dice: &mut Dice, mood: Mood) -> Vec<Book> {
+    let first = first(dice, mood);
     let mut books = vec![first];
     for _ in 0..2 {
-        let changed = changed(dice, &books[0]);
+        let changed = changed(dice, &books[0], mood);
         books.push(changed);
     }
     books
 }
 
-fn first(dice: &mut Dice) -> Book {
+fn first(dice: &mut Dice, mood: Mood) -> Book {
     let mut policies = Vec::new();
     for number in 0..dice.range(1, 3) {
-        policies.push(policy(dice, number));
+        policies.push(policy(dice, number, mood));
     }
     let asked = dice.percent(70);
     let alertmanagers = if asked { [SourceName::new(MAIN)].into() } else { [].into() };
@@ -52,18 +57,23 @@ fn small(dice: &mut Dice, from: u64, to: u64) -> u32 {
 
 /// The same policies with other limits, modes and ladders; sometimes one is gone. Targets and who
 /// is told stay.
-fn changed(dice: &mut Dice, book: &Book) -> Book {
+fn changed(dice: &mut Dice, book: &Book, mood: Mood) -> Book {
     let mut policies: Vec<Policy> = book.policies().to_vec();
     for policy in &mut policies {
         if dice.percent(50) {
             policy.guard = guard_limits(dice, &policy.remedies);
         }
-        match dice.below(7) {
-            0 => policy.remedies.truncate(1),
-            1 => policy.remedies.reverse(),
-            _ => {}
+        let (turned, shadowed) = match mood {
+            Mood::Plain => (14, 10),
+            Mood::Meddled => (60, 10),
+            Mood::Shaken => (14, 35),
+        };
+        if dice.percent(turned) {
+            policy.remedies.reverse();
+        } else if dice.percent(14) {
+            policy.remedies.truncate(1);
         }
-        if dice.percent(10) {
+        if dice.percent(shadowed) {
             policy.mode = Mode::Shadow;
             policy.remedies.iter_mut().for_each(|remedy| remedy.mode = Mode::Shadow);
         }
@@ -77,7 +87,7 @@ fn changed(dice: &mut Dice, book: &Book) -> Book {
 }
 
 #[allow(clippy::needless_update, reason = "a guard's author need not come here at once")]
-fn policy(dice: &mut Dice, number: u64) -> Policy {
+fn policy(dice: &mut Dice, number: u64, mood: Mood) -> Policy {
     let mode = if dice.percent(88) { Mode::Auto } else { Mode::Shadow };
     let matchers = match dice.below(5) {
         0 => String::new(),
@@ -95,7 +105,7 @@ fn policy(dice: &mut Dice, number: u64) -> Policy {
     let rungs = dice.range(u64::from(mode == Mode::Auto), RUNGS.len() as u64);
     let rungs = usize::try_from(rungs).unwrap_or(1);
     let remedies: Vec<Remedy> =
-        RUNGS.iter().take(rungs).map(|rung| remedy(dice, rung, mode)).collect();
+        RUNGS.iter().take(rungs).map(|rung| remedy(dice, rung, mode, mood)).collect();
     let escalate = if dice.percent(85) {
         Escalate::After { after: dice.seconds(300, 3_600), severity: "page".into() }
     } else {
@@ -152,15 +162,44 @@ fn guard_limits(dice: &mut Dice, remedies: &[Remedy]) -> GuardLimits {
             matchers: matchers("alertname=\"Slow\""),
             max_age: dice.seconds(120, 1_200),
         }),
-        flap: dice.percent(20).then(Damping::default),
+        freeze: if dice.percent(22) { frozen(dice) } else { Vec::new() },
+        flap: dice.percent(35).then(|| damping(dice)),
+        breaker: breaker(dice),
         blast_radius: dice.percent(35).then(|| blast_radius(dice)),
-        storm: dice.percent(20).then(|| StormLimits {
-            percent: small(dice, 20, 60),
+        storm: dice.percent(30).then(|| StormLimits {
+            percent: if dice.percent(50) { small(dice, 2, 12) } else { small(dice, 20, 60) },
             min: small(dice, 2, 4),
             cool_down: dice.seconds(30, 600),
             inventory: INVENTORY.into(),
         }),
         ..Policy::observe().guard
+    }
+}
+
+fn frozen(dice: &mut Dice) -> Vec<Arc<TimeInterval>> {
+    (0..dice.range(1, 2)).map(|number| Arc::new(frost::draw(dice, number))).collect()
+}
+
+fn damping(dice: &mut Dice) -> Damping {
+    if dice.percent(25) {
+        return Damping::default();
+    }
+    Damping {
+        half_life: dice.seconds(60, 3_600),
+        suppress: small(dice, 1_001, 2_600),
+        reuse: small(dice, 200, 1_000),
+    }
+}
+
+fn breaker(dice: &mut Dice) -> Option<Breaker> {
+    match dice.below(8) {
+        0 => None,
+        1 => Some(Breaker::default()),
+        _ => {
+            let failures = small(dice, 1, 3);
+            let of = failures + small(dice, 0, 4);
+            Some(Breaker { failures, of, after: dice.seconds(60, 1_800) })
+        }
     }
 }
 
@@ -182,7 +221,12 @@ fn matchers(text: &str) -> Matchers {
     Matchers::parse(text).map(|parsed| parsed.matchers).unwrap_or_default()
 }
 
-fn remedy(dice: &mut Dice, name: &str, mode: Mode) -> Remedy {
+fn remedy(dice: &mut Dice, name: &str, mode: Mode, mood: Mood) -> Remedy {
+    let (asked, idempotent) = match mood {
+        Mood::Plain => (20, 25),
+        Mood::Meddled => (70, 25),
+        Mood::Shaken => (10, 70),
+    };
     let action = if dice.percent(70) {
         Action::Exec(vec![template("heal"), template("{{ labels.instance }}")])
     } else {
@@ -190,16 +234,16 @@ fn remedy(dice: &mut Dice, name: &str, mode: Mode) -> Remedy {
     };
     Remedy {
         name: RemedyName::new(name),
-        mode: match dice.below(10) {
-            0 => Mode::Shadow,
-            1 | 2 => mode.min(Mode::Approve),
+        mode: match dice.below(100) {
+            0..10 => Mode::Shadow,
+            chance if chance < 10 + asked => mode.min(Mode::Approve),
             _ => mode,
         },
         action,
         timeout: if dice.percent(70) { dice.seconds(10, 120) } else { dice.seconds(120, 900) },
         retries: if dice.percent(40) { small(dice, 1, 2) } else { 0 },
         backoff: dice.seconds(1, 30),
-        idempotent: dice.percent(25),
+        idempotent: dice.percent(idempotent),
         approval_expires: dice.seconds(30, 1_800),
         undo: dice.percent(60).then(|| Undo {
             action: Action::Exec(vec![template("undo"), template("{{ labels.instance }}")]),

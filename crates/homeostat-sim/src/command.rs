@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::oracle::Violation;
+use crate::oracle::{Met, Violation};
 use crate::play::{Report, Watch, play};
 use crate::print;
 use crate::script::{Script, World};
@@ -127,6 +127,8 @@ pub struct Tally {
     pub orders: u64,
     /// Facts in them.
     pub facts: u64,
+    /// How often they came to what the laws are about.
+    pub met: Met,
     /// Seeds that broke a law, and which.
     pub violations: BTreeMap<u64, Violation>,
 }
@@ -163,6 +165,7 @@ pub fn play_many(options: Options, mut show: impl FnMut(&Tally, Duration)) -> (T
             tally.incidents += report.incidents;
             tally.orders += report.orders;
             tally.facts += report.facts;
+            tally.met.add(&report.met);
             if let Some(violation) = report.violation {
                 tally.violations.insert(seed, violation);
                 let enough = tally.violations.len() as u64 >= options.failures;
@@ -215,6 +218,7 @@ fn many(options: Options) -> ExitCode {
         eprintln!();
     }
     say(&sentence(&tally, took));
+    say(&format!("met: {}", tally.met));
     for (seed, violation) in &tally.violations {
         say(&format!(
             "seed {seed} breaks {violation}\n  cargo run -p homeostat-sim -- --seed {seed}"

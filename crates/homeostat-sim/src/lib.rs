@@ -12,6 +12,8 @@
 //! a run found is written in `docs/simulation.md`.
 
 pub mod random;
+pub mod zone;
+pub mod frost;
 pub mod cast;
 pub mod book;
 pub mod script;

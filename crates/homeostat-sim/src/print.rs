@@ -172,6 +172,11 @@ fn policy_lines(text: &mut String, policy: &Policy) {
         verify.every,
         verify.times,
     );
+    let _ = writeln!(
+        text,
+        "#   flap {:?} breaker {:?}\n#   radius {:?} storm {:?}\n#   freeze {:?}",
+        guard.flap, guard.breaker, guard.blast_radius, guard.storm, guard.freeze,
+    );
     for remedy in &policy.remedies {
         let _ = writeln!(
             text,

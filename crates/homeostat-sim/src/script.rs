@@ -54,6 +54,11 @@ pub enum Death {
     BeforeCommit,
     /// After the next commit with effects, with so many of them performed.
     BeforeEffects(usize),
+    /// With the next facts, because nobody knows whether they were written: they were, or not.
+    Uncertain {
+        /// Whether they were.
+        written: bool,
+    },
 }
 
 /// Something that happens.
@@ -83,8 +88,8 @@ pub enum Deed {
         /// Whether the machine starts anew too.
         reboot: bool,
     },
-    /// The next commit fails.
-    FullDisk,
+    /// So many commits fail, one after the other: nothing is written.
+    FullDisk(u32),
     /// Another book comes into force.
     Reload(usize),
     /// An operator says a word about one of the last incidents, whether it fits or not.
@@ -127,6 +132,8 @@ pub struct Manners {
     pub hangs: u64,
     /// Actions that break something else.
     pub worsens: u64,
+    /// Hosts that never fall ill.
+    pub idle: u64,
 }
 
 /// One world and what happens to it.
@@ -146,6 +153,17 @@ pub struct Script {
     pub calm_at: Span,
 }
 
+/// What there is more of in a world than elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// Nothing.
+    Plain,
+    /// People: they must be asked, command at all times, and change the configuration.
+    Meddled,
+    /// Deaths of the engine, and remedies that may be run again after one.
+    Shaken,
+}
+
 /// What kind of world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum World {
@@ -162,6 +180,11 @@ impl Script {
     /// Draws the script of a seed.
     pub fn draw(seed: u64, world: World) -> Self {
         let mut dice = Dice::new(seed);
+        let mood = match dice.below(100) {
+            0..15 => Mood::Meddled,
+            15..30 => Mood::Shaken,
+            _ => Mood::Plain,
+        };
         let storm = dice.percent(6);
         let hosts = match (storm, dice.below(3)) {
             (true, _) => dice.range(30, 80),
@@ -170,7 +193,7 @@ impl Script {
             (false, _) => dice.range(8, 24),
         };
         let cast = cast::draw(&mut dice, usize::try_from(hosts).unwrap_or(1));
-        let books = book::draw(&mut dice);
+        let books = book::draw(&mut dice, mood);
         let manners = manners(&mut dice, world);
         let mut steps = if storm {
             let mut steps = storm_steps(&mut dice, &cast);
@@ -182,7 +205,7 @@ impl Script {
         let calm_at = steps.iter().map(|step| step.at).max().unwrap_or_default();
         let calm_at = calm_at.saturating_add(Span::from_secs(300));
         if world == World::Hostile {
-            steps.extend(fault_steps(&mut dice, books.len(), calm_at));
+            steps.extend(fault_steps(&mut dice, books.len(), calm_at, mood));
         }
         steps.sort_by_key(|step| step.at);
         Self { seed, cast, books, manners, steps, calm_at }
@@ -205,6 +228,7 @@ fn manners(dice: &mut Dice, world: World) -> Manners {
         repeat: dice.seconds(120, 1_200),
         evaluation: dice.seconds(5, 30),
         heals: if world == World::Kind { 100 } else { dice.range(30, 95) },
+        idle: if dice.percent(70) { 0 } else { dice.range(40, 200) },
     }
 }
 
@@ -247,7 +271,7 @@ fn storm_steps(dice: &mut Dice, cast: &[Part]) -> Vec<Step> {
         .collect()
 }
 
-fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span) -> Vec<Step> {
+fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span, mood: Mood) -> Vec<Step> {
     let last = (calm_at.as_micros() / 1_000_000).saturating_sub(600).max(1);
     let mut steps = Vec::new();
     let mut pairs = |dice: &mut Dice, most: u64, begin: &dyn Fn(&mut Dice) -> Deed, end: Deed| {
@@ -263,25 +287,33 @@ fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span) -> Vec<Step> {
     let stock = Deed::Inventory(Stock::True);
     pairs(dice, 3, &|dice| Deed::Inventory(wrong_count(dice)), stock);
     pairs(dice, 2, &|_| Deed::Pause, Deed::Resume);
-    let crashes = if dice.percent(20) { dice.range(8, 30) } else { dice.below(6) };
+    let (crashes, words, reloads) = match mood {
+        Mood::Plain if dice.percent(20) => (dice.range(8, 30), dice.below(12), dice.below(3)),
+        Mood::Plain => (dice.below(6), dice.below(12), dice.below(3)),
+        Mood::Meddled => (dice.below(6), dice.range(40, 120), dice.range(6, 30)),
+        Mood::Shaken => (dice.range(15, 50), dice.below(30), dice.range(2, 12)),
+    };
     for _ in 0..crashes {
-        let death = match dice.below(4) {
+        let death = match dice.below(6) {
             0 => Death::Idle,
             1 => Death::BeforeCommit,
             2 => Death::BeforeEffects(0),
-            _ => Death::BeforeEffects(1),
+            3 => Death::BeforeEffects(1),
+            _ => Death::Uncertain { written: dice.percent(50) },
         };
         let reboot = dice.percent(25);
         steps.push(Step { at: dice.seconds(1, last), deed: Deed::Crash { death, reboot } });
     }
     for _ in 0..dice.below(4) {
-        steps.push(Step { at: dice.seconds(1, last), deed: Deed::FullDisk });
+        let fails = if dice.percent(70) { 1 } else { dice.range(2, 12) };
+        let full = Deed::FullDisk(u32::try_from(fails).unwrap_or(1));
+        steps.push(Step { at: dice.seconds(1, last), deed: full });
     }
-    for _ in 0..dice.below(12) {
+    for _ in 0..words {
         let word = Deed::Word(*dice.pick(&Command::ALL), dice.below(4));
         steps.push(Step { at: dice.seconds(1, last), deed: word });
     }
-    for _ in 0..dice.below(3) {
+    for _ in 0..reloads {
         let book = usize::try_from(dice.below(books as u64)).unwrap_or(0);
         steps.push(Step { at: dice.seconds(1, last), deed: Deed::Reload(book) });
     }

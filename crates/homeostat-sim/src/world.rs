@@ -2,6 +2,10 @@
 //!
 //! The truth is simple: a part of the cast fires since a time, or it does not. Witnesses know it by
 //! their last evaluation, and lie in their own ways.
+//!
+//! What time it is, is true and never jumps: each call is told `now` by `Play`, which tells the engine
+//! the same. A world whose wall clock jumps keeps here by how much it is wrong, beside its witnesses,
+//! and `Play` asks it wherever it takes a turn.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use homeostat_core::policy::{Target, TargetLabels};
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::cast::{NAMES, Part, host_name};
-use crate::script::{Honesty, Stock};
+use crate::script::{Honesty, Manners, Stock};
 
 /// How far behind a stale witness is.
 const STALE_BY: Span = Span::from_secs(120);
@@ -47,6 +51,7 @@ pub struct World {
     health: Vec<Health>,
     by_key: BTreeMap<(SourceName, Fingerprint), usize>,
     evaluation: Span,
+    idle: u64,
     /// How the Alertmanager is.
     pub alertmanager: Honesty,
     /// How the Prometheus is.
@@ -57,7 +62,8 @@ pub struct World {
 
 impl World {
     /// Begins with everything well.
-    pub fn new(cast: Arc<[Part]>, evaluation: Span) -> Self {
+    pub fn new(cast: Arc<[Part]>, manners: &Manners) -> Self {
+        let (evaluation, idle) = (manners.evaluation, manners.idle);
         let keys = cast.iter().enumerate();
         let by_key = keys
             .map(|(number, part)| ((part.alert.source.clone(), part.alert.fingerprint), number))
@@ -65,7 +71,7 @@ impl World {
         let health = vec![Health::default(); cast.len()];
         let (alertmanager, prometheus) = (Honesty::True, Honesty::True);
         let stock = Stock::True;
-        Self { cast, health, by_key, evaluation, alertmanager, prometheus, stock }
+        Self { cast, health, by_key, evaluation, idle, alertmanager, prometheus, stock }
     }
 
     /// Lets a part fall ill. Returns the number of this illness, if it was well before.
@@ -138,7 +144,7 @@ impl World {
         match self.stock {
             Stock::True => {
                 let hosts = self.cast.iter().map(|part| part.host).max();
-                Ok(hosts.map_or(0, |last| last as u64 + 1))
+                Ok(hosts.map_or(0, |last| last as u64 + 1) + self.idle)
             }
             Stock::Says(count) => Ok(count),
             Stock::Errs => trouble("connection refused"),

@@ -19,6 +19,8 @@ use crate::time::{Span, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Flapping {
     touched_at: Timestamp,
+    /// Whether its trouble is over: it ended, and none began since.
+    over: bool,
     flaps: Vec<Timestamp>,
 }
 
@@ -42,8 +44,7 @@ impl Flaps {
 
     /// Notes that an incident opens: a flap, if an earlier trouble ended and none began since.
     pub(crate) fn began(&mut self, subject: &Subject, at: Timestamp) {
-        let known = self.known.get(subject);
-        if known.is_some_and(|known| known.flaps.last() != Some(&known.touched_at)) {
+        if self.known.get(subject).is_some_and(|known| known.over) {
             self.again(subject, at);
         }
     }
@@ -59,14 +60,23 @@ impl Flaps {
             policy: policy.clone(),
             target: target.clone(),
             touched_at: flapping.touched_at,
+            over: Some(flapping.over),
             flaps: flapping.flaps.clone(),
         })
     }
 
-    /// Enters a line of a snapshot.
-    pub(super) fn enter(&mut self, subject: Subject, touched_at: Timestamp, flaps: Vec<Timestamp>) {
+    /// Enters a line of a snapshot. One that does not say whether the trouble is over is older than
+    /// that: it is over if what was noted last is no flap.
+    pub(super) fn enter(
+        &mut self,
+        subject: Subject,
+        touched_at: Timestamp,
+        over: Option<bool>,
+        flaps: Vec<Timestamp>,
+    ) {
+        let over = over.unwrap_or_else(|| flaps.last() != Some(&touched_at));
         self.by_age.insert((touched_at, subject.clone()));
-        self.known.insert(subject, Flapping { touched_at, flaps });
+        self.known.insert(subject, Flapping { touched_at, over, flaps });
     }
 
     /// Moves all moments along.
@@ -87,11 +97,12 @@ impl Flaps {
             }
             None => Vec::new(),
         };
+        let over = flap.is_none();
         flaps.extend(flap);
         flaps.retain(|flap| at.since(*flap) <= limits::FLAP_MEMORY);
         let surplus = flaps.len().saturating_sub(limits::FLAPS);
         flaps.drain(..surplus);
-        self.known.insert(subject.clone(), Flapping { touched_at: at, flaps });
+        self.known.insert(subject.clone(), Flapping { touched_at: at, over, flaps });
         self.by_age.insert((at, subject.clone()));
         self.forget(at);
     }
@@ -131,7 +142,11 @@ mod tests {
         flaps.began(&subject("b"), at(3));
         flaps.began(&subject("a"), at(4));
         flaps.again(&subject("a"), at(5));
+        flaps.began(&subject("a"), at(6));
         assert_eq!(flaps.of(&subject("a")), [at(4), at(5)]);
+        flaps.ended(&subject("a"), at(5));
+        flaps.began(&subject("a"), at(7));
+        assert_eq!(flaps.of(&subject("a")), [at(4), at(5), at(7)], "it ended as soon as it began");
         assert_eq!(flaps.of(&subject("b")), []);
     }
 

@@ -95,13 +95,17 @@ impl Oracle {
     }
 
     /// A new episode of an alert stands for those before it.
-    pub(super) fn attaches(&mut self, incident: IncidentId, episode: EpisodeId) {
+    pub(super) fn attaches(&mut self, incident: IncidentId, episode: EpisodeId, now: Timestamp) {
         let (Some(case), Some(new)) = (self.cases.get_mut(&incident), self.episodes.get(&episode))
         else {
             return;
         };
         let same = |known: &Known| key(&known.alert) == key(&new.alert);
+        let before = case.episodes.len();
         case.episodes.retain(|earlier| !self.episodes.get(earlier).is_some_and(same));
+        if case.episodes.len() < before {
+            self.flaps.again(&case.subject, now);
+        }
         case.episodes.push(episode);
     }
 
@@ -121,11 +125,15 @@ impl Oracle {
         if case.retried {
             self.retried.insert(case.subject.clone());
         }
-        if case.closed.is_none() || (!back && episodes.any(|known| known.fires)) {
+        let fires = episodes.any(|known| known.fires);
+        if case.closed.is_none() || (!back && fires) {
             let text = format!("incident {incident} is forgotten while its alert fires");
             return Err(Violation::new(now, "latch", text));
         }
         self.open.remove(&case.subject);
+        if !fires {
+            self.flaps.ends(&case.subject, now);
+        }
         Ok(())
     }
 

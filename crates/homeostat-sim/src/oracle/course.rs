@@ -42,6 +42,7 @@ impl Oracle {
             Escalate::After { after, .. } => Some(after),
             Escalate::Nobody => None,
         });
+        self.flaps.begins(&subject, now);
         let case = Case {
             subject,
             opened_at: now,
@@ -67,6 +68,7 @@ impl Oracle {
             stopped: false,
             worse: false,
             undo: None,
+            again_since: None,
         };
         self.cases.insert(incident, case);
         Ok(())
@@ -218,6 +220,7 @@ impl Oracle {
             return broken("reasons", format!("incident {incident} closes without a reason"));
         }
         let acted = case.has_acted();
+        Self::leaves_nothing_running(case, closing, now)?;
         match closing.outcome {
             End::Healed => self.heals(incident, case, now)?,
             End::Recovered | End::Shadowed if acted => {
@@ -228,6 +231,9 @@ impl Oracle {
                 return broken("worse", format!("incident {incident} ends, and nobody has it"));
             }
             End::Escalated => {
+                if closing.reason.starts_with("attempts:") {
+                    self.met.count("attempts");
+                }
                 let policy = book.policy(&case.subject.0);
                 let tells = policy.is_some_and(|policy| {
                     policy.mode != Mode::Shadow && policy.escalate != Escalate::Nobody
@@ -249,6 +255,21 @@ impl Oracle {
             case.closed = Some((now, closing.outcome));
             case.removed =
                 closing.outcome == End::Cancelled && book.policy(&case.subject.0).is_none();
+        }
+        Ok(())
+    }
+
+    /// What may still run keeps its locks until it certainly does not any more, unless its healing
+    /// was proven all the same, or it was to be run again meanwhile: that does no harm.
+    fn leaves_nothing_running(case: &Case, closing: &Closing, now: Timestamp) -> Verdict {
+        let last = case.undo.as_ref().or_else(|| case.runs.last());
+        let again = case.again_since.is_some_and(|since| since < now);
+        if let Some(run) = last.filter(|run| run.may_still_run(now))
+            && closing.outcome != End::Healed
+            && !again
+        {
+            let text = format!("{} may still run, and its incident closes", run.order.id);
+            return Err(Violation::new(now, "alone", text));
         }
         Ok(())
     }

@@ -13,9 +13,6 @@ use homeostat_core::time::Timestamp;
 
 use super::{Case, Heard, Oracle, Verdict, Violation};
 
-/// Up to so many targets, a storm stops all orders, as `docs/configuration.md` says.
-const SMALL: u64 = 50;
-
 impl Oracle {
     /// Notes whether an incident's target is being healed.
     pub(super) fn note_flight(&mut self, what: &What) {
@@ -67,37 +64,6 @@ impl Oracle {
             if others.len() as u64 >= allowed {
                 let text = format!("order {id} beside {} targets, {allowed} may", others.len());
                 return broken("radius", text);
-            }
-        }
-        Ok(())
-    }
-
-    /// No storm that stops all, by as many targets as there are.
-    pub(super) fn is_calm(
-        &self,
-        case: &Case,
-        policy: &Policy,
-        id: &OrderId,
-        now: Timestamp,
-    ) -> Verdict {
-        let broken = |law, text: String| Err(Violation::new(now, law, text));
-        let evidence = case.answer.as_ref().filter(|(at, _)| *at == now).map(|(_, e)| e);
-        if let Some(storm) = &policy.guard.storm {
-            let Some(count) = counted(&storm.inventory, evidence) else {
-                return broken("storm", format!("order {id} without an inventory"));
-            };
-            let share = (count * u64::from(storm.percent)).div_ceil(100);
-            let threshold = share.max(u64::from(storm.min));
-            let open = self.open.iter().filter(|(subject, _)| subject.0 == case.subject.0);
-            let fire = |incident: &IncidentId| {
-                let episodes = self.cases.get(incident).map(|case| &case.episodes);
-                let known = episodes.into_iter().flatten().filter_map(|id| self.episodes.get(id));
-                known.into_iter().any(|known| known.fires)
-            };
-            let firing = open.filter(|(_, incident)| fire(incident)).count() as u64;
-            if firing >= threshold && count <= SMALL {
-                let text = format!("order {id} while {firing} of {count} targets fire");
-                return broken("storm", text);
             }
         }
         Ok(())
@@ -203,6 +169,11 @@ impl Oracle {
         if self.paused {
             return broken(format!("{id} is issued during a pause"));
         }
+        let answer = case.answer.as_ref().filter(|(at, _)| *at == now);
+        let seen = last.zip(answer).is_some_and(|(run, (_, look))| has_new(&run.order.proof, look));
+        if !seen {
+            return broken(format!("{id} takes back what nobody sees to be worse any more"));
+        }
         Ok(())
     }
 }
@@ -215,7 +186,7 @@ pub(super) fn is_undo(id: &OrderId) -> bool {
     }
 }
 
-fn counted(promql: &str, evidence: Option<&Evidence>) -> Option<u64> {
+pub(super) fn counted(promql: &str, evidence: Option<&Evidence>) -> Option<u64> {
     let found = &evidence?.found;
     found.iter().find_map(|(ask, finding)| match (ask, finding) {
         (Ask::Inventory { promql: asked }, Finding::Inventory(Ok(count)))

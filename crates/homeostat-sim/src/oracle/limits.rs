@@ -8,6 +8,7 @@ use homeostat_core::policy::{Book, Mode, Policy, Rate, TargetLabels};
 use homeostat_core::time::{Span, Timestamp};
 
 use super::course::runs;
+use super::freeze;
 use super::guards::is_undo;
 use super::{Case, Oracle, Run, Verdict, Violation};
 use crate::book;
@@ -64,17 +65,13 @@ impl Oracle {
         }
         Self::within_attempts(&case, policy, id, now)?;
         self.within_cooldown(&case, policy, id, now)?;
-        self.within_rate(&case.subject, policy, book, now)?;
+        let debt = self.within_rate(&case.subject, policy, book, now)?;
         self.may_start(&case, policy, order, book, now)?;
         self.climbs(&case, policy, id, now)?;
+        self.note_pace(&case, policy, debt, now);
         if let Some(case) = self.cases.get_mut(&id.incident) {
-            case.runs.push(Run {
-                order: order.clone(),
-                issued_at: now,
-                returned: false,
-                outcome: None,
-                after_crash: false,
-            });
+            case.runs.push(Run::new(order, now));
+            case.again_since = None;
             case.proving_since = None;
             case.looks.clear();
             self.acted.insert(case.subject.clone(), now);
@@ -96,9 +93,7 @@ impl Oracle {
         self.in_flight.insert(id.clone(), case.subject.clone());
         self.acted.insert(case.subject.clone(), now);
         if let Some(case) = self.cases.get_mut(&id.incident) {
-            let (order, issued_at) = (order.clone(), now);
-            let run = Run { order, issued_at, returned: false, outcome: None, after_crash: false };
-            case.undo = Some(run);
+            case.undo = Some(Run::new(order, now));
         }
         Ok(())
     }
@@ -162,7 +157,14 @@ impl Oracle {
         self.is_fresh(case, policy, order, book, now)?;
         self.is_within_reach(case, policy, id, now)?;
         self.is_calm(case, policy, id, now)?;
+        if policy.regression.is_some() && order.proof.baseline.is_none() {
+            let text = format!("order {id}, and nobody could tell what it makes worse");
+            return broken("worse", text);
+        }
         self.is_watched(policy, id, now)?;
+        freeze::is_thawed(policy, id, now)?;
+        self.flaps.is_quiet(&case.subject, policy.guard.flap, id, now)?;
+        self.breakers.lets_pass(policy, id, now)?;
         Self::is_approved(case, policy, order, now)?;
         self.in_flight.insert(id.clone(), case.subject.clone());
         Ok(())
@@ -204,13 +206,15 @@ impl Oracle {
         }
     }
 
+    /// Takes the share of one order, and returns what the policy's bucket lacks then.
     fn within_rate(
         &mut self,
         subject: &Subject,
         policy: &Policy,
         book: &Book,
         now: Timestamp,
-    ) -> Verdict {
+    ) -> Result<Span, Violation> {
+        let mut debt = Span::ZERO;
         let scopes = [
             ("all policies".to_owned(), book.limits.rate),
             (format!("policy {}", subject.0), policy.guard.rate),
@@ -226,8 +230,9 @@ impl Oracle {
                 let text = format!("{scope}: more than {} orders in {}", rate.max, rate.per);
                 return Err(Violation::new(now, "rate", text));
             }
+            debt = rate.per.saturating_sub(Span::from_micros(bucket.level));
         }
-        Ok(())
+        Ok(debt)
     }
 
     fn within_concurrency(
@@ -294,8 +299,20 @@ impl Oracle {
         self.locks.retain(|_, holder| *holder != incident);
     }
 
-    /// A hold says why, and what ends it.
-    pub(super) fn holds(holds: &[Hold], until: Option<Timestamp>, now: Timestamp) -> Verdict {
+    /// A hold says why, and what ends it; and what it says of these guards is so.
+    pub(super) fn holds(
+        &mut self,
+        incident: IncidentId,
+        (holds, until): (&[Hold], Option<Timestamp>),
+        book: &Book,
+        now: Timestamp,
+    ) -> Verdict {
+        holds.iter().for_each(|hold| self.met.note(hold));
+        if let Some(case) = self.cases.get(&incident)
+            && let Some(policy) = book.policy(&case.subject.0)
+        {
+            holds.iter().try_for_each(|hold| self.is_true(incident, case, policy, hold, now))?;
+        }
         let silent = holds.is_empty() || holds.iter().any(|hold| hold.to_string().len() < 15);
         let gated = holds.iter().all(|hold| hold.gate().is_some());
         if silent || !(gated || until.is_some_and(|until| until > now)) {
@@ -303,5 +320,33 @@ impl Oracle {
             return Err(Violation::new(now, "reasons", text));
         }
         Ok(())
+    }
+
+    fn is_true(
+        &self,
+        incident: IncidentId,
+        case: &Case,
+        policy: &Policy,
+        hold: &Hold,
+        now: Timestamp,
+    ) -> Verdict {
+        match hold {
+            Hold::Frozen { until, ends, .. } => {
+                freeze::is_held_rightly(policy, *until, *ends, now)
+            }
+            Hold::Flapping { until, .. } => {
+                self.flaps.is_held_rightly(&case.subject, policy.guard.flap, *until, now)
+            }
+            Hold::BreakerOpen { circuit, until, .. } => {
+                self.breakers.is_open_until(policy, circuit, *until, now)
+            }
+            Hold::BreakerTried { circuit, by } => {
+                self.breakers.is_tried_by(policy, circuit, (incident, *by), now)
+            }
+            Hold::Storming { firing, gauge, until, .. } => {
+                self.is_storm(case, policy, (*firing, gauge, *until), now)
+            }
+            _ => Ok(()),
+        }
     }
 }

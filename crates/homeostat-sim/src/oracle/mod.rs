@@ -7,19 +7,25 @@
 //! |---|---|
 //! | `effects` | what is wanted was committed before; what was promised is wanted |
 //! | `limits` | pause, lock, cooldown, rate, concurrency, attempts, mode, `for` |
-//! | `guards` | blast radius, storm, watchdog, approval, commands, what made things worse |
+//! | `guards` | blast radius, watchdog, approval, commands, what made things worse |
+//! | `freeze`, `flap`, `breaker`, `storm` | the guard of that name, when it holds and when it does not |
 //! | `fresh` | nothing is done about what ended or is silenced; evidence is young |
 //! | `course` | retries, the ladder, relapses; how incidents close, and why |
 //! | `alerts` | nothing accepted is lost; nothing stale is believed; a latch holds |
 //! | `ending` | every incident ends or a person is told; nothing is left behind |
 
 mod alerts;
+mod breaker;
 mod course;
 mod effects;
 mod ending;
+mod flap;
+mod freeze;
 mod fresh;
 mod guards;
 mod limits;
+mod met;
+mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,7 +40,7 @@ use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::End;
 use homeostat_core::label::Fingerprint;
 use homeostat_core::ledger::Subject;
-use homeostat_core::name::{EpisodeId, IncidentId, OrderId, RemedyName, SourceName};
+use homeostat_core::name::{EpisodeId, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
 use homeostat_core::notice::Topic;
 use homeostat_core::order::{Ended, Found, Order, Outcome};
 use homeostat_core::policy::Book;
@@ -42,6 +48,8 @@ use homeostat_core::state::State;
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::act::Acts;
+
+pub use met::Met;
 
 /// A law that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +108,21 @@ struct Run {
     after_crash: bool,
 }
 
+impl Run {
+    fn new(order: &Order, issued_at: Timestamp) -> Self {
+        let order = order.clone();
+        Self { order, issued_at, returned: false, outcome: None, after_crash: false }
+    }
+
+    /// Whether nobody knows that it is over: a crash lost its end, and its time limit has not passed.
+    fn may_still_run(&self, now: Timestamp) -> bool {
+        self.after_crash
+            && matches!(self.outcome, Some(Outcome::Unknown { .. }))
+            && self.order.action.outlives_the_engine()
+            && now < self.issued_at + self.order.timeout
+    }
+}
+
 /// An incident, as the oracle follows it.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is what one law must know")]
@@ -135,6 +158,8 @@ struct Case {
     /// Whether an order made something else worse, and what takes it back.
     worse: bool,
     undo: Option<Run>,
+    /// Since when its last run is to be run again.
+    again_since: Option<Timestamp>,
 }
 
 impl Case {
@@ -186,6 +211,12 @@ pub struct Oracle {
     ran: BTreeMap<(Subject, RemedyName), Timestamp>,
     ordered: BTreeSet<OrderId>,
     acted: BTreeMap<Subject, Timestamp>,
+    flaps: flap::Flaps,
+    breakers: breaker::Breakers,
+    storms: BTreeMap<PolicyName, storm::Storm>,
+    paces: BTreeMap<PolicyName, storm::Pace>,
+    /// How often the world came to what the laws are about.
+    pub met: Met,
     /// Whom an operator's retry has let go in this turn.
     retried: BTreeSet<Subject>,
 }
@@ -251,7 +282,10 @@ impl Oracle {
         for fact in &turn.facts {
             self.see(fact, heard, book)?;
             self.note_flight(&fact.what);
+            self.note_trials(&fact.what, now);
+            self.follow_storms(&fact.what, book, now)?;
         }
+        self.storms_end(now)?;
         Self::effects_follow_facts(turn, now)?;
         self.nothing_is_lost(heard, now)?;
         self.running_is_counted(state, now)
@@ -291,7 +325,7 @@ impl Oracle {
             What::EpisodeEnded { episode, ending } => self.ends(*episode, ending, at),
             What::IncidentOpened { incident, .. } => self.opens(*incident, fact, book),
             What::EpisodeAttached { incident, episode } => {
-                self.attaches(*incident, *episode);
+                self.attaches(*incident, *episode, at);
                 Ok(())
             }
             What::EvidenceAsked { incident, step } => {
@@ -315,7 +349,9 @@ impl Oracle {
                 self.reloaded_at = Some(at);
                 Ok(())
             }
-            What::OrderHeld { holds, until, .. } => Self::holds(holds, *until, at),
+            What::OrderHeld { incident, holds, until, .. } => {
+                self.holds(*incident, (holds, *until), book, at)
+            }
             What::OrderIssued { order } => self.issues(order, book, at),
             What::OrderReissued { order } => self.issues_again(order, book, at),
             What::OrderReturned { order } => self.returns(order, heard, at),
@@ -330,11 +366,18 @@ impl Oracle {
                 }
                 Ok(())
             }
+            What::RetryScheduled { incident, .. } => {
+                if let Some(case) = self.cases.get_mut(incident) {
+                    case.again_since = Some(at);
+                }
+                Ok(())
+            }
             What::TurnedWorse { order, text, .. } => self.turns_worse(order, text, at),
             What::IncidentCommanded { incident, command, .. } => {
                 self.commands(*incident, *command, heard, at)
             }
             What::ApprovalAsked { incident, asked, .. } => {
+                self.met.count("approval");
                 if let Some(case) = self.cases.get_mut(incident) {
                     (case.asked, case.approved) = (Some(asked.clone()), None);
                 }

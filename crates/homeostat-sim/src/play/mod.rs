@@ -27,7 +27,7 @@ use homeostat_core::time::{Span, Timestamp};
 
 use crate::act::Acts;
 use crate::mail::Mail;
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{Met, Oracle, Violation};
 use crate::print::Line;
 use crate::random::Fate;
 use crate::script::{Death, Deed, Honesty, Script, Stock};
@@ -75,6 +75,8 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// All facts, for printing.
     pub journal: Vec<Fact>,
+    /// How often the world came to what the laws are about.
+    pub met: Met,
 }
 
 /// Something on its way.
@@ -129,11 +131,14 @@ struct Play<'a> {
     journal: Vec<Fact>,
     folded: State,
     written: usize,
+    /// A snapshot, as it was read back, and how many facts it holds.
+    snapshot: (State, usize),
     life: u32,
     boots: u32,
     /// How the engine is to die, and whether its machine restarts then.
     death: Option<(Death, bool)>,
-    disk_full: bool,
+    /// How many commits are to fail.
+    disk_full: u32,
     writable: bool,
     /// Whether nothing falls ill any more.
     well: bool,
@@ -155,7 +160,7 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
         now: BEGIN,
         queue: BTreeMap::new(),
         posted: 0,
-        world: World::new(cast.clone(), script.manners.evaluation),
+        world: World::new(cast.clone(), &script.manners),
         mail: Mail::new(cast, script.manners.clone(), script.seed),
         acts: Acts::new(script.manners.clone(), script.seed),
         fate: Fate::new(script.seed),
@@ -165,10 +170,11 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
         journal: Vec::new(),
         folded: State::default(),
         written: 0,
+        snapshot: (State::default(), 0),
         life: 0,
         boots: 1,
         death: None,
-        disk_full: false,
+        disk_full: 0,
         writable: true,
         well: false,
         owed: Vec::new(),
@@ -186,7 +192,8 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
     let violation = play.run().err();
     let journal = if record { play.journal } else { Vec::new() };
     let lines = play.lines.unwrap_or_default();
-    Report { violation, lines, journal, ..play.report }
+    let met = play.oracle.met;
+    Report { violation, lines, journal, met, ..play.report }
 }
 
 impl Play<'_> {
@@ -365,7 +372,7 @@ impl Play<'_> {
                     self.death = Some((death, reboot));
                 }
             }
-            Deed::FullDisk => self.disk_full = true,
+            Deed::FullDisk(commits) => self.disk_full = commits,
             Deed::Reload(book) => commands.push(Command::Reload(book)),
             Deed::Word(word, back) => {
                 let last = self.folded.next_incident().0.saturating_sub(1);
@@ -384,7 +391,7 @@ impl Play<'_> {
         self.world.stock = Stock::True;
         self.mail.calm();
         self.death = None;
-        self.disk_full = false;
+        self.disk_full = 0;
         commands.push(Command::Resume);
     }
 

@@ -47,7 +47,7 @@ impl Play<'_> {
         if let Some(book) = &book {
             engine.replace_book(book.clone());
         }
-        let may_fail = self.disk_full || self.death.is_some();
+        let may_fail = self.disk_full > 0 || self.death.is_some();
         let kept = if may_fail { events.clone() } else { Vec::new() };
         let told = if may_fail { &kept } else { &events };
         let heard = match self.watch {
@@ -55,15 +55,27 @@ impl Play<'_> {
             Watch::Never => Heard::default(),
         };
         let turn = engine.turn(events, self.now);
-        if !turn.facts.is_empty() && self.disk_full {
+        if !turn.facts.is_empty() && self.disk_full > 0 {
             // Who mentioned what is known all the same: it is not written down.
             self.oracle.note_mentions(&heard, self.now);
             self.fail(kept);
             return Ok(false);
         }
-        if let Some((Death::BeforeCommit, reboot)) = self.death
+        if let Some((death @ (Death::BeforeCommit | Death::Uncertain { .. }), reboot)) = self.death
             && !turn.facts.is_empty()
         {
+            // Whoever does not know whether it was written, exits and reads what is there.
+            match death {
+                Death::Uncertain { written: true } => {
+                    self.oracle.met.count("commit that was written, and not known");
+                    self.book = book.unwrap_or_else(|| self.book.clone());
+                    self.commit(&turn, &heard)?;
+                }
+                Death::Uncertain { written: false } => {
+                    self.oracle.met.count("commit that was not written, and not known");
+                }
+                _ => self.oracle.met.count("death before a commit"),
+            }
             self.send_again(kept);
             self.die(reboot);
             return Ok(false);
@@ -75,6 +87,7 @@ impl Play<'_> {
         if let Some((Death::BeforeEffects(performed), reboot)) = self.death
             && !turn.effects.is_empty()
         {
+            self.oracle.met.count("death before effects");
             for effect in turn.effects.into_iter().take(performed) {
                 self.perform(effect)?;
             }
@@ -145,7 +158,8 @@ impl Play<'_> {
 
     /// The disk is full: nothing was written, and everybody hears 503 until it can be again.
     fn fail(&mut self, kept: Vec<Event>) {
-        self.disk_full = false;
+        self.oracle.met.count("commit that failed");
+        self.disk_full -= 1;
         self.writable = false;
         self.send_again(kept);
         if let Some(engine) = &mut self.engine {
@@ -206,6 +220,7 @@ impl Play<'_> {
         self.oracle.restart();
         if self.watch == Watch::Closely {
             self.folded = self.recalled()?;
+            self.check_snapshot()?;
         }
         self.engine = Some(Engine::restore(self.folded.clone(), self.book.clone(), self.now));
         // The daemon starts before it opens its doors.
@@ -228,6 +243,18 @@ impl Play<'_> {
         if state != self.folded {
             return Err(Violation::new(self.now, "fold", "the journal does not fold again"));
         }
+        Ok(())
+    }
+
+    /// The newest snapshot may be torn: the one before it, with the facts since, is the same state.
+    fn check_snapshot(&mut self) -> Result<(), Violation> {
+        let (mut state, known) = std::mem::take(&mut self.snapshot);
+        self.journal[known..].iter().for_each(|fact| state.apply(fact));
+        if state != self.folded {
+            let text = "an older snapshot and the facts since are another state";
+            return Err(Violation::new(self.now, "snapshot", text));
+        }
+        self.snapshot = (self.folded.clone(), self.journal.len());
         Ok(())
     }
 

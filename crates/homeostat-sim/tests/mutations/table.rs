@@ -255,6 +255,246 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "if let Some(worse) = &incident.worse {\n        return undo::pursue(",
         "if let Some(worse) = incident.worse.as_ref().filter(|_| !{M}) {\n        return undo::pursue(",
     ),
+    skipped!("freeze", "freeze::judge(deed)"),
+    swapped!(
+        "a freeze is read by the clock of UTC",
+        "interval.rs",
+        "self.zone.to_datetime(moment)",
+        "TimeZone::UTC.to_datetime(moment)"
+    ),
+    swapped!(
+        "days before a month's end are not counted from it",
+        "interval.rs",
+        "last + day + 1",
+        "day"
+    ),
+    skipped!("flap", "flap::judge(deed, bench.ledgers)"),
+    left_out!(
+        "an alert that fires again is no flap",
+        "state/episodes.rs",
+        "self.ledgers.flaps.again(&incident.subject(), at)"
+    ),
+    left_out!(
+        "that a trouble ended is not remembered",
+        "state/apply.rs",
+        "self.ledgers.flaps.ended(&incident.subject(), at)"
+    ),
+    left_out!(
+        "an incident that opens again is no flap",
+        "state/apply.rs",
+        "self.ledgers.flaps.began(&incident.subject(), fact.at)"
+    ),
+    swapped!(
+        "what ends as soon as it began cannot begin again",
+        "ledger/flaps.rs",
+        "self.known.get(subject).is_some_and(|known| known.over)",
+        "self.known.get(subject).is_some_and(|k| k.flaps.last() != Some(&k.touched_at))"
+    ),
+    swapped!(
+        "a penalty does not grow",
+        "guard/flap.rs",
+        "(left + fine(limits::FLAP_PENALTY)).min(ceiling)",
+        "fine(limits::FLAP_PENALTY)"
+    ),
+    mutation(
+        "a penalty has no ceiling",
+        "guard/flap.rs",
+        "let ceiling = reuse <<",
+        "let ceiling = (reuse * if {M} { 100 } else { 1 }) <<",
+    ),
+    swapped!(
+        "what is suppressed is let go below the upper limit",
+        "guard/flap.rs",
+        "level.suppressed && left > reuse",
+        "false"
+    ),
+    skipped!("breaker", "breaker::judge(deed, bench.ledgers)"),
+    swapped!(
+        "a breaker never opens",
+        "guard/breaker.rs",
+        "failures >= breaker.failures",
+        "false"
+    ),
+    swapped!(
+        "a half open breaker lets everybody pass",
+        "guard/breaker.rs",
+        "ledgers.circuits.tried_by(&circuit, deed.incident)",
+        "None"
+    ),
+    swapped!(
+        "what fails for all policies opens no breaker",
+        "guard/breaker.rs",
+        "policies.len() > 1",
+        "false"
+    ),
+    swapped!(
+        "what made things worse opens no breaker",
+        "guard/breaker.rs",
+        "matches!(newest.trial, Trial::Worse(_)) && matches!(circuit, Circuit::Remedy(..))",
+        "false"
+    ),
+    left_out!(
+        "a trial is not noted",
+        "state/trials.rs",
+        "self.ledgers.circuits.try_it(&policy, &order.remedy, order.incident)"
+    ),
+    left_out!(
+        "a time-out is no failure of its remedy",
+        "state/trials.rs",
+        "self.end_trial(order, Some(&failed))"
+    ),
+    swapped!(
+        "a healing does not close a breaker",
+        "state/apply.rs",
+        "Some((at, Trial::Healed))",
+        "None"
+    ),
+    swapped!(
+        "a storm does not slow",
+        "guard/storm.rs",
+        "rate.slowed(limits::STORM_SLOWDOWN)",
+        "rate.slowed(1)"
+    ),
+    swapped!(
+        "a storm is charged at the usual rate",
+        "guard/rate.rs",
+        "weather.slowed(rate).unwrap_or(rate)",
+        "rate"
+    ),
+    swapped!(
+        "a storm of few does not stop",
+        "storm.rs",
+        "self.inventory <= limits::STORM_SMALL",
+        "false"
+    ),
+    swapped!(
+        "a storm is over when fewer fire for a moment",
+        "storm.rs",
+        "since + self.gauge.cool_down",
+        "since"
+    ),
+    mutation(
+        "a storm does not end",
+        "storm.rs",
+        "self.calm_since.map(|since|",
+        "self.calm_since.filter(|_| !{M}).map(|since|",
+    ),
+    swapped!(
+        "a storm goes on only while as many fire",
+        "guard/storm.rs",
+        "bench.ledgers.storms().get(policy).is_some()",
+        "false"
+    ),
+    swapped!(
+        "what it was before is not asked",
+        "guard/mod.rs",
+        "regression::judge(deed, bench.book, evidence)",
+        "None"
+    ),
+    swapped!(
+        "an approval is good for any deed",
+        "approval.rs",
+        "self.asked.digest == *digest",
+        "{ let _ = digest; true }"
+    ),
+    swapped!(
+        "an approval does not expire",
+        "approval.rs",
+        "self.asked.expires_at <= now",
+        "false"
+    ),
+    mutation(
+        "a cancelled incident goes on after its run",
+        "decide/pursue.rs",
+        "incident.cancelled.as_ref().filter(|_| !may_still_run)",
+        "incident.cancelled.as_ref().filter(|_| !may_still_run && !{M})",
+    ),
+    mutation(
+        "a cancelled incident goes on whose order did not start",
+        "decide/pursue.rs",
+        "if let Some(word) = &incident.cancelled {\n        let reason = format!(\"cancelled by {word}\");",
+        "if let Some(word) = incident.cancelled.as_ref().filter(|_| !{M}) {
+        let reason = format!(\"cancelled by {word}\");",
+    ),
+    mutation(
+        "what may still run is cancelled",
+        "decide/command.rs",
+        "if may_run(desk, incident, verification, order) =>",
+        "if !{M} && may_run(desk, incident, verification, order) =>",
+    ),
+    swapped!(
+        "what may still run is handed over when no attempt is left",
+        "decide/pursue.rs",
+        "policy.map_or(0, |policy| policy.guard.attempts) > incident.ladder.orders",
+        "true"
+    ),
+    left_out!(
+        "what did not start is recorded without end",
+        "state/apply.rs",
+        "incident.let_go()"
+    ),
+    swapped!(
+        "what may still run is taken back beside it",
+        "decide/prove.rs",
+        "!command::may_run(desk, incident, verification, order)",
+        "true"
+    ),
+    mutation(
+        "what was told of a guard goes on when its incident asks for approval",
+        "fact.rs",
+        "matches!(\n            self,\n            Self::EvidenceAsked { .. }",
+        "!({M} && matches!(self, Self::ApprovalAsked { .. })) && matches!(
+            self,
+            Self::EvidenceAsked { .. }",
+    ),
+    mutation(
+        "an undo runs twice",
+        "decide/undo.rs",
+        "Taken::Done => close(desk, incident, worse, Some(\"it was taken back\")),",
+        "Taken::Done if {M} => {
+            desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
+        }
+        Taken::Done => close(desk, incident, worse, Some(\"it was taken back\")),",
+    ),
+    mutation(
+        "an undo is not held by a pause",
+        "guard/undo.rs",
+        "(Guard::Pause, pause::judge(bench.ledgers)),",
+        "(Guard::Pause, if {M} {
+            Ruling::Clear(\"skipped\".into())
+        } else {
+            pause::judge(bench.ledgers)
+        }),",
+    ),
+    swapped!(
+        "what is not worse any more is taken back",
+        "guard/undo.rs",
+        "Ruling::Stop(\"nothing is worse any more\".to_owned())",
+        "Ruling::Clear(\"skipped\".into())"
+    ),
+    swapped!(
+        "an undo is not counted against what may run at once",
+        "guard/undo.rs",
+        "concurrency::judge(reversal.policy, bench)",
+        "Ruling::Clear(\"skipped\".into())"
+    ),
+    mutation(
+        "what was not committed is gone on from",
+        "engine.rs",
+        "self.state = state;",
+        "if !{M} || self.state == State::default() { self.state = state; }",
+    ),
+    mutation(
+        "what ran is not asked about after a restart",
+        "decide/mod.rs",
+        ".filter(|incident| incident.stage == Stage::Acting)",
+        ".filter(|incident| incident.stage == Stage::Acting && !{M})",
+    ),
+    left_out!(
+        "nobody is told again after a restart",
+        "decide/mod.rs",
+        "desk.decision.effects = recover(state)"
+    ),
     mutation(
         "a snapshot forgets how alerts ended",
         "state/recall.rs",
