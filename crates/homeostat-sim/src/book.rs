@@ -40,9 +40,13 @@ fn first(dice: &mut Dice, mood: Mood) -> Book {
     for number in 0..dice.range(1, 3) {
         policies.push(policy(dice, number, mood));
     }
-    let asked = dice.percent(70);
+    let (alertmanager, prometheus) = match mood {
+        Mood::Plain | Mood::Shaken => (70, 65),
+        Mood::Meddled => (45, 40),
+    };
+    let asked = dice.percent(alertmanager);
     let alertmanagers = if asked { [SourceName::new(MAIN)].into() } else { [].into() };
-    let witnesses = Witnesses { alertmanagers, prometheus: dice.percent(65) };
+    let witnesses = Witnesses { alertmanagers, prometheus: dice.percent(prometheus) };
     Book::new(policies, book_limits(dice), witnesses)
 }
 
@@ -120,7 +124,7 @@ fn policy(dice: &mut Dice, number: u64, mood: Mood) -> Policy {
         settle: if dice.percent(25) { dice.seconds(5, 120) } else { Span::ZERO },
         guard: guard_limits(dice, &remedies),
         remedies,
-        regression: dice.percent(30).then(|| Regression {
+        regression: dice.percent(40).then(|| Regression {
             matchers: Matchers::default(),
             worse: if dice.percent(70) { Worse::Undo } else { Worse::Tell },
         }),
@@ -152,7 +156,7 @@ fn guard_limits(dice: &mut Dice, remedies: &[Remedy]) -> GuardLimits {
         rate: Rate { max: small(dice, 1, 12), per: dice.seconds(120, 3_600) },
         concurrency: small(dice, 1, 4),
         locks,
-        attempts: if dice.percent(25) {
+        attempts: if dice.percent(35) {
             small(dice, 1, u64::from(runs.max(1)))
         } else {
             runs.max(1)
@@ -162,7 +166,7 @@ fn guard_limits(dice: &mut Dice, remedies: &[Remedy]) -> GuardLimits {
             matchers: matchers("alertname=\"Slow\""),
             max_age: dice.seconds(120, 1_200),
         }),
-        freeze: if dice.percent(22) { frozen(dice) } else { Vec::new() },
+        freeze: if dice.percent(26) { frozen(dice) } else { Vec::new() },
         flap: dice.percent(35).then(|| damping(dice)),
         breaker: breaker(dice),
         blast_radius: dice.percent(35).then(|| blast_radius(dice)),

@@ -33,7 +33,7 @@ fn part(dice: &mut Dice) -> Part {
     // Every world begins on a Monday, the fifth of January.
     match dice.below(6) {
         0 => part.weekdays = vec![weekday(dice)],
-        1 => part.days_of_month = vec![dice.pick(&[5..=5, 1..=6, -27..=-1, -31..=-27, 6..=31]).clone()],
+        1 | 4 => part.days_of_month = vec![dice.pick(&[5..=5, 1..=6, -27..=-1, -31..=-27, 6..=31]).clone()],
         2 => part.months = vec![dice.pick(&[1..=1, 1..=12, 2..=12]).clone()],
         3 => part.years = vec![dice.pick(&[2026..=2026, 2020..=2030, 2027..=2028]).clone()],
         _ => {}

@@ -54,6 +54,8 @@ pub enum Death {
     BeforeCommit,
     /// After the next commit with effects, with so many of them performed.
     BeforeEffects(usize),
+    /// So long after the next action began.
+    WhileRunning(Span),
     /// With the next facts, because nobody knows whether they were written: they were, or not.
     Uncertain {
         /// Whether they were.
@@ -141,6 +143,8 @@ pub struct Manners {
 pub struct Script {
     /// From which it was drawn.
     pub seed: u64,
+    /// What kind of world it is.
+    pub world: World,
     /// Who may fall ill.
     pub cast: Vec<Part>,
     /// The book in force at the start, and others.
@@ -208,7 +212,7 @@ impl Script {
             steps.extend(fault_steps(&mut dice, books.len(), calm_at, mood));
         }
         steps.sort_by_key(|step| step.at);
-        Self { seed, cast, books, manners, steps, calm_at }
+        Self { seed, world, cast, books, manners, steps, calm_at }
     }
 }
 
@@ -223,12 +227,12 @@ fn manners(dice: &mut Dice, world: World) -> Manners {
         late: some(25),
         fails: some(35),
         hangs: some(12),
-        worsens: some(10),
+        worsens: some(20),
         group_wait: dice.seconds(0, 30),
         repeat: dice.seconds(120, 1_200),
         evaluation: dice.seconds(5, 30),
         heals: if world == World::Kind { 100 } else { dice.range(30, 95) },
-        idle: if dice.percent(70) { 0 } else { dice.range(40, 200) },
+        idle: if dice.percent(55) { 0 } else { dice.range(40, 200) },
     }
 }
 
@@ -291,14 +295,15 @@ fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span, mood: Mood) -> Vec<
         Mood::Plain if dice.percent(20) => (dice.range(8, 30), dice.below(12), dice.below(3)),
         Mood::Plain => (dice.below(6), dice.below(12), dice.below(3)),
         Mood::Meddled => (dice.below(6), dice.range(40, 120), dice.range(6, 30)),
-        Mood::Shaken => (dice.range(15, 50), dice.below(30), dice.range(2, 12)),
+        Mood::Shaken => (dice.range(15, 50), dice.range(20, 60), dice.range(2, 12)),
     };
     for _ in 0..crashes {
-        let death = match dice.below(6) {
+        let death = match dice.below(8) {
             0 => Death::Idle,
             1 => Death::BeforeCommit,
             2 => Death::BeforeEffects(0),
             3 => Death::BeforeEffects(1),
+            4 | 5 => Death::WhileRunning(dice.seconds(0, 20)),
             _ => Death::Uncertain { written: dice.percent(50) },
         };
         let reboot = dice.percent(25);

@@ -114,6 +114,9 @@ impl Oracle {
         if is_undo(id) {
             return self.issues_undo(&case, policy, order, book, now);
         }
+        if case.stopped {
+            return broken("commands", format!("order {id} of an incident that was cancelled"));
+        }
         self.may_start(&case, policy, order, book, now)?;
         if let Some(run) = self.cases.get_mut(&id.incident).and_then(|case| case.runs.last_mut()) {
             run.returned = false;

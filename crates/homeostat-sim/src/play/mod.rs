@@ -8,6 +8,7 @@
 //!                                └─ [disk full] ─> group thrown away, senders send again
 //! ```
 
+mod react;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -94,6 +95,15 @@ enum Happening {
     },
     Arrives(Box<Observation>),
     Ends(OrderId),
+    /// This life of the engine is over, because an action runs.
+    Dies {
+        life: u32,
+    },
+    /// A part falls ill, or recovers alone.
+    Turns {
+        part: usize,
+        ill: bool,
+    },
     /// What this life of the engine is told by its own doors.
     Reports {
         life: u32,
@@ -140,6 +150,8 @@ struct Play<'a> {
     /// How many commits are to fail.
     disk_full: u32,
     writable: bool,
+    /// Whether people and the world are kind.
+    calm: bool,
     /// Whether nothing falls ill any more.
     well: bool,
     owed: Vec<Event>,
@@ -176,6 +188,7 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
         death: None,
         disk_full: 0,
         writable: true,
+        calm: script.world == crate::script::World::Kind,
         well: false,
         owed: Vec::new(),
         oracle: Oracle::new(),
@@ -313,6 +326,20 @@ impl Play<'_> {
                 }
             }
             Happening::Ends(order) => self.end(&order),
+            Happening::Dies { life } => {
+                if let Some((Death::WhileRunning(_), reboot)) = self.death
+                    && life == self.life
+                {
+                    self.oracle.met.count("death while an action runs");
+                    self.die(reboot);
+                }
+            }
+            Happening::Turns { part, ill: false } => self.mend(part),
+            Happening::Turns { part, ill: true } => {
+                if !self.calm {
+                    self.break_down(part, None);
+                }
+            }
             Happening::Reports { life, event } => {
                 if life == self.life {
                     events.push(event);
@@ -375,8 +402,7 @@ impl Play<'_> {
             Deed::FullDisk(commits) => self.disk_full = commits,
             Deed::Reload(book) => commands.push(Command::Reload(book)),
             Deed::Word(word, back) => {
-                let last = self.folded.next_incident().0.saturating_sub(1);
-                let incident = IncidentId(last.saturating_sub(back).max(1));
+                let incident = self.addressed(word, back);
                 commands.push(Command::Word(incident, word, None));
             }
             Deed::Pause => commands.push(Command::Pause),
@@ -386,6 +412,7 @@ impl Play<'_> {
     }
 
     fn calm(&mut self, commands: &mut Vec<Command>) {
+        self.calm = true;
         self.world.alertmanager = Honesty::True;
         self.world.prometheus = Honesty::True;
         self.world.stock = Stock::True;

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use homeostat_core::approval::{Asked, Digest};
-use homeostat_core::command::Command;
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{About, Effect, Event, Question};
 use homeostat_core::evidence::Evidence;
 use homeostat_core::fact::What;
-use homeostat_core::name::{BootId, IncidentId};
+use homeostat_core::name::BootId;
 use homeostat_core::policy::Book;
 use homeostat_core::snapshot::Record;
 use homeostat_core::state::State;
@@ -120,9 +118,7 @@ impl Play<'_> {
                 _ => {}
             }
             self.folded.apply(fact);
-            if let What::ApprovalAsked { incident, asked, .. } = &fact.what {
-                self.ask_person(*incident, asked);
-            }
+            self.react(fact);
         }
         if self.watch == Watch::Never {
             return Ok(());
@@ -136,24 +132,6 @@ impl Play<'_> {
             return Err(Violation::new(self.now, "fold", text));
         }
         self.oracle.watch(heard, turn, &self.folded, &self.book, self.now)
-    }
-
-    /// A person who is asked may agree, object, or not care; and may have seen something else.
-    fn ask_person(&mut self, incident: IncidentId, asked: &Asked) {
-        let mut dice = self.fate.of("person", &[incident.0, u64::from(asked.order.attempt)]);
-        let command = match dice.below(10) {
-            0..6 => Command::Approve,
-            6..8 => Command::Reject,
-            _ => return,
-        };
-        let seen = match dice.below(4) {
-            0 => Some(Digest::of(&asked.order.undo(), &asked.action)),
-            1 => Some(asked.digest),
-            _ => None,
-        };
-        let wait = if dice.percent(70) { dice.seconds(1, 60) } else { dice.seconds(60, 2_400) };
-        let word = Happening::Commands(super::Command::Word(incident, command, seen));
-        self.post(self.now + wait, word);
     }
 
     /// The disk is full: nothing was written, and everybody hears 503 until it can be again.
@@ -225,6 +203,7 @@ impl Play<'_> {
         self.engine = Some(Engine::restore(self.folded.clone(), self.book.clone(), self.now));
         // The daemon starts before it opens its doors.
         events.insert(0, Event::Started { boot: self.boot() });
+        self.look_on();
         Ok(())
     }
 
@@ -288,6 +267,9 @@ impl Play<'_> {
         };
         match effect {
             Effect::Run(run) => {
+                if let Some((Death::WhileRunning(after), _)) = self.death {
+                    self.post(self.now + after, Happening::Dies { life });
+                }
                 if let Some(plan) = self.acts.start(&run, life) {
                     self.post(self.now + plan.takes, Happening::Ends(run.order.id));
                 }
@@ -326,7 +308,7 @@ impl Play<'_> {
         }
         let mut dice = self.fate.of("answer", &[self.now.micros().unsigned_abs()]);
         let wait = if ways.contains(&Honesty::Slow) {
-            dice.seconds(2, 29)
+            dice.seconds(2, 45)
         } else {
             Span::from_millis(dice.below(1_500))
         };

@@ -405,9 +405,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a cancelled incident goes on after its run",
-        "decide/pursue.rs",
-        "incident.cancelled.as_ref().filter(|_| !may_still_run)",
-        "incident.cancelled.as_ref().filter(|_| !may_still_run && !{M})",
+        "state/word.rs",
+        "incident.cancelled = Some(word)",
+        "incident.cancelled = Some(word).filter(|_| !{M})",
     ),
     mutation(
         "a cancelled incident goes on whose order did not start",

@@ -1,0 +1,131 @@
+//! What people and the world do because of what was committed: they look on, and make it worse.
+
+use homeostat_core::approval::{Asked, Digest};
+use homeostat_core::command::Command as WordOf;
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::incident::{End, Incident, Stage};
+use homeostat_core::name::IncidentId;
+use homeostat_core::time::Span;
+
+use super::{Command, Happening, Play};
+
+impl Play<'_> {
+    /// Lets people and the world do what a fact makes them do.
+    pub(super) fn react(&mut self, fact: &Fact) {
+        if self.calm {
+            if let What::ApprovalAsked { incident, asked, .. } = &fact.what {
+                self.ask_person(*incident, asked);
+            }
+            return;
+        }
+        match &fact.what {
+            What::ApprovalAsked { incident, asked, .. } => {
+                self.ask_person(*incident, asked);
+                self.meddle(*incident);
+            }
+            What::TurnedWorse { incident, .. } => {
+                let mut dice = self.fate.of("alarmed", &[incident.0]);
+                if dice.percent(20) {
+                    let lasts = dice.seconds(30, 1_800);
+                    self.post(self.now, Happening::Commands(Command::Pause));
+                    self.post(self.now + lasts, Happening::Commands(Command::Resume));
+                }
+            }
+            What::VerificationBegan { incident, .. } => self.flicker(*incident),
+            _ => {}
+        }
+    }
+
+    /// A person who is asked may agree, object, or not care; and may have seen something else.
+    fn ask_person(&mut self, incident: IncidentId, asked: &Asked) {
+        let mut dice = self.fate.of("person", &[incident.0, u64::from(asked.order.attempt)]);
+        let command = match dice.below(10) {
+            0..6 => WordOf::Approve,
+            6..8 => WordOf::Reject,
+            _ => return,
+        };
+        let seen = match dice.below(4) {
+            0 => Some(Digest::of(&asked.order.undo(), &asked.action)),
+            1 => Some(asked.digest),
+            _ => None,
+        };
+        let wait = if dice.percent(70) { dice.seconds(1, 60) } else { dice.seconds(60, 2_400) };
+        let word = Happening::Commands(Command::Word(incident, command, seen));
+        self.post(self.now + wait, word);
+    }
+
+    /// Somebody approves during a pause, and the configuration is changed before it is over.
+    fn meddle(&mut self, incident: IncidentId) {
+        let mut dice = self.fate.of("meddle", &[incident.0, self.now.micros().unsigned_abs()]);
+        if !dice.percent(15) {
+            return;
+        }
+        let book = usize::try_from(dice.below(self.books.len() as u64)).unwrap_or(0);
+        let (first, then) = (dice.seconds(1, 10), dice.seconds(1, 10));
+        let then = first.saturating_add(then);
+        let last = then.saturating_add(dice.seconds(0, 10));
+        for (after, command) in [
+            (Span::ZERO, Command::Pause),
+            (first, Command::Word(incident, WordOf::Approve, None)),
+            (then, Command::Reload(book)),
+            (last, Command::Resume),
+        ] {
+            self.post(self.now + after, Happening::Commands(command));
+        }
+    }
+
+    /// What is being proven looks well for a moment, and is ill again.
+    fn flicker(&mut self, incident: IncidentId) {
+        let mut dice = self.fate.of("flicker", &[incident.0, self.now.micros().unsigned_abs()]);
+        if !dice.percent(12) {
+            return;
+        }
+        let incident = self.folded.incident(incident);
+        let instance = incident.and_then(|incident| incident.target.get("instance"));
+        let parts = self.world.on_instance(instance.unwrap_or_default());
+        let Some(part) = parts.first().copied() else { return };
+        let well = dice.seconds(1, 20);
+        let ill = well.saturating_add(dice.seconds(2, 40));
+        self.post(self.now + well, Happening::Turns { part, ill: false });
+        self.post(self.now + ill, Happening::Turns { part, ill: true });
+    }
+
+    /// Whoever looks on as the engine comes back may cancel what runs, or change the configuration.
+    pub(super) fn look_on(&mut self) {
+        let mut dice = self.fate.of("look on", &[u64::from(self.life)]);
+        if self.calm {
+            return;
+        }
+        if dice.percent(20)
+            && let Some(incident) = self.fitting(WordOf::Cancel, 0)
+        {
+            let word = Command::Word(incident, WordOf::Cancel, None);
+            self.post(self.now, Happening::Commands(word));
+        }
+        if dice.percent(15) {
+            let book = usize::try_from(dice.below(self.books.len() as u64)).unwrap_or(0);
+            self.post(self.now, Happening::Commands(Command::Reload(book)));
+        }
+    }
+
+    /// About which incident an operator says a word: half of them look before, and say it about one
+    /// that it fits.
+    pub(super) fn addressed(&self, word: WordOf, back: u64) -> IncidentId {
+        let last = self.folded.next_incident().0.saturating_sub(1);
+        let any = IncidentId(last.saturating_sub(back).max(1));
+        if back.is_multiple_of(2) { self.fitting(word, back / 2).unwrap_or(any) } else { any }
+    }
+
+    fn fitting(&self, word: WordOf, skipped: u64) -> Option<IncidentId> {
+        let fits = |incident: &&Incident| match (word, &incident.stage) {
+            (WordOf::Approve | WordOf::Reject, Stage::AwaitingApproval(_))
+            | (WordOf::Cancel, Stage::Acting | Stage::Verifying(_)) => true,
+            (WordOf::Retry, Stage::Closed { closing, .. }) => closing.outcome != End::Healed,
+            _ => false,
+        };
+        let fitting: Vec<IncidentId> =
+            self.folded.incidents().filter(fits).map(|incident| incident.id).collect();
+        let skipped = usize::try_from(skipped).unwrap_or(0);
+        fitting.get(skipped).or(fitting.first()).copied()
+    }
+}
