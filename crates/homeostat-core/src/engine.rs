@@ -20,12 +20,13 @@ use std::sync::Arc;
 use crate::alert::{Door, Episode, Presence};
 use crate::clock::{Clock, Jump};
 use crate::command::Reply;
-use crate::decide::decide;
+use crate::decide::{Account, account, decide};
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
+use crate::label::LabelSet;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId};
-use crate::policy::{Book, Watchdog};
+use crate::policy::{Book, Policy, Watchdog};
 use crate::state::State;
 use crate::time::Timestamp;
 
@@ -100,6 +101,18 @@ impl Engine {
     /// Returns the policies in force.
     pub fn book(&self) -> &Arc<Book> {
         &self.book
+    }
+
+    /// Tells what the guards have counted for an alert, and what each would say of an order now.
+    /// Changes nothing, and asks nobody.
+    pub fn account(
+        &self,
+        labels: &LabelSet,
+        annotations: &LabelSet,
+        now: Timestamp,
+    ) -> Vec<Account> {
+        let presences = |policy: &Policy| self.presence_of_watchdog(policy).collect();
+        account(&self.state, &self.book, (labels, annotations), presences, now)
     }
 
     /// Takes a new book. Follow it with [`Event::Reloaded`], so that what waits is judged anew.
@@ -217,11 +230,22 @@ impl Engine {
     fn presence_of(&self, incident: IncidentId) -> Vec<(EpisodeId, Presence)> {
         let Some(incident) = self.state.incident(incident) else { return Vec::new() };
         let policy = self.book.policy(&incident.policy);
-        let watchdog = policy.and_then(|policy| policy.guard.watchdog.as_ref());
-        let key = watchdog.map(Watchdog::key);
-        let watching = key.iter().flat_map(|key| self.watchdogs.of(key));
-        let episodes = incident.episodes.iter().map(|attached| attached.episode).chain(watching);
-        episodes.filter_map(|id| Some((id, self.presence.get(&id)?.presence))).collect()
+        let watching = policy.into_iter().flat_map(|policy| self.presence_of_watchdog(policy));
+        let episodes = incident.episodes.iter().map(|attached| attached.episode);
+        episodes.filter_map(|id| self.presence_of_episode(id)).chain(watching).collect()
+    }
+
+    fn presence_of_watchdog(
+        &self,
+        policy: &Policy,
+    ) -> impl Iterator<Item = (EpisodeId, Presence)> + '_ {
+        let key = policy.guard.watchdog.as_ref().map(Watchdog::key);
+        let watching = key.into_iter().flat_map(|key| self.watchdogs.of(&key));
+        watching.filter_map(|id| self.presence_of_episode(id))
+    }
+
+    fn presence_of_episode(&self, id: EpisodeId) -> Option<(EpisodeId, Presence)> {
+        Some((id, self.presence.get(&id)?.presence))
     }
 
     /// Notes that an episode was mentioned.

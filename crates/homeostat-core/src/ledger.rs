@@ -218,6 +218,15 @@ impl Ledgers {
         self.buckets.get(scope).map(|bucket| bucket.full_at(rate) - burst)
     }
 
+    /// Returns how many tokens a bucket holds now: at least one exactly where the next is not in the
+    /// future.
+    pub fn tokens(&self, scope: &Scope, rate: Rate, now: Timestamp) -> u32 {
+        let missing = self.buckets.get(scope).map(|bucket| bucket.full_at(rate).since(now));
+        let filled = rate.per.saturating_sub(missing.unwrap_or(Span::ZERO)).as_micros();
+        let tokens = filled / rate.cost().as_micros().max(1);
+        u32::try_from(tokens).unwrap_or(u32::MAX).min(rate.max)
+    }
+
     /// Computes the level after taking a token now.
     pub fn charge(&self, scope: Scope, rate: Rate, now: Timestamp) -> Charge {
         let level = self.buckets.get(&scope).map_or(now, |bucket| bucket.full_at(rate).max(now));
@@ -457,7 +466,6 @@ impl Ledgers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Span;
 
     const RATE: Rate = Rate { max: 3, per: Span::from_secs(30) };
 
@@ -465,7 +473,8 @@ mod tests {
     fn a_bucket_gives_its_burst_at_once_and_then_refills_evenly() {
         let mut ledgers = Ledgers::default();
         let start = Timestamp::from_seconds(1_000);
-        for _ in 0..3 {
+        for left in [3, 2, 1] {
+            assert_eq!(ledgers.tokens(&Scope::Book, RATE, start), left);
             let free = ledgers.next_token(&Scope::Book, RATE).is_none_or(|at| at <= start);
             assert!(free, "the burst is free");
             let charge = ledgers.charge(Scope::Book, RATE, start);
@@ -473,6 +482,10 @@ mod tests {
         }
         let next = ledgers.next_token(&Scope::Book, RATE);
         assert_eq!(next, Some(start + Span::from_secs(10)));
+        for (seconds, tokens) in [(0, 0), (9, 0), (10, 1), (19, 1), (20, 2), (30, 3), (99, 3)] {
+            let now = start + Span::from_secs(seconds);
+            assert_eq!(ledgers.tokens(&Scope::Book, RATE, now), tokens, "after {seconds} s");
+        }
     }
 
     #[test]

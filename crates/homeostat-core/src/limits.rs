@@ -103,6 +103,10 @@ pub const NOTICE_TARGETS: usize = 20;
 /// Remedies that the reasons of a choice name: a ladder has two or three.
 pub const TOLD_CANDIDATES: usize = 16;
 
+/// Policies of which an account of the guards' ledgers is given: an alert is seldom taken by more than
+/// two. It is computed where turns are, so that it must not take long.
+pub const ACCOUNTS: usize = 16;
+
 /// Answers that the reasons of a choice tell. One trouble on one target seldom has more than a few
 /// alerts, each with two witnesses; the guards judge by all.
 pub const TOLD_ANSWERS: usize = 16;

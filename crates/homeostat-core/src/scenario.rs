@@ -19,6 +19,7 @@ use crate::alert::{Alert, Door, Observation, Status};
 use crate::approval::Digest;
 use crate::clock::{Jump, Leap};
 use crate::command::{Command, Reply};
+use crate::decide::Account;
 use crate::engine::{Engine, Turn};
 use crate::event::{About, Effect, Event, Question, Remark, Run};
 use crate::evidence::{Ask, Evidence, Finding};
@@ -95,6 +96,12 @@ impl Scenario {
     /// Returns the newest incident that is open or latched.
     pub fn incident(&self) -> Option<&Incident> {
         self.state().incidents().last()
+    }
+
+    /// Tells what the guards have counted for an alert with these labels.
+    pub fn account(&self, labels: &[(&str, &str)]) -> Vec<Account> {
+        let labels = LabelSet::from_pairs(labels.iter().copied());
+        self.engine.account(&labels, &LabelSet::default(), self.now)
     }
 
     /// Takes the orders issued since this was last called.

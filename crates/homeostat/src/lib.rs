@@ -36,6 +36,7 @@ pub mod queue;
 pub mod telemetry;
 pub mod client;
 mod inherited;
+mod explanation;
 pub mod intake;
 pub mod act;
 pub mod probe;

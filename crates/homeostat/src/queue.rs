@@ -9,8 +9,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use homeostat_core::alert::Observation;
 use homeostat_core::command::Reply;
+use homeostat_core::decide::Account;
 use homeostat_core::event::{Event, Remark};
+use homeostat_core::label::LabelSet;
 use homeostat_core::policy::Book;
+use homeostat_core::time::Timestamp;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -58,10 +61,30 @@ pub enum Request {
         /// Answered once it is in force.
         answer: oneshot::Sender<Result<(), Busy>>,
     },
+    /// Tell what the guards have counted for an alert.
+    Account {
+        /// Its labels.
+        labels: LabelSet,
+        /// Its annotations.
+        annotations: LabelSet,
+        /// Answered from what is committed.
+        answer: oneshot::Sender<Result<Accounted, Busy>>,
+    },
     /// Something happened that nobody waits for.
     Tell(Event),
     /// Stop after what waits already.
     Stop,
+}
+
+/// What the guards have counted for an alert.
+#[derive(Debug)]
+pub struct Accounted {
+    /// When.
+    pub at: Timestamp,
+    /// The book in force.
+    pub book: Arc<Book>,
+    /// One account for each policy that takes the alert, as far as they are given.
+    pub accounts: Vec<Account>,
 }
 
 /// The doors' end of the queue.
@@ -113,6 +136,21 @@ impl Queue {
     pub async fn command(&self, event: Event) -> Result<Option<Reply>, Busy> {
         let (answer, answered) = oneshot::channel();
         self.put(Request::Command { event, answer })?;
+        answered.await.unwrap_or(Err(Busy::Stopping))
+    }
+
+    /// Asks what the guards have counted for an alert. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot tell now.
+    pub async fn account(
+        &self,
+        labels: LabelSet,
+        annotations: LabelSet,
+    ) -> Result<Accounted, Busy> {
+        let (answer, answered) = oneshot::channel();
+        self.put(Request::Account { labels, annotations, answer })?;
         answered.await.unwrap_or(Err(Busy::Stopping))
     }
 

@@ -29,6 +29,7 @@
 //! Recover: all alerts ended by themselves. A verification that finds the alert still firing
 //! climbs to the next remedy; one that knows nothing hands over to a person.
 
+mod account;
 mod approve;
 mod closing;
 mod command;
@@ -57,6 +58,8 @@ use crate::policy::Book;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::verdict::Look;
+
+pub use account::{Account, Contents, Told, account};
 
 /// What one event leads to.
 #[derive(Debug, Default)]

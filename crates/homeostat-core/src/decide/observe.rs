@@ -15,7 +15,8 @@ use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
 use crate::plan::Ladder;
 use crate::policy::{Escalate, OnResolve, Policy};
-use crate::time::Span;
+use crate::state::State;
+use crate::time::{Span, Timestamp};
 
 pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, presence: Option<Presence>) {
     let remark = if observation.alert.is_own() {
@@ -244,7 +245,44 @@ pub(super) fn open_incidents(
     }
 }
 
-/// Opens an incident for what fires. The same trouble soon after it was healed is a relapse.
+/// Where a new incident begins, by how the last one of its subject went.
+pub(super) struct Prospect {
+    /// Of which incident it is a relapse.
+    pub(super) relapse_of: Option<IncidentId>,
+    /// How far up the ladder that one got.
+    pub(super) ladder: Ladder,
+    /// Healings in a row before it that did not hold.
+    pub(super) unheld: u32,
+}
+
+/// Tells where an incident would begin for what fires now. The same trouble soon after it was
+/// healed is a relapse.
+pub(super) fn prospect(
+    state: &State,
+    policy: &Policy,
+    subject: &Subject,
+    now: Timestamp,
+) -> Prospect {
+    let recent = state.ledgers().past(subject).filter(|past| {
+        past.healed && past.closed_at.is_some_and(|at| now.since(at) <= policy.relapse)
+    });
+    after(state, subject, recent)
+}
+
+fn after(state: &State, subject: &Subject, recent: Option<&Past>) -> Prospect {
+    let unheld = match (recent, state.ledgers().past(subject)) {
+        (Some(past), _) => past.unheld + 1,
+        (None, Some(past)) if !past.healed => past.unheld + 1,
+        (None, _) => 0,
+    };
+    Prospect {
+        relapse_of: recent.map(|past| past.incident),
+        ladder: recent.map_or_else(Ladder::default, |past| past.ladder.clone()),
+        unheld,
+    }
+}
+
+/// Opens an incident for what fires.
 fn open(
     desk: &mut Desk<'_>,
     incident: IncidentId,
@@ -252,11 +290,8 @@ fn open(
     subject: &Subject,
     episode: EpisodeId,
 ) {
-    let now = desk.now;
-    let recent = desk.state.ledgers().past(subject).filter(|past| {
-        past.healed && past.closed_at.is_some_and(|at| now.since(at) <= policy.relapse)
-    });
-    begin_incident(desk, incident, policy, subject, episode, recent);
+    let prospect = prospect(desk.state, policy, subject, desk.now);
+    begin_incident(desk, incident, policy, subject, episode, prospect);
 }
 
 /// Opens an incident because an operator wants it tried again, from the first remedy.
@@ -267,7 +302,8 @@ pub(super) fn open_again(
     subject: &Subject,
     episode: EpisodeId,
 ) {
-    begin_incident(desk, incident, policy, subject, episode, None);
+    let prospect = after(desk.state, subject, None);
+    begin_incident(desk, incident, policy, subject, episode, prospect);
 }
 
 fn begin_incident(
@@ -276,15 +312,9 @@ fn begin_incident(
     policy: &Policy,
     subject: &Subject,
     episode: EpisodeId,
-    recent: Option<&Past>,
+    prospect: Prospect,
 ) {
     let now = desk.now;
-    let past = desk.state.ledgers().past(subject);
-    let unheld = match (recent, past) {
-        (Some(past), _) => past.unheld + 1,
-        (None, Some(past)) if !past.healed => past.unheld + 1,
-        (None, _) => 0,
-    };
     let tell_at = match &policy.escalate {
         Escalate::After { after, .. } if policy.mode.may_act() => Some(now + *after),
         Escalate::After { .. } | Escalate::Nobody => None,
@@ -295,9 +325,9 @@ fn begin_incident(
         policy: subject.0.clone(),
         target: subject.1.clone(),
         episode,
-        relapse_of: recent.map(|past| past.incident),
-        ladder: recent.map_or_else(Ladder::default, |past| past.ladder.clone()),
-        unheld,
+        relapse_of: prospect.relapse_of,
+        ladder: prospect.ladder,
+        unheld: prospect.unheld,
         settles_at,
         tell_at,
     });

@@ -86,7 +86,7 @@ pub(super) fn pursue(
 }
 
 /// The rung that is being tried, until it is done with; else the next.
-fn next_step<'a>(policy: &'a Policy, incident: &Incident) -> Step<'a> {
+pub(super) fn next_step<'a>(policy: &'a Policy, incident: &Incident) -> Step<'a> {
     match &incident.order {
         Some(order) if incident.returned || incident.ladder.failures > 0 => {
             plan::again(policy, &order.id.remedy)
@@ -240,7 +240,7 @@ fn shadow(
 }
 
 /// When the policy's watchdog was last mentioned, of several the one that was mentioned last.
-fn watchdog(state: &State, policy: &Policy, presences: &Presences) -> Option<Presence> {
+pub(super) fn watchdog(state: &State, policy: &Policy, presences: &Presences) -> Option<Presence> {
     let watchdog = policy.guard.watchdog.as_ref()?;
     let seen = presences.iter().filter(|(id, _)| {
         let fires = state.episode(*id).filter(|_| state.is_firing(*id));

@@ -51,7 +51,7 @@ impl Watchdogs {
     }
 
     /// Returns the episodes of a watchdog that fire.
-    pub(super) fn of(&self, key: &str) -> impl Iterator<Item = EpisodeId> + '_ {
+    pub(super) fn of(&self, key: &str) -> impl Iterator<Item = EpisodeId> + use<'_> {
         self.episodes.get(key).into_iter().flatten().copied()
     }
 }

@@ -29,15 +29,23 @@ pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers, evidence: Option<&Eviden
         },
         (Some(_), None) | (None, _) => None,
     };
-    let reach = ledgers.reach(&deed.policy.name);
-    let (window, now) = (radius.window, deed.now);
-    let others = reach.map(|reach| reach.others(deed.target, window, now)).unwrap_or_default();
-    let (policy, extent) = (deed.policy.name.clone(), radius.extent.clone());
-    let sum = Sum { policy, others, extent, inventory, window };
+    let Some(sum) = sum(deed, ledgers, inventory) else { return Ruling::Unset };
     if sum.has_room() {
         return Ruling::Clear(sum.to_string());
     }
+    let (window, now) = (radius.window, deed.now);
+    let reach = ledgers.reach(&deed.policy.name);
     let most = sum.allowed().checked_sub(1);
     let until = most.and_then(|most| reach?.room_at(deed.target, window, most, now));
     Ruling::Hold(Hold::BeyondRadius { sum: Box::new(sum), judged_at: now, until })
+}
+
+/// Counts the targets, where the policy has a blast radius.
+pub(super) fn sum(deed: &Deed<'_>, ledgers: &Ledgers, inventory: Option<u64>) -> Option<Sum> {
+    let radius = deed.policy.guard.blast_radius.as_ref()?;
+    let (policy, window) = (deed.policy.name.clone(), radius.window);
+    let reach = ledgers.reach(&policy);
+    let others = reach.map(|reach| reach.others(deed.target, window, deed.now));
+    let (others, extent) = (others.unwrap_or_default(), radius.extent.clone());
+    Some(Sum { policy, others, extent, inventory, window })
 }

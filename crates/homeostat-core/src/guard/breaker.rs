@@ -23,12 +23,16 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
+use super::account::IncidentNumber;
 use super::{Deed, Ruling};
 use crate::hold::{Circuit, Hold};
 use crate::ledger::{Ledgers, Mark, Trial};
 use crate::limits;
 use crate::name::PolicyName;
 use crate::policy::Breaker;
+use crate::time::Timestamp;
 
 pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
     let Some(breaker) = deed.policy.guard.breaker else {
@@ -36,24 +40,77 @@ pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
     };
     let mut clear = "it did not fail often of late".to_owned();
     for circuit in Circuit::of(&deed.policy.name, &deed.remedy.name) {
-        let marks: Vec<&Mark> = ledgers.circuits.newest(&circuit).take(size(breaker)).collect();
-        let Some(open) = Open::find(&circuit, &marks, breaker) else { continue };
-        let until = open.newest.at + breaker.after;
-        if until > deed.now {
-            return Ruling::Hold(Hold::BreakerOpen {
-                failures: open.failures,
-                of: u32::try_from(marks.len()).unwrap_or(u32::MAX),
-                last: marks.iter().filter_map(|mark| told(mark)).take(TOLD).collect(),
-                until,
-                circuit,
-            });
+        let marks = newest(&circuit, breaker, ledgers);
+        match position(&circuit, &marks, breaker, deed, ledgers) {
+            Position::Closed => {}
+            Position::Open { failures, until } => {
+                return Ruling::Hold(Hold::BreakerOpen {
+                    failures,
+                    of: u32::try_from(marks.len()).unwrap_or(u32::MAX),
+                    last: marks.iter().filter_map(|mark| told(mark)).take(TOLD).collect(),
+                    until,
+                    circuit,
+                });
+            }
+            Position::HalfOpen { tried_by: Some(IncidentNumber(by)), .. } => {
+                return Ruling::Hold(Hold::BreakerTried { circuit, by });
+            }
+            Position::HalfOpen { failures, tried_by: None } => {
+                clear = format!("half open after {failures} failures: this is the trial");
+            }
         }
-        if let Some(by) = ledgers.circuits.tried_by(&circuit, deed.incident) {
-            return Ruling::Hold(Hold::BreakerTried { circuit, by });
-        }
-        clear = format!("half open after {} failures: this is the trial", open.failures);
     }
     Ruling::Clear(clear)
+}
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Position {
+    /// It lets everybody pass.
+    Closed,
+    /// It lets nobody pass.
+    Open {
+        /// How many of the last results are failures.
+        failures: u32,
+        /// When one trial may pass.
+        until: Timestamp,
+    },
+    /// It lets one incident try the remedy.
+    HalfOpen {
+        /// How many of the last results are failures.
+        failures: u32,
+        /// The other incident that tries it; `None` where the next one may.
+        tried_by: Option<IncidentNumber>,
+    },
+}
+
+/// Tells where a breaker stands by its newest results.
+pub(super) fn position(
+    circuit: &Circuit,
+    marks: &[&Mark],
+    breaker: Breaker,
+    deed: &Deed<'_>,
+    ledgers: &Ledgers,
+) -> Position {
+    let Some(Open { newest, failures }) = Open::find(circuit, marks, breaker) else {
+        return Position::Closed;
+    };
+    let until = newest.at + breaker.after;
+    if until > deed.now {
+        return Position::Open { failures, until };
+    }
+    let tried_by = ledgers.circuits.tried_by(circuit, deed.incident).map(IncidentNumber);
+    Position::HalfOpen { failures, tried_by }
+}
+
+/// Lists the results that a breaker looks at, the newest first.
+pub(super) fn newest<'a>(
+    circuit: &Circuit,
+    breaker: Breaker,
+    ledgers: &'a Ledgers,
+) -> Vec<&'a Mark> {
+    ledgers.circuits.newest(circuit).take(size(breaker)).collect()
 }
 
 /// How many of the last failures a reason tells.
@@ -102,7 +159,6 @@ impl<'a> Open<'a> {
 mod tests {
     use super::*;
     use crate::name::{IncidentId, RemedyName};
-    use crate::time::Timestamp;
 
     /// One letter a result, the oldest first: `h`ealed, `f`ailed, `w`orse; a capital one is of
     /// another policy.

@@ -10,6 +10,8 @@
 //!
 //! Source: RFC 2439, sections 4.2 and 4.8.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Deed, Ruling};
 use crate::hold::Hold;
 use crate::ledger::Ledgers;
@@ -18,25 +20,45 @@ use crate::policy::Damping;
 use crate::time::{Span, Timestamp};
 
 pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
-    let Some(damping) = deed.policy.guard.flap else {
+    let Some(Penalized { flaps, penalty, suppress, reuse, until }) = penalized(deed, ledgers)
+    else {
         return Ruling::Unset;
     };
+    match until {
+        Some(until) => Ruling::Hold(Hold::Flapping { flaps, penalty, suppress, reuse, until }),
+        None => Ruling::Clear(format!("its penalty for flapping is {penalty}")),
+    }
+}
+
+/// How a target flaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Penalized {
+    /// How often its trouble began again, as far as that is remembered.
+    pub flaps: u32,
+    /// Its penalty now.
+    pub penalty: u32,
+    /// Above which penalty it is suppressed.
+    pub suppress: u32,
+    /// To what the penalty must fall.
+    pub reuse: u32,
+    /// Until when it is suppressed; `None` where it is not.
+    #[serde(rename = "suppressed_until")]
+    pub until: Option<Timestamp>,
+}
+
+/// Tells how a target flaps, where the policy damps that.
+pub(super) fn penalized(deed: &Deed<'_>, ledgers: &Ledgers) -> Option<Penalized> {
+    let damping = deed.policy.guard.flap?;
     let subject = (deed.policy.name.clone(), deed.target.clone());
     let flaps = ledgers.flaps.of(&subject);
     let level = Level::after(flaps, damping);
-    match level.suppressed_until(damping) {
-        Some(until) if until > deed.now => Ruling::Hold(Hold::Flapping {
-            flaps: u32::try_from(flaps.len()).unwrap_or(u32::MAX),
-            penalty: whole(level.at(deed.now, damping)),
-            suppress: damping.suppress,
-            reuse: damping.reuse,
-            until,
-        }),
-        Some(_) | None => {
-            let penalty = whole(level.at(deed.now, damping));
-            Ruling::Clear(format!("its penalty for flapping is {penalty}"))
-        }
-    }
+    Some(Penalized {
+        flaps: u32::try_from(flaps.len()).unwrap_or(u32::MAX),
+        penalty: whole(level.at(deed.now, damping)),
+        suppress: damping.suppress,
+        reuse: damping.reuse,
+        until: level.suppressed_until(damping).filter(|until| *until > deed.now),
+    })
 }
 
 /// A penalty in 65,536ths.

@@ -15,6 +15,7 @@
 //!
 //! The guard `approval` is the last: a person is asked only for what all others would permit.
 
+pub mod account;
 mod approval;
 mod attempts;
 mod blast_radius;

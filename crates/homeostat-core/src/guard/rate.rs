@@ -51,6 +51,7 @@ pub(super) fn charges(
         .collect()
 }
 
-fn buckets(policy: &Policy, bench: Bench<'_>) -> [(Scope, Rate); 2] {
+/// Lists the buckets that an order is taken from.
+pub(super) fn buckets(policy: &Policy, bench: Bench<'_>) -> [(Scope, Rate); 2] {
     [(Scope::Book, bench.book.limits.rate), (Scope::Policy(policy.name.clone()), policy.guard.rate)]
 }

@@ -8,6 +8,8 @@
 //! Source: the alert `Watchdog` of kube-prometheus and the dead man's switch that people build
 //! with it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Deed, Ruling};
 use crate::alert::Presence;
 use crate::hold::Hold;
@@ -24,14 +26,35 @@ pub(super) fn judge(deed: &Deed<'_>) -> Ruling {
     }
 }
 
-fn look(watchdog: &Watchdog, presence: Option<Presence>, now: Timestamp) -> Result<String, String> {
-    let Some(presence) = presence else {
-        return Err("does not fire; it always should".into());
-    };
-    if !presence.known {
-        return Err("has not been mentioned since the engine started or its clock jumped".into());
+/// When a watchdog was last heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heard {
+    /// It does not fire.
+    Silent,
+    /// It fired before a restart or a jump of the clock, and was not mentioned since.
+    Unknown,
+    /// Then.
+    At(Timestamp),
+}
+
+impl Heard {
+    pub(super) fn of(presence: Option<Presence>) -> Self {
+        match presence {
+            None => Self::Silent,
+            Some(presence) if presence.known => Self::At(presence.seen_at),
+            Some(_) => Self::Unknown,
+        }
     }
-    let (age, max_age) = (now.since(presence.seen_at), watchdog.max_age);
+}
+
+fn look(watchdog: &Watchdog, presence: Option<Presence>, now: Timestamp) -> Result<String, String> {
+    let seen_at = match Heard::of(presence) {
+        Heard::Silent => return Err("does not fire; it always should".into()),
+        Heard::Unknown => return Err("has not been mentioned since the engine started or its clock jumped".into()),
+        Heard::At(seen_at) => seen_at,
+    };
+    let (age, max_age) = (now.since(seen_at), watchdog.max_age);
     if age > max_age {
         Err(format!("was last mentioned {age} ago, and must be every {max_age}"))
     } else {

@@ -5,28 +5,41 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use homeostat_core::policy::{Extent, Worse};
+use reqwest::Url;
 
-use super::explanation::{
-    self, Break, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung, Storm, Taken,
-};
+use super::account;
+use super::client::{Client, Server, Trouble};
 use super::labels::{self, Pair};
+use super::plain::plain;
 use super::{Exit, Output, answered, counted, write_json};
 use crate::config;
+use crate::explanation::{
+    self, Break, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung, Storm, Taken,
+};
 
 /// Show what would be done about an alert
 ///
 /// Shows which policies take an alert with these labels, what it heals, the remedies with their
 /// arguments filled in, the limits of the guards and how the healing is proven; and the policies
-/// that nearly take it, with what is missing. Nothing is run. Exits with 1 if no policy takes it.
+/// that nearly take it, with what is missing. With --url a running engine is asked, which also
+/// tells what its guards have counted and what each of them says now. Nothing is run. Exits with 1
+/// if no policy takes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   homeostat explain alertname=ServiceDown job=web instance=a:80
+  homeostat explain --url http://127.0.0.1:9999 alertname=ServiceDown instance=a:80
   homeostat explain --config.file homeostat.yml --output json alertname=DiskFull")]
 pub(crate) struct Args {
     /// The configuration
     #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
     config_file: PathBuf,
+    /// Ask the engine that runs there, instead of reading a file
+    #[arg(long, value_name = "URL", conflicts_with = "config_file")]
+    url: Option<Url>,
+    /// Show it the token in this file
+    #[arg(long, value_name = "FILE", requires = "url")]
+    token_file: Option<PathBuf>,
     /// Labels of the alert
     #[arg(value_name = "name=value", required = true)]
     labels: Vec<Pair>,
@@ -40,12 +53,16 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let config = match config::load(&args.config_file) {
-        Ok(config) => config,
-        Err(report) => return answered(&writeln!(err, "{report}"), Exit::Cannot),
+    let explained = match &args.url {
+        Some(url) => ask(url, args).map_err(|trouble| trouble.to_string()),
+        None => read(args),
     };
-    let annotations = labels::set(&args.annotations);
-    let explanation = explanation::explain(&config.book, labels::set(&args.labels), &annotations);
+    let explanation = match explained {
+        Ok(explanation) => explanation,
+        Err(why) => {
+            return answered(&writeln!(err, "{}", why.trim_end_matches('\n')), Exit::Cannot);
+        }
+    };
     let written = match args.output {
         Output::Json => write_json(out, &explanation),
         Output::Text => write_text(out, &explanation),
@@ -53,31 +70,57 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
     answered(&written, if explanation.taken.is_empty() { Exit::No } else { Exit::Fine })
 }
 
+fn read(args: &Args) -> Result<Explanation, String> {
+    let config = config::load(&args.config_file).map_err(|report| report.to_string())?;
+    let annotations = labels::set(&args.annotations);
+    Ok(explanation::explain(&config.book, labels::set(&args.labels), &annotations))
+}
+
+fn ask(url: &Url, args: &Args) -> Result<Explanation, Trouble> {
+    let server = Server { url: url.clone(), token_file: args.token_file.clone() };
+    let query = |parameter: &'static str, pairs: &[Pair]| {
+        let set = labels::set(pairs);
+        let pairs: Vec<_> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.into_iter().map(move |pair| (parameter, pair))
+    };
+    let labels = query("label", &args.labels);
+    let query: Vec<_> = labels.chain(query("annotation", &args.annotations)).collect();
+    Client::new(&server)?.get(&["api", "v1", "explain"], &query)
+}
+
 fn write_text(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
     if let Some(ignored) = &explanation.ignored {
-        return writeln!(out, "{ignored}");
+        return writeln!(out, "{}", plain(ignored));
     }
     if explanation.taken.is_empty() {
-        writeln!(out, "no policy takes {}", explanation.labels)?;
+        writeln!(out, "no policy takes {}", plain(&explanation.labels.to_string()))?;
     }
     for taken in &explanation.taken {
         write_taken(out, taken)?;
+        if let (Some(at), Some(account)) = (explanation.at, &taken.account) {
+            account::write(out, at, account)?;
+        }
+        writeln!(out)?;
     }
     if !explanation.passed.is_empty() {
         writeln!(out, "not taken by")?;
         for passed in &explanation.passed {
-            writeln!(out, "  {}: {}", passed.policy, passed.because)?;
+            writeln!(out, "  {}", plain(&format!("{}: {}", passed.policy, passed.because)))?;
         }
     }
     match (explanation.others, explanation.passed.is_empty()) {
-        (0, _) => Ok(()),
-        (others, true) => writeln!(out, "{others} other policies are about other alerts"),
-        (others, false) => writeln!(out, "  … and {others} more"),
+        (0, _) => {}
+        (others, true) => writeln!(out, "{others} other policies are about other alerts")?,
+        (others, false) => writeln!(out, "  … and {others} more")?,
     }
+    if explanation.at.is_none() && !explanation.taken.is_empty() {
+        writeln!(out, "\nwhat the guards have counted, a running engine knows: ask it with --url")?;
+    }
+    Ok(())
 }
 
 fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
-    let mut line = |name: &str, text: &str| writeln!(out, "  {name:<10}{text}");
+    let mut line = |name: &str, text: &str| writeln!(out, "  {name:<10}{}", plain(text));
     line("policy", &format!("{} ({})", taken.policy, taken.mode.as_str()))?;
     if taken.missing.is_empty() {
         line("target", &taken.target.to_string())?;
@@ -117,7 +160,7 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     if taken.continues {
         line("continue", "later policies may take it too")?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 fn outcome_text<T>(outcome: &Outcome<T>, show: impl FnOnce(&T) -> String) -> String {
@@ -266,7 +309,14 @@ policies:
         let config_file = directory.path().join("homeostat.yml");
         std::fs::write(&config_file, BOOK).unwrap();
         let labels = labels.iter().map(|label| label.parse().unwrap()).collect();
-        let args = Args { config_file, labels, annotations: Vec::new(), output };
+        let args = Args {
+            config_file,
+            url: None,
+            token_file: None,
+            labels,
+            annotations: Vec::new(),
+            output,
+        };
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exit = run(&args, &mut out, &mut err);
         assert_eq!(String::from_utf8(err).unwrap(), "");
@@ -313,6 +363,8 @@ policies:
           late: it matches, but log takes the alert first
           db: job = "db" does not hold: it is "web"
           … and 1 more
+
+        what the guards have counted, a running engine knows: ask it with --url
         "#);
     }
 
@@ -428,7 +480,8 @@ policies:
                 "severity": "critical"
               },
               "relapse": "30m",
-              "continue": false
+              "continue": false,
+              "account": null
             }
           ],
           "passed": [
@@ -441,7 +494,8 @@ policies:
               "because": "job = \"db\" does not hold: there is no such label"
             }
           ],
-          "others": 2
+          "others": 2,
+          "at": null
         }
         "#);
     }

@@ -3,6 +3,7 @@
 //! ```text
 //!  arguments ─> clap ─┬─> serve ──> the app
 //!                     ├─> check, explain, match, migrate ──> the configuration and core, no engine
+//!                     ├─> explain --url ──> Client
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
 //!                     ├─> fire, incidents, approve, reject, cancel, retry, pause, resume
 //!                     │     └──> Client ──> HTTP
@@ -20,7 +21,7 @@ mod client;
 mod command;
 mod demo;
 mod explain;
-mod explanation;
+mod account;
 mod fire;
 mod incidents;
 mod labels;

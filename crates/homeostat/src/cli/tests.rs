@@ -91,6 +91,8 @@ fn wrong_usage_is_exit_2_and_help_is_fine() {
         vec!["pause"],
         vec!["approve"],
         vec!["incidents", "1", "--state", "closed"],
+        vec!["explain", "--config.file", "h.yml", "--url", "http://127.0.0.1:9", "a=b"],
+        vec!["explain", "--token-file", "token", "a=b"],
     ] {
         let (exit, out, err) = run_line(&line);
         assert_eq!((exit, out.as_str()), (Exit::Cannot, ""), "{line:?}");

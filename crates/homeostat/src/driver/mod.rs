@@ -25,10 +25,11 @@ use homeostat_core::alert::{Observation, Status};
 use homeostat_core::command::Reply;
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{Effect, Event, Remark};
+use homeostat_core::label::LabelSet;
 use homeostat_core::limits::OPEN_EPISODES;
 use homeostat_core::name::{BootId, OrderId, SourceName};
 use homeostat_core::policy::Book;
-use homeostat_core::time::Span;
+use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -42,7 +43,7 @@ pub use observe::Standing;
 pub use perform::{Doors, Outlets};
 
 use crate::journal::{CommitError, Journal, JournalError, Recovered};
-use crate::queue::{Busy, Inbox, Request};
+use crate::queue::{Accounted, Busy, Inbox, Request};
 use crate::telemetry::Metrics;
 
 /// Requests that become one group at most, so that no commit takes long.
@@ -103,6 +104,12 @@ enum Waiting {
     Reload {
         answer: oneshot::Sender<Result<(), Busy>>,
     },
+    /// Somebody who asks what the guards have counted.
+    Account {
+        labels: LabelSet,
+        annotations: LabelSet,
+        answer: oneshot::Sender<Result<Accounted, Busy>>,
+    },
 }
 
 impl Waiting {
@@ -110,7 +117,7 @@ impl Waiting {
     fn new_alerts(&self) -> usize {
         match self {
             Self::Observations { new_alerts, .. } => *new_alerts,
-            Self::Command { .. } | Self::Reload { .. } => 0,
+            Self::Command { .. } | Self::Reload { .. } | Self::Account { .. } => 0,
         }
     }
 }
@@ -220,7 +227,7 @@ impl Driver {
         let turn = self.engine.turn(events, now);
         match self.commit(&turn) {
             Ok(()) => {
-                self.finish(turn, waiting);
+                self.finish(turn, waiting, now);
                 Ok(())
             }
             Err(CommitError::NotWritten(error)) => {
@@ -271,6 +278,9 @@ impl Driver {
                 events.push(Event::Reloaded);
                 waiting.push(Waiting::Reload { answer });
             }
+            Request::Account { labels, annotations, answer } => {
+                waiting.push(Waiting::Account { labels, annotations, answer });
+            }
             Request::Tell(event) => events.push(event),
             Request::Stop => {}
         }
@@ -296,7 +306,7 @@ impl Driver {
         Ok(())
     }
 
-    fn finish(&mut self, turn: Turn, waiting: Vec<Waiting>) {
+    fn finish(&mut self, turn: Turn, waiting: Vec<Waiting>, now: Timestamp) {
         for effect in turn.effects {
             // A stopping engine starts nothing: an order that was not started is found so at the
             // next start, and is permitted anew.
@@ -308,7 +318,11 @@ impl Driver {
             }
         }
         self.observer.show(&turn.facts, &self.engine, self.doors.queue.len());
-        answer(waiting, &turn.remarks, turn.replies);
+        answer(waiting, &turn.remarks, turn.replies, |labels, annotations| Accounted {
+            at: now,
+            book: self.engine.book().clone(),
+            accounts: self.engine.account(labels, annotations, now),
+        });
     }
 
     /// Answers 503 until the journal can be written again, then goes on from what it holds.
@@ -327,6 +341,9 @@ impl Driver {
                         let _ = answer.send(Err(Busy::NotWritable));
                     }
                     Some(Request::Reload { answer, .. }) => {
+                        let _ = answer.send(Err(Busy::NotWritable));
+                    }
+                    Some(Request::Account { answer, .. }) => {
                         let _ = answer.send(Err(Busy::NotWritable));
                     }
                     Some(Request::Stop) | None => {}
@@ -386,7 +403,14 @@ fn recover(journal: &Journal) -> Result<Recovered, Fatal> {
     Ok(recovered)
 }
 
-fn answer(waiting: Vec<Waiting>, remarks: &[Option<Remark>], mut replies: Vec<Option<Reply>>) {
+/// Answers all who wait for a group that is committed.
+fn answer(
+    waiting: Vec<Waiting>,
+    remarks: &[Option<Remark>],
+    mut replies: Vec<Option<Reply>>,
+    account: impl Fn(&LabelSet, &LabelSet) -> Accounted,
+) {
+    let mut readers = Vec::new();
     for one in waiting {
         // A sender that has gone needs no answer: it will send again.
         match one {
@@ -395,6 +419,15 @@ fn answer(waiting: Vec<Waiting>, remarks: &[Option<Remark>], mut replies: Vec<Op
             }
             Waiting::Command { event, answer } => drop(answer.send(Ok(replies[event].take()))),
             Waiting::Reload { answer } => drop(answer.send(Ok(()))),
+            Waiting::Account { labels, annotations, answer } => {
+                readers.push((labels, annotations, answer));
+            }
+        }
+    }
+    // Nobody who told us something waits for those who only read.
+    for (labels, annotations, answer) in readers {
+        if !answer.is_closed() {
+            drop(answer.send(Ok(account(&labels, &annotations))));
         }
     }
 }
@@ -405,6 +438,7 @@ fn refuse(waiting: Vec<Waiting>, busy: Busy) {
             Waiting::Observations { answer, .. } => drop(answer.send(Err(busy))),
             Waiting::Command { answer, .. } => drop(answer.send(Err(busy))),
             Waiting::Reload { answer } => drop(answer.send(Err(busy))),
+            Waiting::Account { answer, .. } => drop(answer.send(Err(busy))),
         }
     }
 }

@@ -174,6 +174,31 @@ async fn a_full_disk_refuses_and_what_was_accepted_stays() {
 }
 
 #[tokio::test]
+async fn an_account_tells_nothing_that_is_not_committed() {
+    let rig = rig(Some(60));
+    let seen = observation(0, 0);
+    rig.queue.observe(vec![seen.clone()]).await.unwrap();
+    let account = |alert: &Alert| rig.queue.account(alert.labels.clone(), LabelSet::default());
+    let accounted = account(&seen.alert).await.unwrap();
+    assert_eq!(accounted.accounts.len(), 1);
+    assert!(accounted.accounts[0].incident.is_some());
+    let large = observation(1, 1_000_000);
+    assert_eq!(rig.queue.observe(vec![large.clone()]).await, Err(Busy::NotWritable));
+    assert_eq!(account(&large.alert).await.err(), Some(Busy::NotWritable));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let accounted = loop {
+        match account(&large.alert).await {
+            Ok(accounted) => break accounted,
+            Err(busy) => assert_eq!(busy, Busy::NotWritable),
+        }
+        assert!(Instant::now() < deadline, "the engine never recovered");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(accounted.accounts[0].incident, None);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_pause_shows_as_soon_as_it_is_answered() {
     let rig = rig(None);
     let pause = Event::Pause { by: "sre".into(), reason: "deploy".into() };

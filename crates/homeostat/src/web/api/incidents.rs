@@ -122,7 +122,7 @@ pub(super) fn read_id(text: &str) -> Option<IncidentId> {
 }
 
 /// The parameters of a query, in order; a name may come more than once.
-fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
     let uri: axum::http::Uri =
         format!("/?{query}").parse().map_err(|_| "the query cannot be read".to_owned())?;
     axum::extract::Query::try_from_uri(&uri)

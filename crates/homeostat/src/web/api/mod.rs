@@ -3,9 +3,11 @@
 //! ```text
 //!  History (the journal) ─> facts ─> fold ─> IncidentView ─> JSON ─> page, command line
 //!  {by, reason} ─> queue ─> committed ─> 200
+//!  labels ─> queue ─> the guards' account ─> Explanation ─> JSON
 //! ```
 //!
-//! Reads see what is committed and never touch the engine.
+//! Reads see what is committed and never touch the engine, but for one: what the guards have counted
+//! is asked of the engine through the queue, by few at a time.
 
 pub mod view;
 pub mod status;
@@ -13,6 +15,7 @@ mod fold;
 mod sentence;
 mod why;
 mod incidents;
+mod explain;
 mod policies;
 mod control;
 #[cfg(test)]
@@ -33,6 +36,10 @@ pub use status::Status;
 
 /// Readings of the journal at once. More would only wait for the same disk.
 const READERS: usize = 8;
+
+/// Accounts of the guards at once. The engine gives them between its turns, and must not spend
+/// those on readers.
+const ASKERS: usize = 2;
 
 /// Why the journal gives no answer.
 #[derive(Debug, Error)]
@@ -85,10 +92,12 @@ pub trait History: Send + Sync + 'static {
 struct Api {
     web: Web,
     readers: Semaphore,
+    askers: Semaphore,
 }
 
 pub(super) fn routes(web: &Web) -> Router {
-    let api = Api { web: web.clone(), readers: Semaphore::new(READERS) };
+    let (readers, askers) = (Semaphore::new(READERS), Semaphore::new(ASKERS));
+    let api = Api { web: web.clone(), readers, askers };
     Router::new()
         .route("/api/v1/incidents", get(incidents::list))
         .route("/api/v1/incidents/{id}", get(incidents::one))
@@ -97,6 +106,7 @@ pub(super) fn routes(web: &Web) -> Router {
         .route("/api/v1/incidents/{id}/cancel", post(control::cancel))
         .route("/api/v1/incidents/{id}/retry", post(control::retry))
         .route("/api/v1/policies", get(policies::list))
+        .route("/api/v1/explain", get(explain::show))
         .route("/api/v1/status", get(status::show))
         .route("/api/v1/pause", post(control::pause))
         .route("/api/v1/resume", post(control::resume))

@@ -1,197 +1,215 @@
 //! What would be done about an alert, as data.
 //!
 //! Duty: which policies take it, what they would do, and why others do not. Everything is computed
-//! by the same code that the engine decides by. Not its duty: showing it, and the state of the
-//! engine: whether a guard holds right now is known only there.
+//! by the same code that the engine decides by. What the guards have counted is known to a running
+//! engine only, which gives its account of them. Not its duty: showing it.
 
 use std::sync::Arc;
 
 use homeostat_core::alert::OWN_LABEL;
+use homeostat_core::decide::Account;
 use homeostat_core::label::LabelSet;
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
     Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, Rate, Remedy, Target, Worse,
 };
 use homeostat_core::template::{Place, Values};
-use homeostat_core::time::Span;
-use serde::Serialize;
+use homeostat_core::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// How many policies that nearly take the alert are listed.
 const NEAR_MISSES: usize = 10;
 
 /// What would be done about an alert.
-#[derive(Debug, Serialize)]
-pub(super) struct Explanation {
-    pub(super) labels: LabelSet,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Explanation {
+    pub(crate) labels: LabelSet,
     /// Why no policy is asked at all.
-    pub(super) ignored: Option<String>,
+    pub(crate) ignored: Option<String>,
     /// The policies that take it, in order.
-    pub(super) taken: Vec<Taken>,
+    pub(crate) taken: Vec<Taken>,
     /// Policies that do not take it, the nearest ones first.
-    pub(super) passed: Vec<Passed>,
+    pub(crate) passed: Vec<Passed>,
     /// How many more do not take it.
-    pub(super) others: usize,
+    pub(crate) others: usize,
+    /// When a running engine answered; `None`: this is read from a file alone.
+    pub(crate) at: Option<Timestamp>,
+}
+
+impl Explanation {
+    /// Adds what the guards of a running engine have counted.
+    pub(crate) fn with_accounts(mut self, at: Timestamp, accounts: Vec<Account>) -> Self {
+        for account in accounts {
+            let taken = self.taken.iter_mut().find(|t| *t.policy == *account.policy.as_str());
+            if let Some(taken) = taken {
+                taken.account = Some(account);
+            }
+        }
+        Self { at: Some(at), ..self }
+    }
 }
 
 /// A policy that takes the alert.
-#[derive(Debug, Serialize)]
-pub(super) struct Taken {
-    pub(super) policy: String,
-    pub(super) mode: Mode,
-    pub(super) target: Target,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    pub(crate) policy: String,
+    pub(crate) mode: Mode,
+    pub(crate) target: Target,
     /// Target labels that the alert does not have: nothing is done.
-    pub(super) missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     #[serde(rename = "for")]
-    pub(super) settle: Span,
-    pub(super) remedies: Vec<Rung>,
-    pub(super) locks: Outcome<Vec<String>>,
-    pub(super) guards: Guards,
-    pub(super) verify: Proof,
+    pub(crate) settle: Span,
+    pub(crate) remedies: Vec<Rung>,
+    pub(crate) locks: Outcome<Vec<String>>,
+    pub(crate) guards: Guards,
+    pub(crate) verify: Proof,
     /// `None`: what else becomes worse is not looked at.
-    pub(super) regression: Option<Harm>,
+    pub(crate) regression: Option<Harm>,
     /// `None`: nobody is told.
-    pub(super) escalate: Option<Person>,
-    pub(super) relapse: Span,
+    pub(crate) escalate: Option<Person>,
+    pub(crate) relapse: Span,
     #[serde(rename = "continue")]
-    pub(super) continues: bool,
+    pub(crate) continues: bool,
+    /// What the guards have counted, where a running engine was asked.
+    pub(crate) account: Option<Account>,
 }
 
 /// A value, or why there is none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Outcome<T> {
+pub(crate) enum Outcome<T> {
     Is(T),
     Refused(String),
 }
 
 /// One remedy of the ladder.
-#[derive(Debug, Serialize)]
-pub(super) struct Rung {
-    pub(super) name: String,
-    pub(super) mode: Mode,
-    pub(super) action: Outcome<Rendered>,
-    pub(super) timeout: Span,
-    pub(super) retries: u32,
-    pub(super) backoff: Span,
-    pub(super) idempotent: bool,
-    pub(super) undo: Option<Reversal>,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rung {
+    pub(crate) name: String,
+    pub(crate) mode: Mode,
+    pub(crate) action: Outcome<Rendered>,
+    pub(crate) timeout: Span,
+    pub(crate) retries: u32,
+    pub(crate) backoff: Span,
+    pub(crate) idempotent: bool,
+    pub(crate) undo: Option<Reversal>,
 }
 
 /// How a remedy is taken back.
-#[derive(Debug, Serialize)]
-pub(super) struct Reversal {
-    pub(super) action: Outcome<Rendered>,
-    pub(super) timeout: Span,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Reversal {
+    pub(crate) action: Outcome<Rendered>,
+    pub(crate) timeout: Span,
 }
 
 /// What must not become worse.
-#[derive(Debug, Serialize)]
-pub(super) struct Harm {
-    pub(super) matchers: Vec<String>,
-    pub(super) worse: Worse,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Harm {
+    pub(crate) matchers: Vec<String>,
+    pub(crate) worse: Worse,
 }
 
 /// The limits of the guards.
-#[derive(Debug, Serialize)]
-pub(super) struct Guards {
-    pub(super) cooldown: Span,
-    pub(super) rate: Allowance,
-    pub(super) concurrency: u32,
-    pub(super) attempts: u32,
-    pub(super) fresh_max_age: Span,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Guards {
+    pub(crate) cooldown: Span,
+    pub(crate) rate: Allowance,
+    pub(crate) concurrency: u32,
+    pub(crate) attempts: u32,
+    pub(crate) fresh_max_age: Span,
     /// The names of the time intervals in which nothing is done.
-    pub(super) freeze: Vec<String>,
-    pub(super) watchdog: Option<Watch>,
-    pub(super) flap: Option<Damped>,
-    pub(super) breaker: Option<Break>,
+    pub(crate) freeze: Vec<String>,
+    pub(crate) watchdog: Option<Watch>,
+    pub(crate) flap: Option<Damped>,
+    pub(crate) breaker: Option<Break>,
     /// Counts targets; `None`: any number may be acted on.
-    pub(super) blast_radius: Option<BlastRadius>,
+    pub(crate) blast_radius: Option<BlastRadius>,
     /// `None`: nothing is a storm.
-    pub(super) storm: Option<Storm>,
-    pub(super) book_rate: Allowance,
-    pub(super) book_concurrency: u32,
+    pub(crate) storm: Option<Storm>,
+    pub(crate) book_rate: Allowance,
+    pub(crate) book_concurrency: u32,
 }
 
 /// Without which alert nothing is done.
-#[derive(Debug, Serialize)]
-pub(super) struct Watch {
-    pub(super) matchers: String,
-    pub(super) max_age: Span,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    pub(crate) matchers: String,
+    pub(crate) max_age: Span,
 }
 
 /// How a target that flaps is damped.
-#[derive(Debug, Serialize)]
-pub(super) struct Damped {
-    pub(super) half_life: Span,
-    pub(super) suppress: u32,
-    pub(super) reuse: u32,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Damped {
+    pub(crate) half_life: Span,
+    pub(crate) suppress: u32,
+    pub(crate) reuse: u32,
 }
 
 /// When a remedy that fails is not run any more.
-#[derive(Debug, Serialize)]
-pub(super) struct Break {
-    pub(super) failures: u32,
-    pub(super) of: u32,
-    pub(super) after: Span,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Break {
+    pub(crate) failures: u32,
+    pub(crate) of: u32,
+    pub(crate) after: Span,
 }
 
 /// How many targets may be acted on in a time.
-#[derive(Debug, Serialize)]
-pub(super) struct BlastRadius {
-    pub(super) window: Span,
-    pub(super) extent: Extent,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BlastRadius {
+    pub(crate) window: Span,
+    pub(crate) extent: Extent,
 }
 
 /// What makes a storm.
-#[derive(Debug, Serialize)]
-pub(super) struct Storm {
-    pub(super) percent: u32,
-    pub(super) min: u32,
-    pub(super) cool_down: Span,
-    pub(super) inventory: Arc<str>,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Storm {
+    pub(crate) percent: u32,
+    pub(crate) min: u32,
+    pub(crate) cool_down: Span,
+    pub(crate) inventory: Arc<str>,
 }
 
 /// So many in a time.
-#[derive(Debug, Serialize)]
-pub(super) struct Allowance {
-    pub(super) max: u32,
-    pub(super) per: Span,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Allowance {
+    pub(crate) max: u32,
+    pub(crate) per: Span,
 }
 
 /// How a healing is proven.
-#[derive(Debug, Serialize)]
-pub(super) struct Proof {
-    pub(super) within: Span,
-    pub(super) query: Option<Outcome<String>>,
-    pub(super) every: Span,
-    pub(super) times: u32,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Proof {
+    pub(crate) within: Span,
+    pub(crate) query: Option<Outcome<String>>,
+    pub(crate) every: Span,
+    pub(crate) times: u32,
 }
 
 /// When a person is told.
-#[derive(Debug, Serialize)]
-pub(super) struct Person {
-    pub(super) after: Span,
-    pub(super) severity: String,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Person {
+    pub(crate) after: Span,
+    pub(crate) severity: String,
 }
 
 /// A policy that does not take the alert.
-#[derive(Debug, Serialize)]
-pub(super) struct Passed {
-    pub(super) policy: String,
-    pub(super) because: String,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Passed {
+    pub(crate) policy: String,
+    pub(crate) because: String,
 }
 
 /// Explains what a book says about an alert with these labels.
-pub(super) fn explain(book: &Book, labels: LabelSet, annotations: &LabelSet) -> Explanation {
+pub(crate) fn explain(book: &Book, labels: LabelSet, annotations: &LabelSet) -> Explanation {
     if labels.get(OWN_LABEL).is_some() {
         let ignored = format!("an alert with the label {OWN_LABEL:?} is our own: it heals nothing");
         let (taken, passed) = (Vec::new(), Vec::new());
-        return Explanation { labels, ignored: Some(ignored), taken, passed, others: 0 };
+        return Explanation { labels, ignored: Some(ignored), taken, passed, others: 0, at: None };
     }
     let takers = book.taking(&labels);
     let taken = takers.iter().map(|policy| take(policy, book, &labels, annotations)).collect();
     let (passed, others) = passed(book, &takers, &labels);
-    Explanation { labels, ignored: None, taken, passed, others }
+    Explanation { labels, ignored: None, taken, passed, others, at: None }
 }
 
 fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet) -> Taken {
@@ -240,6 +258,7 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         },
         relapse: policy.relapse,
         continues: policy.continues,
+        account: None,
         target,
     }
 }
