@@ -143,6 +143,11 @@ pub enum Ending {
     Superseded,
     /// Its source stopped mentioning it. Never evidence of healing.
     Lapsed,
+    /// Whoever should know that it fires was asked, and did not name it, twice in a row.
+    Absent {
+        /// When that was asked first.
+        since: Timestamp,
+    },
 }
 
 /// When an alert was last mentioned as firing, and until when it asked to be believed.

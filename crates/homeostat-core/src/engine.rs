@@ -12,6 +12,7 @@
 //! When an alert was last mentioned (its presence) is kept here, outside the state: repeats write
 //! nothing.
 
+mod absences;
 mod watchdogs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use crate::policy::{Book, Policy, Watchdog};
 use crate::state::State;
 use crate::time::Timestamp;
 
+use absences::{Absences, Rounds};
 use watchdogs::Watchdogs;
 
 /// What one group of events came to.
@@ -63,6 +65,10 @@ pub struct Engine {
     watchdogs: Watchdogs,
     /// The last jump of the wall clock that the presences have lived through.
     jumped_to: Option<Timestamp>,
+    absences: Absences,
+    /// The alerts of the alerts API that fire.
+    by_api: BTreeSet<EpisodeId>,
+    rounds: Rounds,
 }
 
 impl Engine {
@@ -70,9 +76,17 @@ impl Engine {
     pub fn restore(state: State, book: Arc<Book>, now: Timestamp) -> Self {
         let state_of_nothing = State::default();
         let (presence, lapses) = (BTreeMap::new(), BTreeSet::new());
-        let watchdogs = Watchdogs::default();
-        let mut engine =
-            Self { state: state_of_nothing, book, presence, lapses, watchdogs, jumped_to: None };
+        let mut engine = Self {
+            state: state_of_nothing,
+            book,
+            presence,
+            lapses,
+            watchdogs: Watchdogs::default(),
+            jumped_to: None,
+            absences: Absences::default(),
+            by_api: BTreeSet::new(),
+            rounds: Rounds::new(now),
+        };
         engine.rebuild(state, now);
         engine
     }
@@ -82,6 +96,9 @@ impl Engine {
     pub fn rebuild(&mut self, state: State, now: Timestamp) {
         let before = std::mem::take(&mut self.presence);
         self.lapses.clear();
+        self.absences.clear();
+        self.by_api.clear();
+        self.rounds = Rounds::new(now);
         self.state = state;
         self.watchdogs = Watchdogs::find(&self.book, &self.state);
         let firing: Vec<EpisodeId> = self.state.all_firing().collect();
@@ -118,6 +135,7 @@ impl Engine {
     /// Takes a new book. Follow it with [`Event::Reloaded`], so that what waits is judged anew.
     pub fn replace_book(&mut self, book: Arc<Book>) {
         self.book = book;
+        self.absences.clear();
         self.watchdogs = Watchdogs::find(&self.book, &self.state);
     }
 
@@ -129,7 +147,7 @@ impl Engine {
         let alarm = self.state.first_alarm().map(|(at, _)| at);
         let lapse = self.lapses.first().map(|(at, _)| *at);
         let calm = self.state.ledgers().storms().first_end().map(|(at, _)| *at);
-        [alarm, lapse, calm].into_iter().flatten().min()
+        [alarm, lapse, calm, self.next_round()].into_iter().flatten().min()
     }
 
     /// Decides and applies each event of a group, then what has become due.
@@ -144,6 +162,7 @@ impl Engine {
         self.end_storms(now, &mut turn);
         self.sound_alarms(now, &mut turn);
         self.take_next_steps(now, &mut turn);
+        self.make_round(now, &mut turn);
         turn
     }
 
@@ -153,6 +172,13 @@ impl Engine {
         now: Timestamp,
         turn: &mut Turn,
     ) -> (Option<Remark>, Option<Reply>) {
+        match &event {
+            Event::Polled(poll) => self.take_poll(poll, now, turn),
+            Event::RulesPolled { episodes, evidence } => {
+                self.take_rules(episodes, evidence, now, turn);
+            }
+            _ => {}
+        }
         let mentioned = match &event {
             Event::Observed { observation, .. } | Event::Vouched { observation, .. } => {
                 let alert = &observation.alert;
@@ -252,12 +278,16 @@ impl Engine {
     fn mention(&mut self, id: EpisodeId, presence: Presence) {
         let Some(episode) = self.state.episode(id) else { return };
         let due = lapses_at(episode, presence, self.state.clock());
+        self.absences.forget(id);
         self.watch(id, presence, due);
     }
 
     /// Sets when an episode lapses. Its timer is lazy: a later end is found when the timer goes
     /// off, and only an earlier one sets it anew.
     fn watch(&mut self, id: EpisodeId, presence: Presence, due: Timestamp) {
+        if self.state.episode(id).is_some_and(|episode| episode.alert.door == Door::Api) {
+            self.by_api.insert(id);
+        }
         let before = self.presence.get(&id).map(|known| known.timer);
         let timer = before.map_or(due, |before| before.min(due));
         if before != Some(timer) {
@@ -278,6 +308,7 @@ impl Engine {
         }
         self.jumped_to = Some(jump.to);
         let by = jump.followed();
+        self.absences.clear();
         self.lapses.clear();
         for (id, known) in &mut self.presence {
             let Presence { seen_at, starts_at, .. } = known.presence;
@@ -290,6 +321,8 @@ impl Engine {
 
     fn forget(&mut self, id: EpisodeId) {
         self.watchdogs.ended(id);
+        self.absences.forget(id);
+        self.by_api.remove(&id);
         if let Some(known) = self.presence.remove(&id) {
             self.lapses.remove(&(known.timer, id));
         }

@@ -8,6 +8,7 @@ use crate::evidence::{Ask, Evidence};
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Found, Order};
+use crate::poll::Poll;
 use crate::time::Timestamp;
 
 /// What may wake the engine.
@@ -36,6 +37,23 @@ pub enum Event {
     },
     /// An episode went unmentioned for too long.
     Unseen(EpisodeId),
+    /// All that an Alertmanager lists was read, or could not be. The engine, which knows when each
+    /// alert was mentioned, tells which are [`Event::Missing`].
+    Polled(Box<Poll>),
+    /// The rules behind alerts that went unmentioned were asked about.
+    RulesPolled {
+        /// Whose.
+        episodes: Vec<EpisodeId>,
+        /// What was said.
+        evidence: Evidence,
+    },
+    /// Whoever should know that an episode's alert fires did not name it, twice in a row.
+    Missing {
+        /// The episode.
+        episode: EpisodeId,
+        /// When that was asked first.
+        since: Timestamp,
+    },
     /// Witnesses answered a question about an incident.
     Answered {
         /// Which incident.
@@ -150,6 +168,8 @@ pub enum About {
     Incident(IncidentId, u32),
     /// An observation that looks stale.
     Observation(Box<Observation>),
+    /// Alerts of the alerts API that went unmentioned, whose rules may know them.
+    Unmentioned(Vec<EpisodeId>),
 }
 
 /// Things to ask together.

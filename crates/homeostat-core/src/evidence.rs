@@ -178,6 +178,15 @@ pub struct RuleReport {
     pub keep_firing_for: Span,
 }
 
+impl RuleReport {
+    /// Returns when a healthy rule was evaluated that found none of the alert in question, neither
+    /// firing nor pending.
+    pub fn found_nothing_at(&self) -> Option<Timestamp> {
+        let found = self.firing + self.pending + self.kept_firing;
+        (self.unhealthy.is_none() && found == 0).then_some(self.last_evaluation)
+    }
+}
+
 /// What fires on a target, or is about to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {

@@ -24,6 +24,7 @@ pub mod storm;
 pub mod shadow;
 pub mod policy;
 pub mod evidence;
+pub mod poll;
 pub mod regression;
 pub mod plan;
 pub mod why;

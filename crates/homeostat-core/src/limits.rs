@@ -117,6 +117,14 @@ pub const TOLD_BYTES: usize = 240;
 /// An Alertmanager younger than this may not have heard of every alert yet.
 pub const YOUNG_ALERTMANAGER: Span = Span::from_secs(300);
 
+/// How often sources are asked for all of their alerts. Prometheus tells an Alertmanager as often
+/// about each, so that a closer look would mostly see the same.
+pub const POLL_EVERY: Span = Span::from_secs(60);
+
+/// Alerts of the alerts API whose rules are asked about together. They are those that were not
+/// mentioned in their turn; the rest of a crowd is asked about the next time.
+pub const RULES_POLLED: usize = 512;
+
 /// How often in a row an alert must be absent from a healthy Alertmanager to count as resolved.
 pub const ABSENT_TIMES: u32 = 2;
 

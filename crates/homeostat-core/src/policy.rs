@@ -474,6 +474,21 @@ pub struct Witnesses {
     pub prometheus: bool,
 }
 
+/// When sources are asked for all of their alerts, and when their silence counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polling {
+    /// How often.
+    pub every: Span,
+    /// An Alertmanager that runs for less than this may not have heard of every alert.
+    pub young: Span,
+}
+
+impl Default for Polling {
+    fn default() -> Self {
+        Self { every: limits::POLL_EVERY, young: limits::YOUNG_ALERTMANAGER }
+    }
+}
+
 /// All policies, in file order, and how to find those that take an alert.
 #[derive(Debug, Clone)]
 pub struct Book {
@@ -482,6 +497,8 @@ pub struct Book {
     pub limits: BookLimits,
     /// Whom the engine may ask.
     pub witnesses: Witnesses,
+    /// When sources are asked for all of their alerts.
+    pub polling: Polling,
     watchdogs: BTreeMap<Arc<str>, Matchers>,
     by_name: BTreeMap<PolicyName, usize>,
     by_alertname: BTreeMap<String, Vec<usize>>,
@@ -507,7 +524,17 @@ impl Book {
         }
         let by_name = policies.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
         let watchdogs = watchdogs(&policies);
-        Self { policies, limits, witnesses, watchdogs, by_name, by_alertname, for_any_alertname }
+        let polling = Polling::default();
+        Self {
+            policies,
+            limits,
+            witnesses,
+            polling,
+            watchdogs,
+            by_name,
+            by_alertname,
+            for_any_alertname,
+        }
     }
 
     /// Returns the watchdogs of all policies that have different matchers, by key, bounded in

@@ -456,7 +456,7 @@ impl Scenario {
     fn reply(&mut self, question: Question) {
         let policy = match &question.about {
             About::Incident(id, _) => self.state().incident(*id).map(|i| i.policy.clone()),
-            About::Observation(_) => None,
+            About::Observation(_) | About::Unmentioned(_) => None,
         };
         let found: Vec<(Ask, Finding)> = question
             .asks
@@ -472,6 +472,7 @@ impl Scenario {
                 Event::Answered { incident, step, evidence, presence: Vec::new() }
             }
             About::Observation(observation) => Event::Vouched { observation, evidence },
+            About::Unmentioned(episodes) => Event::RulesPolled { episodes, evidence },
         };
         self.turn(vec![event]);
     }

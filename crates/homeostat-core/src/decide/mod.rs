@@ -121,6 +121,9 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
             observe::vouched(&mut desk, &observation, &evidence);
         }
         Event::Unseen(episode) => observe::lapse(&mut desk, episode),
+        Event::Missing { episode, since } => observe::miss(&mut desk, episode, since),
+        // The engine has counted them, and sends those that are missing.
+        Event::Polled(_) | Event::RulesPolled { .. } => {}
         Event::Answered { incident, step, evidence, presence } => {
             if let Some(incident) = state.incident(incident).filter(|i| i.step == step) {
                 match &incident.stage {

@@ -202,6 +202,14 @@ pub(super) fn lapse(desk: &mut Desk<'_>, episode: EpisodeId) {
     }
 }
 
+/// Ends an episode that those who should know do not know any more.
+pub(super) fn miss(desk: &mut Desk<'_>, episode: EpisodeId, since: Timestamp) {
+    if desk.state.is_firing(episode) {
+        desk.note(What::EpisodeEnded { episode, ending: Ending::Absent { since } });
+        signal_actions(desk, episode);
+    }
+}
+
 fn begin(desk: &mut Desk<'_>, alert: &Alert, released: &BTreeSet<IncidentId>) {
     let episode = desk.state.next_episode();
     let taking = desk.book.taking(&alert.labels);

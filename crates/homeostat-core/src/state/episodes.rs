@@ -15,6 +15,7 @@ impl State {
         let Some(episode) = self.episodes.get_mut(&id).map(Arc::make_mut) else { return };
         let ends_at = match ending {
             Ending::Resolved { ends_at } => *ends_at,
+            Ending::Absent { since } => Some(*since),
             Ending::Superseded | Ending::Lapsed => None,
         };
         episode.ended_at = Some(ends_at.unwrap_or(at));
@@ -35,7 +36,9 @@ impl State {
             self.amend(incident, |incident| {
                 for attached in incident.episodes.iter_mut().filter(|a| a.episode == id) {
                     attached.standing = match ending {
-                        Ending::Resolved { .. } | Ending::Superseded => Standing::Resolved,
+                        Ending::Resolved { .. } | Ending::Superseded | Ending::Absent { .. } => {
+                            Standing::Resolved
+                        }
                         Ending::Lapsed => Standing::Lapsed,
                     };
                 }

@@ -82,6 +82,10 @@ impl Oracle {
                 known.resolved = true;
                 None
             }
+            Ending::Absent { since } => {
+                known.resolved = true;
+                Some(*since)
+            }
             Ending::Lapsed => None,
         };
         self.firing.remove(&key);

@@ -320,6 +320,7 @@ impl Play<'_> {
                 Event::Answered { incident, step, evidence, presence: Vec::new() }
             }
             About::Observation(observation) => Event::Vouched { observation, evidence },
+            About::Unmentioned(episodes) => Event::RulesPolled { episodes, evidence },
         };
         self.post(self.now + wait, Happening::Reports { life: self.life, event });
     }

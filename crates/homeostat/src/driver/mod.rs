@@ -386,6 +386,9 @@ fn is_owed(event: &Event) -> bool {
         | Event::NoticeEnded(_) => true,
         Event::Observed { .. }
         | Event::Unseen(_)
+        | Event::Polled(_)
+        | Event::RulesPolled { .. }
+        | Event::Missing { .. }
         | Event::Calmed(_)
         | Event::Ready { .. }
         | Event::Woke { .. }

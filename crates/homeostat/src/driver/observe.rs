@@ -185,6 +185,9 @@ fn log(fact: &Fact) {
         What::EpisodeEnded { episode, ending: Ending::Superseded } => {
             info!(%episode, "alert fires again since a later time");
         }
+        What::EpisodeEnded { episode, ending: Ending::Absent { since } } => {
+            info!(%episode, %since, "alert is over: whoever should know it does not name it");
+        }
         What::EpisodeEnded { episode, ending: Ending::Lapsed } => {
             warn!(%episode, "alert lapsed: its source stopped mentioning it");
         }

@@ -215,6 +215,7 @@ impl Doors {
                 Event::Answered { incident, step, evidence, presence: Vec::new() }
             }
             About::Observation(observation) => Event::Vouched { observation, evidence },
+            About::Unmentioned(episodes) => Event::RulesPolled { episodes, evidence },
         };
         self.queue.report(event).await;
     }

@@ -195,7 +195,9 @@ impl Fold {
         if let Some(alert) = position.and_then(|&position| self.view.alerts.get_mut(position)) {
             alert.ended_at = Some(at);
             alert.status = match ending {
-                Ending::Resolved { .. } | Ending::Superseded => AlertStatus::Resolved,
+                Ending::Resolved { .. } | Ending::Superseded | Ending::Absent { .. } => {
+                    AlertStatus::Resolved
+                }
                 Ending::Lapsed => AlertStatus::Lapsed,
             };
         }

@@ -198,6 +198,10 @@ fn episode_ended(name: &str, ending: &Ending) -> String {
         Ending::Superseded => format!(
             "Alert {name} fires again since a later time: the firing that was healed is over."
         ),
+        Ending::Absent { since } => format!(
+            "Alert {name} is over: whoever should know that it fires was asked twice and did not \
+             name it, first at {since:.0}. No word that it resolved was received."
+        ),
         Ending::Lapsed => format!(
             "Alert {name} lapsed: its source no longer mentions it. This does not prove that \
              anything healed."
