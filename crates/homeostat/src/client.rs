@@ -390,6 +390,19 @@ fn readable(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
+/// Reads a long answer of a server where it holds up nobody else. An error is for a person.
+pub(crate) async fn decode<T: serde::de::DeserializeOwned + Send + 'static>(
+    body: Bytes,
+    server: &str,
+) -> Result<T, String> {
+    let read = tokio::task::spawn_blocking(move || serde_json::from_slice(&body)).await;
+    match read {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(format!("the answer of {server} is not understood: {error}")),
+        Err(_) => Err(format!("the answer of {server} was not read: shutting down")),
+    }
+}
+
 /// Waits for all of these at once; their results keep the order.
 ///
 /// For the handful of requests of one question: each wake-up looks at all that are not done.

@@ -35,6 +35,7 @@ pub mod config;
 pub mod queue;
 pub mod telemetry;
 pub mod client;
+mod listing;
 mod inherited;
 mod explanation;
 pub mod intake;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use homeostat_core::policy::Polling;
 use homeostat_core::time::Span;
 use tracing::Level;
 
@@ -86,6 +87,7 @@ impl App {
                 bearer_token_file: None,
                 allow_anonymous: false,
                 max_body: Bounds::default().bytes,
+                polling: Polling::default(),
                 build: Build::THIS,
                 handlers: Arc::default(),
             },

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use homeostat_core::policy::Action;
+use homeostat_core::policy::{Action, Polling};
 use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -29,7 +29,8 @@ use tracing::{error, info, warn};
 use crate::act;
 use crate::config::{self, Callable, Config, Report};
 use crate::driver::{Clock, Doors, Driver, Fatal, Standing};
-use crate::intake;
+use crate::intake::reconcile::Reconciler;
+use crate::intake::{self, Leads};
 use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
 use crate::notice::Telling;
 use crate::queue::{Queue, queue};
@@ -69,6 +70,8 @@ pub struct Options {
     pub allow_anonymous: bool,
     /// The largest body that is taken in, in bytes.
     pub max_body: usize,
+    /// When sources are asked for all of their alerts, and when their silence counts.
+    pub polling: Polling,
     /// What was built.
     pub build: Build,
     /// The handlers that it was built with.
@@ -177,6 +180,7 @@ pub struct Running {
     driver: JoinHandle<()>,
     driver_ended: Ended,
     telling: Telling,
+    reconciler: Arc<Reconciler>,
     _lock: DirectoryLock,
 }
 
@@ -187,6 +191,8 @@ struct Reloader {
     queue: Queue,
     doors: Arc<Doors>,
     sources: intake::Sources,
+    reconciler: Arc<Reconciler>,
+    polling: Polling,
     metrics: Arc<Metrics>,
     status: RwLock<ConfigStatus>,
     /// One reload at a time.
@@ -204,12 +210,13 @@ impl Running {
         exposure::permit(&options.listen_addresses, asks_token, options.allow_anonymous)
             .map_err(StartError::Exposed)?;
         let token = options.bearer_token_file.as_deref().map(Token::from_file).transpose()?;
-        let config = match &options.config_file {
+        let mut config = match &options.config_file {
             Some(path) => {
                 load(path, &options.handlers).map_err(|r| StartError::Config(Box::new(r)))?
             }
             None => Config::observe(),
         };
+        config.book.polling = options.polling;
         warn_of(&config);
         warn_of_idle(&config, &options.handlers);
         let boot = act::current_boot().map_err(StartError::Boot)?;
@@ -227,11 +234,17 @@ impl Running {
         let (doors, telling) = wiring::doors(&options, &config, &queue, &clock, &metrics)?;
         let doors = Arc::new(doors);
         let sources = intake::Sources::new(wiring::source_names(&config));
+        let leads = Leads::default();
+        let reconciler = wiring::reconciler(&options, &leads, &queue, &clock, &metrics);
+        let reconciler = Arc::new(reconciler);
+        let clusters = wiring::clusters(&config)?;
         let reloader = Arc::new(Reloader {
             file: options.config_file.clone(),
             queue: queue.clone(),
             doors: doors.clone(),
             sources: sources.clone(),
+            reconciler: reconciler.clone(),
+            polling: options.polling,
             metrics: metrics.clone(),
             status: RwLock::new(ConfigStatus::default()),
             turn: tokio::sync::Mutex::new(()),
@@ -243,6 +256,7 @@ impl Running {
         let retention = options.retention;
         let driver = Driver::recover(journal, book, inbox, doors, observed, started_in, retention)?;
         sources.recall(driver.sources().iter());
+        driver.receivers().iter().for_each(|(source, receiver)| leads.learn(source, receiver));
         let parts = wiring::Parts {
             token,
             addresses: addresses.clone(),
@@ -250,6 +264,7 @@ impl Running {
             clock,
             metrics,
             sources,
+            leads,
             standing: driver.standing(),
             reloader: reloader.clone(),
             boot,
@@ -259,6 +274,7 @@ impl Running {
         let (stop_server, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(listeners, router, stopped));
         info!(?addresses, "engine ready");
+        reconciler.configure(clusters);
         Ok(Self {
             addresses,
             queue,
@@ -268,6 +284,7 @@ impl Running {
             driver,
             driver_ended,
             telling,
+            reconciler,
             _lock: lock,
         })
     }
@@ -298,6 +315,7 @@ impl Running {
         };
         self.reloader.doors.stopping.send_replace(true);
         self.stop_server.send_replace(true);
+        self.reconciler.stop();
         if let Err(error) = (&mut self.server).await {
             error!(%error, "server failed");
         }
@@ -418,17 +436,20 @@ impl Reloader {
         let Some(file) = self.file.clone() else { return Ok(()) };
         let handlers = self.doors.handlers.clone();
         let loaded = tokio::task::spawn_blocking(move || load(&file, &handlers)).await;
-        let config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
+        let mut config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
+        config.book.polling = self.polling;
         warn_of(&config);
         let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
         let recipients = wiring::recipients(&config).map_err(|error| error.to_string())?;
         let outlets = wiring::outlets(&config).map_err(|error| error.to_string())?;
+        let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
         let names = wiring::source_names(&config);
         // The book first: if it cannot be put in force now, nothing else has changed.
         self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
         *self.doors.prober.write() = Arc::new(prober);
         *self.doors.outlets.write() = Arc::new(outlets);
         self.sources.configure(names);
+        self.reconciler.configure(clusters);
         self.doors.teller.configure(recipients);
         Ok(())
     }

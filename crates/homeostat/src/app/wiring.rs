@@ -16,7 +16,8 @@ use crate::act::Outlet;
 use crate::client::{Authorization, BasicAuth, Client, ClientOptions, Secret, TlsOptions};
 use crate::config::{self, Config, Credentials, HttpConfig, SecretSource};
 use crate::driver::{Clock, Doors, Outlets};
-use crate::intake::{self, Bounds, Intake, NotificationResult, Tally};
+use crate::intake::reconcile::{self, Reconciler};
+use crate::intake::{self, Bounds, Intake, Leads, NotificationResult, Tally};
 use crate::journal::Reader;
 use crate::notice::{self, Recipients, Teller, Telling};
 use crate::probe::{self, Prober};
@@ -36,6 +37,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) sources: intake::Sources,
+    pub(super) leads: Leads,
     pub(super) standing: SharedStanding,
     pub(super) reloader: Arc<Reloader>,
     pub(super) boot: BootId,
@@ -97,6 +99,36 @@ pub(super) fn prober(config: &Config) -> Result<Prober, StartError> {
         alertmanagers: alertmanagers.collect::<Result<_, StartError>>()?,
         prometheuses: prometheuses.collect::<Result<_, StartError>>()?,
     }))
+}
+
+/// Prepares to ask Alertmanagers for what notifications lost. Nobody is asked before it is
+/// configured.
+pub(super) fn reconciler(
+    options: &Options,
+    leads: &Leads,
+    queue: &Queue,
+    clock: &Arc<Clock>,
+    metrics: &Arc<Metrics>,
+) -> Reconciler {
+    let (walls, engines) = (clock.clone(), clock.clone());
+    Reconciler::new(reconcile::Settings {
+        queue: queue.clone(),
+        leads: leads.clone(),
+        wall: Box::new(move || walls.wall()),
+        of_wall: Box::new(move |wall| engines.of_wall(wall)),
+        tally: Arc::new(Counted(metrics.clone())),
+        polling: options.polling,
+    })
+}
+
+/// Whom to reconcile with, by this configuration.
+pub(super) fn clusters(config: &Config) -> Result<Vec<reconcile::Cluster>, StartError> {
+    let clusters = config.sources.alertmanagers.iter().map(|source| {
+        let peers = peers(&source.name, &source.urls, &source.http)?;
+        let receivers = source.receivers.iter().cloned().collect();
+        Ok(reconcile::Cluster { name: source.name.clone(), peers, receivers })
+    });
+    clusters.collect()
 }
 
 /// Whom to tell, by this configuration.
@@ -194,10 +226,11 @@ pub(super) fn router(
     let external_url = options.external_url.as_deref();
     let names = Names::new(&parts.addresses, external_url, &options.allowed_hosts)?;
     let status = status(options, &parts);
-    let Parts { token, queue, clock, metrics, sources, standing, reloader, .. } = parts;
+    let Parts { token, queue, clock, metrics, sources, leads, standing, reloader, .. } = parts;
     let tally = Arc::new(Counted(metrics.clone()));
     let bounds = Bounds { bytes: options.max_body, ..Bounds::default() };
-    let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall()).bounds(bounds);
+    let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall());
+    let intake = intake.bounds(bounds).leads(leads);
     let web = Web {
         guard: Arc::new(Guard { token, names }),
         queue,
@@ -252,6 +285,14 @@ impl Tally for Counted {
 
     fn alerts(&self, source: &SourceName, status: AlertStatus, count: u64) {
         self.0.alerts(source.as_str(), status.as_str(), count);
+    }
+
+    fn polled(&self, source: &SourceName, result: &str) {
+        self.0.polled(source.as_str(), result);
+    }
+
+    fn found(&self, count: u64) {
+        self.0.reconciled("began", count);
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::http::Uri;
 use clap::{Args, Parser};
+use homeostat_core::policy::Polling;
 use homeostat_core::time::Span;
 use tracing::Level;
 
@@ -77,6 +78,25 @@ pub(super) struct Options {
     )]
     pub(super) max_body: Size,
 
+    /// How often sources are asked for all of their alerts, for tests that do not want to wait
+    #[arg(
+        long = "reconcile.every",
+        value_name = "DURATION",
+        default_value_t = Polling::default().every,
+        value_parser = retention,
+        hide = true
+    )]
+    pub(super) reconcile_every: Span,
+
+    /// How long an Alertmanager must run before what it does not list counts as absent, for tests
+    #[arg(
+        long = "reconcile.young",
+        value_name = "DURATION",
+        default_value_t = Polling::default().young,
+        hide = true
+    )]
+    pub(super) reconcile_young: Span,
+
     /// The least severe log lines to show: error, warn, info, debug or trace
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = level)]
     pub(super) log_level: Level,
@@ -144,6 +164,7 @@ impl From<Options> for app::Options {
             bearer_token_file: options.bearer_token_file,
             allow_anonymous: options.allow_anonymous,
             max_body: options.max_body.0,
+            polling: Polling { every: options.reconcile_every, young: options.reconcile_young },
             build: Build::THIS,
             handlers: Arc::default(),
         }

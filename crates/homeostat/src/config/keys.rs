@@ -119,9 +119,18 @@ const BEARER_HELP: &str =
 /// One of `sources.alertmanagers`.
 pub(super) static ALERTMANAGER: Keys = Keys {
     of: "an Alertmanager",
-    known: &["name", "urls", "http_config", "basic_auth", "authorization", "tls_config"],
+    known: &[
+        "name",
+        "urls",
+        "receivers",
+        "http_config",
+        "basic_auth",
+        "authorization",
+        "tls_config",
+    ],
     later: &["oauth2", "proxy_url", "http_headers", "sigv4"],
     habits: &[
+        habit("receiver", "receivers", "write a list: receivers: [homeostat]"),
         habit("url", "urls", "an Alertmanager has `urls`, all peers of one cluster: urls: [\"…\"]"),
         habit("static_configs", "urls", "write urls: [\"http://host:9093\"]"),
         habit("targets", "urls", "write urls: [\"http://host:9093\"]"),

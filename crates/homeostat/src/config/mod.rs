@@ -97,6 +97,8 @@ pub struct AlertmanagerSource {
     pub name: SourceName,
     /// All peers, at least one.
     pub urls: Vec<Url>,
+    /// The receivers by which it reaches us; where there are none, its notifications tell.
+    pub receivers: Vec<String>,
     /// How the peers are talked to.
     pub http: HttpConfig,
 }

@@ -55,6 +55,8 @@ pub(super) struct Source {
     pub(super) name: Field<Text>,
     /// `urls` of an Alertmanager, the one `url` of a Prometheus.
     pub(super) urls: Words,
+    /// `receivers` of an Alertmanager.
+    pub(super) receivers: Words,
     pub(super) http: Http,
 }
 
@@ -224,6 +226,9 @@ fn alertmanager(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
             urls.value.iter().for_each(|url| reader.hide_credentials(url));
             Some(urls)
         }),
+        receivers: fields.read(reader, "receivers", |reader, node| {
+            reader.texts(node, "names of receivers")
+        }),
         http: http_of(reader, &fields),
         span: fields.span,
     })
@@ -238,6 +243,7 @@ fn prometheus(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
             reader.hide_credentials(&url);
             Some(Spanned { span: url.span.clone(), value: vec![url] })
         }),
+        receivers: Field::Absent,
         http: http_of(reader, &fields),
         span: fields.span,
     })

@@ -170,6 +170,15 @@ impl Driver {
         firing.map(|episode| episode.alert.source.clone()).collect()
     }
 
+    /// Returns the receivers by which the alerts that are known came, with their sources.
+    pub fn receivers(&self) -> BTreeSet<(SourceName, Arc<str>)> {
+        let state = self.engine.state();
+        let of_incidents = state.incidents().flat_map(|incident| &incident.episodes);
+        let known = state.all_firing().chain(of_incidents.map(|attached| attached.episode));
+        let alerts = known.filter_map(|id| state.episode(id)).map(|episode| &episode.alert);
+        alerts.map(|alert| (alert.source.clone(), alert.receiver.clone())).collect()
+    }
+
     /// Takes turns until the queue says stop and running actions are over, or for [`DRAIN`].
     ///
     /// # Errors

@@ -94,6 +94,9 @@ impl Observer {
                 let known = Known { policy: policy.clone(), opened_at: fact.at };
                 self.known.insert(*incident, known);
             }
+            What::EpisodeEnded { ending: Ending::Absent { .. }, .. } => {
+                self.metrics.reconciled("ended", 1);
+            }
             What::OrderHeld { incident, holds, .. } => {
                 let policy = self.policy(*incident);
                 for hold in holds {

@@ -4,6 +4,8 @@
 //!  POST, PUT /hooks…  ─> body ─> webhook    ─┐                     ┌─ committed ─> 200
 //!                                            ├─> observations ─> queue
 //!  POST /api/v2/alerts ─> body ─> alerts_api ┘                     └─ busy ──────> 503
+//!
+//!  each minute, and when a webhook did not tell all ─> reconcile ─> queue
 //! ```
 //!
 //! Duty: turn what others send into observations, hand them to the engine, and answer so that no
@@ -25,6 +27,8 @@
 
 pub mod alerts_api;
 mod body;
+mod leads;
+pub mod reconcile;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -49,6 +53,7 @@ use homeostat_core::time::Timestamp;
 use crate::queue::{Busy, Queue};
 
 pub use body::Bounds;
+pub use leads::Leads;
 use body::{Reader, Refusal, Taken};
 pub use sources::{OTHER_NAMES, Sources};
 pub use wire::{Problem, Problems};
@@ -94,12 +99,19 @@ pub trait Tally: Send + Sync {
 
     /// So many alerts with this status were committed.
     fn alerts(&self, source: &SourceName, status: Status, count: u64);
+
+    /// A source was asked for all of its alerts; `result` is one of few fixed words.
+    fn polled(&self, source: &SourceName, result: &str);
+
+    /// So many alerts were found that no notification told.
+    fn found(&self, count: u64);
 }
 
 /// The doors for alerts, ready to be opened by [`router`].
 pub struct Intake {
     queue: Queue,
     sources: Sources,
+    leads: Leads,
     reader: Reader,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     tally: Arc<dyn Tally>,
@@ -122,6 +134,7 @@ impl Intake {
         Self {
             queue,
             sources,
+            leads: Leads::default(),
             reader: Reader::new(Bounds::default()),
             clock: Box::new(clock),
             tally,
@@ -132,6 +145,13 @@ impl Intake {
     #[must_use]
     pub fn bounds(mut self, bounds: Bounds) -> Self {
         self.reader = Reader::new(bounds);
+        self
+    }
+
+    /// Leaves what notifications tell of their sources with these.
+    #[must_use]
+    pub fn leads(mut self, leads: Leads) -> Self {
+        self.leads = leads;
         self
     }
 
@@ -147,11 +167,14 @@ impl Intake {
                 return StatusCode::OK.into_response();
             }
         };
+        let named = parsed.observations.first().map(|observation| &*observation.alert.receiver);
+        self.leads.learn(source, named.unwrap_or_default());
         if let Err(busy) = self.commit(source, parsed.observations).await {
             return self.busy(source, busy);
         }
         let truncated = parsed.truncated;
         if truncated > 0 {
+            self.leads.prompt(source);
             tracing::warn!(%source, truncated, "notification truncated by its sender");
         }
         if parsed.problems.is_empty() {
@@ -234,7 +257,10 @@ impl Intake {
     fn refuse(&self, source: &SourceName, refusal: &Refusal) -> Response {
         tracing::warn!(%source, error = %refusal, "body of a notification refused");
         let (status, result) = match refusal {
-            Refusal::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, NotificationResult::TooLarge),
+            Refusal::TooLarge(_) => {
+                self.leads.prompt(source);
+                (StatusCode::PAYLOAD_TOO_LARGE, NotificationResult::TooLarge)
+            }
             Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, NotificationResult::Incomplete),
             Refusal::Crowded => (StatusCode::SERVICE_UNAVAILABLE, NotificationResult::Busy),
             Refusal::Aborted(_) => (StatusCode::BAD_REQUEST, NotificationResult::Incomplete),

@@ -162,17 +162,9 @@ async fn patiently<T>(
     })
 }
 
-/// Reads a long answer where it holds up nobody else.
 async fn decode<T: serde::de::DeserializeOwned + Send + 'static>(
     body: bytes::Bytes,
     server: &str,
 ) -> Result<T, Trouble> {
-    let read = tokio::task::spawn_blocking(move || serde_json::from_slice(&body)).await;
-    match read {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
-            Err(Trouble(format!("the answer of {server} is not understood: {error}")))
-        }
-        Err(_) => Err(Trouble(format!("the answer of {server} was not read: shutting down"))),
-    }
+    client::decode(body, server).await.map_err(Trouble)
 }

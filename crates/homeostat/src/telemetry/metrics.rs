@@ -49,6 +49,7 @@ labels!(Build { version, revision, branch });
 labels!(BySourceAndResult { source, result });
 labels!(ByChannelAndResult { channel, result });
 labels!(BySourceAndStatus { source, status });
+labels!(ByChange { change });
 labels!(ByPolicyAndState { policy, state });
 labels!(ByPolicyAndOutcome { policy, outcome });
 labels!(ByPolicyRemedyAndResult { policy, remedy, result });
@@ -67,6 +68,8 @@ pub struct Metrics {
     reload_at: SecondsGauge,
     notifications: Family<BySourceAndResult, Counter>,
     alerts: Family<BySourceAndStatus, Counter>,
+    polls: Family<BySourceAndResult, Counter>,
+    reconciled: Family<ByChange, Counter>,
     alerts_active: Gauge,
     incidents_open: Family<ByPolicyAndState, Gauge>,
     shown_open: Mutex<BTreeSet<(String, String)>>,
@@ -126,6 +129,9 @@ impl Metrics {
             reload_at: shelf.add(reload_at, "When the configuration in force was read"),
             notifications: shelf.add("notifications_received", "Posts, by what became of them"),
             alerts: shelf.add("alerts_received", "Alerts in the posts that were taken"),
+            polls: shelf.add("reconcile_polls", "Readings of all alerts of a source, by what it said"),
+            reconciled: shelf
+                .add("reconcile_alerts", "Alerts that began or ended without a notification"),
             alerts_active: shelf.add("alerts_active", "Alerts that fire now"),
             incidents_open: shelf.add("incidents_open", "Incidents that are open now"),
             incidents_closed: shelf.add("incidents_closed", "Incidents that closed"),
@@ -185,6 +191,18 @@ impl Metrics {
         let labels =
             BySourceAndStatus { source: self.name("source", source), status: status.into() };
         self.alerts.get_or_create(&labels).inc_by(count);
+    }
+
+    /// Counts a reading of all alerts of a source; `result` is one of few fixed words.
+    pub fn polled(&self, source: &str, result: &str) {
+        let labels =
+            BySourceAndResult { source: self.name("source", source), result: result.into() };
+        self.polls.get_or_create(&labels).inc();
+    }
+
+    /// Counts alerts that no notification told; `change` is `began` or `ended`.
+    pub fn reconciled(&self, change: &str, count: u64) {
+        self.reconciled.get_or_create(&ByChange { change: change.into() }).inc_by(count);
     }
 
     /// Sets how many alerts fire.

@@ -24,8 +24,9 @@ pub(super) fn check(raw: &raw::Sources, directory: &Path, problems: &mut Problem
     for source in raw.alertmanagers.given().map_or(&[][..], |list| &list.value) {
         let name = name(&mut names, source, problems);
         let urls = urls(source, "urls", problems);
+        let receivers = receivers(source, problems);
         let http = http(&source.http, directory, problems);
-        sources.alertmanagers.push(AlertmanagerSource { name, urls, http });
+        sources.alertmanagers.push(AlertmanagerSource { name, urls, receivers, http });
     }
     let mut names = Names::of("source");
     for source in raw.prometheuses.given().map_or(&[][..], |list| &list.value) {
@@ -52,6 +53,20 @@ fn name(names: &mut Names, source: &raw::Source, problems: &mut Problems) -> Sou
         ));
     }
     SourceName::new(name)
+}
+
+fn receivers(source: &raw::Source, problems: &mut Problems) -> Vec<String> {
+    let Some(list) = source.receivers.given() else { return Vec::new() };
+    if list.value.is_empty() {
+        let problem = Problem::error(list.span.clone(), "`receivers` names nobody");
+        problems.report(problem.help(
+            "name the receivers that lead here, or leave it out: notifications name theirs",
+        ));
+    }
+    for text in list.value.iter().filter(|text| text.value.is_empty()) {
+        problems.report(Problem::error(text.span.clone(), "this receiver has no name"));
+    }
+    list.value.iter().map(|text| text.value.clone()).collect()
 }
 
 fn urls(source: &raw::Source, key: &str, problems: &mut Problems) -> Vec<Url> {

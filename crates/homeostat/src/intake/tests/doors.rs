@@ -28,6 +28,14 @@ impl Tally for Counts {
     fn alerts(&self, source: &SourceName, status: Status, count: u64) {
         self.0.lock().push(format!("{source} {status:?} {count}"));
     }
+
+    fn polled(&self, source: &SourceName, result: &str) {
+        self.0.lock().push(format!("{source} polled {result}"));
+    }
+
+    fn found(&self, count: u64) {
+        self.0.lock().push(format!("found {count}"));
+    }
 }
 
 /// An engine that answers as it is told, and remembers what it was given.
