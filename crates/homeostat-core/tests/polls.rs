@@ -11,9 +11,9 @@ use homeostat_core::fact::What;
 use homeostat_core::incident::{End, Stage};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;
+use homeostat_core::order::Found;
 use homeostat_core::policy::Witnesses;
 use homeostat_core::poll::{Occasion, Poll, Roll};
-use homeostat_core::order::Found;
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::time::Span;
 use stage::*;
@@ -23,7 +23,8 @@ const OTHER: &[(&str, &str)] = &[("alertname", "Other")];
 /// A poll of an Alertmanager that runs for an hour.
 fn listing(scenario: &Scenario, alerts: &[&[(&str, &str)]]) -> Poll {
     let now = scenario.now();
-    let print = |labels: &&[(&str, &str)]| LabelSet::from_pairs(labels.iter().copied()).fingerprint();
+    let print =
+        |labels: &&[(&str, &str)]| LabelSet::from_pairs(labels.iter().copied()).fingerprint();
     let alerts = alerts.iter().map(|labels| (print(labels), start_time())).collect();
     Poll {
         source: SourceName::new("main"),

@@ -169,6 +169,8 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
     metrics.notification("main", "accepted");
     metrics.alerts("main", "firing", 1);
     metrics.notices("oncall", "accepted", 1);
+    metrics.polled("main", "listed");
+    metrics.reconciled("began", 1);
     metrics.set_incidents_open([(("web", "waiting"), 1)]);
     metrics.incident_closed("web", "healed");
     metrics.order_ended("web", "restart", "succeeded", Some(1.0));

@@ -78,7 +78,9 @@ impl Engine {
         let mut missing = Vec::new();
         let firing: Vec<EpisodeId> = self.state.all_firing().collect();
         for id in firing {
-            let Some(alert) = self.state.episode(id).map(|episode| &episode.alert) else { continue };
+            let Some(alert) = self.state.episode(id).map(|episode| &episode.alert) else {
+                continue;
+            };
             if alert.door != Door::Webhook || alert.source != poll.source {
                 continue;
             }
@@ -124,8 +126,11 @@ impl Engine {
         let after = (Bound::Excluded(self.rounds.last), Bound::Unbounded);
         let before = (Bound::Unbounded, Bound::Included(self.rounds.last));
         let all = self.by_api.range(after).chain(self.by_api.range(before));
-        let episodes: Vec<EpisodeId> =
-            all.filter(|id| self.is_overdue(**id, now)).take(limits::RULES_POLLED).copied().collect();
+        let episodes: Vec<EpisodeId> = all
+            .filter(|id| self.is_overdue(**id, now))
+            .take(limits::RULES_POLLED)
+            .copied()
+            .collect();
         let Some(last) = episodes.last() else { return };
         self.rounds.last = *last;
         self.rounds.asked = Some(now);

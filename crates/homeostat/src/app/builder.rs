@@ -83,6 +83,7 @@ impl App {
                 retention: RETENTION,
                 listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 9999))],
                 external_url: None,
+                route_prefix: String::new(),
                 allowed_hosts: Vec::new(),
                 bearer_token_file: None,
                 allow_anonymous: false,

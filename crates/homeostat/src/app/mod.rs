@@ -62,6 +62,9 @@ pub struct Options {
     pub listen_addresses: Vec<SocketAddr>,
     /// The URL by which people reach the engine, for links.
     pub external_url: Option<String>,
+    /// The path below which everything is served; empty for none, else it begins with a slash and
+    /// ends without one.
+    pub route_prefix: String,
     /// Host names that may be asked for, besides the loopback names.
     pub allowed_hosts: Vec<String>,
     /// The file with the token that every request must show.

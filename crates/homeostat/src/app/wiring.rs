@@ -247,7 +247,12 @@ pub(super) fn router(
         }),
         status,
     };
-    Ok(web::router(&web, intake::router(intake)))
+    let all = web::router(&web, intake::router(intake));
+    Ok(match options.route_prefix.as_str() {
+        "" => all,
+        // As a service, so that the page is at the prefix with a slash, too.
+        prefix => axum::Router::new().nest_service(prefix, all),
+    })
 }
 
 fn status(options: &Options, parts: &Parts) -> Arc<dyn Fn() -> Status + Send + Sync> {

@@ -55,6 +55,17 @@ pub(super) struct Options {
     #[arg(long = "web.external-url", value_name = "URL", value_parser = external_url)]
     pub(super) external_url: Option<String>,
 
+    /// The path below which everything is served
+    ///
+    /// The `path_prefix` of this server in Prometheus, the prefix of a proxy that leaves it in.
+    #[arg(
+        long = "web.route-prefix",
+        value_name = "PATH",
+        default_value = "/",
+        value_parser = route_prefix
+    )]
+    pub(super) route_prefix: String,
+
     /// A further name by which this server is called; may be given more than once
     #[arg(long = "web.allowed-host", value_name = "HOST")]
     pub(super) allowed_hosts: Vec<String>,
@@ -160,6 +171,7 @@ impl From<Options> for app::Options {
             retention: options.retention,
             listen_addresses: options.listen_addresses,
             external_url: options.external_url,
+            route_prefix: options.route_prefix,
             allowed_hosts: options.allowed_hosts,
             bearer_token_file: options.bearer_token_file,
             allow_anonymous: options.allow_anonymous,
@@ -238,6 +250,18 @@ fn external_url(text: &str) -> Result<String, String> {
     if is_web && uri.authority().is_some() { Ok(text.to_owned()) } else { Err(wrong()) }
 }
 
+/// Reads a path as `/homeostat`; the slash alone is none.
+fn route_prefix(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    if path.is_empty() || (path.starts_with('/') && path.bytes().all(plain) && !path.contains("//"))
+    {
+        Ok(path.to_owned())
+    } else {
+        Err("expected a path as in /homeostat".to_owned())
+    }
+}
+
 fn level(text: &str) -> Result<Level, String> {
     text.parse().map_err(|_| "expected error, warn, info, debug or trace".to_owned())
 }
@@ -253,6 +277,16 @@ mod tests {
         assert_eq!("7B".parse(), Ok(Size(7)));
         for wrong in ["", "32", "MiB", "0B", "-1B", "1.5MiB", "32 MiB", "99999999999999GiB"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_route_prefix_is_a_plain_path() {
+        for (text, meant) in [("/", ""), ("", ""), ("/a", "/a"), ("/a/b/", "/a/b")] {
+            assert_eq!(route_prefix(text).as_deref(), Ok(meant), "{text}");
+        }
+        for wrong in ["a", "/a//b", "/{a}", "/a b", "/a?b"] {
+            assert!(route_prefix(wrong).is_err(), "{wrong}");
         }
     }
 

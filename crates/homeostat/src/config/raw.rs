@@ -226,9 +226,8 @@ fn alertmanager(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
             urls.value.iter().for_each(|url| reader.hide_credentials(url));
             Some(urls)
         }),
-        receivers: fields.read(reader, "receivers", |reader, node| {
-            reader.texts(node, "names of receivers")
-        }),
+        receivers: fields
+            .read(reader, "receivers", |reader, node| reader.texts(node, "names of receivers")),
         http: http_of(reader, &fields),
         span: fields.span,
     })

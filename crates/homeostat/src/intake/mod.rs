@@ -53,8 +53,8 @@ use homeostat_core::time::Timestamp;
 use crate::queue::{Busy, Queue};
 
 pub use body::Bounds;
-pub use leads::Leads;
 use body::{Reader, Refusal, Taken};
+pub use leads::Leads;
 pub use sources::{OTHER_NAMES, Sources};
 pub use wire::{Problem, Problems};
 

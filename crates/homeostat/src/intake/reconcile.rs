@@ -81,7 +81,7 @@ pub struct Reconciler {
 
 impl std::fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reconciler").field("sources", &self.tasks.lock().len()).finish()
+        f.debug_struct("Reconciler").field("sources", &self.tasks.lock().len()).finish_non_exhaustive()
     }
 }
 
@@ -182,7 +182,8 @@ impl Watch {
         asked_at: Timestamp,
     ) -> Result<(), Busy> {
         let learned = self.lead.receivers();
-        let ours = if self.cluster.receivers.is_empty() { &learned } else { &self.cluster.receivers };
+        let ours =
+            if self.cluster.receivers.is_empty() { &learned } else { &self.cluster.receivers };
         let every = self.settings.polling.every;
         let is_old = |entry: &Entry| asked_at.since(entry.listed.starts_at) >= every;
         let mut batch = Vec::new();

@@ -129,7 +129,8 @@ impl Metrics {
             reload_at: shelf.add(reload_at, "When the configuration in force was read"),
             notifications: shelf.add("notifications_received", "Posts, by what became of them"),
             alerts: shelf.add("alerts_received", "Alerts in the posts that were taken"),
-            polls: shelf.add("reconcile_polls", "Readings of all alerts of a source, by what it said"),
+            polls: shelf
+                .add("reconcile_polls", "Readings of all alerts of a source, by what it said"),
             reconciled: shelf
                 .add("reconcile_alerts", "Alerts that began or ended without a notification"),
             alerts_active: shelf.add("alerts_active", "Alerts that fire now"),

@@ -22,6 +22,7 @@ pub(crate) struct Engine {
     pub(crate) address: SocketAddr,
     pub(crate) directory: PathBuf,
     arguments: Vec<String>,
+    prefix: String,
     client: Client,
 }
 
@@ -69,8 +70,13 @@ impl Engine {
         }
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let process = spawn(&program, &directory, &arguments);
-        let client = stack::client();
-        let engine = Self { process, program, address, directory, arguments, client };
+        let value = |name: &str| arguments.iter().find_map(|a| a.strip_prefix(name));
+        let prefix = value("--web.route-prefix=").unwrap_or_default().to_owned();
+        let client = match value("--web.bearer-token-file=") {
+            Some(file) => client_with(std::fs::read_to_string(file).unwrap().trim()),
+            None => stack::client(),
+        };
+        let engine = Self { process, program, address, directory, arguments, prefix, client };
         engine.ready().await;
         engine
     }
@@ -84,7 +90,7 @@ impl Engine {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{}{path}", self.address, self.prefix)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -157,6 +163,16 @@ impl Engine {
         let value = text.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '));
         value.map(|value| value.parse().unwrap())
     }
+}
+
+/// A client that shows this token.
+fn client_with(token: &str) -> Client {
+    // The provider of TLS is installed with it.
+    drop(stack::client());
+    let mut headers = reqwest::header::HeaderMap::new();
+    let value = format!("Bearer {token}").parse().unwrap();
+    headers.insert(reqwest::header::AUTHORIZATION, value);
+    Client::builder().no_proxy().timeout(PATIENCE).default_headers(headers).build().unwrap()
 }
 
 fn spawn(program: &Path, directory: &Path, arguments: &[String]) -> Process {

@@ -59,9 +59,11 @@ fn receivers(source: &raw::Source, problems: &mut Problems) -> Vec<String> {
     let Some(list) = source.receivers.given() else { return Vec::new() };
     if list.value.is_empty() {
         let problem = Problem::error(list.span.clone(), "`receivers` names nobody");
-        problems.report(problem.help(
-            "name the receivers that lead here, or leave it out: notifications name theirs",
-        ));
+        problems.report(
+            problem.help(
+                "name the receivers that lead here, or leave it out: notifications name theirs",
+            ),
+        );
     }
     for text in list.value.iter().filter(|text| text.value.is_empty()) {
         problems.report(Problem::error(text.span.clone(), "this receiver has no name"));

@@ -61,6 +61,7 @@ pub struct AlertmanagerBuilder {
     group_by: Vec<String>,
     timings: Timings,
     cluster: Option<Cluster>,
+    address: Option<SocketAddr>,
     configuration: Option<String>,
 }
 
@@ -100,6 +101,13 @@ impl AlertmanagerBuilder {
         self
     }
 
+    /// Listens here instead of anywhere; see [`free_address`].
+    #[must_use]
+    pub const fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     /// Uses this text as its whole configuration, in place of webhooks, grouping and timings.
     #[must_use]
     pub fn configuration(mut self, text: &str) -> Self {
@@ -111,7 +119,7 @@ impl AlertmanagerBuilder {
     pub async fn start(self, directory: &Path) -> Result<Alertmanager, StackError> {
         let text = self.configuration.clone().unwrap_or_else(|| self.render());
         let config = sandbox::write(directory, &format!("{}.yml", self.name), &text)?;
-        let address = free_address()?;
+        let address = self.address.map_or_else(free_address, Ok)?;
         let program = find(Binary::Alertmanager)?;
         let launch = Launch { program, config, address, directory: directory.to_owned() };
         let mut process = launch.spawn(&self)?;
@@ -209,6 +217,7 @@ impl Alertmanager {
             group_by: vec!["alertname".to_owned()],
             timings: Timings::MISSION,
             cluster: None,
+            address: None,
             configuration: None,
         }
     }

@@ -25,6 +25,10 @@ pub struct PrometheusBuilder {
     rules: Option<String>,
     jobs: BTreeMap<String, Vec<Target>>,
     alertmanagers: Vec<SocketAddr>,
+    global: String,
+    alerting: Option<String>,
+    arguments: Vec<String>,
+    address: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,18 +67,47 @@ impl PrometheusBuilder {
         self
     }
 
+    /// Adds these lines to `global`, as `external_labels`.
+    #[must_use]
+    pub fn global(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.global);
+        self
+    }
+
+    /// Uses this text as its section `alerting`, in place of addresses of Alertmanagers.
+    #[must_use]
+    pub fn alerting(mut self, text: &str) -> Self {
+        self.alerting = Some(text.to_owned());
+        self
+    }
+
+    /// Listens here instead of anywhere; see [`free_address`].
+    #[must_use]
+    pub const fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Starts it with this argument, too.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
     /// Starts it with its files in `directory`, and waits until it is ready.
     pub async fn start(self, directory: &Path) -> Result<Prometheus, StackError> {
         if let Some(rules) = &self.rules {
             sandbox::write(directory, "rules.yml", rules)?;
         }
         let config = sandbox::write(directory, "prometheus.yml", &self.render())?;
-        let address = free_address()?;
+        let address = self.address.map_or_else(free_address, Ok)?;
         let mut command = Command::new(find(Binary::Prometheus)?);
         command.arg(format!("--config.file={}", config.display()));
         let storage = directory.join("prometheus-data");
         command.arg(format!("--storage.tsdb.path={}", storage.display()));
         command.arg(format!("--web.listen-address={address}"));
+        command.args(&self.arguments);
         let mut process = Process::spawn("prometheus", &mut command, directory)?;
         let client = client();
         process.ready(&client, &format!("http://{address}/-/ready"), START_LIMIT).await?;
@@ -87,10 +120,13 @@ impl PrometheusBuilder {
             "global:\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n  \
              evaluation_interval: {interval}\n"
         );
+        text.push_str(&self.global);
         if self.rules.is_some() {
             text.push_str("rule_files: [rules.yml]\n");
         }
-        if !self.alertmanagers.is_empty() {
+        if let Some(alerting) = &self.alerting {
+            text.push_str(alerting);
+        } else if !self.alertmanagers.is_empty() {
             let all: Vec<String> = self.alertmanagers.iter().map(ToString::to_string).collect();
             let all = Value::from(all);
             let _ = write!(
@@ -197,6 +233,10 @@ impl Prometheus {
             rules: None,
             jobs: BTreeMap::new(),
             alertmanagers: Vec::new(),
+            global: String::new(),
+            alerting: None,
+            arguments: Vec::new(),
+            address: None,
         }
     }
 

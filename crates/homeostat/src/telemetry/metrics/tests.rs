@@ -9,6 +9,8 @@ fn busy() -> Metrics {
     metrics.reloaded(true, 1_767_600_000.5);
     metrics.notification("main", "taken");
     metrics.alerts("main", "firing", 1);
+    metrics.polled("main", "listed");
+    metrics.reconciled("ended", 2);
     metrics.set_alerts_active(3);
     metrics.notices("oncall", "accepted", 2);
     metrics.set_incidents_open([(("web-down", "waiting"), 2)]);
@@ -35,6 +37,8 @@ fn the_promised_names_are_there() {
         "homeostat_config_last_reload_success_timestamp_seconds 1767600000.5",
         "homeostat_notifications_received_total{source=\"main\",result=\"taken\"} 1",
         "homeostat_alerts_received_total{source=\"main\",status=\"firing\"} 1",
+        "homeostat_reconcile_polls_total{source=\"main\",result=\"listed\"} 1",
+        "homeostat_reconcile_alerts_total{change=\"ended\"} 2",
         "homeostat_alerts_active 3",
         "homeostat_notices_total{channel=\"oncall\",result=\"accepted\"} 2",
         "homeostat_incidents_open{policy=\"web-down\",state=\"waiting\"} 2",
