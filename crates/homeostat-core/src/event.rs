@@ -207,7 +207,7 @@ pub enum Effect {
         issued_in: BootId,
     },
     /// Tell this run to end before its time: politely first, as when it runs too long. Its end is
-    /// reported as ever. A run that is not ours to reach, as after a restart, goes on.
+    /// reported as ever. A run that cannot be reached, as one whose runner is gone, goes on.
     Cancel(OrderId),
     /// Ask this.
     Ask(Question),

@@ -21,6 +21,11 @@ pub(crate) fn not_inherited() -> impl Iterator<Item = OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| !is_inherited(name))
 }
 
+/// The variables of the engine that a process inherits, for one that another process starts.
+pub(crate) fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| is_inherited(name))
+}
+
 fn is_inherited(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     let ours = bytes.starts_with(b"HOMEOSTAT_") || bytes.starts_with(b"AMX_");

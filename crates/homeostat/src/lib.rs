@@ -40,6 +40,7 @@ mod inherited;
 mod explanation;
 pub mod intake;
 pub mod act;
+pub mod runner;
 pub mod probe;
 pub mod journal;
 pub mod notice;
@@ -52,7 +53,7 @@ pub mod cli;
 
 pub use act::SubjectAlert as Alert;
 pub use act::handler::{Action, Cancelled, HandlerError, MissingLabel, Outcome};
-pub use app::{App, Running, StartError};
+pub use app::{App, AtStop, Running, StartError};
 
 /// The programs in the manual compile.
 #[cfg(doctest)]

@@ -1,4 +1,4 @@
-//! The `homeostat` binary: parse, run, exit code.
+//! The `homeostat` binary: parse, run, exit code; or a runner, where an engine started it to be one.
 
 use std::io;
 use std::process::ExitCode;
@@ -12,6 +12,10 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything that takes memory: a runner must stay small.
+    if let Some(ended) = homeostat::runner::become_one_if_asked() {
+        return ended.into();
+    }
     // Only an earlier call in this process could make it fail, and there is none.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (mut out, mut err) = (io::stdout(), io::stderr());

@@ -113,9 +113,9 @@ async fn killed_before_the_action_it_runs_once_after_the_restart() {
 }
 
 #[tokio::test]
-async fn killed_while_the_action_runs_it_is_verified_and_not_run_again() {
+async fn killed_while_the_action_runs_it_goes_on_and_its_end_is_known_and_verified() {
     let sandbox = Sandbox::new().unwrap();
-    let config = policy(sandbox.path(), "sleep 3", SOON);
+    let config = policy(sandbox.path(), "sleep 3; echo finished", SOON);
     let mut engine = Engine::start(&sandbox, &config, &[]).await;
     engine.post("/hooks", notification(&[A])).await;
     until("the action", || async { (!ran(sandbox.path()).is_empty()).then_some(()) }).await;
@@ -126,9 +126,11 @@ async fn killed_while_the_action_runs_it_is_verified_and_not_run_again() {
         engine.incidents().await.into_iter().find(|incident| incident["state"] == "closed")
     })
     .await;
-    assert_eq!(incident["orders"][0]["result"], "unknown", "{incident:#}");
+    let order = &incident["orders"][0];
+    assert_eq!((&order["result"], &order["exit_code"]), (&"succeeded".into(), &0.into()));
+    assert_eq!(order["output"], "finished\n", "{incident:#}");
     assert!(kinds(&incident).contains(&"verification_began".to_owned()));
-    assert_eq!(incident["outcome"], "escalated");
+    assert_eq!(incident["outcome"], "escalated", "nothing but webhooks: unknown, a person has it");
     assert_eq!(ran(sandbox.path()), ["1.first.1"]);
 }
 

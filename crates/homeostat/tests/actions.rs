@@ -321,6 +321,42 @@ async fn the_small_example_acts() {
     .await;
 }
 
+#[tokio::test]
+async fn a_program_of_ones_own_has_a_runner_without_a_line_about_it() {
+    let sandbox = Sandbox::new().unwrap();
+    let (go, data) = (sandbox.path().join("go"), sandbox.path().join("data"));
+    let remedy = format!(
+        "        script: echo began >> {began}; while ! [ -e {go} ]; do sleep 0.05; done; exit 4",
+        began = sandbox.path().join("began").display(),
+        go = go.display()
+    );
+    let address = stack::free_address().unwrap();
+    std::fs::write(sandbox.path().join("homeostat.yml"), config(sandbox.path(), &remedy, ""))
+        .unwrap();
+    let mut command = Command::new(example("handler"));
+    command.env("LISTEN", address.to_string()).current_dir(sandbox.path());
+    let mut process = Process::spawn("handler", &mut command, sandbox.path()).unwrap();
+    let (client, url) = (stack::client(), format!("http://{address}"));
+    process.ready(&client, &format!("{url}/-/ready"), PATIENCE).await.unwrap();
+    let post = client.post(format!("{url}/hooks")).body(notification(&[A]));
+    assert_eq!(post.send().await.unwrap().status(), 200);
+    until("the action", || async { sandbox.path().join("began").exists().then_some(()) }).await;
+    process.signal(stack::Signal::KILL).unwrap();
+    until("the death of the engine", || {
+        let ended = process.exit_status().is_some();
+        async move { ended.then_some(()) }
+    })
+    .await;
+    std::fs::write(go, "").unwrap();
+    let exit = data.join("orders/1.first.1/exit");
+    until("a record that somebody else than the engine wrote", || async {
+        let record = std::fs::read_to_string(&exit).ok()?;
+        record.contains(r#""code":4"#).then_some(())
+    })
+    .await;
+    assert!(std::fs::read_to_string(data.join("runner.log")).unwrap().contains("runner ready"));
+}
+
 /// A cluster that is driven by a program: its files say who leads.
 fn cluster(sandbox: &Sandbox, promotion: &str) -> PathBuf {
     let (program, state) = (sandbox.path().join("cluster-ctl"), sandbox.path().join("primary"));

@@ -177,6 +177,7 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
     metrics.held("web", "cooldown");
     metrics.shadow_judged("web", "restart", "needless");
     metrics.healed("web", 1.0);
+    metrics.runner_start("started");
     let printed = metrics.print();
     let there: BTreeSet<(&str, &str)> =
         printed.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();

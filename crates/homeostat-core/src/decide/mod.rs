@@ -180,14 +180,19 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
     desk.decision
 }
 
-/// Lists what must be done again after a restart: running orders are asked about, and what is
-/// owed to people is told again.
+/// Lists what must be done again after a restart: running orders are asked about, those that were
+/// told to end are told again, in case they go on and did not hear it, and so is what is owed to
+/// people.
 pub fn recover(state: &State) -> Vec<Effect> {
     let running = state
         .incidents()
         .filter(|incident| incident.stage == Stage::Acting)
-        .filter_map(|incident| incident.order.as_ref())
-        .map(|order| Effect::Inquire { order: order.id.clone(), issued_in: order.boot.clone() });
+        .filter_map(|incident| Some((incident, incident.order.as_ref()?)))
+        .flat_map(|(incident, order)| {
+            let (order, issued_in) = (order.id.clone(), order.boot.clone());
+            let cancel = incident.order_cancelled.then(|| Effect::Cancel(order.clone()));
+            [Some(Effect::Inquire { order, issued_in }), cancel].into_iter().flatten()
+        });
     running.chain(state.notices().flat_map(telling::again)).collect()
 }
 

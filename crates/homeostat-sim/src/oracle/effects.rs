@@ -63,7 +63,8 @@ impl Oracle {
                 Effect::Clear(notice) => Deed::Clear(notice.topic()),
                 Effect::Inquire { .. } | Effect::Remind(_) => continue,
             };
-            let owed = started && matches!(deed, Deed::Tell(_) | Deed::Clear(_));
+            let again = matches!(deed, Deed::Tell(_) | Deed::Clear(_) | Deed::Cancel(_));
+            let owed = started && again;
             let kept = promised.get_mut(&deed).filter(|count| **count > 0);
             let follows = kept.is_some();
             if let Some(count) = kept {

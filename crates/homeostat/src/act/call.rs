@@ -90,7 +90,7 @@ pub async fn call(
 }
 
 fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunning> {
-    start::take(root, order, &draw_run()?, document, None)
+    start::take(root, order, &draw_run()?, document)
 }
 
 type Joined = Result<Result<handler::Outcome, HandlerError>, JoinError>;

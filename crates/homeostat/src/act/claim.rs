@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use homeostat_core::name::BootId;
@@ -28,8 +29,13 @@ const EXIT: &str = "exit";
 ///
 /// It cannot be read. No claim can be judged then, so nothing may be started.
 pub fn current_boot() -> io::Result<BootId> {
+    // No process outlives its boot.
+    static BOOT: OnceLock<BootId> = OnceLock::new();
+    if let Some(boot) = BOOT.get() {
+        return Ok(boot.clone());
+    }
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(BootId::new(id.trim_end()))
+    Ok(BOOT.get_or_init(|| BootId::new(id.trim_end())).clone())
 }
 
 /// What an order's directory tells a restarted engine.
@@ -124,9 +130,18 @@ impl Directory {
             .recursive(true)
             .mode(0o700)
             .create(&path)
-            .and_then(|()| path.canonicalize())
+            .and_then(|()| std::path::absolute(&path))
             .map(|path| Self { path, run: run.into() })
             .map_err(|error| storage("make the order's directory", &error))
+    }
+
+    /// The directory that was prepared for a run. Both names may come from outside of this process:
+    /// neither leads out of the root.
+    pub(super) fn prepared(root: &Path, order: &str, run: &str) -> Result<Self, Refusal> {
+        path_of(Path::new(""), run)?;
+        std::path::absolute(path_of(root, order)?)
+            .map(|path| Self { path, run: run.into() })
+            .map_err(|error| storage("find the order's directory", &error))
     }
 
     /// The absolute path.
@@ -180,12 +195,23 @@ impl Directory {
 
     /// Records the end.
     ///
-    /// An error is not reported: the caller has the outcome and journals it, and if the engine dies
-    /// before that, an order without a record is unknown, which is safe.
+    /// An error is not reported: the caller is the engine, which has the outcome and journals it at
+    /// once. If it dies before that, an order without a record is unknown, which is safe. For the
+    /// same reason it is not synced: what a loss of power destroys is missing or unreadable in
+    /// another boot, and so unknown.
     pub(super) fn record(&self, ended: &Ended) {
+        let _ = self.record_for_others(ended, Sync::No);
+    }
+
+    /// Records the end of a run that others will hear of by this record alone.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written: then the end is known here only.
+    pub(super) fn record_for_others(&self, ended: &Ended, sync: Sync) -> io::Result<()> {
         let record = Record::of(ended);
         let text = serde_json::to_vec(&record).expect("strings and numbers are always JSON");
-        let _ = self.replace(EXIT, &text, Sync::Yes);
+        self.replace(EXIT, &text, sync)
     }
 
     /// Keeps a file for people to read. That it cannot be written changes nothing about the run.
@@ -206,10 +232,9 @@ impl Directory {
     }
 }
 
-/// Whether a file must outlive a loss of power. The record must: it stands for another boot too,
-/// and a rename without a sync may leave an empty file.
-#[derive(Clone, Copy)]
-enum Sync {
+/// Whether a file must outlive a loss of power.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sync {
     Yes,
     No,
 }
@@ -354,7 +379,7 @@ mod tests {
         ];
         for outcome in outcomes {
             let end = ended(outcome);
-            directory.record(&end);
+            directory.record_for_others(&end, Sync::Yes).unwrap();
             let found = inspect(root.path(), ORDER, &BootId::new("another"));
             assert_eq!(found, Found::Ended(end));
         }

@@ -44,8 +44,8 @@ impl Environment {
     }
 
     /// All variables, in the order of their names.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    pub(super) fn into_pairs(self) -> Vec<(String, String)> {
+        self.variables.into_iter().collect()
     }
 
     /// Our own names.
@@ -256,7 +256,8 @@ mod tests {
         second.ends_at = Some("2026-01-05T09:00:01.9Z".parse().unwrap());
         execution.subject.alerts.push(second);
         let environment = Environment::of(&execution, "token").unwrap();
-        let text: Vec<_> = environment.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let pairs = environment.into_pairs();
+        let text: Vec<_> = pairs.iter().map(|(n, v)| format!("{n}={v}")).collect();
         insta::assert_snapshot!(text.join("\n"), @r"
         AMX_ALERT_1_ANNOTATION_summary=s
         AMX_ALERT_1_END=0

@@ -15,18 +15,43 @@ use rustix::process::Signal;
 use tokio::process::{Child, Command};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::claim::{Directory, draw_run, storage};
-use super::environment::Environment;
+use super::cgroup::Cgroup;
+use super::claim::{Claimed, Directory, Sync, storage};
+use super::enter::enter;
 use super::limits::{
-    KILL_PATIENCE, LEFT_LOOK_EVERY, LEFT_TRIM_INTERVAL, TREE_INTERVAL, TRIM_INTERVAL,
+    KILL_PATIENCE, LEFT_LOOK_EVERY, LEFT_TRIM_INTERVAL, RECORD_AGAIN, RECORD_TRIES, TREE_INTERVAL,
+    TRIM_INTERVAL,
 };
-use super::output::{self, Outputs, Writers};
-use super::start::{self, NotRunning, is_complete, off_thread};
+use super::output::{self, Outputs, Tail, Writers};
+use super::owner::Owner;
+use super::prepare::{self, Launch};
+use super::start::{NotRunning, is_complete, off_thread};
 use super::tree::Tree;
-use super::{Doubt, Ended, Execution, Outcome, Program, Refusal};
-use crate::inherited::not_inherited;
+use super::{Doubt, Ended, Execution, Outcome, Refusal};
 
-/// Runs one order's process and tells how it ended.
+/// Prepares one order's process and runs it in this process's own hands: [`prepare`](super::prepare)
+/// and [`run`] at once.
+///
+/// # Panics
+///
+/// Outside of a Tokio runtime with time and IO enabled.
+pub async fn perform(
+    root: &Path,
+    execution: Execution,
+    cancel: impl Future<Output = ()> + Send,
+) -> Ended {
+    let mut cancel = pin!(cancel);
+    if is_complete(cancel.as_mut()).await {
+        return Ended::refused(Refusal::Cancelled);
+    }
+    let orders = root.to_owned();
+    match off_thread(move || prepare::prepare(&orders, &execution)).await {
+        Ok(launch) => run(root, launch, &Owner::Engine, cancel).await,
+        Err(ended) => ended,
+    }
+}
+
+/// Runs one order's process, which was prepared, and tells how it ended.
 ///
 /// `root` is the directory of all orders. When `cancel` completes, the process gets SIGTERM, and
 /// SIGKILL after the grace, or is not started at all; pass [`std::future::pending`] where nothing
@@ -44,18 +69,19 @@ use crate::inherited::not_inherited;
 /// # Panics
 ///
 /// Outside of a Tokio runtime with time and IO enabled.
-pub async fn perform(
+pub async fn run(
     root: &Path,
-    execution: Execution,
+    launch: Launch,
+    owner: &Owner,
     cancel: impl Future<Output = ()> + Send,
 ) -> Ended {
     let mut cancel = pin!(cancel);
     if is_complete(cancel.as_mut()).await {
-        return Ended::without_run(Outcome::Refused { reason: Refusal::Cancelled });
+        return Ended::refused(Refusal::Cancelled);
     }
-    let root = root.to_owned();
-    let (limit, grace) = (execution.timeout, execution.grace);
-    match off_thread(move || start(&root, &execution)).await {
+    let (root, owner) = (root.to_owned(), owner.clone());
+    let (limit, grace) = (launch.timeout, launch.grace);
+    match off_thread(move || start(&root, &launch, owner)).await {
         Ok(mut run) => {
             let outcome = match run.watch(limit, cancel).await {
                 Watched::Ended(status) => Outcome::of(status),
@@ -86,70 +112,77 @@ impl Outcome {
 /// A process that was started.
 struct Run {
     child: Child,
+    leader: i32,
     directory: Directory,
     outputs: Arc<Mutex<Outputs>>,
     tree: Arc<Mutex<Tree>>,
+    owner: Owner,
     started_at: SystemTime,
     since: Instant,
 }
 
-/// Checks, prepares, claims and spawns. It is one piece of blocking work, so that dropping the
-/// future cannot come between claim and spawn.
-fn start(root: &Path, execution: &Execution) -> Result<Run, NotRunning> {
-    let run = draw_run()?;
-    let environment = Environment::of(execution, &run)?;
-    let script = match &execution.program {
-        Program::Argv(_) => None,
-        Program::Script(text) => Some(text.as_str()),
-    };
-    let document = execution.subject.document(&execution.order);
-    let directory = start::take(root, &execution.order, &run, &document, script)?;
-    match spawn(&directory, execution, &environment) {
-        Ok((child, outputs)) => {
-            let leader = child.id().expect("a child has its number until it is waited for");
+/// Claims and spawns. It is one piece of blocking work, so that dropping the future cannot come
+/// between claim and spawn.
+fn start(root: &Path, launch: &Launch, owner: Owner) -> Result<Run, NotRunning> {
+    let directory = Directory::prepared(root, &launch.order, &launch.run)?;
+    match directory.claim()? {
+        Claimed::Now => {}
+        Claimed::Before => return Err(NotRunning::Unknown(Doubt::AlreadyClaimed)),
+    }
+    let cgroup = owner.cgroup(&launch.order, &launch.run);
+    match spawn(&directory, launch, &owner, cgroup.as_ref()) {
+        Ok((child, leader, outputs)) => {
             let (started_at, since) = (SystemTime::now(), Instant::now());
-            let tree = Arc::new(Mutex::new(Tree::of(leader, &run)));
+            let tree = Tree::of(leader, &launch.run, owner.clone(), cgroup);
+            let tree = Arc::new(Mutex::new(tree));
             let outputs = Arc::new(Mutex::new(outputs));
-            Ok(Run { child, directory, outputs, tree, started_at, since })
+            Ok(Run { child, leader, directory, outputs, tree, owner, started_at, since })
         }
-        Err(NotRunning::Refused(reason)) => {
-            let outcome = Outcome::Refused { reason: reason.clone() };
-            directory.record(&Ended::without_run(outcome));
-            Err(NotRunning::Refused(reason))
+        Err(not_running) => {
+            if let Some(cgroup) = cgroup {
+                cgroup.remove();
+            }
+            let ended = Ended::from(not_running);
+            directory.record(&ended);
+            Err(NotRunning::Recorded(ended))
         }
-        Err(NotRunning::Unknown(doubt)) => Err(NotRunning::Unknown(doubt)),
     }
 }
 
 /// Starts the process: once, by whoever has the claim.
-///
-/// The environment is edited and not cleared, and no `PATH` is set: either would make the standard
-/// library look for the program itself, after a fork, which copies the page tables of the engine.
 fn spawn(
     directory: &Directory,
-    execution: &Execution,
-    environment: &Environment,
-) -> Result<(Child, Outputs), NotRunning> {
+    launch: &Launch,
+    owner: &Owner,
+    cgroup: Option<&Cgroup>,
+) -> Result<(Child, i32, Outputs), NotRunning> {
     let (outputs, writers) = Outputs::create(directory.path())
         .map_err(|error| storage("make the files for the output", &error))?;
     let alert = directory.open_alert().map_err(|error| storage("open alert.json", &error))?;
     let Writers { stdout, stderr } = writers;
-    let mut command = command(directory, &execution.program);
-    for name in not_inherited() {
-        command.env_remove(name);
-    }
+    let mut command = command(directory, &launch.command)?;
+    owner.dress(&mut command);
     command
-        .envs(environment.iter())
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(directory.path())
         .process_group(0)
         .stdin(Stdio::from(alert))
         .stdout(Stdio::from(stdout))
         .stderr(Stdio::from(stderr));
-    match command.spawn() {
-        Ok(child) => Ok((child, outputs)),
+    if let Some(entrance) = cgroup.and_then(Cgroup::entrance) {
+        enter(&mut command, entrance);
+    }
+    let spawned = owner.spawn(|| {
+        let child = command.spawn()?;
+        let leader = child.id().expect("a child has its number until it is waited for");
+        let leader = i32::try_from(leader).expect("Linux has fewer than 2^22 process numbers");
+        Ok(((child, leader), leader))
+    });
+    match spawned {
+        Ok((child, leader)) => Ok((child, leader, outputs)),
         Err(error) => {
             let program = command.as_std().get_program().to_string_lossy().into_owned();
-            let text = error.to_string();
+            let text = io::Error::to_string(&error);
             Err(if is_certain(&error) {
                 NotRunning::Refused(Refusal::Spawn { program, error: text })
             } else {
@@ -159,18 +192,18 @@ fn spawn(
     }
 }
 
-fn command(directory: &Directory, program: &Program) -> Command {
-    match program {
-        Program::Argv(argv) => {
-            let (program, arguments) = argv.split_first().expect("an argv without program refuses");
+fn command(directory: &Directory, what: &prepare::Command) -> Result<Command, Refusal> {
+    match what {
+        prepare::Command::Argv(argv) => {
+            let (program, arguments) = argv.split_first().ok_or(Refusal::NoProgram)?;
             let mut command = Command::new(program);
             command.args(arguments);
-            command
+            Ok(command)
         }
-        Program::Script(_) => {
+        prepare::Command::Script => {
             let mut command = Command::new("/bin/sh");
             command.arg(directory.script_path());
-            command
+            Ok(command)
         }
     }
 }
@@ -218,7 +251,7 @@ impl Run {
                 // An end that is there counts, whatever else is there with it.
                 biased;
                 end = self.child.wait() => {
-                    self.tree.lock().release_group();
+                    self.release();
                     return end.map_or_else(Watched::Lost, Watched::Ended);
                 }
                 () = &mut overdue => return Watched::Overdue,
@@ -242,9 +275,15 @@ impl Run {
         }
         // A leader that is stuck in the kernel is left; its number stays taken as long.
         if timeout(KILL_PATIENCE, self.child.wait()).await.is_ok() {
-            self.tree.lock().release_group();
+            self.release();
         }
         outcome
+    }
+
+    /// The leader is reaped: its number may belong to a stranger from now on.
+    fn release(&self) {
+        self.tree.lock().release_group();
+        self.owner.reaped(self.leader);
     }
 
     /// Sends a signal to all processes of the run and tells how many there were.
@@ -261,11 +300,11 @@ impl Run {
     /// Brings the output into its final form and records the end.
     async fn finish(self, outcome: Outcome) -> Ended {
         let duration = self.since.elapsed();
-        let Self { directory, outputs, tree, started_at, .. } = self;
-        let (kept_outputs, kept_tree) = (Arc::clone(&outputs), Arc::clone(&tree));
-        let ended = off_thread(move || {
+        let Self { directory, outputs, tree, owner, started_at, .. } = self;
+        let (kept_outputs, kept_tree, kept_owner) = (outputs.clone(), tree.clone(), owner.clone());
+        let (directory, ended) = off_thread(move || {
             outputs.lock().finish();
-            let tail = output::tail(directory.path());
+            let tail = tail(&directory, &kept_owner);
             let ended = Ended {
                 outcome,
                 started_at: Some(started_at),
@@ -274,15 +313,51 @@ impl Run {
                 truncated: tail.truncated,
                 left: tree.lock().count(),
             };
-            directory.record(&ended);
-            ended
+            (directory, ended)
         })
         .await;
+        let ended = record(directory, ended, &owner).await;
         if ended.left > 0 {
             tokio::spawn(trim_while_living(kept_outputs, kept_tree));
+        } else {
+            off_thread(move || kept_tree.lock().close()).await;
         }
         ended
     }
+}
+
+/// What is told of the output at once. A runner tells nothing of it: who wants to know reads it.
+fn tail(directory: &Directory, owner: &Owner) -> Tail {
+    match owner {
+        Owner::Engine => output::tail(directory.path()),
+        Owner::Runner(_) => Tail::default(),
+    }
+}
+
+/// Records an end. Where others hear of it by its record alone, it is tried again when it could not
+/// be written: a disk that is full today has room in a minute.
+async fn record(directory: Directory, ended: Ended, owner: &Owner) -> Ended {
+    let directory = Arc::new(directory);
+    let ended = Arc::new(ended);
+    for _ in 0..RECORD_TRIES {
+        let (directory, recorded, owner) = (directory.clone(), ended.clone(), owner.clone());
+        let written = off_thread(move || match owner {
+            Owner::Engine => {
+                directory.record(&recorded);
+                true
+            }
+            Owner::Runner(_) => {
+                let sync = if owner.must_sync() { Sync::Yes } else { Sync::No };
+                directory.record_for_others(&recorded, sync).is_ok()
+            }
+        })
+        .await;
+        if written {
+            break;
+        }
+        sleep(RECORD_AGAIN).await;
+    }
+    Arc::unwrap_or_clone(ended)
 }
 
 /// Keeps the output of what an action left in the background within its bound, as long as it lives
@@ -294,7 +369,7 @@ async fn trim_while_living(outputs: Arc<Mutex<Outputs>>, tree: Arc<Mutex<Tree>>)
             trim_outputs(&outputs).await;
         }
         let tree = Arc::clone(&tree);
-        if off_thread(move || tree.lock().count()).await == 0 {
+        if off_thread(move || tree.lock().is_over()).await {
             return;
         }
     }

@@ -86,7 +86,7 @@ pub async fn send(
 }
 
 fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunning> {
-    start::take(root, order, &draw_run()?, document, None)
+    start::take(root, order, &draw_run()?, document)
 }
 
 /// Puts the secrets to the request, and makes sure that they go where they belong.

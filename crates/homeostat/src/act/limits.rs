@@ -55,3 +55,14 @@ pub const PROC_ENVIRON_MAX: u64 = 6 << 20;
 
 /// Bytes read of an `exit` record; ours have some hundreds.
 pub const RECORD_MAX: u64 = 64 << 10;
+
+/// How long the record of an end waits to be written again, and how often it is tried: for an hour.
+/// After that a run is taken as unknown, which is safe, and a disk that was full for so long has
+/// told people by other ways.
+pub const RECORD_AGAIN: Duration = Duration::from_secs(1);
+/// See [`RECORD_AGAIN`].
+pub const RECORD_TRIES: u32 = 3_600;
+
+/// How deep cgroups are followed that an action made below its own: programs that do so, as
+/// container engines, go two or three levels down.
+pub const CGROUP_DEPTH_MAX: usize = 16;

@@ -1,7 +1,8 @@
 //! Performs orders: a process, a request or a handler, from its claim to its recorded end.
 //!
 //! ```text
-//!  Execution ─> environment ─> inputs ─> claim ─> spawn ─> watch ─> (terminate) ─> exit ─> Ended
+//!  prepare, in the engine                 run, in whoever owns the process
+//!  Execution ─> environment ─> inputs ══> claim ─> spawn ─> watch ─> (terminate) ─> exit ─> Ended
 //!                    │            │        │        │        │                       │
 //!                    └── Refused ─┴────────│────────┘        └── output is trimmed   └─ inspect,
 //!  Call ───────────────────────────────> claim ─> handler ─> watch ─> (abort) ────> exit   after a
@@ -39,13 +40,17 @@
 //! action that opens `/dev/stderr` by name, instead of writing to `>&2`, truncates its log.
 
 mod call;
+mod cgroup;
 mod claim;
+mod enter;
 mod environment;
 mod exec;
 pub mod handler;
 mod http;
 pub mod limits;
 mod output;
+mod owner;
+mod prepare;
 mod start;
 mod subject;
 #[cfg(test)]
@@ -57,10 +62,14 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 pub use call::{Call, Words, call};
+pub use cgroup::Cgroups;
 pub use claim::{Found, current_boot, forget, inspect};
-pub use exec::perform;
+pub use enter::close_on_exec;
+pub use exec::{perform, run};
 pub use handler::Handlers;
 pub use http::{Outlet, Sending, send};
+pub use owner::{Nursery, Owner, Variables};
+pub use prepare::{Command, Launch, prepare};
 pub use subject::{Subject, SubjectAlert};
 
 /// What one run of a process needs.
@@ -222,6 +231,15 @@ pub enum Refusal {
     /// It was cancelled before it started.
     #[error("cancelled before it started")]
     Cancelled,
+    /// The runner obeys a later engine.
+    #[error("a later engine is in command of the runner")]
+    Outdated,
+    /// A runner owns as many runs as it may.
+    #[error("the runner has {runs} runs already")]
+    Crowded {
+        /// How many.
+        runs: usize,
+    },
 }
 
 /// Why nobody can say what became of an order.
@@ -237,6 +255,9 @@ pub enum Doubt {
     /// The machine was started anew since: a claim may have been lost with the power.
     #[error("the machine was started anew since the order was issued")]
     OtherBoot,
+    /// The runner that ran it is gone, and its end was not recorded: it may run still.
+    #[error("the runner that ran the order is gone, and no end is recorded")]
+    RunnerGone,
     /// The boot id of this machine could not be read.
     #[error("cannot read the boot id: {error}")]
     NoBootId {

@@ -1,4 +1,5 @@
-//! What every run begins with: its directory, its inputs and its claim.
+//! What every run begins with: its directory, its inputs and its claim. Those of a process are taken
+//! in two steps instead, by two processes (`prepare`, `exec`).
 
 use std::future::Future;
 use std::panic;
@@ -12,6 +13,8 @@ use super::{Doubt, Ended, Outcome, Refusal};
 pub(super) enum NotRunning {
     Refused(Refusal),
     Unknown(Doubt),
+    /// Either of them, and it is written down.
+    Recorded(Ended),
 }
 
 impl From<Refusal> for NotRunning {
@@ -22,10 +25,11 @@ impl From<Refusal> for NotRunning {
 
 impl From<NotRunning> for Ended {
     fn from(not_running: NotRunning) -> Self {
-        Self::without_run(match not_running {
-            NotRunning::Refused(reason) => Outcome::Refused { reason },
-            NotRunning::Unknown(reason) => Outcome::Unknown { reason },
-        })
+        match not_running {
+            NotRunning::Refused(reason) => Self::without_run(Outcome::Refused { reason }),
+            NotRunning::Unknown(reason) => Self::without_run(Outcome::Unknown { reason }),
+            NotRunning::Recorded(ended) => ended,
+        }
     }
 }
 
@@ -35,13 +39,12 @@ pub(super) fn take(
     order: &str,
     run: &str,
     document: &[u8],
-    script: Option<&str>,
 ) -> Result<Directory, NotRunning> {
     let directory = Directory::prepare(root, order, run)?;
     if directory.is_claimed()? {
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
-    directory.write_inputs(document, script)?;
+    directory.write_inputs(document, None)?;
     match directory.claim()? {
         Claimed::Now => Ok(directory),
         Claimed::Before => Err(NotRunning::Unknown(Doubt::AlreadyClaimed)),

@@ -3,7 +3,7 @@
 //! A process belongs to the run if it is in the leader's process group, descends from a member, was
 //! seen to belong before, or carries the run's token in its environment, which is how one is found
 //! that called `setsid` and whose parents are gone. What does all of that and clears its
-//! environment between two looks escapes; only a cgroup would hold it.
+//! environment between two looks escapes, unless the run has a cgroup: that holds it.
 //!
 //! Numbers of processes are used again, so a member is its number *and* its start time, and a
 //! signal goes through a pidfd that was compared with them. The group's number cannot be used again
@@ -22,8 +22,10 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
 };
 
+use super::cgroup::Cgroup;
 use super::environment::RUN;
 use super::limits::PROC_ENVIRON_MAX;
+use super::owner::Owner;
 
 /// The processes of one run.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Tree {
     /// The entry of the environment that all processes of the run inherit.
     token: Vec<u8>,
     known: BTreeSet<Member>,
+    owner: Owner,
+    cgroup: Option<Cgroup>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,12 +65,12 @@ struct Stat {
 
 impl Tree {
     /// The tree of a process that was just spawned into its own group, and is not reaped.
-    pub(super) fn of(leader: u32, run: &str) -> Self {
-        let pid = i32::try_from(leader).expect("Linux has fewer than 2^22 process numbers");
+    pub(super) fn of(pid: i32, run: &str, owner: Owner, cgroup: Option<Cgroup>) -> Self {
         let started = Stat::read(pid).map_or(0, |stat| stat.member.started);
         let leader = Member { pid, started };
         let token = format!("{RUN}={run}").into_bytes();
-        Self { leader, group: Group::Held, token, known: BTreeSet::from([leader]) }
+        let known = BTreeSet::from([leader]);
+        Self { leader, group: Group::Held, token, known, owner, cgroup }
     }
 
     /// The leader is reaped: its number may belong to a stranger from now on.
@@ -76,12 +80,35 @@ impl Tree {
 
     /// How many processes of the run live.
     pub(super) fn count(&mut self) -> u32 {
+        if self.group == Group::Released && self.owner.has_no_orphans() {
+            return 0;
+        }
         u32::try_from(self.look().len()).expect("Linux has fewer than 2^22 process numbers")
+    }
+
+    /// Lets go of what held its processes together. Nothing of it lives.
+    pub(super) fn close(&mut self) {
+        if let Some(cgroup) = self.cgroup.take() {
+            cgroup.remove();
+        }
+    }
+
+    /// Whether nothing of it lives; if so, lets go.
+    pub(super) fn is_over(&mut self) -> bool {
+        let over = self.count() == 0;
+        if over {
+            self.close();
+        }
+        over
     }
 
     /// Sends a signal to every process of the run and tells how many there were.
     pub(super) fn signal(&mut self, signal: Signal) -> u32 {
         let members = self.look();
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|_| signal == Signal::KILL) {
+            // First: what forks faster than we look does not outrun this.
+            cgroup.kill();
+        }
         if self.group == Group::Held
             && let Some(leader) = Pid::from_raw(self.leader.pid)
         {
@@ -99,12 +126,15 @@ impl Tree {
 
     /// The processes of the run that live now; dead ones that nobody has reaped do not count.
     fn look(&mut self) -> Vec<Stat> {
+        // Before the reading, so that whoever is in it is in both, or was born since.
+        let held = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
         let scan = Scan::since_now();
         let mut members: BTreeMap<i32, Stat> = BTreeMap::new();
         for process in &scan.processes {
             let stat = &process.stat;
             let known = self.known.contains(&stat.member);
-            if known || self.is_in_group(stat) || self.is_marked(process) {
+            let held = held.contains(&stat.member.pid);
+            if known || held || self.is_in_group(stat) || self.is_marked(process) {
                 members.insert(stat.member.pid, *stat);
             }
         }
@@ -176,6 +206,12 @@ impl Process {
             runs.map(<[u8]>::to_vec).collect()
         })
     }
+}
+
+/// The children of a process, on kernels that keep no list of them.
+pub(super) fn children_of(parent: u32) -> Vec<i32> {
+    let is_child = |stat: &Stat| u32::try_from(stat.parent).is_ok_and(|pid| pid == parent);
+    Stat::all().into_iter().filter(is_child).map(|stat| stat.member.pid).collect()
 }
 
 /// Adds, generation by generation, the processes whose parent is a member.

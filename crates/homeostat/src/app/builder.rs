@@ -10,11 +10,14 @@ use homeostat_core::policy::Polling;
 use homeostat_core::time::Span;
 use tracing::Level;
 
-use super::{Build, Options, RETENTION, Running, StartError, load, until_signalled};
+use super::{
+    AtStop, Build, Options, RETENTION, Running, Shutdown, StartError, load, until_signalled,
+};
 use crate::act::Handlers;
 use crate::act::handler::{Action, HandlerError, Outcome};
 use crate::config::{self, Report};
 use crate::intake::Bounds;
+use crate::runner;
 use crate::telemetry::logging::{self, Format};
 
 /// An engine that is about to start, with handlers written in Rust.
@@ -46,8 +49,18 @@ pub struct App {
     /// A name that was given to two handlers.
     twice: Option<String>,
     listens: bool,
+    owner: Owner,
     level: Level,
     format: Format,
+}
+
+/// Who owns the processes of actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// A runner if this program is the engine, and the engine if it is a part of this program.
+    Usual,
+    Runner,
+    Engine,
 }
 
 impl App {
@@ -76,6 +89,7 @@ impl App {
 
     /// Takes no configuration: every alert is taken in and recorded, and nothing is done.
     pub fn observe() -> Self {
+        become_runner_if_asked();
         Self {
             options: Options {
                 config_file: None,
@@ -91,10 +105,13 @@ impl App {
                 polling: Polling::default(),
                 build: Build::THIS,
                 handlers: Arc::default(),
+                runner: None,
+                shutdown: Shutdown::default(),
             },
             handlers: Handlers::default(),
             twice: None,
             listens: false,
+            owner: Owner::Usual,
             level: Level::INFO,
             format: Format::default(),
         }
@@ -174,6 +191,29 @@ impl App {
         self
     }
 
+    /// Sets what is done with running actions when the engine stops, and how long they are waited
+    /// for. By default they are waited for, for 30 seconds; those that take longer go on.
+    pub fn shutdown(mut self, actions: AtStop, timeout: Duration) -> Self {
+        self.options.shutdown = Shutdown { actions, timeout };
+        self
+    }
+
+    /// Has a runner own the processes of `exec` and `script`, so that they outlive this program: it
+    /// is started again, with its arguments, and becomes the runner where it makes its first `App`.
+    /// [`run`](Self::run) does so by itself.
+    pub fn with_runner(mut self) -> Self {
+        self.owner = Owner::Runner;
+        self
+    }
+
+    /// Keeps the processes of `exec` and `script` in the engine's own hands: they go on when it
+    /// ends, but nobody enforces their time limits, or knows how they ended. [`start`](Self::start)
+    /// does so by itself, because the program around it may not be one to start twice.
+    pub fn without_runner(mut self) -> Self {
+        self.owner = Owner::Engine;
+        self
+    }
+
     /// Sets how [`run`](Self::run) logs: from which level on, and in which form. By default from
     /// info on, as logfmt. Where the program has set up a subscriber of its own, that one counts.
     pub fn log(mut self, level: Level, format: Format) -> Self {
@@ -205,6 +245,10 @@ impl App {
             return Err(StartError::Handler { name });
         }
         self.options.handlers = Arc::new(self.handlers);
+        self.options.runner = match self.owner {
+            Owner::Runner => Some(runner::Program::again()),
+            Owner::Usual | Owner::Engine => None,
+        };
         Running::start(self.options).await
     }
 
@@ -214,12 +258,23 @@ impl App {
     ///
     /// A [`StartError`]: it could not start. A [`Fatal`](crate::driver::Fatal): it could not go
     /// on by itself.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        if self.owner == Owner::Usual {
+            self.owner = Owner::Runner;
+        }
         logging::start(self.level, self.format);
         super::survive_hangup();
         let running = self.start().await?;
         running.reload_on_hangup();
         running.run(until_signalled()).await?;
         Ok(())
+    }
+}
+
+/// Becomes a runner, and ends with it, where an engine started this program to be one. What owns
+/// actions must be small and do nothing else, so nothing that is built here would be of use.
+pub(crate) fn become_runner_if_asked() {
+    if let Some(code) = runner::become_one_if_asked() {
+        code.exit_process();
     }
 }

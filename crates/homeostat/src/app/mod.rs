@@ -3,6 +3,7 @@
 //! ```text
 //!  start: configuration ─> directory lock ─> journal ─> doors ─> driver ─> listeners
 //!  stop:  listeners (what is under way is answered) ─> driver (what runs is waited for) ─> doors
+//!         ─> the runner (told that nobody follows)
 //! ```
 //!
 //! Tests run it in their own process; the binary adds signals and exit codes.
@@ -34,6 +35,7 @@ use crate::intake::{self, Leads};
 use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
 use crate::notice::Telling;
 use crate::queue::{Queue, queue};
+use crate::runner;
 use crate::telemetry::Metrics;
 use crate::web::api::status::ConfigStatus;
 use crate::web::auth::{Token, TokenError};
@@ -42,7 +44,9 @@ use crate::web::origin::NotAHost;
 use crate::web::server;
 
 pub use crate::driver::chain as describe;
+pub use crate::driver::{AtStop, DRAIN, Shutdown};
 pub use builder::App;
+pub(crate) use builder::become_runner_if_asked;
 pub(crate) use signals::survive_hangup;
 pub use signals::until_signalled;
 
@@ -79,6 +83,11 @@ pub struct Options {
     pub build: Build,
     /// The handlers that it was built with.
     pub handlers: Arc<act::Handlers>,
+    /// What becomes a runner, which owns the processes of actions; without one the engine does,
+    /// and they are nobody's when it ends.
+    pub runner: Option<runner::Program>,
+    /// What is done with running actions at the end.
+    pub shutdown: Shutdown,
 }
 
 /// What was built.
@@ -234,7 +243,9 @@ impl Running {
         let metrics = Arc::new(Metrics::new(build.version, build.revision, build.branch));
         let clock = Arc::new(Clock::default());
         let (queue, inbox) = queue();
-        let (doors, telling) = wiring::doors(&options, &config, &queue, &clock, &metrics)?;
+        let fence = journal.fence()?;
+        let (mut doors, telling) = wiring::doors(&options, &config, &queue, &clock, &metrics)?;
+        doors.runner = wiring::runner(&options, fence, &metrics);
         let doors = Arc::new(doors);
         let sources = intake::Sources::new(wiring::source_names(&config));
         let leads = Leads::default();
@@ -258,6 +269,7 @@ impl Running {
         let (observed, started_in) = (metrics.clone(), boot.clone());
         let retention = options.retention;
         let driver = Driver::recover(journal, book, inbox, doors, observed, started_in, retention)?;
+        let driver = driver.with_shutdown(options.shutdown);
         sources.recall(driver.sources().iter());
         driver.receivers().iter().for_each(|(source, receiver)| leads.learn(source, receiver));
         let parts = wiring::Parts {
@@ -329,6 +341,9 @@ impl Running {
         };
         let joined = tokio::task::spawn_blocking(move || self.driver.join()).await;
         self.telling.stop().await;
+        if let Some(runner) = &self.reloader.doors.runner {
+            runner.leave().await;
+        }
         info!("engine stopped");
         match (ended, joined) {
             (Ok(ended), _) => ended,

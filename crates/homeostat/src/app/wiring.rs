@@ -22,6 +22,7 @@ use crate::journal::Reader;
 use crate::notice::{self, Recipients, Teller, Telling};
 use crate::probe::{self, Prober};
 use crate::queue::Queue;
+use crate::runner;
 use crate::telemetry::Metrics;
 use crate::web::api::Status;
 use crate::web::auth::Token;
@@ -74,9 +75,26 @@ pub(super) fn doors(
         outlets: RwLock::new(Arc::new(outlets(config)?)),
         handlers: options.handlers.clone(),
         stopping: tokio::sync::watch::Sender::new(false),
+        runner: None,
         runs: parking_lot::Mutex::default(),
     };
     Ok((doors, telling))
+}
+
+/// Looks for the runner that an earlier engine left, or starts one.
+pub(super) fn runner(
+    options: &Options,
+    fence: u64,
+    metrics: &Arc<Metrics>,
+) -> Option<runner::Client> {
+    let storage = absolute(&options.storage_path);
+    let settings = runner::Settings {
+        orders: storage.join("orders"),
+        storage,
+        fence,
+        program: options.runner.clone()?,
+    };
+    Some(runner::Client::start(settings, Arc::new(Counted(metrics.clone()))))
 }
 
 /// Actions run in their order's directory, so that its path must not depend on ours.
@@ -298,6 +316,24 @@ impl Tally for Counted {
 
     fn found(&self, count: u64) {
         self.0.reconciled("began", count);
+    }
+}
+
+impl runner::Tally for Counted {
+    fn up(&self, up: bool) {
+        self.0.set_runner_up(up);
+    }
+
+    fn started(&self) {
+        self.0.runner_start("started");
+    }
+
+    fn failed(&self) {
+        self.0.runner_start("failed");
+    }
+
+    fn lost(&self) {
+        self.0.runner_lost();
     }
 }
 

@@ -14,7 +14,8 @@ use homeostat_core::time::Span;
 use tracing::Level;
 
 use super::Exit;
-use crate::app::{self, App, Build, Running, StartError};
+use crate::app::{self, App, AtStop, Build, Running, Shutdown, StartError};
+use crate::runner;
 use crate::telemetry::logging::{self, Format};
 
 /// Run the engine
@@ -108,6 +109,26 @@ pub(super) struct Options {
     )]
     pub(super) reconcile_young: Span,
 
+    /// What is done with running actions when the engine stops: wait, leave or kill
+    ///
+    /// wait: for --shutdown.timeout; what takes longer goes on, and the next engine takes it over.
+    /// leave: they go on at once. kill: they are ended, and their ends are written down.
+    #[arg(
+        long = "shutdown.actions",
+        value_name = "WHAT",
+        default_value = "wait",
+        value_parser = at_stop
+    )]
+    pub(super) shutdown_actions: AtStop,
+
+    /// How long running actions are waited for when the engine stops
+    #[arg(
+        long = "shutdown.timeout",
+        value_name = "DURATION",
+        default_value_t = Span::from_secs(app::DRAIN.as_secs())
+    )]
+    pub(super) shutdown_timeout: Span,
+
     /// The least severe log lines to show: error, warn, info, debug or trace
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = level)]
     pub(super) log_level: Level,
@@ -157,6 +178,7 @@ impl App {
     ///
     /// [`StartError::Config`]: the configuration has errors.
     pub fn from_args() -> Result<Self, StartError> {
+        app::become_runner_if_asked();
         let options = CommandLine::parse().options;
         let (level, format) = (options.log_level, options.log_format);
         Self::with(options.into(), level, format)
@@ -179,13 +201,20 @@ impl From<Options> for app::Options {
             polling: Polling { every: options.reconcile_every, young: options.reconcile_young },
             build: Build::THIS,
             handlers: Arc::default(),
+            runner: None,
+            shutdown: Shutdown {
+                actions: options.shutdown_actions,
+                timeout: options.shutdown_timeout.into(),
+            },
         }
     }
 }
 
 async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     app::survive_hangup();
-    let running = Running::start(options.into()).await?;
+    let mut options = app::Options::from(options);
+    options.runner = Some(runner::Program::stock());
+    let running = Running::start(options).await?;
     running.reload_on_hangup();
     running.run(app::until_signalled()).await?;
     Ok(())
@@ -240,6 +269,15 @@ fn retention(text: &str) -> Result<Span, String> {
         Err("expected more than no time at all, as in 90d".into())
     } else {
         Ok(span)
+    }
+}
+
+fn at_stop(text: &str) -> Result<AtStop, String> {
+    match text {
+        "wait" => Ok(AtStop::Wait),
+        "leave" => Ok(AtStop::Leave),
+        "kill" => Ok(AtStop::Kill),
+        _ => Err("expected wait, leave or kill".into()),
     }
 }
 

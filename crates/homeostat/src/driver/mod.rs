@@ -40,7 +40,7 @@ use upkeep::Upkeep;
 
 pub use clock::Clock;
 pub use observe::Standing;
-pub use perform::{Doors, Outlets};
+pub use perform::{Doors, Outlets, Underway};
 
 use crate::journal::{CommitError, Journal, JournalError, Recovered};
 use crate::queue::{Accounted, Busy, Inbox, Request};
@@ -55,8 +55,34 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How often a journal that could not be written is tried.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a stopping engine waits for running actions.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long a stopping engine waits for running actions, where nothing else is said.
+pub const DRAIN: Duration = Duration::from_secs(30);
+
+/// What a stopping engine does with running actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// What becomes of them.
+    pub actions: AtStop,
+    /// How long they are waited for.
+    pub timeout: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { actions: AtStop::Wait, timeout: DRAIN }
+    }
+}
+
+/// What becomes of running actions when the engine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtStop {
+    /// They are waited for; those that take longer are left to the runner.
+    Wait,
+    /// They are left to the runner at once. What the engine does itself is waited for.
+    Leave,
+    /// They are told to end, and killed if they do not; their ends are written down.
+    Kill,
+}
 
 /// Why the driver cannot go on.
 #[derive(Debug, Error)]
@@ -86,6 +112,7 @@ pub struct Driver {
     owed: VecDeque<Event>,
     /// Orders that were issued while the engine stops, and are left to its next start.
     not_started: BTreeSet<OrderId>,
+    shutdown: Shutdown,
 }
 
 /// Who waits for the answer to a part of a group.
@@ -155,7 +182,14 @@ impl Driver {
             upkeep,
             owed,
             not_started: BTreeSet::new(),
+            shutdown: Shutdown::default(),
         })
+    }
+
+    /// Says what is done with running actions at the end, instead of waiting for them.
+    #[must_use]
+    pub fn with_shutdown(self, shutdown: Shutdown) -> Self {
+        Self { shutdown, ..self }
     }
 
     /// Returns what it publishes for readers.
@@ -179,7 +213,7 @@ impl Driver {
         alerts.map(|alert| (alert.source.clone(), alert.receiver.clone())).collect()
     }
 
-    /// Takes turns until the queue says stop and running actions are over, or for [`DRAIN`].
+    /// Takes turns until the queue says stop and what is waited for is over.
     ///
     /// # Errors
     ///
@@ -194,10 +228,9 @@ impl Driver {
                 .step(&mut self.journal, self.engine.state(), &self.doors, idle)
                 .map_err(Fatal::Uncertain)?;
             if self.inbox.is_stopping() {
-                let by = *stop_by.get_or_insert_with(|| Instant::now() + DRAIN);
-                let issued = observe::running(self.engine.state());
-                let running = issued.saturating_sub(self.not_started.len());
-                if running == 0 || Instant::now() >= by {
+                let by = *stop_by.get_or_insert_with(|| self.begin_to_stop());
+                if self.awaited() == 0 || Instant::now() >= by {
+                    let running = self.running();
                     if running > 0 {
                         warn!(running, "stopped while actions run; they go on");
                     }
@@ -206,6 +239,32 @@ impl Driver {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Does with running actions what was said, and returns until when they are waited for.
+    fn begin_to_stop(&self) -> Instant {
+        let most = match self.shutdown.actions {
+            AtStop::Wait | AtStop::Leave => self.shutdown.timeout,
+            AtStop::Kill => {
+                self.doors.end_all();
+                perform::END_WITHIN.max(self.shutdown.timeout)
+            }
+        };
+        Instant::now() + most
+    }
+
+    /// Orders that are issued and not over.
+    fn running(&self) -> usize {
+        let issued = observe::running(self.engine.state());
+        issued.saturating_sub(self.not_started.len())
+    }
+
+    /// Those of them that the end waits for.
+    fn awaited(&self) -> usize {
+        match self.shutdown.actions {
+            AtStop::Wait | AtStop::Kill => self.running(),
+            AtStop::Leave => self.running().min(self.doors.runs_in_engine()),
         }
     }
 

@@ -18,16 +18,21 @@ use homeostat_core::time::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::Clock;
 use crate::act;
 use crate::notice::Teller;
 use crate::probe::Prober;
 use crate::queue::Queue;
+use crate::runner;
 
 /// Between the polite and the final signal to an action that ran too long.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The longest that an action takes to end when it is told to: the grace, twice the time that a kill
+/// may take, and some more for the record.
+pub(super) const END_WITHIN: Duration = Duration::from_secs(20);
 
 /// Where the requests of each remedy go, and those of its undo.
 pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<act::Outlet>>;
@@ -53,8 +58,26 @@ pub struct Doors {
     pub handlers: Arc<act::Handlers>,
     /// Whether the engine stops, for handlers that could go on for long.
     pub stopping: watch::Sender<bool>,
-    /// The runs that are ours, and how each is told to end before its time.
-    pub runs: Mutex<BTreeMap<OrderId, watch::Sender<bool>>>,
+    /// Who owns processes, so that they outlive the engine; without a runner the engine does.
+    pub runner: Option<runner::Client>,
+    /// The runs that end under our eyes, and how each is told to end before its time.
+    pub runs: Mutex<BTreeMap<OrderId, Underway>>,
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Underway {
+    end: watch::Sender<bool>,
+    place: Place,
+}
+
+/// Where a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the engine: it ends with it.
+    Engine,
+    /// In a process that the runner owns.
+    Runner,
 }
 
 impl Doors {
@@ -63,21 +86,24 @@ impl Doors {
         match effect {
             Effect::Run(run) => {
                 // Known before it starts, so that no word to end comes too early to be heard.
-                let (end, cancelled) = watch::channel(false);
-                self.runs.lock().insert(run.order.id.clone(), end);
+                let cancelled = self.begin(&run.order.id, self.place(&run.order.action));
                 let doors = self.clone();
                 self.runtime.spawn(async move { doors.run(*run, cancelled).await });
             }
             Effect::Cancel(order) => {
                 if let Some(run) = self.runs.lock().get(&order) {
-                    run.send_replace(true);
+                    run.end.send_replace(true);
                 } else {
                     info!(order = %order, "order cannot be cancelled: its run is not ours");
                 }
             }
             Effect::Inquire { order, issued_in } => {
+                // Known before it is asked for, as above.
+                let cancelled = self.begin(&order, Place::Runner);
                 let doors = self.clone();
-                self.runtime.spawn(async move { doors.inquire(order, issued_in).await });
+                self.runtime.spawn(async move {
+                    doors.inquire(order, issued_in, cancelled).await;
+                });
             }
             Effect::Ask(question) => {
                 let doors = self.clone();
@@ -89,22 +115,59 @@ impl Doors {
         }
     }
 
+    /// Notes that a run goes on, and returns by what it is told to end before its time.
+    fn begin(&self, order: &OrderId, place: Place) -> watch::Receiver<bool> {
+        let (end, cancelled) = watch::channel(false);
+        self.runs.lock().insert(order.clone(), Underway { end, place });
+        cancelled
+    }
+
+    fn place(&self, action: &Rendered) -> Place {
+        match action {
+            Rendered::Exec(_) | Rendered::Script(_) if self.runner.is_some() => Place::Runner,
+            Rendered::Exec(_) | Rendered::Script(_) => Place::Engine,
+            Rendered::Http(_) | Rendered::Call(_) => Place::Engine,
+        }
+    }
+
+    /// Counts the runs that would end with the engine.
+    pub(super) fn runs_in_engine(&self) -> usize {
+        let runs = self.runs.lock();
+        runs.values().filter(|run| run.place == Place::Engine).count()
+    }
+
+    /// Tells every run to end before its time.
+    pub(super) fn end_all(&self) {
+        for run in self.runs.lock().values() {
+            run.end.send_replace(true);
+        }
+    }
+
     async fn run(&self, run: Run, cancelled: watch::Receiver<bool>) {
         let order = run.order.id.clone();
         info!(order = %order, policy = %run.policy, action = %run.order.action, "order started");
-        let ended = self.ended(match &run.order.action {
+        let found = match &run.order.action {
             Rendered::Exec(argv) => {
                 self.execute(&run, act::Program::Argv(argv.clone()), cancelled).await
             }
             Rendered::Script(text) => {
                 self.execute(&run, act::Program::Script(text.to_string()), cancelled).await
             }
-            Rendered::Http(request) => self.send(&run, request, cancelled).await,
-            Rendered::Call(handler) => self.call(&run, handler, cancelled).await,
-        });
+            Rendered::Http(request) => act::Found::Ended(self.send(&run, request, cancelled).await),
+            Rendered::Call(handler) => act::Found::Ended(self.call(&run, handler, cancelled).await),
+        };
         self.runs.lock().remove(&order);
-        info!(order = %order, policy = %run.policy, outcome = %ended.outcome, "order ended");
-        self.queue.report(Event::OrderEnded { order, ended }).await;
+        let event = match self.found(found) {
+            Found::Ended(ended) => {
+                info!(order = %order, policy = %run.policy, outcome = %ended.outcome, "order ended");
+                Event::OrderEnded { order, ended }
+            }
+            found => {
+                warn!(order = %order, found = ?found, "order lost with its runner");
+                Event::OrderFound { order, found }
+            }
+        };
+        self.queue.report(event).await;
     }
 
     /// A run that is over, by the engine's clock.
@@ -117,12 +180,21 @@ impl Doors {
         Ended { outcome: outcome_of(ended.outcome), started_at, output: ended.tail }
     }
 
+    fn found(&self, found: act::Found) -> Found {
+        match found {
+            act::Found::NotStarted => Found::NotStarted,
+            act::Found::Ended(ended) => Found::Ended(self.ended(ended)),
+            act::Found::Unknown(doubt) => Found::Unknown(doubt.to_string()),
+        }
+    }
+
+    /// Prepares a process, and has it run by whoever owns processes.
     async fn execute(
         &self,
         run: &Run,
         program: act::Program,
         cancelled: watch::Receiver<bool>,
-    ) -> act::Ended {
+    ) -> act::Found {
         let execution = act::Execution {
             order: run.order.id.to_string(),
             program,
@@ -130,7 +202,32 @@ impl Doors {
             grace: GRACE,
             subject: subject(run),
         };
-        act::perform(&self.orders, execution, told(cancelled)).await
+        let Some(runner) = &self.runner else {
+            let ended = act::perform(&self.orders, execution, told(cancelled)).await;
+            return act::Found::Ended(ended);
+        };
+        let orders = self.orders.clone();
+        let prepared = tokio::task::spawn_blocking(move || act::prepare(&orders, &execution)).await;
+        let launch = match prepared {
+            Ok(Ok(launch)) => launch,
+            Ok(Err(ended)) => return act::Found::Ended(ended),
+            Err(error) => {
+                let reason = act::Doubt::Record { error: error.to_string() };
+                return act::Found::Unknown(reason);
+            }
+        };
+        match runner.run(launch, told(cancelled.clone())).await {
+            Ok(found) => found,
+            Err(launch) => {
+                warn!(order = launch.order, "no runner: this order ends with the engine");
+                if let Some(underway) = self.runs.lock().get_mut(&run.order.id) {
+                    underway.place = Place::Engine;
+                }
+                let owner = act::Owner::Engine;
+                let ended = act::run(&self.orders, launch, &owner, told(cancelled)).await;
+                act::Found::Ended(ended)
+            }
+        }
     }
 
     async fn send(
@@ -189,20 +286,33 @@ impl Doors {
         self.queue.report(Event::OrderProgressed { order, text }).await;
     }
 
-    async fn inquire(&self, order: OrderId, issued_in: BootId) {
-        let (root, name) = (self.orders.clone(), order.to_string());
-        let looked = tokio::task::spawn_blocking(move || act::inspect(&root, &name, &issued_in));
-        let found = match looked.await {
-            Ok(act::Found::NotStarted) => Found::NotStarted,
-            Ok(act::Found::Ended(ended)) => Found::Ended(self.ended(ended)),
-            Ok(act::Found::Unknown(doubt)) => Found::Unknown(doubt.to_string()),
-            Err(error) => {
-                error!(order = %order, error = %error, "order could not be inspected");
-                Found::Unknown(error.to_string())
-            }
+    /// Finds out what became of an order that an earlier engine issued. What the runner owns goes
+    /// on, and is waited for as if this engine had started it.
+    async fn inquire(&self, order: OrderId, issued_in: BootId, cancelled: watch::Receiver<bool>) {
+        let name = order.to_string();
+        let adopted = match &self.runner {
+            Some(runner) => runner.adopt(&name, told(cancelled)).await,
+            None => None,
         };
+        let found = match adopted {
+            Some(found) => self.found(found),
+            None => self.inspect(name, issued_in).await,
+        };
+        self.runs.lock().remove(&order);
         info!(order = %order, found = ?found, "order found after a restart");
         self.queue.report(Event::OrderFound { order, found }).await;
+    }
+
+    async fn inspect(&self, order: String, issued_in: BootId) -> Found {
+        let root = self.orders.clone();
+        let looked = tokio::task::spawn_blocking(move || act::inspect(&root, &order, &issued_in));
+        looked.await.map_or_else(
+            |error| {
+                error!(%error, "order could not be inspected");
+                Found::Unknown(error.to_string())
+            },
+            |found| self.found(found),
+        )
     }
 
     async fn ask(&self, question: Question) {
@@ -287,7 +397,9 @@ fn outcome_of(outcome: act::Outcome) -> Outcome {
             | act::Refusal::NoHandler { .. }
             | act::Refusal::Reconfigured
             | act::Refusal::NotSent { .. }
-            | act::Refusal::Cancelled => Outcome::NotStarted { reason: reason.to_string() },
+            | act::Refusal::Cancelled
+            | act::Refusal::Outdated
+            | act::Refusal::Crowded { .. } => Outcome::NotStarted { reason: reason.to_string() },
         },
         act::Outcome::Unknown { reason } => Outcome::Unknown { reason: reason.to_string() },
     }

@@ -65,6 +65,7 @@ fn driver_by(
         outlets: RwLock::default(),
         handlers: Arc::default(),
         stopping: tokio::sync::watch::Sender::new(false),
+        runner: None,
         runs: parking_lot::Mutex::default(),
     });
     let metrics = Arc::new(Metrics::new("0", "r", "b"));

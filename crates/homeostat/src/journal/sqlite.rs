@@ -112,6 +112,22 @@ impl Journal {
         self.last
     }
 
+    /// Returns the number of this start of the engine, which is greater than that of every earlier
+    /// start that did anything: each begins with a fact, and it is the number of the next one, also
+    /// where the last ones were let go.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be read.
+    pub fn fence(&self) -> Result<u64, JournalError> {
+        let sql = "SELECT COALESCE(MAX(seq), 0) FROM snapshots";
+        let covered: i64 = self
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(|source| self.error("read", source))?;
+        Ok(u64::try_from(covered.max(self.last)).unwrap_or(0) + 1)
+    }
+
     /// Reads all facts that are there, in order.
     ///
     /// # Errors

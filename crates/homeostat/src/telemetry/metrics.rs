@@ -56,6 +56,7 @@ labels!(ByPolicyRemedyAndResult { policy, remedy, result });
 labels!(ByPolicyAndRemedy { policy, remedy });
 labels!(ByPolicyAndGuard { policy, guard });
 labels!(ByPolicy { policy });
+labels!(ByResult { result });
 
 /// All metrics, and the registry that prints them.
 #[derive(Debug)]
@@ -87,6 +88,9 @@ pub struct Metrics {
     paused: Gauge,
     clock_jumps: Counter,
     leader: Gauge,
+    runner_up: Gauge,
+    runner_starts: Family<ByResult, Counter>,
+    runner_lost: Counter,
 }
 
 /// Registers metrics under the prefix.
@@ -161,6 +165,9 @@ impl Metrics {
             paused: shelf.add("paused", "Whether an operator paused"),
             clock_jumps: shelf.add("clock_jumps", "Jumps of the wall clock"),
             leader: shelf.add("leader", "Whether this replica decides"),
+            runner_up: shelf.add("runner_up", "Whether the engine has a runner"),
+            runner_starts: shelf.add("runner_starts", "Tries to start a runner"),
+            runner_lost: shelf.add("runner_lost", "Runners that went away unasked"),
             registry: shelf.0,
             names: Mutex::default(),
             printing: Mutex::default(),
@@ -295,6 +302,21 @@ impl Metrics {
     /// Says whether this replica decides.
     pub fn set_leader(&self, leader: bool) {
         self.leader.set(i64::from(leader));
+    }
+
+    /// Says whether the engine has a runner.
+    pub fn set_runner_up(&self, up: bool) {
+        self.runner_up.set(i64::from(up));
+    }
+
+    /// Counts a try to start a runner; `result` is one of few fixed words.
+    pub fn runner_start(&self, result: &str) {
+        self.runner_starts.get_or_create(&ByResult { result: result.into() }).inc();
+    }
+
+    /// Counts a runner that went away unasked.
+    pub fn runner_lost(&self) {
+        self.runner_lost.inc();
     }
 
     /// Notes a reading of the configuration, and when it was.

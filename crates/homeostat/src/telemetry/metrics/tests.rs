@@ -25,6 +25,9 @@ fn busy() -> Metrics {
     metrics.clock_jumped();
     metrics.set_paused(true);
     metrics.set_leader(true);
+    metrics.set_runner_up(true);
+    metrics.runner_start("started");
+    metrics.runner_lost();
     metrics
 }
 
@@ -55,6 +58,9 @@ fn the_promised_names_are_there() {
         "homeostat_clock_jumps_total 1",
         "homeostat_paused 1",
         "homeostat_leader 1",
+        "homeostat_runner_up 1",
+        "homeostat_runner_starts_total{result=\"started\"} 1",
+        "homeostat_runner_lost_total 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }

@@ -1,0 +1,570 @@
+//! The engine's side: finds or starts a runner, hands runs over, adopts those that it finds, and
+//! reads from the disk how they ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use super::frame::{FrameError, Frames, PROTOCOL, ToEngine, ToRunner, encode};
+use super::limits::GREETING;
+use super::start::{self, Program};
+use super::{build, socket};
+use crate::act::{self, Doubt, Found, Launch, Refusal};
+use crate::inherited::inherited;
+
+/// Frames that wait for the runner to read them; orders wait for room.
+const FRAMES: usize = 64;
+
+/// How long a word of farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a client must know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The storage directory, where the socket is. Absolute.
+    pub storage: PathBuf,
+    /// The directory of all orders.
+    pub orders: PathBuf,
+    /// The number of this start of the engine.
+    pub fence: u64,
+    /// What becomes a runner.
+    pub program: Program,
+}
+
+/// Counts what becomes of runners.
+pub trait Tally: Send + Sync {
+    /// Whether there is one now.
+    fn up(&self, up: bool);
+    /// One was started.
+    fn started(&self);
+    /// One could not be started, or did not answer.
+    fn failed(&self);
+    /// One died, or dropped us.
+    fn lost(&self);
+}
+
+/// The engine's hold on the runner. Clones are the same hold.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Link>);
+
+struct Link {
+    settings: Settings,
+    state: Mutex<State>,
+    /// Marked whenever the standing changed.
+    changed: watch::Sender<()>,
+    /// Somebody wants a runner, and there is none.
+    wanted: Notify,
+    tally: Arc<dyn Tally>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+struct State {
+    standing: Standing,
+    /// Who waits for the end of a run.
+    waiting: BTreeMap<String, oneshot::Sender<Settled>>,
+    /// What the runner owns and nobody waits for yet: left by an earlier engine.
+    left: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Standing {
+    /// One is looked for, or started.
+    Searching,
+    /// There is one, and this is said to it.
+    Up(mpsc::Sender<ToRunner>),
+    /// There is none.
+    Down(Why),
+    /// The engine said farewell.
+    Gone,
+}
+
+/// Why there is no runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It ended, or none could be started.
+    None,
+    /// It obeys a later engine: then this one may not act at all.
+    Outdated,
+}
+
+/// What is known of the end of a run. How it was stands on the disk.
+#[derive(Debug)]
+enum Settled {
+    Over,
+    Refused(Refusal),
+    /// Its runner is gone.
+    Lost,
+}
+
+/// A runner that let us in.
+struct Greeted {
+    frames: Frames<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    running: BTreeSet<String>,
+    /// Whether it runs another program than we do: then it is replaced when it has nothing to do.
+    is_other: bool,
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Lost,
+    /// It has nothing to do, and is to be replaced.
+    Idle,
+}
+
+/// Whether a runner is started where none is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Find,
+    FindOrStart,
+}
+
+impl Client {
+    /// Begins to look for the runner of a storage directory, and starts one if there is none.
+    /// Returns at once.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime with time and IO enabled.
+    pub fn start(settings: Settings, tally: Arc<dyn Tally>) -> Self {
+        let state = State {
+            standing: Standing::Searching,
+            waiting: BTreeMap::new(),
+            left: BTreeSet::new(),
+        };
+        let link = Arc::new(Link {
+            settings,
+            state: Mutex::new(state),
+            changed: watch::Sender::new(()),
+            wanted: Notify::new(),
+            tally,
+        });
+        tokio::spawn(link.clone().keep());
+        Self(link)
+    }
+
+    /// Hands a run over and waits for its end. When `cancel` completes it is told to end; one that
+    /// was not handed over by then is refused.
+    ///
+    /// # Errors
+    ///
+    /// There is no runner and none could be started: the run is given back as it is.
+    pub async fn run(
+        &self,
+        launch: Launch,
+        cancel: impl Future<Output = ()> + Send,
+    ) -> Result<Found, Launch> {
+        let mut cancel = pin!(cancel);
+        let order = launch.order.clone();
+        // Until it is handed over nothing has happened, so that it may be dropped.
+        let handed = tokio::select! {
+            biased;
+            () = cancel.as_mut() => {
+                return Ok(Found::Ended(act::Ended::refused(Refusal::Cancelled)));
+            }
+            handed = self.0.hand_over(launch) => match handed {
+                Ok(handed) => handed,
+                Err((launch, Why::None)) => return Err(launch),
+                Err((_, Why::Outdated)) => {
+                    return Ok(Found::Ended(act::Ended::refused(Refusal::Outdated)));
+                }
+            },
+        };
+        let settled = self.0.wait(&order, handed, cancel).await;
+        Ok(self.0.look(order, settled).await)
+    }
+
+    /// Waits for the end of a run that an earlier engine handed over; none if the runner does not
+    /// own it.
+    pub async fn adopt(
+        &self,
+        order: &str,
+        cancel: impl Future<Output = ()> + Send,
+    ) -> Option<Found> {
+        let settled = self.0.take_left(order).await?;
+        info!(order, "order adopted: it goes on");
+        let settled = self.0.wait(order, settled, cancel).await;
+        Some(self.0.look(order.to_owned(), settled).await)
+    }
+
+    /// Says that the engine goes and nobody follows soon, so that the runner need not wait when it
+    /// has nothing to do.
+    pub async fn leave(&self) {
+        let mut changed = self.0.changed.subscribe();
+        let before = std::mem::replace(&mut self.0.state.lock().standing, Standing::Gone);
+        self.0.wanted.notify_one();
+        if let Standing::Up(sender) = before {
+            // One that is gone by itself needs no word.
+            let _ = timeout(FAREWELL, sender.send(ToRunner::Leave)).await;
+            drop(sender);
+            let _ = timeout(FAREWELL, changed.changed()).await;
+        }
+    }
+}
+
+impl Link {
+    /// Keeps a connection as long as the engine wants one. The only one who changes the standing,
+    /// besides a farewell.
+    async fn keep(self: Arc<Self>) {
+        let mut wish = Wish::FindOrStart;
+        while self.stand(Standing::Searching) {
+            match self.find(wish).await {
+                Ok(Some(greeted)) => {
+                    self.tally.up(true);
+                    let over = self.serve(greeted).await;
+                    self.tally.up(false);
+                    wish = match over {
+                        Over::Idle => Wish::FindOrStart,
+                        Over::Lost => Wish::Find,
+                    };
+                    continue;
+                }
+                Ok(None) => self.give_up(Why::None),
+                Err(error @ Failed::Outdated { .. }) => {
+                    self.tally.failed();
+                    error!(%error, "runner obeys another engine; nothing is started");
+                    self.give_up(Why::Outdated);
+                }
+                Err(error) => {
+                    self.tally.failed();
+                    error!(%error, "runner cannot be started or reached; the engine acts by itself");
+                    self.give_up(Why::None);
+                }
+            }
+            self.wanted.notified().await;
+            wish = Wish::FindOrStart;
+        }
+        // Whoever says farewell waits for this.
+        self.changed.send_replace(());
+    }
+
+    /// Changes the standing, unless the engine goes.
+    fn stand(&self, standing: Standing) -> bool {
+        let mut state = self.state.lock();
+        if matches!(state.standing, Standing::Gone) {
+            return false;
+        }
+        state.standing = standing;
+        drop(state);
+        self.changed.send_replace(());
+        true
+    }
+
+    /// There is no runner: nobody owns what was handed over.
+    fn give_up(&self, why: Why) {
+        let mut state = self.state.lock();
+        state.left.clear();
+        for (order, waiting) in std::mem::take(&mut state.waiting) {
+            warn!(order, "the runner of this order is gone");
+            // Who does not wait any more need not know.
+            let _ = waiting.send(Settled::Lost);
+        }
+        drop(state);
+        self.stand(Standing::Down(why));
+    }
+
+    async fn find(&self, wish: Wish) -> Result<Option<Greeted>, Failed> {
+        if let Some(stream) = socket::connect(&self.settings.storage)? {
+            match self.greet(stream).await {
+                Ok(greeted) if self.is_fit(&greeted) => return Ok(Some(greeted)),
+                Ok(mut greeted) => {
+                    info!("runner of another build has nothing to do, and is replaced");
+                    let leave = encode(&ToRunner::Leave)?;
+                    // It ends by itself in any case.
+                    let _ = greeted.writer.write_all(&leave).await;
+                }
+                Err(error @ Failed::Outdated { .. }) => return Err(error),
+                Err(error) => info!(%error, "runner that was found is left to end by itself"),
+            }
+        }
+        match wish {
+            Wish::Find => Ok(None),
+            Wish::FindOrStart => self.start().await.map(Some),
+        }
+    }
+
+    fn is_fit(&self, greeted: &Greeted) -> bool {
+        let busy = !greeted.running.is_empty() || !self.state.lock().waiting.is_empty();
+        !greeted.is_other || busy
+    }
+
+    async fn start(&self) -> Result<Greeted, Failed> {
+        let mut child = start::start(&self.settings.storage, &self.settings.program)?;
+        let pid = child.id();
+        tokio::spawn(async move {
+            // Waited for, so that no zombie stays of it.
+            match child.wait().await {
+                Ok(status) => info!(?pid, %status, "runner ended"),
+                Err(error) => warn!(?pid, %error, "runner cannot be waited for"),
+            }
+        });
+        let stream = socket::connect(&self.settings.storage)?.ok_or(Failed::Silent)?;
+        let greeted = self.greet(stream).await?;
+        self.tally.started();
+        info!(?pid, "runner started");
+        Ok(greeted)
+    }
+
+    async fn greet(&self, stream: UnixStream) -> Result<Greeted, Failed> {
+        if !socket::is_trusted(&stream)? {
+            return Err(Failed::Stranger);
+        }
+        let (reader, mut writer) = stream.into_split();
+        let (own, fence) = (build(), self.settings.fence);
+        let hello = ToRunner::Hello {
+            protocol: PROTOCOL,
+            fence,
+            build: own.clone(),
+            environment: inherited().collect(),
+        };
+        let hello = encode(&hello)?;
+        let mut frames = Frames::new(reader);
+        let greeting = async {
+            writer.write_all(&hello).await?;
+            frames.next::<ToEngine>().await
+        };
+        let answer = timeout(GREETING, greeting).await.map_err(|_| Failed::Silent)??;
+        let Some(ToEngine::Welcome { protocol, build, fence: seen, running }) = answer else {
+            return Err(Failed::Silent);
+        };
+        if seen > fence {
+            return Err(Failed::Outdated { fence, seen });
+        }
+        if protocol != PROTOCOL {
+            return Err(Failed::Protocol { protocol });
+        }
+        let running = running.into_iter().collect();
+        Ok(Greeted { frames, writer, running, is_other: build != own })
+    }
+
+    /// Speaks with a runner until it is gone, or to be replaced.
+    async fn serve(&self, greeted: Greeted) -> Over {
+        let Greeted { mut frames, writer, running, is_other } = greeted;
+        let (sender, said) = mpsc::channel(FRAMES);
+        let writing = tokio::spawn(write_all(writer, said));
+        if !self.connect(sender.clone(), running) {
+            // Farewell was said meanwhile.
+            let _ = sender.send(ToRunner::Leave).await;
+            drop(sender);
+            let _ = writing.await;
+            return Over::Lost;
+        }
+        loop {
+            match frames.next::<ToEngine>().await {
+                Ok(Some(frame)) => self.hear(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    warn!(%error, "connection to the runner broke");
+                    break;
+                }
+            }
+            if is_other && self.part_if_idle() {
+                info!("runner of another build has nothing to do, and is replaced");
+                let _ = sender.send(ToRunner::Leave).await;
+                return Over::Idle;
+            }
+        }
+        if !matches!(self.state.lock().standing, Standing::Gone) {
+            warn!("runner is gone");
+            self.tally.lost();
+        }
+        Over::Lost
+    }
+
+    /// A runner is there: what it does not own is over, or was never heard of.
+    fn connect(&self, sender: mpsc::Sender<ToRunner>, mut running: BTreeSet<String>) -> bool {
+        let mut state = self.state.lock();
+        let waiting = std::mem::take(&mut state.waiting);
+        for (order, waits) in waiting {
+            if running.remove(&order) {
+                state.waiting.insert(order, waits);
+            } else {
+                // Who does not wait any more need not know.
+                let _ = waits.send(Settled::Over);
+            }
+        }
+        state.left = running;
+        drop(state);
+        self.stand(Standing::Up(sender))
+    }
+
+    fn hear(&self, frame: ToEngine) {
+        let (order, settled) = match frame {
+            ToEngine::Ended { order } => (order, Settled::Over),
+            ToEngine::Refused { order, reason } => (order, Settled::Refused(reason)),
+            ToEngine::Welcome { .. } => return warn!("runner greets twice"),
+        };
+        let mut state = self.state.lock();
+        state.left.remove(&order);
+        if let Some(waits) = state.waiting.remove(&order) {
+            // Who does not wait any more need not know.
+            let _ = waits.send(settled);
+        }
+    }
+
+    /// Takes no more orders for this runner if it owns none.
+    fn part_if_idle(&self) -> bool {
+        let mut state = self.state.lock();
+        let idle = state.waiting.is_empty() && state.left.is_empty();
+        if idle && matches!(state.standing, Standing::Up(_)) {
+            state.standing = Standing::Searching;
+        }
+        idle
+    }
+
+    /// Hands a run over as soon as there is a runner.
+    async fn hand_over(&self, launch: Launch) -> Result<oneshot::Receiver<Settled>, (Launch, Why)> {
+        let mut changed = self.changed.subscribe();
+        let mut asked = false;
+        loop {
+            changed.mark_unchanged();
+            let standing = self.state.lock().standing.clone();
+            match standing {
+                Standing::Up(sender) => {
+                    if let Ok(room) = sender.clone().reserve_owned().await {
+                        let mut state = self.state.lock();
+                        // Between here and there another runner may have taken its place.
+                        if let Standing::Up(now) = &state.standing
+                            && now.same_channel(&sender)
+                        {
+                            let (waits, settled) = oneshot::channel();
+                            state.waiting.insert(launch.order.clone(), waits);
+                            room.send(ToRunner::Start(launch));
+                            return Ok(settled);
+                        }
+                    }
+                }
+                Standing::Searching => {}
+                Standing::Down(why) if asked => return Err((launch, why)),
+                Standing::Down(_) => {
+                    asked = true;
+                    self.wanted.notify_one();
+                }
+                // The engine ends, and this with it.
+                Standing::Gone => std::future::pending().await,
+            }
+            // The sender of changes is our own.
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Takes over a run that the runner owns and that nobody waits for.
+    async fn take_left(&self, order: &str) -> Option<oneshot::Receiver<Settled>> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            {
+                let mut state = self.state.lock();
+                match state.standing {
+                    Standing::Searching => {}
+                    Standing::Up(_) | Standing::Down(_) | Standing::Gone => {
+                        let owned = state.left.remove(order);
+                        return owned.then(|| {
+                            let (waits, settled) = oneshot::channel();
+                            state.waiting.insert(order.to_owned(), waits);
+                            settled
+                        });
+                    }
+                }
+            }
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Waits for the end of a run, and passes on that it is to end: to the next runner's connection
+    /// again, as the word may have been lost with the one before.
+    async fn wait(
+        &self,
+        order: &str,
+        settled: oneshot::Receiver<Settled>,
+        cancel: impl Future<Output = ()> + Send,
+    ) -> Settled {
+        let (mut settled, mut cancel) = (pin!(settled), pin!(cancel));
+        let mut changed = self.changed.subscribe();
+        let mut cancelled = false;
+        loop {
+            tokio::select! {
+                biased;
+                settled = &mut settled => return settled.unwrap_or(Settled::Lost),
+                () = &mut cancel, if !cancelled => cancelled = true,
+                _ = changed.changed(), if cancelled => {}
+            }
+            let standing = self.state.lock().standing.clone();
+            if let Standing::Up(sender) = standing {
+                let order = order.to_owned();
+                // In a task of its own, as an end may come while there is no room for the word.
+                tokio::spawn(async move { sender.send(ToRunner::Cancel { order }).await });
+            }
+        }
+    }
+
+    /// Reads how a run ended.
+    async fn look(&self, order: String, settled: Settled) -> Found {
+        let lost = match settled {
+            Settled::Refused(reason) => return Found::Ended(act::Ended::refused(reason)),
+            Settled::Over => false,
+            Settled::Lost => true,
+        };
+        let orders = self.settings.orders.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            let boot = act::current_boot().map_err(|error| error.to_string());
+            boot.map(|boot| act::inspect(&orders, &order, &boot))
+        });
+        match looked.await {
+            Ok(Ok(Found::Unknown(Doubt::NoExit))) if lost => Found::Unknown(Doubt::RunnerGone),
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => Found::Unknown(Doubt::NoBootId { error }),
+            Err(error) => Found::Unknown(Doubt::Record { error: error.to_string() }),
+        }
+    }
+}
+
+async fn write_all(
+    mut writer: OwnedWriteHalf,
+    mut said: mpsc::Receiver<ToRunner>,
+) -> Result<(), FrameError> {
+    while let Some(frame) = said.recv().await {
+        // A connection that broke is noticed by the reading side.
+        writer.write_all(&encode(&frame)?).await?;
+    }
+    Ok(())
+}
+
+/// Why there is no runner.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("it did not answer")]
+    Silent,
+    #[error("another user serves the socket")]
+    Stranger,
+    #[error("it speaks protocol {protocol}, and we {PROTOCOL}")]
+    Protocol { protocol: u32 },
+    #[error(
+        "a later engine (start {seen}, and this is start {fence}) was in command of it; \
+         it ends when its actions have ended"
+    )]
+    Outdated { fence: u64, seen: u64 },
+}

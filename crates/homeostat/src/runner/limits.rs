@@ -1,0 +1,38 @@
+//! The bounds of this room, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of one frame. The largest is an order: its arguments and variables are at most 1 MiB, and
+/// JSON may need six bytes for one of them.
+pub const FRAME_MAX: usize = 8 << 20;
+
+/// Runs that one runner owns. Guards let through far fewer; each takes some descriptors.
+pub const RUNS_MAX: usize = 4_096;
+
+/// Frames that wait to be written. A peer that reads none of so many is stuck: the runner drops it,
+/// and it learns from the disk and from the next `Welcome` what it missed.
+pub const FRAMES_WAITING: usize = 2 * RUNS_MAX;
+
+/// Connections that have not said yet who they are. There is one engine, and a person with a tool.
+pub const STRANGERS_MAX: usize = 8;
+
+/// How long either side may take to say who it is. It is done in a millisecond; a runner that is
+/// stopped, or swapped out, must not keep the engine from acting for long.
+pub const GREETING: Duration = Duration::from_secs(10);
+
+/// How long a runner without an engine and without a run waits for either: an engine that is
+/// upgraded, or that crashed, is back by then.
+pub const ORPHANED: Duration = Duration::from_secs(10);
+
+/// How often a runner looks around: whether it is still needed, and which orphans have died.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes of the runner's log before it begins anew. It says a few lines a run at most.
+pub const LOG_MAX: u64 = 1 << 20;
+
+/// Bytes of a path that fit a socket's address, without the closing NUL: `sun_path` of Linux.
+pub const SOCKET_PATH_MAX: usize = 107;
+
+/// Threads for what blocks in the runner. Spawns are the most of it, and more of them at once than
+/// this are not faster; each thread takes memory.
+pub const THREADS: usize = 8;

@@ -1,0 +1,443 @@
+//! The runner's side: takes orders from the engine in command, owns their runs, and ends by itself.
+
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{error, info, warn};
+
+use super::frame::{FrameError, Frames, PROTOCOL, ToEngine, ToRunner, encode};
+use super::limits::{
+    FRAMES_WAITING, GREETING, LOOK_EVERY, ORPHANED, RUNS_MAX, STRANGERS_MAX, THREADS,
+};
+use super::{build, socket, start};
+use crate::act::{self, Cgroups, Launch, Nursery, Outcome, Owner, Refusal};
+
+/// Stack of a thread. What runs there reads and writes files and spawns.
+const STACK: usize = 256 << 10;
+
+/// Runs a runner until it is not needed any more.
+pub(super) fn run(storage: &Path, listener: OwnedFd) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(THREADS)
+        .thread_stack_size(STACK)
+        .build()?;
+    let result = runtime.block_on(serve(storage, listener));
+    // Nothing that matters is under way, and a stuck file system must not keep us.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(storage: &Path, listener: OwnedFd) -> io::Result<()> {
+    let listener = std::os::unix::net::UnixListener::from(listener);
+    listener.set_nonblocking(true)?;
+    let mut listener = Some(UnixListener::from_std(listener)?);
+    let own = socket::identity(storage);
+    let orders = storage.join("orders");
+    match DirBuilder::new().mode(0o700).create(&orders) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let nursery = Arc::new(Nursery::new(Cgroups::create(&orders)));
+    let cgroups = nursery.has_cgroups();
+    info!(storage = %storage.display(), build = build(), protocol = PROTOCOL, cgroups, "runner ready");
+    let server = Arc::new(Server {
+        orders,
+        build: build(),
+        nursery: nursery.clone(),
+        table: Mutex::new(Table::new()),
+        changed: Notify::new(),
+    });
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Whoever means the engine by these does not mean what it has started.
+    let _deaf = [signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?];
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            connection = next(listener.as_ref()) => server.receive(connection),
+            () = server.changed.notified() => {}
+            () = told(&mut terminate) => server.table.lock().leaving = true,
+            _ = look.tick() => {
+                let nursery = nursery.clone();
+                // A panic there is a bug that its own line in the log tells of.
+                let _ = tokio::task::spawn_blocking(move || nursery.reap_orphans()).await;
+                start::bound_log();
+                if listener.is_some() && socket::identity(storage) != own {
+                    info!("another socket took the place of this runner's: serving nobody else");
+                    listener = None;
+                }
+            }
+        }
+        let found = if listener.is_some() { Found::ByNextEngine } else { Found::ByNobody };
+        if let Some(why) = server.is_done(found) {
+            info!(why, "runner ends");
+            nursery.close();
+            return Ok(());
+        }
+    }
+}
+
+/// Whether the next engine would find this runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    ByNextEngine,
+    ByNobody,
+}
+
+async fn next(listener: Option<&UnixListener>) -> io::Result<UnixStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+async fn told(terminate: &mut Signal) {
+    if terminate.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What all connections and all runs share.
+struct Server {
+    orders: PathBuf,
+    build: String,
+    nursery: Arc<Nursery>,
+    table: Mutex<Table>,
+    /// Something ended, so that this runner may be done.
+    changed: Notify,
+}
+
+struct Table {
+    /// The greatest that it was greeted with.
+    fence: u64,
+    engine: Option<Engine>,
+    /// How each run that was taken is told to end.
+    running: BTreeMap<String, watch::Sender<bool>>,
+    strangers: usize,
+    /// No engine will follow soon.
+    leaving: bool,
+    alone_since: Instant,
+    connections: u64,
+}
+
+/// The engine in command.
+struct Engine {
+    /// Which connection is its.
+    connection: u64,
+    sender: mpsc::Sender<ToEngine>,
+    /// Dropped with it, so that its connection ends.
+    _in_command: oneshot::Sender<()>,
+}
+
+/// A connection that was let in.
+struct Admitted {
+    connection: u64,
+    said: mpsc::Receiver<ToEngine>,
+    deposed: oneshot::Receiver<()>,
+}
+
+impl Table {
+    fn new() -> Self {
+        Self {
+            fence: 0,
+            engine: None,
+            running: BTreeMap::new(),
+            strangers: 0,
+            leaving: false,
+            alone_since: Instant::now(),
+            connections: 0,
+        }
+    }
+
+    fn welcome(&self, build: &str) -> ToEngine {
+        ToEngine::Welcome {
+            protocol: PROTOCOL,
+            build: build.to_owned(),
+            fence: self.fence,
+            running: self.running.keys().cloned().collect(),
+        }
+    }
+
+    /// Puts an engine in command, unless a later one was. The earlier one can start nothing more.
+    fn admit(&mut self, fence: u64, build: &str) -> Option<Admitted> {
+        if fence < self.fence {
+            return None;
+        }
+        self.fence = fence;
+        self.leaving = false;
+        self.connections += 1;
+        let connection = self.connections;
+        let (sender, said) = mpsc::channel(FRAMES_WAITING);
+        let (in_command, deposed) = oneshot::channel();
+        // It has room for the first frame.
+        let _ = sender.try_send(self.welcome(build));
+        self.engine = Some(Engine { connection, sender, _in_command: in_command });
+        Some(Admitted { connection, said, deposed })
+    }
+
+    fn is_in_command(&self, connection: u64) -> bool {
+        self.engine.as_ref().is_some_and(|engine| engine.connection == connection)
+    }
+
+    /// Tells the engine, if there is one. One that does not read is dropped: it learns from the disk
+    /// what it missed.
+    fn tell(&mut self, frame: ToEngine) {
+        if let Some(engine) = &self.engine
+            && engine.sender.try_send(frame).is_err()
+        {
+            self.lose_engine();
+        }
+    }
+
+    fn lose_engine(&mut self) {
+        self.engine = None;
+        self.alone_since = Instant::now();
+    }
+
+    fn is_done(&self, found: Found) -> Option<&'static str> {
+        if self.engine.is_some() || !self.running.is_empty() {
+            return None;
+        }
+        match found {
+            Found::ByNobody => Some("another runner has taken its place"),
+            Found::ByNextEngine if self.leaving => Some("the engine has gone"),
+            Found::ByNextEngine => {
+                let alone = self.alone_since.elapsed() >= ORPHANED;
+                alone.then_some("no engine has come")
+            }
+        }
+    }
+}
+
+impl Server {
+    fn is_done(&self, found: Found) -> Option<&'static str> {
+        let table = self.table.lock();
+        if table.running.is_empty() {
+            self.nursery.tidy();
+        }
+        table.is_done(found)
+    }
+
+    fn receive(self: &Arc<Self>, connection: io::Result<UnixStream>) {
+        let stream = match connection {
+            Ok(stream) => stream,
+            Err(error) => return error!(%error, "connection cannot be accepted"),
+        };
+        match socket::is_trusted(&stream) {
+            Ok(true) => {}
+            Ok(false) => return warn!("connection of another user dropped"),
+            Err(error) => return warn!(%error, "connection of an unknown user dropped"),
+        }
+        let mut table = self.table.lock();
+        if table.strangers >= STRANGERS_MAX {
+            return warn!("connection dropped: too many have not said who they are");
+        }
+        table.strangers += 1;
+        let server = self.clone();
+        tokio::spawn(async move { server.greet(stream).await });
+    }
+
+    /// Learns who connects, and serves whoever is in command from then on.
+    async fn greet(self: Arc<Self>, stream: UnixStream) {
+        let (reader, mut writer) = stream.into_split();
+        let mut frames = Frames::new(reader);
+        let heard = timeout(GREETING, frames.next::<ToRunner>()).await;
+        self.table.lock().strangers -= 1;
+        let (protocol, fence, environment) = match heard {
+            Ok(Ok(Some(ToRunner::Hello { protocol, fence, environment, build }))) => {
+                info!(fence, protocol, build, "engine greets");
+                (protocol, fence, environment)
+            }
+            Ok(Ok(Some(_))) => return warn!("connection dropped: it did not say who it is"),
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => return warn!(%error, "connection dropped"),
+            Err(_) => return warn!("connection dropped: it said nothing"),
+        };
+        let admitted = match protocol {
+            PROTOCOL => self.table.lock().admit(fence, &self.build),
+            _ => None,
+        };
+        let Some(admitted) = admitted else {
+            // It sees by this why it is not let in.
+            warn!(fence, protocol, "engine not let in: of an earlier start, or another protocol");
+            let welcome = self.table.lock().welcome(&self.build);
+            let _ = timeout(GREETING, write(&mut writer, &welcome)).await;
+            return;
+        };
+        self.nursery.inherit(environment);
+        self.nursery.attend(true);
+        let connection = admitted.connection;
+        tokio::spawn(write_all(writer, admitted.said));
+        let ended = tokio::select! {
+            ended = self.obey(&mut frames, connection) => ended,
+            _ = admitted.deposed => Ok("a later one greeted, or it did not read"),
+        };
+        match ended {
+            Ok(why) => info!(fence, why, "engine gone"),
+            Err(error) => warn!(fence, %error, "engine gone"),
+        }
+        let mut table = self.table.lock();
+        if table.is_in_command(connection) {
+            table.lose_engine();
+        }
+        self.nursery.attend(table.engine.is_some());
+        drop(table);
+        self.changed.notify_one();
+    }
+
+    async fn obey(
+        self: &Arc<Self>,
+        frames: &mut Frames<tokio::net::unix::OwnedReadHalf>,
+        connection: u64,
+    ) -> Result<&'static str, FrameError> {
+        while let Some(frame) = frames.next::<ToRunner>().await? {
+            let mut table = self.table.lock();
+            if !table.is_in_command(connection) {
+                return Ok("a later one greeted");
+            }
+            match frame {
+                ToRunner::Hello { .. } => return Ok("it greeted twice"),
+                ToRunner::Start(launch) => self.take(&mut table, launch),
+                ToRunner::Cancel { order } => {
+                    // One that is not here has ended, and its end is under way.
+                    if let Some(run) = table.running.get(&order) {
+                        run.send_replace(true);
+                    }
+                }
+                ToRunner::Leave => {
+                    table.leaving = true;
+                    return Ok("it goes, and nobody follows soon");
+                }
+            }
+        }
+        Ok("its connection ended")
+    }
+
+    /// Takes a run: from here on it is listed as running until its end is recorded.
+    fn take(self: &Arc<Self>, table: &mut Table, launch: Launch) {
+        let order = launch.order.clone();
+        let runs = table.running.len();
+        if runs >= RUNS_MAX {
+            return table.tell(ToEngine::Refused { order, reason: Refusal::Crowded { runs } });
+        }
+        if table.running.contains_key(&order) {
+            return warn!(order, "order is running already");
+        }
+        let (end, cancelled) = watch::channel(false);
+        table.running.insert(order, end);
+        let server = self.clone();
+        tokio::spawn(async move { server.own(launch, cancelled).await });
+    }
+
+    async fn own(self: Arc<Self>, launch: Launch, mut cancelled: watch::Receiver<bool>) {
+        let order = launch.order.clone();
+        let (orders, owner) = (self.orders.clone(), Owner::Runner(self.nursery.clone()));
+        // In a task of its own: a bug there must not leave the order listed for ever.
+        let run = tokio::spawn(async move {
+            let cancel = pin!(async move {
+                if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            });
+            act::run(&orders, launch, &owner, cancel).await
+        });
+        let outcome = run.await.map(|ended| ended.outcome);
+        let frame = match outcome {
+            Ok(Outcome::Refused { reason }) => ToEngine::Refused { order: order.clone(), reason },
+            Ok(_) => ToEngine::Ended { order: order.clone() },
+            Err(error) => {
+                error!(order, %error, "run failed");
+                ToEngine::Ended { order: order.clone() }
+            }
+        };
+        let mut table = self.table.lock();
+        table.running.remove(&order);
+        table.tell(frame);
+        if table.engine.is_none() {
+            info!(order, "order ended while no engine is here");
+            self.changed.notify_one();
+        }
+    }
+}
+
+async fn write(writer: &mut (impl AsyncWrite + Unpin), frame: &ToEngine) -> Result<(), FrameError> {
+    Ok(writer.write_all(&encode(frame)?).await?)
+}
+
+/// Writes what is to be said, until nobody says anything any more or hears it.
+async fn write_all(
+    mut writer: impl AsyncWrite + Unpin,
+    mut said: mpsc::Receiver<ToEngine>,
+) -> Result<(), FrameError> {
+    while let Some(frame) = said.recv().await {
+        // Who reads nothing any more is noticed by the reading side.
+        write(&mut writer, &frame).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_of_an_earlier_start_is_not_let_in_and_the_same_may_come_again() {
+        let mut table = Table::new();
+        let first = table.admit(5, "b").unwrap();
+        assert!(table.admit(4, "b").is_none());
+        assert!(table.is_in_command(first.connection), "who is refused deposes nobody");
+        let again = table.admit(5, "b").unwrap();
+        assert!(!table.is_in_command(first.connection) && table.is_in_command(again.connection));
+        assert!(first.deposed.blocking_recv().is_err(), "the earlier connection ends");
+        table.lose_engine();
+        assert!(table.admit(4, "b").is_none(), "it is remembered");
+    }
+
+    #[test]
+    fn it_is_done_when_nothing_runs_and_nobody_will_come() {
+        let mut table = Table::new();
+        let long_ago = Instant::now().checked_sub(2 * ORPHANED).unwrap();
+        assert_eq!(table.is_done(Found::ByNextEngine), None, "an engine may come");
+        table.alone_since = long_ago;
+        assert!(table.is_done(Found::ByNextEngine).is_some());
+        table.running.insert("o".into(), watch::Sender::new(false));
+        assert_eq!(table.is_done(Found::ByNextEngine), None);
+        assert_eq!(table.is_done(Found::ByNobody), None);
+        table.running.clear();
+        let admitted = table.admit(1, "b").unwrap();
+        assert_eq!(table.is_done(Found::ByNobody), None, "the engine that it has is served");
+        drop(admitted);
+        table.lose_engine();
+        assert_eq!(table.is_done(Found::ByNextEngine), None);
+        assert!(table.is_done(Found::ByNobody).is_some());
+        table.leaving = true;
+        assert!(table.is_done(Found::ByNextEngine).is_some());
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_read_is_dropped() {
+        let mut table = Table::new();
+        let admitted = table.admit(1, "b").unwrap();
+        for _ in 1..FRAMES_WAITING {
+            table.tell(ToEngine::Ended { order: "o".into() });
+        }
+        assert!(table.is_in_command(admitted.connection));
+        table.tell(ToEngine::Ended { order: "o".into() });
+        assert!(!table.is_in_command(admitted.connection));
+        assert!(admitted.deposed.await.is_err());
+    }
+}
