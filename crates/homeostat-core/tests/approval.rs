@@ -6,8 +6,8 @@ mod stage;
 
 use homeostat_core::approval::{Asked, Digest};
 use homeostat_core::command::{Command, Reply};
-use homeostat_core::decide::decide;
-use homeostat_core::event::Event;
+use homeostat_core::decide::{decide, recover};
+use homeostat_core::event::{Effect, Event};
 use homeostat_core::fact::What;
 use homeostat_core::hold::Guard;
 use homeostat_core::incident::{End, Stage};
@@ -16,6 +16,7 @@ use homeostat_core::notice::{Matter, Topic};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{Escalate, Mode, OnResolve, Policy, Witnesses};
 use homeostat_core::scenario::{Answer, Scenario};
+use homeostat_core::state::State;
 use homeostat_core::template::Template;
 use stage::*;
 
@@ -482,6 +483,22 @@ fn a_cancel_before_a_restart_holds_whatever_became_of_the_action() {
     assert!(early.contains("may still run"), "{early}");
     play.advance(secs(3600));
     assert_eq!(outcome(&play).0, End::Cancelled);
+}
+
+#[test]
+fn an_action_that_was_told_to_end_is_told_again_after_a_restart() {
+    let mut play = alone(ladder());
+    fire(&mut play, A);
+    let recovered = |play: &Scenario| {
+        let mut state = State::default();
+        play.journal().iter().for_each(|fact| state.apply(fact));
+        let effects = recover(&state).into_iter();
+        effects.filter(|effect| matches!(effect, Effect::Cancel(_))).count()
+    };
+    assert_eq!(recovered(&play), 0, "nobody told it to");
+    play.ignore_cancels();
+    taken(&play.cancel("alice"));
+    assert_eq!(recovered(&play), 1, "it may go on, and may not have heard");
 }
 
 #[test]

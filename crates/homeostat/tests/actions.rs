@@ -645,7 +645,8 @@ fn is_written_down(directory: &Path, text: &str) -> bool {
         if path.is_dir() {
             return is_written_down(&path, text);
         }
-        let content = std::fs::read(path).unwrap();
+        // The runner's socket has no content.
+        let content = if path.is_file() { std::fs::read(path).unwrap() } else { Vec::new() };
         content.windows(text.len()).any(|window| window == text.as_bytes())
     })
 }

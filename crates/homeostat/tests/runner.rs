@@ -169,10 +169,10 @@ async fn a_cancel_reaches_an_adopted_action_and_its_whole_tree() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_a_crash_swallowed_is_said_again() {
+async fn a_cancel_right_before_a_crash_is_obeyed() {
     let sandbox = Sandbox::new().unwrap();
     let (mut engine, runner) = acting(&sandbox, "exec sleep 600", &[]).await;
-    // A runner that does not listen, so that the word is certainly not heard before the kill.
+    // A runner that does not listen, so that the word is not heard before the kill.
     kill_process(Pid::from_raw(runner).unwrap(), Signal::STOP).unwrap();
     let request = engine.client().post(engine.url("/api/v1/incidents/1/cancel"));
     let request = request.header("content-type", "application/json");
@@ -228,11 +228,42 @@ async fn the_death_of_a_runner_leaves_its_orders_unknown_and_the_next_order_gets
     assert!(["verifying", "closed"].contains(&incidents[0]["state"].as_str().unwrap()));
 }
 
+#[tokio::test]
+async fn a_runner_that_hangs_is_given_up_and_what_it_had_not_begun_runs_elsewhere_once() {
+    let sandbox = Sandbox::new().unwrap();
+    let script =
+        format!("[ \"$HOMEOSTAT_LABEL_instance\" = b:80 ] || {{ {}; }}", gated(&sandbox, 0));
+    let (engine, first) = acting(&sandbox, &script, &[]).await;
+    let hung = Pid::from_raw(first).unwrap();
+    kill_process(hung, Signal::STOP).unwrap();
+    engine.post("/hooks", notification(&[B])).await;
+    until("an order of the other incident", || async {
+        (ran(sandbox.path()).len() == 2).then_some(())
+    })
+    .await;
+    let order = ended_order(&engine).await;
+    assert_eq!(order["result"], "unknown", "nobody keeps its time limit: {order:#}");
+    kill_process(hung, Signal::CONT).unwrap();
+    go(&sandbox);
+    gone("the first runner, whose action ended", first).await;
+    assert_eq!(ran(sandbox.path()), ["1.first.1", "2.first.1"], "what it had heard it did not do");
+}
+
 /// Whether runs have cgroups on this machine: the runner says so.
 fn has_cgroups(engine: &Engine) -> bool {
     let log = fs::read_to_string(engine.directory.join("data/runner.log")).unwrap();
     let ready = log.lines().find(|line| line.contains("runner ready")).unwrap();
     ready.contains("cgroups=true")
+}
+
+/// The directory of the cgroup that a runner made for a process.
+fn cgroup_of(pid: i32) -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+    let mount = line.split(' ').nth(4)?;
+    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let own = cgroups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    own.contains("homeostat-").then(|| Path::new(mount).join(own))
 }
 
 /// Leaves the group, its parents and its variables, and tells its number.
@@ -283,8 +314,14 @@ async fn what_stays_in_the_background_after_a_normal_end_lives_on() {
     drop(engine);
     gone("the runner, which has nothing to do", runner).await;
     assert!(lives(service), "it outlives the engine and the runner");
+    let cgroup = cgroup_of(service);
     kill(service);
     gone("the service", service).await;
+    if let Some(cgroup) = cgroup {
+        // The next runner of this storage would do so; there is none.
+        until("an empty cgroup", || async { fs::remove_dir(&cgroup).ok() }).await;
+        fs::remove_dir(cgroup.parent().unwrap()).unwrap();
+    }
 }
 
 #[tokio::test]

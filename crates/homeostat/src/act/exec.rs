@@ -1,7 +1,7 @@
 //! One run of a process, from the claim to its recorded end.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::pin::{Pin, pin};
@@ -301,10 +301,11 @@ impl Run {
     async fn finish(self, outcome: Outcome) -> Ended {
         let duration = self.since.elapsed();
         let Self { directory, outputs, tree, owner, started_at, .. } = self;
-        let (kept_outputs, kept_tree, kept_owner) = (outputs.clone(), tree.clone(), owner.clone());
-        let (directory, ended) = off_thread(move || {
+        let (kept_outputs, kept_tree, recorder) = (outputs.clone(), tree.clone(), owner.clone());
+        // One piece of work, because a run of a millisecond would spend another on each more.
+        let (directory, ended, recorded) = off_thread(move || {
             outputs.lock().finish();
-            let tail = tail(&directory, &kept_owner);
+            let tail = tail(&directory, &recorder);
             let ended = Ended {
                 outcome,
                 started_at: Some(started_at),
@@ -313,16 +314,20 @@ impl Run {
                 truncated: tail.truncated,
                 left: tree.lock().count(),
             };
-            (directory, ended)
+            if ended.left == 0 {
+                tree.lock().close();
+            }
+            let recorded = record(&directory, &ended, &recorder);
+            (directory, ended, recorded)
         })
         .await;
-        let ended = record(directory, ended, &owner).await;
         if ended.left > 0 {
             tokio::spawn(trim_while_living(kept_outputs, kept_tree));
-        } else {
-            off_thread(move || kept_tree.lock().close()).await;
         }
-        ended
+        match recorded {
+            Err(error) if may_pass(&error) => record_at_last(directory, ended, owner).await,
+            Ok(()) | Err(_) => ended,
+        }
     }
 }
 
@@ -334,28 +339,36 @@ fn tail(directory: &Directory, owner: &Owner) -> Tail {
     }
 }
 
-/// Records an end. Where others hear of it by its record alone, it is tried again when it could not
-/// be written: a disk that is full today has room in a minute.
-async fn record(directory: Directory, ended: Ended, owner: &Owner) -> Ended {
-    let directory = Arc::new(directory);
+fn record(directory: &Directory, ended: &Ended, owner: &Owner) -> io::Result<()> {
+    match owner {
+        Owner::Engine => {
+            directory.record(ended);
+            Ok(())
+        }
+        Owner::Runner(_) => {
+            let sync = if owner.must_sync() { Sync::Yes } else { Sync::No };
+            directory.record_for_others(ended, sync)
+        }
+    }
+}
+
+/// Whether what keeps a record from being written may be over in a minute. A directory that was
+/// removed does not come back.
+fn may_pass(error: &io::Error) -> bool {
+    let passing = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
+    passing.contains(&error.kind())
+}
+
+/// Tries again to record an end that others hear of by its record alone.
+async fn record_at_last(directory: Directory, ended: Ended, owner: Owner) -> Ended {
     let ended = Arc::new(ended);
+    let directory = Arc::new(directory);
     for _ in 0..RECORD_TRIES {
-        let (directory, recorded, owner) = (directory.clone(), ended.clone(), owner.clone());
-        let written = off_thread(move || match owner {
-            Owner::Engine => {
-                directory.record(&recorded);
-                true
-            }
-            Owner::Runner(_) => {
-                let sync = if owner.must_sync() { Sync::Yes } else { Sync::No };
-                directory.record_for_others(&recorded, sync).is_ok()
-            }
-        })
-        .await;
-        if written {
+        sleep(RECORD_AGAIN).await;
+        let (directory, ended, owner) = (directory.clone(), ended.clone(), owner.clone());
+        if off_thread(move || record(&directory, &ended, &owner).is_ok()).await {
             break;
         }
-        sleep(RECORD_AGAIN).await;
     }
     Arc::unwrap_or_clone(ended)
 }

@@ -56,9 +56,8 @@ pub const PROC_ENVIRON_MAX: u64 = 6 << 20;
 /// Bytes read of an `exit` record; ours have some hundreds.
 pub const RECORD_MAX: u64 = 64 << 10;
 
-/// How long the record of an end waits to be written again, and how often it is tried: for an hour.
-/// After that a run is taken as unknown, which is safe, and a disk that was full for so long has
-/// told people by other ways.
+/// How long the record of an end waits to be written again on a full disk, and how often it is tried:
+/// for an hour. After that a run is taken as unknown, which is safe.
 pub const RECORD_AGAIN: Duration = Duration::from_secs(1);
 /// See [`RECORD_AGAIN`].
 pub const RECORD_TRIES: u32 = 3_600;

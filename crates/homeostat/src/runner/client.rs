@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::frame::{FrameError, Frames, PROTOCOL, ToEngine, ToRunner, encode};
-use super::limits::GREETING;
+use super::limits::{GREETING, SILENCE};
 use super::start::{self, Program};
 use super::{build, socket};
 use crate::act::{self, Doubt, Found, Launch, Refusal};
@@ -293,7 +293,11 @@ impl Link {
                     let _ = greeted.writer.write_all(&leave).await;
                 }
                 Err(error @ Failed::Outdated { .. }) => return Err(error),
-                Err(error) => info!(%error, "runner that was found is left to end by itself"),
+                Err(error) => {
+                    info!(%error, "runner that was found is left to end by itself");
+                    // Before anything is taken as not started that it may have been told.
+                    socket::retire(&self.settings.storage)?;
+                }
             }
         }
         match wish {
@@ -368,13 +372,26 @@ impl Link {
             let _ = writing.await;
             return Over::Lost;
         }
+        let mut asked = false;
         loop {
-            match frames.next::<ToEngine>().await {
-                Ok(Some(frame)) => self.hear(frame),
-                Ok(None) => break,
-                Err(error) => {
+            match timeout(SILENCE, frames.next::<ToEngine>()).await {
+                Ok(Ok(Some(frame))) => {
+                    asked = false;
+                    self.hear(frame);
+                }
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => {
                     warn!(%error, "connection to the runner broke");
                     break;
+                }
+                Err(_) if asked => {
+                    warn!("runner does not answer");
+                    break;
+                }
+                Err(_) => {
+                    asked = true;
+                    // Where there is no room for it, it has not read what was said before.
+                    let _ = sender.try_send(ToRunner::Ping);
                 }
             }
             if is_other && self.part_if_idle() {
@@ -411,6 +428,7 @@ impl Link {
         let (order, settled) = match frame {
             ToEngine::Ended { order } => (order, Settled::Over),
             ToEngine::Refused { order, reason } => (order, Settled::Refused(reason)),
+            ToEngine::Pong => return,
             ToEngine::Welcome { .. } => return warn!("runner greets twice"),
         };
         let mut state = self.state.lock();

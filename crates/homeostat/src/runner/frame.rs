@@ -8,6 +8,7 @@
 //!         <───── ended { order }           the record on the disk says how
 //!         <───── refused { order, reason } it certainly did not start
 //!  cancel { order } ─────────────────────>
+//!  ping ──────────────────> <──────── pong  is it there at all?
 //!  leave ────────────────────────────────> no engine will follow soon
 //! ```
 //!
@@ -53,6 +54,8 @@ pub enum ToRunner {
         /// The order.
         order: String,
     },
+    /// Say something: nothing was heard for a while.
+    Ping,
     /// The engine goes, and nobody follows soon: end as soon as nothing runs.
     Leave,
 }
@@ -78,6 +81,8 @@ pub enum ToEngine {
         /// The order.
         order: String,
     },
+    /// It is there.
+    Pong,
     /// A run certainly did not start.
     Refused {
         /// The order.
@@ -199,6 +204,7 @@ mod tests {
             ToRunner::Hello { protocol: PROTOCOL, fence: 7, build: "b".into(), environment },
             ToRunner::Start(launch()),
             ToRunner::Cancel { order: "1.restart.1".into() },
+            ToRunner::Ping,
             ToRunner::Leave,
         ];
         let bytes: Vec<u8> = said.iter().flat_map(|frame| encode(frame).unwrap()).collect();

@@ -18,7 +18,11 @@ pub const STRANGERS_MAX: usize = 8;
 
 /// How long either side may take to say who it is. It is done in a millisecond; a runner that is
 /// stopped, or swapped out, must not keep the engine from acting for long.
-pub const GREETING: Duration = Duration::from_secs(10);
+pub const GREETING: Duration = Duration::from_secs(5);
+
+/// After how much silence a runner is asked whether it is there, and how long it may take to say so.
+/// A runner that hangs enforces no time limit, so it is given up while that matters.
+pub const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a runner without an engine and without a run waits for either: an engine that is
 /// upgraded, or that crashed, is back by then.

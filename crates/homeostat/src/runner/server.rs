@@ -55,6 +55,8 @@ async fn serve(storage: &Path, listener: OwnedFd) -> io::Result<()> {
     let cgroups = nursery.has_cgroups();
     info!(storage = %storage.display(), build = build(), protocol = PROTOCOL, cgroups, "runner ready");
     let server = Arc::new(Server {
+        storage: storage.to_owned(),
+        own,
         orders,
         build: build(),
         nursery: nursery.clone(),
@@ -76,7 +78,7 @@ async fn serve(storage: &Path, listener: OwnedFd) -> io::Result<()> {
                 // A panic there is a bug that its own line in the log tells of.
                 let _ = tokio::task::spawn_blocking(move || nursery.reap_orphans()).await;
                 start::bound_log();
-                if listener.is_some() && socket::identity(storage) != own {
+                if listener.is_some() && server.is_retired() {
                     info!("another socket took the place of this runner's: serving nobody else");
                     listener = None;
                 }
@@ -113,6 +115,9 @@ async fn told(terminate: &mut Signal) {
 
 /// What all connections and all runs share.
 struct Server {
+    storage: PathBuf,
+    /// Which file its socket is.
+    own: Option<(u64, u64)>,
     orders: PathBuf,
     build: String,
     nursery: Arc<Nursery>,
@@ -224,6 +229,11 @@ impl Table {
 }
 
 impl Server {
+    /// Whether its socket was removed or replaced: then it takes nothing more.
+    fn is_retired(&self) -> bool {
+        socket::identity(&self.storage) != self.own
+    }
+
     fn is_done(&self, found: Found) -> Option<&'static str> {
         let table = self.table.lock();
         if table.running.is_empty() {
@@ -311,7 +321,13 @@ impl Server {
             }
             match frame {
                 ToRunner::Hello { .. } => return Ok("it greeted twice"),
+                ToRunner::Start(_) if self.is_retired() => {
+                    // Perhaps said long ago, while this process was stopped: it is not listed, so
+                    // that the engine takes it as not started, and may have given it to another.
+                    return Ok("another runner has taken this one's place");
+                }
                 ToRunner::Start(launch) => self.take(&mut table, launch),
+                ToRunner::Ping => table.tell(ToEngine::Pong),
                 ToRunner::Cancel { order } => {
                     // One that is not here has ended, and its end is under way.
                     if let Some(run) = table.running.get(&order) {

@@ -55,6 +55,15 @@ pub(super) fn connect(storage: &Path) -> io::Result<Option<UnixStream>> {
     }
 }
 
+/// Takes its name from a socket whose runner is of no use: it takes no more orders, not even those
+/// that were said to it already.
+pub(super) fn retire(storage: &Path) -> io::Result<()> {
+    match fs::remove_file(storage.join(NAME)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Which file stands under the socket's name, to see whether another takes its place.
 pub(super) fn identity(storage: &Path) -> Option<(u64, u64)> {
     let file = fs::symlink_metadata(storage.join(NAME)).ok()?;

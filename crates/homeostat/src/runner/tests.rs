@@ -98,7 +98,9 @@ impl Peer {
 fn running(welcome: &ToEngine) -> &[String] {
     match welcome {
         ToEngine::Welcome { running, .. } => running,
-        ToEngine::Ended { .. } | ToEngine::Refused { .. } => panic!("{welcome:?}"),
+        ToEngine::Ended { .. } | ToEngine::Refused { .. } | ToEngine::Pong => {
+            panic!("{welcome:?}")
+        }
     }
 }
 
@@ -200,6 +202,70 @@ async fn what_was_taken_and_not_yet_begun_is_listed() {
         assert!(matches!(later.hear().await, Some(ToEngine::Ended { .. })));
     }
     drop(later);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_was_said_to_a_runner_before_its_place_was_taken_is_not_begun_after() {
+    let bench = Bench::new();
+    let (mut engine, _) = bench.greet(PROTOCOL, 1).await;
+    engine.say(&ToRunner::Ping).await;
+    assert_eq!(engine.hear().await, Some(ToEngine::Pong));
+    socket::retire(bench.storage.path()).unwrap();
+    engine.say(&ToRunner::Start(bench.launch("o1", "touch ran"))).await;
+    assert_eq!(engine.hear().await, None);
+    assert_eq!(bench.found("o1"), Found::NotStarted);
+    let mut bench = bench;
+    let server = bench.server.take().unwrap();
+    let ended = tokio::task::spawn_blocking(move || server.join().unwrap());
+    tokio::time::timeout(PATIENCE, ended).await.expect("it ends").unwrap().unwrap();
+}
+
+/// Run by the test below, as another user.
+#[tokio::test]
+#[ignore = "needs a runner of another user"]
+async fn as_a_stranger() {
+    let storage = PathBuf::from(std::env::var_os("STORAGE").unwrap());
+    let stream = socket::connect(&storage).unwrap().expect("somebody listens");
+    assert!(!socket::is_trusted(&stream).unwrap(), "the stranger sees who it is, too");
+    let (reader, writer) = stream.into_split();
+    let mut peer = Peer { frames: Frames::new(reader), writer };
+    let hello = ToRunner::Hello {
+        protocol: PROTOCOL,
+        fence: 9,
+        build: String::new(),
+        environment: Vec::new(),
+    };
+    // It may be gone already.
+    let _ = peer.writer.write_all(&encode(&hello).unwrap()).await;
+    assert_eq!(peer.hear().await, None);
+}
+
+#[tokio::test]
+async fn another_user_is_dropped_whatever_the_rights_of_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be another user");
+        return;
+    }
+    let bench = Bench::new();
+    for (path, mode) in [("", 0o777), (socket::NAME, 0o666)] {
+        let rights = fs::Permissions::from_mode(mode);
+        fs::set_permissions(bench.storage.path().join(path), rights).unwrap();
+    }
+    // Where another user can read it.
+    let program = bench.storage.path().join("stranger");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut stranger = std::process::Command::new(program);
+    stranger.args(["--exact", "runner::tests::as_a_stranger", "--ignored", "--nocapture"]);
+    stranger.env("STORAGE", bench.storage.path()).current_dir("/").uid(65_534).gid(65_534);
+    let said = tokio::task::spawn_blocking(move || stranger.output().unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.status.success() && text.contains("1 passed"), "{text}");
+    let (engine, welcome) = bench.greet(PROTOCOL, 1).await;
+    assert!(matches!(welcome, ToEngine::Welcome { fence: 1, .. }), "nobody greeted: {welcome:?}");
+    drop(engine);
     bench.end().await;
 }
 
