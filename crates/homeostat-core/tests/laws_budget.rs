@@ -207,7 +207,7 @@ fn any_line() -> impl Strategy<Value = Line> {
         seconds.sort_unstable_by(|a, b| b.cmp(a));
         let flaps: Vec<Timestamp> = seconds.into_iter().map(ago).collect();
         let touched_at = *flaps.last().unwrap();
-        Line::Flaps { policy: policy(), target: target(0), touched_at, flaps }
+        Line::Flaps { policy: policy(), target: target(0), touched_at, over: None, flaps }
     });
     let circuits = move || Circuit::of(&policy(), &restart());
     let results = (0..2_usize, prop::collection::vec(any_mark(), 1..9)).prop_map(

@@ -103,7 +103,8 @@ fn of(
                 Ok(locks) => {
                     let watchdog = pursue::watchdog(state, policy, presences);
                     let bench = Bench { ledgers: state.ledgers(), book };
-                    let deed = deed(&start, policy, first, &subject.1, &locks, now);
+                    let wall = state.clock().wall(now);
+                    let deed = deed(&start, policy, first, &subject.1, &locks, now, wall);
                     judge(&start, &Deed { watchdog, ..deed }, bench)
                 }
             }
@@ -171,6 +172,7 @@ fn deed<'a>(
     target: &'a Target,
     locks: &'a [LockKey],
     now: Timestamp,
+    wall: Timestamp,
 ) -> Deed<'a> {
     Deed {
         incident: start.incident,
@@ -186,6 +188,7 @@ fn deed<'a>(
         firing: Vec::new(),
         watchdog: None,
         now,
+        wall,
     }
 }
 
