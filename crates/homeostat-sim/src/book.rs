@@ -6,8 +6,9 @@ use homeostat_core::interval::TimeInterval;
 use homeostat_core::label::Matchers;
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::{
-    Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode, OnResolve,
-    Policy, Rate, Regression, Remedy, TargetLabels, Undo, Verify, Watchdog, Witnesses, Worse,
+    Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
+    OnResolve, Policy, Rate, Regression, Remedy, TargetLabels, Undo, Verify, Watchdog, Witnesses,
+    Worse,
 };
 use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;

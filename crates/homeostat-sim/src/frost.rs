@@ -1,7 +1,7 @@
 //! Random time intervals in which nothing may be done: of a clock, of a week, of a month, in zones
 //! whose clocks are changed while the world lasts.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use homeostat_core::interval::{Part, TimeInterval};
 
@@ -33,7 +33,7 @@ fn part(dice: &mut Dice) -> Part {
     // Every world begins on a Monday, the fifth of January.
     match dice.below(6) {
         0 => part.weekdays = vec![weekday(dice)],
-        1 | 4 => part.days_of_month = vec![dice.pick(&[5..=5, 1..=6, -27..=-1, -31..=-27, 6..=31]).clone()],
+        1 | 4 => part.days_of_month = vec![days(dice)],
         2 => part.months = vec![dice.pick(&[1..=1, 1..=12, 2..=12]).clone()],
         3 => part.years = vec![dice.pick(&[2026..=2026, 2020..=2030, 2027..=2028]).clone()],
         _ => {}
@@ -41,7 +41,11 @@ fn part(dice: &mut Dice) -> Part {
     part
 }
 
-fn weekday(dice: &mut Dice) -> std::ops::RangeInclusive<i8> {
+fn days(dice: &mut Dice) -> RangeInclusive<i8> {
+    dice.pick(&[5..=5, 1..=6, -27..=-1, -31..=-27, 6..=31]).clone()
+}
+
+fn weekday(dice: &mut Dice) -> RangeInclusive<i8> {
     dice.pick(&[1..=1, 2..=5, 0..=6, 1..=3]).clone()
 }
 

@@ -56,17 +56,17 @@ fn lies_in(part: &Part, at: Timestamp) -> bool {
     let counted = |day: i8| if day < 0 { last + day + 1 } else { day };
     let days = &part.days_of_month;
     (part.times.is_empty() || part.times.iter().any(|range| range.contains(&wall.minute)))
-        && one_has(&part.weekdays, wall.weekday)
-        && one_has(&part.months, wall.month)
-        && one_has(&part.years, wall.year)
+        && one_has(&part.weekdays, &wall.weekday)
+        && one_has(&part.months, &wall.month)
+        && one_has(&part.years, &wall.year)
         && (days.is_empty()
-            || days.iter().any(|range| {
-                (counted(*range.start())..=counted(*range.end())).contains(&wall.day)
-            }))
+            || days
+                .iter()
+                .any(|range| (counted(*range.start())..=counted(*range.end())).contains(&wall.day)))
 }
 
-fn one_has<T: PartialOrd>(ranges: &[RangeInclusive<T>], value: T) -> bool {
-    ranges.is_empty() || ranges.iter().any(|range| range.contains(&value))
+fn one_has<T: PartialOrd>(ranges: &[RangeInclusive<T>], value: &T) -> bool {
+    ranges.is_empty() || ranges.iter().any(|range| range.contains(value))
 }
 
 /// What a clock and a calendar on the wall show.

@@ -89,6 +89,7 @@ impl Oracle {
     ) -> Verdict {
         let id = &order.id;
         self.takes_back(case, order, now)?;
+        self.met.count("undo");
         self.within_concurrency(case, policy, book, id, now)?;
         self.in_flight.insert(id.clone(), case.subject.clone());
         self.acted.insert(case.subject.clone(), now);
@@ -310,7 +311,9 @@ impl Oracle {
         book: &Book,
         now: Timestamp,
     ) -> Verdict {
-        holds.iter().for_each(|hold| self.met.note(hold));
+        for hold in holds {
+            self.met.note(hold);
+        }
         if let Some(case) = self.cases.get(&incident)
             && let Some(policy) = book.policy(&case.subject.0)
         {
@@ -334,9 +337,7 @@ impl Oracle {
         now: Timestamp,
     ) -> Verdict {
         match hold {
-            Hold::Frozen { until, ends, .. } => {
-                freeze::is_held_rightly(policy, *until, *ends, now)
-            }
+            Hold::Frozen { until, ends, .. } => freeze::is_held_rightly(policy, *until, *ends, now),
             Hold::Flapping { until, .. } => {
                 self.flaps.is_held_rightly(&case.subject, policy.guard.flap, *until, now)
             }

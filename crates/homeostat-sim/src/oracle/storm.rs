@@ -96,7 +96,7 @@ impl Oracle {
     ) -> Verdict {
         let broken = |text: String| Err(Violation::new(now, "storm", text));
         let Some(limits) = &policy.guard.storm else { return Ok(()) };
-        let Some(count) = self.count_now(case, limits, now) else {
+        let Some(count) = count_now(case, limits, now) else {
             return broken(format!("order {id} without an inventory"));
         };
         let firing = self.targets_that_fire(&policy.name);
@@ -121,7 +121,7 @@ impl Oracle {
     /// more in a storm.
     pub(super) fn note_pace(&mut self, case: &Case, policy: &Policy, debt: Span, now: Timestamp) {
         let limits = policy.guard.storm.as_ref();
-        let count = limits.and_then(|limits| Some((limits, self.count_now(case, limits, now)?)));
+        let count = limits.and_then(|limits| Some((limits, count_now(case, limits, now)?)));
         let slowed = count.is_some_and(|(limits, count)| self.storms_over(policy, limits, count));
         if slowed {
             self.met.count("order in a storm");
@@ -146,7 +146,7 @@ impl Oracle {
     ) -> Verdict {
         let broken = |text: String| Err(Violation::new(now, "storm", text));
         let limits = policy.guard.storm.as_ref();
-        let count = limits.and_then(|limits| self.count_now(case, limits, now));
+        let count = limits.and_then(|limits| count_now(case, limits, now));
         let fire = self.targets_that_fire(&policy.name);
         let lasts = fire >= gauge.threshold || self.storms.contains_key(&policy.name);
         let told = Some(gauge.inventory) == count && firing == fire;
@@ -159,9 +159,7 @@ impl Oracle {
             Some(until) if stops || until <= now || until > latest => {
                 broken(format!("a storm of {fire} of {} holds until {until}", gauge.inventory))
             }
-            None if !stops => {
-                broken(format!("a storm of {fire} of {} stops all", gauge.inventory))
-            }
+            None if !stops => broken(format!("a storm of {fire} of {} stops all", gauge.inventory)),
             Some(_) | None => Ok(()),
         }
     }
@@ -178,8 +176,7 @@ impl Oracle {
         let right = limits.is_some_and(|limits| {
             let mine = self.open.iter().filter(|(subject, _)| subject.0 == *policy);
             let mut cases = mine.filter_map(|(_, id)| self.cases.get(id));
-            let told = cases
-                .any(|case| self.count_now(case, limits, now) == Some(gauge.inventory));
+            let told = cases.any(|case| count_now(case, limits, now) == Some(gauge.inventory));
             let measured = (gauge.threshold, gauge.cool_down);
             told && measured == (threshold(limits, gauge.inventory), limits.cool_down)
         });
@@ -188,11 +185,6 @@ impl Oracle {
         }
         let text = format!("a storm of {policy} is measured by {gauge:?}, which nobody told");
         Err(Violation::new(now, "storm", text))
-    }
-
-    fn count_now(&self, case: &Case, limits: &StormLimits, now: Timestamp) -> Option<u64> {
-        let evidence = case.answer.as_ref().filter(|(at, _)| *at == now).map(|(_, e)| e);
-        counted(&limits.inventory, evidence)
     }
 
     /// How many targets of a policy have an alert that fires, also where their incident is closed.
@@ -211,6 +203,11 @@ impl Storm {
     fn ends_at(&self) -> Option<Timestamp> {
         self.calm_since.map(|since| since + self.cool_down)
     }
+}
+
+fn count_now(case: &Case, limits: &StormLimits, now: Timestamp) -> Option<u64> {
+    let evidence = case.answer.as_ref().filter(|(at, _)| *at == now).map(|(_, e)| e);
+    counted(&limits.inventory, evidence)
 }
 
 fn threshold(limits: &StormLimits, count: u64) -> u64 {

@@ -223,13 +223,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "i.step == step",
         "i.step >= step"
     )
-    .seen_in(317),
-    left_out!(
-        "absences are counted on when an alert fires again",
-        "state/episodes.rs",
-        "verification.absent = 0"
-    )
-    .seen_in(6113),
+    .seen_in(277),
     swapped!(
         "guard blast radius is skipped",
         "reach.rs",
@@ -309,12 +303,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "false"
     ),
     skipped!("breaker", "breaker::judge(deed, bench.ledgers)"),
-    swapped!(
-        "a breaker never opens",
-        "guard/breaker.rs",
-        "failures >= breaker.failures",
-        "false"
-    ),
+    swapped!("a breaker never opens", "guard/breaker.rs", "failures >= breaker.failures", "false"),
     swapped!(
         "a half open breaker lets everybody pass",
         "guard/breaker.rs",
@@ -397,25 +386,22 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "self.asked.digest == *digest",
         "{ let _ = digest; true }"
     ),
-    swapped!(
-        "an approval does not expire",
-        "approval.rs",
-        "self.asked.expires_at <= now",
-        "false"
-    ),
+    swapped!("an approval does not expire", "approval.rs", "self.asked.expires_at <= now", "false"),
     mutation(
         "a cancelled incident goes on after its run",
         "state/word.rs",
         "incident.cancelled = Some(word)",
         "incident.cancelled = Some(word).filter(|_| !{M})",
-    ),
+    )
+    .seen_in(238),
     mutation(
         "a cancelled incident goes on whose order did not start",
         "decide/pursue.rs",
         "if let Some(word) = &incident.cancelled {\n        let reason = format!(\"cancelled by {word}\");",
         "if let Some(word) = incident.cancelled.as_ref().filter(|_| !{M}) {
         let reason = format!(\"cancelled by {word}\");",
-    ),
+    )
+    .seen_in(238),
     mutation(
         "what may still run is cancelled",
         "decide/command.rs",
@@ -428,25 +414,13 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "policy.map_or(0, |policy| policy.guard.attempts) > incident.ladder.orders",
         "true"
     ),
-    left_out!(
-        "what did not start is recorded without end",
-        "state/apply.rs",
-        "incident.let_go()"
-    ),
     swapped!(
         "what may still run is taken back beside it",
         "decide/prove.rs",
         "!command::may_run(desk, incident, verification, order)",
         "true"
-    ),
-    mutation(
-        "what was told of a guard goes on when its incident asks for approval",
-        "fact.rs",
-        "matches!(\n            self,\n            Self::EvidenceAsked { .. }",
-        "!({M} && matches!(self, Self::ApprovalAsked { .. })) && matches!(
-            self,
-            Self::EvidenceAsked { .. }",
-    ),
+    )
+    .seen_in(114),
     mutation(
         "an undo runs twice",
         "decide/undo.rs",
@@ -471,13 +445,15 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "guard/undo.rs",
         "Ruling::Stop(\"nothing is worse any more\".to_owned())",
         "Ruling::Clear(\"skipped\".into())"
-    ),
+    )
+    .seen_in(147),
     swapped!(
         "an undo is not counted against what may run at once",
         "guard/undo.rs",
         "concurrency::judge(reversal.policy, bench)",
         "Ruling::Clear(\"skipped\".into())"
-    ),
+    )
+    .seen_in(217),
     mutation(
         "what was not committed is gone on from",
         "engine.rs",
