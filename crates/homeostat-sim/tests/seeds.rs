@@ -59,7 +59,7 @@ const MET: [(&str, u64); 27] = [
     ("death before a commit", 20),
     ("death before effects", 25),
     ("death while an action runs", 12),
-    ("undo", 1),
+    ("undo", 3),
 ];
 
 fn assert_lawful(tally: &Tally) {
