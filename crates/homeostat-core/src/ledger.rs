@@ -128,8 +128,8 @@ pub enum Line {
         target: Target,
         /// When it last ended or began again.
         touched_at: Timestamp,
-        /// Whether it is over.
-        #[serde(default)]
+        /// Whether it is over, where that is not plain: it is, if what was noted last is no flap.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         over: Option<bool>,
         /// When it began again, the oldest first.
         flaps: Vec<Timestamp>,

@@ -24,6 +24,14 @@ struct Flapping {
     flaps: Vec<Timestamp>,
 }
 
+impl Flapping {
+    /// Whether what was noted last is no flap. Where a trouble ended in the moment in which it began,
+    /// that does not tell.
+    fn looks_over(&self) -> bool {
+        self.flaps.last() != Some(&self.touched_at)
+    }
+}
+
 /// The flaps of all targets, bounded in number and by age.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flaps {
@@ -60,13 +68,12 @@ impl Flaps {
             policy: policy.clone(),
             target: target.clone(),
             touched_at: flapping.touched_at,
-            over: Some(flapping.over),
+            over: Some(flapping.over).filter(|over| *over != flapping.looks_over()),
             flaps: flapping.flaps.clone(),
         })
     }
 
-    /// Enters a line of a snapshot. One that does not say whether the trouble is over is older than
-    /// that: it is over if what was noted last is no flap.
+    /// Enters a line of a snapshot.
     pub(super) fn enter(
         &mut self,
         subject: Subject,
@@ -74,9 +81,10 @@ impl Flaps {
         over: Option<bool>,
         flaps: Vec<Timestamp>,
     ) {
-        let over = over.unwrap_or_else(|| flaps.last() != Some(&touched_at));
+        let mut flapping = Flapping { touched_at, over: false, flaps };
+        flapping.over = over.unwrap_or_else(|| flapping.looks_over());
         self.by_age.insert((touched_at, subject.clone()));
-        self.known.insert(subject, Flapping { touched_at, over, flaps });
+        self.known.insert(subject, flapping);
     }
 
     /// Moves all moments along.
