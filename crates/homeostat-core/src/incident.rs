@@ -252,6 +252,9 @@ pub struct Incident {
     pub looks: u32,
     /// When a person is told, unless told before.
     pub tell_at: Option<Timestamp>,
+    /// Whether it is open for so long that a person was told, and not for this incident alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overdue: bool,
     /// Remedies that were recorded instead of run, and are not judged yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadows: Vec<Shadow>,
@@ -285,10 +288,7 @@ impl Incident {
                 *judged_at = *judged_at + by;
             }
             Stage::Verifying(verification) => verification.live_through(jump),
-            Stage::Ready
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Closed { .. } => {}
+            Stage::Ready | Stage::AwaitingApproval(_) | Stage::Acting | Stage::Closed { .. } => {}
         }
         self.approved = None;
         self.ordered_at = self.ordered_at + by;

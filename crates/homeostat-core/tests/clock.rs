@@ -20,8 +20,8 @@ use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Found;
 use homeostat_core::policy::{BlastRadius, Escalate, Extent, Mode, Policy, Rate, Remedy, Verify};
 use homeostat_core::scenario::{Answer, Scenario};
-use homeostat_core::template::Template;
 use homeostat_core::state::State;
+use homeostat_core::template::Template;
 use homeostat_core::time::{Span, Timestamp};
 use stage::*;
 
@@ -249,7 +249,8 @@ impl Unanswered {
 
 fn proven() -> Policy {
     let query = Some(Template::parse("up == 1").unwrap());
-    let verify = Verify { query, times: 3, every: secs(10), within: secs(60), ..Policy::observe().verify };
+    let verify =
+        Verify { query, times: 3, every: secs(10), within: secs(60), ..Policy::observe().verify };
     Policy { verify, ..ladder() }
 }
 
@@ -310,7 +311,11 @@ fn back_the_evidence_for_an_earlier_action_is_unknown_and_for_a_later_one_is_goo
     fire(&mut play, A);
     play.exit("restart", DONE);
     play.advance(secs(61));
-    assert_eq!(orders(&mut play), ["1.restart.1", "1.reboot.1"], "it was evaluated since, and fires");
+    assert_eq!(
+        orders(&mut play),
+        ["1.restart.1", "1.reboot.1"],
+        "it was evaluated since, and fires"
+    );
     resolve(&mut play, A);
     play.exit("reboot", DONE);
     play.advance(secs(20));

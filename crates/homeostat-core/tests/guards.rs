@@ -20,7 +20,7 @@ use homeostat_core::order::Found;
 use homeostat_core::policy::{
     Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Policy, Rate, Watchdog,
 };
-use homeostat_core::scenario::Scenario;
+use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::time::{Span, Timestamp};
 use jiff::tz::TimeZoneDatabase;
 use stage::{
@@ -28,6 +28,7 @@ use stage::{
     start_time, witnessed,
 };
 
+const C: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "c:80")];
 const WATCHDOG: &[(&str, &str)] = &[("alertname", "Watchdog"), ("severity", "none")];
 
 fn minutes(minutes: u64) -> Span {
@@ -168,7 +169,10 @@ fn after_a_restart_the_watchdog_must_be_heard_of_again() {
     fire(&mut play, WATCHDOG);
     crash(&mut play);
     fire(&mut play, A);
-    assert!(reason(&play).ends_with("has not been mentioned since the engine started or its clock jumped"));
+    assert!(
+        reason(&play)
+            .ends_with("has not been mentioned since the engine started or its clock jumped")
+    );
     crash(&mut play);
     play.advance(minutes(1));
     assert!(orders(&mut play).is_empty());
@@ -519,7 +523,10 @@ fn what_holds_a_whole_policy_for_long_is_told_once_and_until_the_last_moves_on()
     for (guard, limits) in [
         (Guard::Freeze, GuardLimits { freeze: business_hours(), ..with(|_| ()).guard }),
         (Guard::Watchdog, GuardLimits { watchdog: watchdog(), ..with(|_| ()).guard }),
-        (Guard::Rate, GuardLimits { rate: Rate { max: 1, per: minutes(600) }, ..with(|_| ()).guard }),
+        (
+            Guard::Rate,
+            GuardLimits { rate: Rate { max: 1, per: minutes(600) }, ..with(|_| ()).guard },
+        ),
         (Guard::Breaker, GuardLimits { breaker: breaker(), ..with(|_| ()).guard }),
     ] {
         let mut policy = Policy { guard: limits, ..with(|_| ()) };
@@ -586,4 +593,24 @@ fn what_another_guard_holds_afterwards_is_told_by_itself() {
     play.advance(minutes(10));
     let told: Vec<Topic> = play.told().map(Notice::topic).collect();
     assert_eq!(told, [Topic::Escalation { incident: play.incident().unwrap().id }]);
+}
+
+#[test]
+fn what_is_held_again_after_it_was_told_is_told_at_once() {
+    let mut policy = with(|guard| guard.rate = Rate { max: 1, per: minutes(10) });
+    policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+    let mut play = witnessed(policy);
+    fire(&mut play, A);
+    fire(&mut play, B);
+    play.exit("restart", DONE);
+    play.end_silently(A);
+    play.answer(Answer::Silenced("silence 1".into()));
+    play.advance(minutes(10));
+    assert_eq!(reason(&play).split(':').next(), Some("silence"));
+    assert_eq!(guards_told(&play), []);
+    play.answer(Answer::AlertmanagerTruth);
+    fire(&mut play, C);
+    assert_eq!(orders(&mut play), ["1.restart.1", "3.restart.1"], "it took the token");
+    play.advance(minutes(1));
+    assert_eq!(guards_told(&play), [(Guard::Rate, 1, 0)], "and not after ten more minutes");
 }

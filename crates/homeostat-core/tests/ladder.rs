@@ -5,8 +5,8 @@
 mod stage;
 
 use homeostat_core::event::Event;
-use homeostat_core::incident::{Closing, End, Stage};
 use homeostat_core::hold::Circuit;
+use homeostat_core::incident::{Closing, End, Stage};
 use homeostat_core::name::{PolicyName, RemedyName};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{Book, BookLimits, Escalate, Mode, Policy, Remedy};

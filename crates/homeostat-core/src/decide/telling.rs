@@ -65,7 +65,13 @@ pub(super) fn guards(desk: &mut Desk<'_>) {
     let state = desk.state;
     for (id, holds) in held {
         let Some(incident) = state.incident(id) else { continue };
-        for hold in holds.iter().filter(|hold| hold.guard().telling() == Telling::AtOnce) {
+        let is_due = |hold: &&Hold| match hold.guard().telling() {
+            Telling::AtOnce => true,
+            // What is open for long is told by whatever holds it then, if that is told together.
+            Telling::Late => incident.overdue,
+            Telling::Apart => false,
+        };
+        for hold in holds.iter().filter(is_due) {
             let_be(desk, incident, hold);
         }
         for guard in incident.told_guards() {
@@ -85,8 +91,11 @@ fn let_be(desk: &mut Desk<'_>, incident: &Incident, hold: &Hold) {
         return;
     }
     let leading = firing(desk.state, incident).next().map(|(_, alert)| alert);
+    let held = desk.state.held_by(&policy.name, hold.guard());
+    let others = held.filter(|other| other.id != incident.id).map(|other| other.target.clone());
+    let targets = std::iter::once(incident.target.clone()).chain(others);
     let notice = Notice {
-        matter: Matter::guard(hold.guard(), [incident.target.clone()]),
+        matter: Matter::guard(hold.guard(), targets),
         policy: policy.name.clone(),
         target: Target::default(),
         source: leading.map_or_else(|| SourceName::new(""), |alert| alert.source.clone()),

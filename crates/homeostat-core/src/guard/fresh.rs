@@ -59,7 +59,10 @@ fn vouch(
                     Ok(format!("its sender says that it fires until {ends_at:.0}"))
                 }
                 Some(ends_at) => Err(format!("its sender said that it fires until {ends_at:.0}")),
-                None => Err("its sender has not repeated it since the engine started or its clock jumped".into()),
+                None => Err(
+                    "its sender has not repeated it since the engine started or its clock jumped"
+                        .into(),
+                ),
             },
         };
     }

@@ -83,7 +83,10 @@ mod tests {
             (Some(seen(0, true)), Ok("the watchdog was mentioned 0s ago")),
             (Some(seen(300, true)), Ok("the watchdog was mentioned 5m ago")),
             (Some(seen(301, true)), Err("was last mentioned 5m1s ago, and must be every 5m")),
-            (Some(seen(0, false)), Err("has not been mentioned since the engine started or its clock jumped")),
+            (
+                Some(seen(0, false)),
+                Err("has not been mentioned since the engine started or its clock jumped"),
+            ),
             (None, Err("does not fire; it always should")),
         ] {
             let found = look(&watchdog, presence, now);

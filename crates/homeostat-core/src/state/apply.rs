@@ -51,7 +51,10 @@ impl State {
             }
             What::LatchReleased { incident } => self.release(*incident, at),
             What::AlarmDropped { incident, until } => {
-                self.amend(*incident, |incident| incident.tell_at = *until);
+                self.amend(*incident, |incident| {
+                    incident.tell_at = *until;
+                    incident.overdue = until.is_some();
+                });
             }
             What::StormBegan { .. } | What::StormGauged { .. } | What::StormEnded { .. } => {
                 self.change_weather(&fact.what, at);
@@ -332,6 +335,7 @@ impl State {
             step: 0,
             looks: 0,
             tell_at: None,
+            overdue: false,
             shadows: Vec::new(),
         };
         self.ledgers.flaps.began(&incident.subject(), fact.at);

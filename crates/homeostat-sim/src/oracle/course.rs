@@ -222,7 +222,7 @@ impl Oracle {
         let acted = case.has_acted();
         Self::leaves_nothing_running(case, closing, now)?;
         match closing.outcome {
-            End::Healed => self.heals(incident, case, now)?,
+            End::Healed => self.heals(incident, case, closing, now)?,
             End::Recovered | End::Shadowed if acted => {
                 let text = format!("incident {incident} is {}, but acted", closing.outcome);
                 return broken("course", text);
@@ -275,11 +275,22 @@ impl Oracle {
     }
 
     /// Healed needs an action that is over, and the proof that was asked for.
-    fn heals(&self, incident: IncidentId, case: &Case, now: Timestamp) -> Verdict {
+    fn heals(
+        &self,
+        incident: IncidentId,
+        case: &Case,
+        closing: &Closing,
+        now: Timestamp,
+    ) -> Verdict {
+        let healer = case.runs.iter().rev().find(|run| run.has_run());
+        let healer = healer.map(|run| &run.order.id.remedy);
         // An order that certainly did not start and waits for its permit heals nothing; the one
         // before it may have.
         let why = match case.runs.iter().rev().find(|run| !run.returned) {
             _ if case.worse => Some("it made something else worse".to_owned()),
+            _ if closing.remedy.as_ref() != healer => {
+                Some(format!("by {:?}, and {healer:?} ran last", closing.remedy))
+            }
             None => Some("it did nothing".to_owned()),
             Some(Run { outcome: None, .. }) => Some("its action is not over".to_owned()),
             Some(run) => self.is_proven(case, &run.order).err(),

@@ -162,10 +162,19 @@ struct Case {
     again_since: Option<Timestamp>,
 }
 
+impl Run {
+    /// Whether it ran, or may have run.
+    fn has_run(&self) -> bool {
+        let not =
+            matches!(self.outcome, Some(Outcome::NotStarted { .. } | Outcome::Refused { .. }));
+        !self.returned && !not
+    }
+}
+
 impl Case {
     /// Whether an order of it ran, or may have run.
     fn has_acted(&self) -> bool {
-        self.runs.iter().any(|run| !run.returned)
+        self.runs.iter().any(Run::has_run)
     }
 }
 

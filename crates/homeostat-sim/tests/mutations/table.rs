@@ -214,8 +214,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "what was mentioned before a restart counts as mentioned",
         "engine.rs",
-        "known.unwrap_or(Presence::unknown(now))",
-        "known.unwrap_or(Presence { known: true, ..Presence::unknown(now) })"
+        "self.mention(id, Presence::unknown(now))",
+        "self.mention(id, Presence { known: true, ..Presence::unknown(now) })"
     ),
     swapped!(
         "an answer to an earlier question counts",
