@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check bench sim
+.PHONY: help deps build demo test check bench sim fuzz
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -44,6 +44,9 @@ bench: ## Measure against peers and limits, in about ten minutes (BENCH_ONLY=nam
 sim: ## Simulate a million incidents in lying worlds, in minutes (ARGS='--seed N' for one world)
 	$(CARGO) build --release --locked --package homeostat-sim
 	@$(CARGO) run --quiet --release --locked --package homeostat-sim -- $(or $(ARGS),--seeds 10000 --incidents 1000000)
+
+fuzz: ## Feed strange bytes to every door, each for FUZZ_SECONDS (60; FUZZ=name for one door)
+	@scripts/fuzz $(FUZZ)
 
 check: ## Check the format and the lints
 	$(CARGO) fmt --all --check
