@@ -37,7 +37,7 @@ fn replay(name: &str) {
     for seed in seeds {
         let bytes = std::fs::read(&seed).unwrap();
         // What is fed last stands in the output of a test that fails.
-        println!("{}", seed.display());
+        eprintln!("{}", seed.display());
         feed(&bytes);
         for cut in 0..CUTS {
             feed(&bytes[..bytes.len() * cut / CUTS]);

@@ -89,6 +89,7 @@ async fn busy(sandbox: &Sandbox) -> Engine {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "it is one answer, and shown whole")]
 async fn a_running_engine_tells_what_its_guards_have_counted() {
     let began = jiff::Timestamp::now();
     let sandbox = Sandbox::new().unwrap();
