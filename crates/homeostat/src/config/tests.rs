@@ -712,6 +712,25 @@ fn targets_are_names_of_labels() {
 }
 
 #[test]
+fn receivers_of_an_alertmanager_are_names() {
+    insta::assert_snapshot!(problems("sources:
+  alertmanagers:
+    - { name: a, urls: ['http://a'], receivers: [] }
+    - { name: b, urls: ['http://b'], receivers: [web.hook, ''] }
+    - { name: c, urls: ['http://c'], receiver: x }
+policies: []
+"), @r#"
+        3:49 `receivers` names nobody
+          => name the receivers that lead here, or leave it out: notifications name theirs
+        4:60 this receiver has no name
+        5:38 unknown key "receiver" in an Alertmanager
+          => write a list: receivers: [homeostat]
+        6:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
+}
+
+#[test]
 fn sources_are_checked() {
     insta::assert_snapshot!(problems("sources:
   alertmanagers:

@@ -81,7 +81,9 @@ pub struct Reconciler {
 
 impl std::fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reconciler").field("sources", &self.tasks.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Reconciler")
+            .field("sources", &self.tasks.lock().len())
+            .finish_non_exhaustive()
     }
 }
 
