@@ -107,7 +107,8 @@ async fn of_a_truncated_notification_all_alerts_are_found() {
     alertmanager.post(json!(alerts)).await.unwrap();
     until("three incidents", || async { (engine.incidents().await.len() == 3).then_some(()) })
         .await;
-    assert_eq!(polls(&engine, "prompted").await + polls(&engine, "young").await, 1.0);
+    let out_of_turn = polls(&engine, "prompted").await + polls(&engine, "young").await;
+    assert!((1.0..2.0).contains(&out_of_turn), "{out_of_turn}");
     assert_eq!(
         engine.metric("homeostat_reconcile_alerts_total{change=\"began\"}").await,
         Some(2.0)
