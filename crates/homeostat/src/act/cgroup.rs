@@ -24,6 +24,8 @@ use super::limits::CGROUP_DEPTH_MAX;
 #[derive(Debug)]
 pub struct Cgroups {
     base: PathBuf,
+    /// How the names of such places begin, for this storage.
+    prefix: String,
 }
 
 /// The cgroup of one run.
@@ -42,7 +44,7 @@ impl Cgroups {
         clear(&own, &prefix);
         let base = own.join(format!("{prefix}{}", std::process::id()));
         fs::create_dir(&base).ok()?;
-        let cgroups = Self { base };
+        let cgroups = Self { base, prefix };
         // Whether processes may be moved shows when one is opened for that.
         let may = fs::exists(cgroups.base.join("cgroup.kill")).ok()?
             && cgroups.make("probe", "probe").is_some_and(|probe| {
@@ -72,9 +74,13 @@ impl Cgroups {
         }
     }
 
-    /// Removes all of it that is empty, with the place itself: the kernel refuses the rest.
+    /// Removes all of it that is empty, with the place itself and with what runners left that were
+    /// killed: the kernel refuses the rest.
     pub(super) fn remove(&self) {
         remove_empty(&self.base, 0);
+        if let Some(own) = self.base.parent() {
+            clear(own, &self.prefix);
+        }
     }
 }
 

@@ -313,18 +313,18 @@ impl Link {
 
     async fn start(&self) -> Result<Greeted, Failed> {
         let mut child = start::start(&self.settings.storage, &self.settings.program)?;
-        let pid = child.id();
+        let pid = child.id().unwrap_or_default();
         tokio::spawn(async move {
             // Waited for, so that no zombie stays of it.
             match child.wait().await {
-                Ok(status) => info!(?pid, %status, "runner ended"),
-                Err(error) => warn!(?pid, %error, "runner cannot be waited for"),
+                Ok(status) => info!(pid, %status, "runner ended"),
+                Err(error) => warn!(pid, %error, "runner cannot be waited for"),
             }
         });
         let stream = socket::connect(&self.settings.storage)?.ok_or(Failed::Silent)?;
         let greeted = self.greet(stream).await?;
         self.tally.started();
-        info!(?pid, "runner started");
+        info!(pid, "runner started");
         Ok(greeted)
     }
 
