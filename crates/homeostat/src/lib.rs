@@ -31,6 +31,7 @@
 //! A remedy names it: `call: move-primary`. Guards, verification, journal and timeline are the
 //! same as for any other remedy.
 
+pub mod failpoint;
 pub mod config;
 pub mod queue;
 pub mod telemetry;

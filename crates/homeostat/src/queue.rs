@@ -17,6 +17,8 @@ use homeostat_core::time::Timestamp;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::failpoint;
+
 /// Requests that may wait. One is a whole notification; with a slow disk this is a second's worth.
 pub const REQUESTS: usize = 4096;
 
@@ -125,6 +127,7 @@ impl Queue {
     pub async fn observe(&self, observations: Vec<Observation>) -> Result<Vec<Remark>, Busy> {
         let (answer, answered) = oneshot::channel();
         self.put(Request::Observe { observations, answer })?;
+        failpoint::reach("queue.put");
         answered.await.unwrap_or(Err(Busy::Stopping))
     }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{ORDER_NAME_MAX, RECORD_MAX};
 use super::{Doubt, Ended, Outcome, Refusal, output};
+use crate::failpoint;
 
 const ALERT: &str = "alert.json";
 const SCRIPT: &str = "script";
@@ -209,9 +210,12 @@ impl Directory {
     ///
     /// It could not be written: then the end is known here only.
     pub(super) fn record_for_others(&self, ended: &Ended, sync: Sync) -> io::Result<()> {
+        failpoint::reach("act.ended");
         let record = Record::of(ended);
         let text = serde_json::to_vec(&record).expect("strings and numbers are always JSON");
-        self.replace(EXIT, &text, sync)
+        self.replace(EXIT, &text, sync)?;
+        failpoint::reach("act.recorded");
+        Ok(())
     }
 
     /// Keeps a file for people to read. That it cannot be written changes nothing about the run.

@@ -28,6 +28,7 @@ use super::prepare::{self, Launch};
 use super::start::{NotRunning, is_complete, off_thread};
 use super::tree::Tree;
 use super::{Doubt, Ended, Execution, Outcome, Refusal};
+use crate::failpoint;
 
 /// Prepares one order's process and runs it in this process's own hands: [`prepare`](super::prepare)
 /// and [`run`] at once.
@@ -126,12 +127,13 @@ struct Run {
 fn start(root: &Path, launch: &Launch, owner: Owner) -> Result<Run, NotRunning> {
     let directory = Directory::prepared(root, &launch.order, &launch.run)?;
     match directory.claim()? {
-        Claimed::Now => {}
+        Claimed::Now => failpoint::reach("act.claimed"),
         Claimed::Before => return Err(NotRunning::Unknown(Doubt::AlreadyClaimed)),
     }
     let cgroup = owner.cgroup(&launch.order, &launch.run);
     match spawn(&directory, launch, &owner, cgroup.as_ref()) {
         Ok((child, leader, outputs)) => {
+            failpoint::reach("act.spawned");
             let (started_at, since) = (SystemTime::now(), Instant::now());
             let tree = Tree::of(leader, &launch.run, owner.clone(), cgroup);
             let tree = Arc::new(Mutex::new(tree));

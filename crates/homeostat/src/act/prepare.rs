@@ -12,6 +12,7 @@ use super::claim::{Directory, draw_run};
 use super::environment::Environment;
 use super::start::NotRunning;
 use super::{Doubt, Ended, Execution, Program};
+use crate::failpoint;
 
 /// A run that is prepared: nothing of it can be refused any more but its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,7 @@ fn try_prepare(root: &Path, execution: &Execution) -> Result<Launch, NotRunning>
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
     directory.write_inputs(&document, script)?;
+    failpoint::reach("act.prepared");
     Ok(Launch {
         order: execution.order.clone(),
         run,

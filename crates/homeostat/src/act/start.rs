@@ -8,6 +8,7 @@ use std::pin::Pin;
 
 use super::claim::{Claimed, Directory};
 use super::{Doubt, Ended, Outcome, Refusal};
+use crate::failpoint;
 
 /// Why there is no run to watch.
 pub(super) enum NotRunning {
@@ -45,8 +46,12 @@ pub(super) fn take(
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
     directory.write_inputs(document, None)?;
+    failpoint::reach("act.prepared");
     match directory.claim()? {
-        Claimed::Now => Ok(directory),
+        Claimed::Now => {
+            failpoint::reach("act.claimed");
+            Ok(directory)
+        }
         Claimed::Before => Err(NotRunning::Unknown(Doubt::AlreadyClaimed)),
     }
 }

@@ -30,6 +30,7 @@ use tracing::{error, info, warn};
 use crate::act;
 use crate::config::{self, Callable, Config, Report};
 use crate::driver::{Clock, Doors, Driver, Fatal, Standing};
+use crate::failpoint;
 use crate::intake::reconcile::Reconciler;
 use crate::intake::{self, Leads};
 use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
@@ -232,7 +233,9 @@ impl Running {
         warn_of(&config);
         warn_of_idle(&config, &options.handlers);
         let boot = act::current_boot().map_err(StartError::Boot)?;
+        failpoint::arm();
         let lock = DirectoryLock::take(&options.storage_path)?;
+        failpoint::reach("start.locked");
         let journal = Journal::open(&options.storage_path)?;
         let reader = Reader::open(&options.storage_path)?;
         let listeners = listen(&options.listen_addresses).await?;
@@ -270,6 +273,7 @@ impl Running {
         let retention = options.retention;
         let driver = Driver::recover(journal, book, inbox, doors, observed, started_in, retention)?;
         let driver = driver.with_shutdown(options.shutdown);
+        failpoint::reach("start.recovered");
         sources.recall(driver.sources().iter());
         driver.receivers().iter().for_each(|(source, receiver)| leads.learn(source, receiver));
         let parts = wiring::Parts {

@@ -42,6 +42,7 @@ pub use clock::Clock;
 pub use observe::Standing;
 pub use perform::{Doors, Outlets, Underway};
 
+use crate::failpoint;
 use crate::journal::{CommitError, Journal, JournalError, Recovered};
 use crate::queue::{Accounted, Busy, Inbox, Request};
 use crate::telemetry::Metrics;
@@ -325,6 +326,7 @@ impl Driver {
     fn take_in(&mut self, request: Request, events: &mut Vec<Event>, waiting: &mut Vec<Waiting>) {
         match request {
             Request::Observe { observations, answer } => {
+                failpoint::reach("driver.taken");
                 let waiting_too: usize = waiting.iter().map(Waiting::new_alerts).sum();
                 let new_alerts = self.count_new(&observations);
                 let firing = self.engine.state().all_firing().len() + waiting_too;
@@ -368,8 +370,10 @@ impl Driver {
         if turn.facts.is_empty() {
             return Ok(());
         }
+        failpoint::reach("driver.decided");
         let begun = Instant::now();
         self.journal.commit(&turn.facts)?;
+        failpoint::reach("driver.committed");
         self.metrics.committed(begun.elapsed().as_secs_f64(), turn.facts.len());
         Ok(())
     }
@@ -384,6 +388,9 @@ impl Driver {
                 }
                 effect => self.doors.perform(effect),
             }
+        }
+        if !turn.facts.is_empty() {
+            failpoint::reach("driver.performed");
         }
         self.observer.show(&turn.facts, &self.engine, self.doors.queue.len());
         answer(waiting, &turn.remarks, turn.replies, |labels, annotations| Accounted {

@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use super::Clock;
 use crate::act;
+use crate::failpoint;
 use crate::notice::Teller;
 use crate::probe::Prober;
 use crate::queue::Queue;
@@ -156,6 +157,7 @@ impl Doors {
             Rendered::Http(request) => act::Found::Ended(self.send(&run, request, cancelled).await),
             Rendered::Call(handler) => act::Found::Ended(self.call(&run, handler, cancelled).await),
         };
+        failpoint::reach("driver.ended");
         self.runs.lock().remove(&order);
         let event = match self.found(found) {
             Found::Ended(ended) => {
@@ -299,6 +301,7 @@ impl Doors {
             None => self.inspect(name, issued_in).await,
         };
         self.runs.lock().remove(&order);
+        failpoint::reach("driver.inquired");
         info!(order = %order, found = ?found, "order found after a restart");
         self.queue.report(Event::OrderFound { order, found }).await;
     }

@@ -50,6 +50,7 @@ use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
 
+use crate::failpoint;
 use crate::queue::{Busy, Queue};
 
 pub use body::Bounds;
@@ -160,6 +161,7 @@ impl Intake {
             Ok(body) => body,
             Err(refusal) => return self.refuse(source, &refusal),
         };
+        failpoint::reach("intake.read");
         let parsed = match webhook::parse(&body.bytes, source) {
             Ok(parsed) => parsed,
             Err(unusable) => {
@@ -167,6 +169,7 @@ impl Intake {
                 return StatusCode::OK.into_response();
             }
         };
+        failpoint::reach("intake.parsed");
         let named = parsed.observations.first().map(|observation| &*observation.alert.receiver);
         self.leads.learn(source, named.unwrap_or_default());
         if let Err(busy) = self.commit(source, parsed.observations).await {
@@ -232,6 +235,7 @@ impl Intake {
         let firing = observations.iter().filter(fires).count() as u64;
         let resolved = observations.len() as u64 - firing;
         self.queue.observe(observations).await?;
+        failpoint::reach("intake.committed");
         for (status, count) in [(Status::Firing, firing), (Status::Resolved, resolved)] {
             if count > 0 {
                 self.tally.alerts(source, status, count);

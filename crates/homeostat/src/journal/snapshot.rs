@@ -20,6 +20,7 @@ use rusqlite::{OptionalExtension, params};
 use tracing::warn;
 
 use super::sqlite::{CommitError, Journal, JournalError};
+use crate::failpoint;
 
 /// Bytes of a part, the last record aside: one takes a few milliseconds to write.
 const PART: usize = 256 << 10;
@@ -116,6 +117,7 @@ impl Journal {
                 .prepare_cached("INSERT OR REPLACE INTO snapshot_parts VALUES (?1, ?2, ?3)")?
                 .execute(params![draft.seq, draft.parts, body])?;
             draft.parts += 1;
+            failpoint::reach("snapshot.part");
             let complete = draft.records.peek().is_none();
             if complete {
                 let (at, checksum) = (draft.at.micros(), draft.checksum.0.cast_signed());
@@ -128,6 +130,7 @@ impl Journal {
                      (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?1)",
                     [KEPT],
                 )?;
+                failpoint::reach("snapshot.whole");
             }
             Ok(complete)
         })

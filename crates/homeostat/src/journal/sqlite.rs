@@ -6,10 +6,11 @@ use homeostat_core::command::Command;
 use homeostat_core::fact::{Fact, VERSION, What};
 use homeostat_core::name::IncidentId;
 use homeostat_core::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, Transaction, params};
+use rusqlite::{Connection, ErrorCode, Transaction, ffi, params};
 use thiserror::Error;
 
 use super::schema;
+use crate::failpoint;
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, Error)]
@@ -170,8 +171,12 @@ impl Journal {
     pub fn commit(&mut self, facts: &[Fact]) -> Result<(), CommitError> {
         let before = self.last;
         self.last = self.transact(|transaction| {
-            facts.iter().try_fold(before, |_, fact| write_fact(transaction, fact))
+            let last = facts.iter().try_fold(before, |_, fact| write_fact(transaction, fact));
+            if failpoint::fails("journal.written") { Err(failure()) } else { last }
         })?;
+        if failpoint::fails("journal.synced") {
+            return Err(CommitError::Uncertain(self.error("written", failure())));
+        }
         Ok(())
     }
 
@@ -231,18 +236,32 @@ impl Journal {
     }
 }
 
+/// What a disk says that fails, for failpoints.
+fn failure() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), None)
+}
+
 /// Errors after which SQLite has rolled back, or had not yet begun to write the commit.
+///
+/// A quota or a limit of the process is no full disk to SQLite but a write that failed. A commit is
+/// in the log only when the last frame of it is whole there, and the next commit is written over
+/// what there is of this one, so that a failed write is a commit that was not made. A failed sync
+/// is another matter: what was written before may be lost, too.
 fn is_certainly_not_written(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::ReadOnly
-                | ErrorCode::OutOfMemory
+    let is_failed_write = error.sqlite_error().is_some_and(|error| {
+        matches!(error.extended_code, ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE)
+    });
+    is_failed_write
+        || matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::OutOfMemory
+            )
         )
-    )
 }
 
 /// Reads one row. Facts of other versions than the present one will be translated here.

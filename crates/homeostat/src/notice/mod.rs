@@ -42,6 +42,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::client::Client;
+use crate::failpoint;
 use crate::queue::Queue;
 use alertmanager::{Outcome, Parcel};
 pub use channel::{Channel, Way};
@@ -259,6 +260,7 @@ async fn send(letter: Letter, external_url: Option<String>) -> Done {
 }
 
 fn settle(shared: &Shared, done: Done) {
+    failpoint::reach("notice.sent");
     let Settings { tally, refresh, .. } = &shared.settings;
     let now = Instant::now();
     match done {

@@ -21,6 +21,7 @@ pub mod answer;
 pub mod api;
 mod admin;
 mod ui;
+mod impatient;
 pub mod server;
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Accepts connections and serves one router on all of them.
 //!
 //! Bounds: so many connections at once (further ones wait in the kernel's backlog), so long for
-//! the head of a request, and so long to finish once the server stops. Between two requests of one
-//! connection the bound for the head counts as well.
+//! the head of a request, so long for a peer to take its answer, and so long to finish once the
+//! server stops. Between two requests of one connection the bound for the head counts as well.
 //!
 //! ```text
 //!  listener ─> accept ─> connection ─> router        stop: accept no more, finish what runs,
@@ -24,8 +24,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::impatient::Impatient;
+
 /// How long to wait after the kernel had no room for a connection.
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
+
+/// Bytes that one connection may have buffered: the longest head, and the largest step in which a
+/// body is read. All connections together have at most 64 MiB.
+const BUFFER: usize = 64 << 10;
 
 /// The server's bounds.
 #[derive(Debug, Clone, Copy)]
@@ -34,13 +40,20 @@ pub struct Limits {
     pub connections: usize,
     /// How long the head of a request may take to arrive.
     pub head: Duration,
+    /// How long a peer may take to read an answer.
+    pub answer: Duration,
     /// How long requests may take to finish once the server stops.
     pub drain: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 1024, head: Duration::from_secs(10), drain: Duration::from_secs(10) }
+        Self {
+            connections: 1024,
+            head: Duration::from_secs(10),
+            answer: Duration::from_mins(1),
+            drain: Duration::from_secs(10),
+        }
     }
 }
 
@@ -134,7 +147,8 @@ async fn converse(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    protocol.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(BUFFER);
+    let stream = Impatient::new(stream, limits.answer);
     let mut served = pin!(protocol.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = served.as_mut() => result,

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{get, post};
 use homeostat_core::command::{Command, Reply};
 use homeostat_core::event::Event;
 use homeostat_core::fact::Fact;
@@ -652,4 +652,29 @@ async fn a_connection_that_idles_between_requests_is_closed_without_a_word() {
     stream.write_all(request.as_bytes()).await.unwrap();
     let answer = Answer::read(&mut stream).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "Homeostat is Healthy.\n"));
+}
+
+/// What a peer that does not read leaves of a large answer.
+async fn unread(patience: Duration) -> bool {
+    let large = "x".repeat(64 << 20);
+    let large = Router::new().route("/large", get(move || async move { large }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits { connections: 1, answer: patience, ..Limits::default() };
+    tokio::spawn(server::serve(vec![listener], large, limits, std::future::pending()));
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    deaf.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    deaf.readable().await.unwrap();
+    // It has the only slot.
+    let mut next = TcpStream::connect(address).await.unwrap();
+    next.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(3), next.readable()).await;
+    drop(deaf);
+    answered.is_err()
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_its_answer_is_given_up() {
+    assert!(!unread(Duration::from_millis(100)).await, "the slot is free again");
+    assert!(unread(Duration::from_mins(1)).await, "it is the bound that frees it");
 }

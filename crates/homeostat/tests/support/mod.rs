@@ -23,7 +23,20 @@ pub(crate) struct Engine {
     pub(crate) directory: PathBuf,
     arguments: Vec<String>,
     prefix: String,
+    /// What it is to do at failpoints, in this run.
+    failpoints: String,
     client: Client,
+}
+
+/// A configuration, and how an engine that is to break is started with it.
+#[derive(Default)]
+pub(crate) struct Start<'a> {
+    pub(crate) config: &'a str,
+    pub(crate) more: &'a [&'a str],
+    /// As in `FAILPOINTS`; only an engine that was built with them knows them.
+    pub(crate) failpoints: &'a str,
+    /// Shell words before the program, as in `ulimit -f 100;`.
+    pub(crate) before: &'a str,
 }
 
 /// Waits until something is there, looking every few milliseconds.
@@ -56,6 +69,25 @@ impl Engine {
         config: &str,
         more: &[&str],
     ) -> Self {
+        let start = Start { config, more, ..Start::default() };
+        let engine = Self::begin(program, words, sandbox, &start);
+        engine.ready().await;
+        engine
+    }
+
+    /// Starts an engine that may break before it is ready.
+    pub(crate) fn broken(sandbox: &Sandbox, start: &Start<'_>) -> Self {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_homeostat"));
+        if start.before.is_empty() {
+            return Self::begin(program, &["serve"], sandbox, start);
+        }
+        let script = format!("{} exec \"$0\" \"$@\"", start.before);
+        let words = ["-c", &script, program.to_str().unwrap(), "serve"];
+        Self::begin(PathBuf::from("/bin/sh"), &words, sandbox, start)
+    }
+
+    fn begin(program: PathBuf, words: &[&str], sandbox: &Sandbox, start: &Start<'_>) -> Self {
+        let Start { config, more, failpoints, .. } = *start;
         let address = stack::free_address().unwrap();
         let directory = sandbox.path().join("engine");
         std::fs::create_dir_all(&directory).unwrap();
@@ -69,19 +101,18 @@ impl Engine {
             arguments.push(format!("--config.file={}", directory.join("homeostat.yml").display()));
         }
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let process = spawn(&program, &directory, &arguments);
+        let failpoints = failpoints.to_owned();
+        let process = spawn(&program, &directory, &arguments, &failpoints);
         let value = |name: &str| arguments.iter().find_map(|a| a.strip_prefix(name));
         let prefix = value("--web.route-prefix=").unwrap_or_default().to_owned();
         let client = match value("--web.bearer-token-file=") {
             Some(file) => client_with(std::fs::read_to_string(file).unwrap().trim()),
             None => stack::client(),
         };
-        let engine = Self { process, program, address, directory, arguments, prefix, client };
-        engine.ready().await;
-        engine
+        Self { process, program, address, directory, arguments, prefix, failpoints, client }
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         until("a ready engine", || async {
             let answer = self.client.get(self.url("/-/ready")).send().await.ok()?;
             answer.status().is_success().then_some(())
@@ -125,8 +156,35 @@ impl Engine {
 
     /// Starts it again on what is on the disk.
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(&self.program, &self.directory, &self.arguments);
+        self.failpoints.clear();
+        self.start_again();
         self.ready().await;
+    }
+
+    /// Starts it again on what is on the disk, to do this at failpoints.
+    pub(crate) fn restart_to(&mut self, failpoints: &str) {
+        failpoints.clone_into(&mut self.failpoints);
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        let (directory, arguments) = (&self.directory, &self.arguments);
+        self.process = spawn(&self.program, directory, arguments, &self.failpoints);
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.exit_status().is_some()
+    }
+
+    /// Posts as Alertmanager does: whatever is not an answer is another try, later.
+    pub(crate) async fn try_post(&self, path: &str, body: &str) -> Option<StatusCode> {
+        let request = self.client.post(self.url(path)).body(body.to_owned());
+        let answer = request.header("content-type", "application/json").send().await;
+        answer.ok().map(|answer| answer.status())
     }
 
     pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> StatusCode {
@@ -175,9 +233,12 @@ fn client_with(token: &str) -> Client {
     Client::builder().no_proxy().timeout(PATIENCE).default_headers(headers).build().unwrap()
 }
 
-fn spawn(program: &Path, directory: &Path, arguments: &[String]) -> Process {
+fn spawn(program: &Path, directory: &Path, arguments: &[String], failpoints: &str) -> Process {
     let mut command = Command::new(program);
     command.args(arguments);
+    if !failpoints.is_empty() {
+        command.env("FAILPOINTS", failpoints);
+    }
     Process::spawn("homeostat", &mut command, directory).unwrap()
 }
 

@@ -1,0 +1,240 @@
+//! The engine is killed at each step between a socket and an effect, restarted, and everything that
+//! it answered 200 is accounted for: it ran once, or a person was told that nobody knows.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test are a test, too")]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use homeostat::demo::stack::{Sandbox, Signal};
+use homeostat::failpoint;
+use serde_json::Value;
+use support::{Engine, Start, notification, policy, ran, until};
+
+const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
+
+/// Whether the sender had its 200 when the engine died.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Yes,
+    No,
+    /// Answer and death race.
+    Either,
+}
+
+/// What the journal must say that became of the order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    /// It ran, and its end is known.
+    Known,
+    /// It was claimed, and nobody knows: it is never run again. It may have run so many times.
+    Unknown(&'static [usize]),
+    /// The kill races with the run: either of the two.
+    Either,
+}
+
+/// A configuration whose every incident ends by itself: unknown, and a person is told.
+fn config(directory: &Path) -> String {
+    let verify = "    verify: { within: 1s, every: 1s, times: 1 }";
+    let policy = policy(directory, "", verify);
+    let policy = policy.replace("    escalate: none\n", "").replace("timeout: 20s", "timeout: 3s");
+    let told = directory.join("told");
+    let mut text = String::new();
+    let command = format!("(cat; echo) >> {}", told.display());
+    writeln!(text, "notify: [{{ name: oncall, exec: [/bin/sh, -c, '{command}'] }}]").unwrap();
+    text + &policy
+}
+
+/// Sends until there is an answer or nobody to answer, as Alertmanager would.
+async fn send(engine: &mut Engine) -> bool {
+    loop {
+        if engine.try_post("/hooks", &notification(&[A])).await.is_some_and(|s| s == 200) {
+            return true;
+        }
+        if engine.has_ended() {
+            return false;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// Kills an engine at each of these in turn, and accounts for its one alert.
+async fn kill_at(points: &[&str], answered: Answered, expected: Ran) {
+    let sandbox = Sandbox::new().unwrap();
+    let config = config(sandbox.path());
+    let start = Start { config: &config, failpoints: points[0], ..Start::default() };
+    let mut engine = Engine::broken(&sandbox, &start);
+    let mut accepted = send(&mut engine).await;
+    assert_eq!(engine.wait(), None, "{}: it did not die of a signal: {}", points[0], engine.log());
+    for point in &points[1..] {
+        engine.restart_to(point);
+        assert_eq!(engine.wait(), None, "{point}: it did not die of a signal: {}", engine.log());
+    }
+    match answered {
+        Answered::Yes => assert!(accepted, "the sender had its answer before"),
+        Answered::No => assert!(!accepted, "the sender had an answer that it must not have"),
+        Answered::Either => {}
+    }
+    engine.restart().await;
+    if accepted {
+        assert_eq!(engine.incidents().await.len(), 1, "answered 200, and lost");
+    }
+    while !accepted {
+        accepted = send(&mut engine).await;
+    }
+    let incident = until("an end", || async {
+        // The guard `fresh` wants to hear of it again, as it does from a real Alertmanager.
+        engine.post("/hooks", notification(&[A])).await;
+        let incidents = engine.incidents().await;
+        assert_eq!(incidents.len(), 1, "one alert is one incident");
+        incidents.into_iter().find(|incident| incident["state"] == "closed")
+    })
+    .await;
+    account(&incident, &ran(sandbox.path()), expected);
+    let told = sandbox.path().join("told");
+    until("a person is told", || async { told.exists().then_some(()) }).await;
+}
+
+fn account(incident: &Value, ran: &[String], expected: Ran) {
+    let orders = incident["orders"].as_array().unwrap();
+    assert_eq!(orders.len(), 1, "unknown never climbs the ladder: {incident:#}");
+    assert_eq!(orders[0]["id"], "1.first.1");
+    assert_eq!(incident["outcome"], "escalated", "{incident:#}");
+    assert!(incident["reason"].as_str().unwrap().contains("unknown"), "{incident:#}");
+    let is_known = orders[0]["result"] == "succeeded";
+    assert!(is_known || orders[0]["result"] == "unknown", "{incident:#}");
+    match expected {
+        Ran::Known => assert!(is_known, "{incident:#}"),
+        Ran::Unknown(times) => {
+            assert!(!is_known && times.contains(&ran.len()), "{ran:?}: {incident:#}");
+        }
+        Ran::Either => {}
+    }
+    if is_known {
+        assert_eq!(ran, ["1.first.1"]);
+    }
+    assert!(ran.len() <= 1, "run twice: {ran:?}");
+}
+
+macro_rules! killed_at {
+    ($($name:ident: $points:expr, $answered:expr, $ran:expr;)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            kill_at(&$points, $answered, $ran).await;
+        })*
+
+        /// The points of the table above, in its order.
+        const TABLE: &[&[&str]] = &[$(&$points),*];
+    };
+}
+
+// The first commit is the start's, the second the alert's with its order, the third the order's end,
+// the fourth the end of its verification.
+killed_at! {
+    killed_when_the_directory_is_locked: ["start.locked=kill"], Answered::No, Ran::Known;
+    killed_when_the_journal_is_recovered: ["start.recovered=kill"], Answered::No, Ran::Known;
+    killed_when_the_body_is_read: ["intake.read=kill"], Answered::No, Ran::Known;
+    killed_when_the_body_is_parsed: ["intake.parsed=kill"], Answered::No, Ran::Known;
+    killed_when_the_request_waits: ["queue.put=kill"], Answered::No, Ran::Known;
+    killed_when_the_request_is_taken: ["driver.taken=kill"], Answered::No, Ran::Known;
+    killed_when_the_turn_is_decided: ["driver.decided=1*off->kill"], Answered::No, Ran::Known;
+    killed_inside_the_commit: ["journal.written=1*off->kill"], Answered::No, Ran::Known;
+    killed_after_the_commit: ["journal.synced=1*off->kill"], Answered::No, Ran::Known;
+    killed_before_the_effects: ["driver.committed=1*off->kill"], Answered::No, Ran::Known;
+    killed_after_the_effects: ["driver.performed=1*off->kill"], Answered::No, Ran::Either;
+    killed_before_the_answer: ["intake.committed=kill"], Answered::No, Ran::Either;
+    killed_before_the_claim: ["act.prepared=kill"], Answered::Either, Ran::Known;
+    killed_after_the_claim: ["act.claimed=kill"], Answered::Either, Ran::Unknown(&[0]);
+    killed_after_the_spawn: ["act.spawned=kill"], Answered::Either, Ran::Unknown(&[1]);
+    killed_before_the_record_of_the_end: ["act.ended=kill"], Answered::Yes, Ran::Unknown(&[1]);
+    killed_after_the_record_of_the_end: ["act.recorded=kill"], Answered::Yes, Ran::Known;
+    killed_before_the_end_is_reported: ["driver.ended=kill"], Answered::Yes, Ran::Known;
+    killed_inside_the_commit_of_the_end: ["journal.written=2*off->kill"], Answered::Yes, Ran::Known;
+    killed_after_the_commit_of_the_end: ["driver.committed=2*off->kill"], Answered::Yes, Ran::Known;
+    killed_inside_the_commit_of_the_verdict:
+        ["journal.written=3*off->kill"], Answered::Yes, Ran::Known;
+    killed_before_a_person_is_told: ["driver.committed=3*off->kill"], Answered::Yes, Ran::Known;
+    killed_when_a_person_is_told_and_it_is_not_written_down:
+        ["notice.sent=kill"], Answered::Yes, Ran::Known;
+    killed_again_when_the_order_is_inquired:
+        ["act.spawned=kill", "driver.inquired=kill"], Answered::Either, Ran::Unknown(&[1]);
+    killed_again_at_the_start_before_an_order_that_was_not_started:
+        ["act.prepared=kill", "start.recovered=kill"], Answered::Either, Ran::Known;
+    killed_again_inside_the_commit_of_the_start:
+        ["act.recorded=kill", "journal.written=kill"], Answered::Yes, Ran::Known;
+}
+
+/// Killed in the middle of a snapshot; it is written at a stop if there is much to save.
+async fn kill_in_a_snapshot(point: &str) {
+    let sandbox = Sandbox::new().unwrap();
+    let start = Start { failpoints: point, ..Start::default() };
+    let mut engine = Engine::broken(&sandbox, &start);
+    engine.ready().await;
+    let instances: Vec<String> = (0..600).map(|n| format!("host-{n}")).collect();
+    let alerts: Vec<[(&str, &str); 2]> =
+        instances.iter().map(|instance| [("alertname", "Down"), ("instance", instance)]).collect();
+    let alerts: Vec<&[(&str, &str)]> = alerts.iter().map(|alert| &alert[..]).collect();
+    assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
+    engine.signal(Signal::TERM);
+    assert_eq!(engine.wait(), None, "{point}: it did not die of a signal: {}", engine.log());
+    engine.restart().await;
+    assert_eq!(engine.json("/api/v1/status").await["alerts_active"], 600);
+    // The half of it is cleared, and the next one is whole.
+    engine.signal(Signal::TERM);
+    assert_eq!(engine.wait(), Some(0), "{}", engine.log());
+    assert!(engine.log().contains("snapshot written"), "{}", engine.log());
+    engine.restart().await;
+    assert_eq!(engine.json("/api/v1/status").await["alerts_active"], 600);
+}
+
+#[tokio::test]
+async fn killed_in_the_first_part_of_a_snapshot() {
+    kill_in_a_snapshot("snapshot.part=kill").await;
+}
+
+#[tokio::test]
+async fn killed_between_the_parts_of_a_snapshot() {
+    kill_in_a_snapshot("snapshot.part=1*off->kill").await;
+}
+
+#[tokio::test]
+async fn killed_before_a_snapshot_counts() {
+    kill_in_a_snapshot("snapshot.whole=kill").await;
+}
+
+#[tokio::test]
+async fn a_sync_that_failed_ends_the_engine_and_its_next_start_goes_on_from_the_disk() {
+    let sandbox = Sandbox::new().unwrap();
+    let config = config(sandbox.path());
+    let failpoints = "journal.synced=1*off->return";
+    let mut engine =
+        Engine::broken(&sandbox, &Start { config: &config, failpoints, ..Start::default() });
+    engine.ready().await;
+    let answer = engine.try_post("/hooks", &notification(&[A])).await;
+    assert!(answer.is_none_or(|status| status == 503), "{answer:?}");
+    assert_eq!(engine.wait(), Some(2), "{}", engine.log());
+    assert!(engine.log().contains("start again to recover from the disk"), "{}", engine.log());
+    assert!(ran(sandbox.path()).is_empty(), "no effect before its facts are certain");
+    engine.restart().await;
+    let ran_once = || async {
+        engine.post("/hooks", notification(&[A])).await;
+        (ran(sandbox.path()) == ["1.first.1"]).then_some(())
+    };
+    until("the remedy", ran_once).await;
+    assert_eq!(engine.incidents().await.len(), 1);
+}
+
+#[test]
+fn there_is_a_test_for_each_failpoint() {
+    let named = |name: &str| {
+        let begins = |point: &&str| point.split('=').next() == Some(name);
+        TABLE.iter().any(|points| points.iter().any(|point| begins(&point)))
+    };
+    let missing: Vec<_> = failpoint::ALL
+        .iter()
+        .filter(|name| !named(name) && !name.starts_with("snapshot."))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
