@@ -8,12 +8,12 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check bench sim fuzz
+.PHONY: help deps build demo test check bench sim torture fuzz
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'demo and test need Prometheus and Alertmanager: they install the packages of the'
 	@echo 'distribution when they are missing. To use your own, say where they are:'
@@ -28,13 +28,20 @@ build: ## Build the homeostat binary
 demo: deps build ## Watch the whole loop on this machine, in about a minute (ARGS=--keep to stay)
 	@$(CARGO) run --quiet --locked --package homeostat -- demo $(ARGS)
 
-# The runner's summary is the last thing that is said, so the doc tests go first.
+# All tests of one build, with failpoints. The runner's summary is the last thing that is said, so
+# the doc tests go first.
+FAILPOINTS_ON := --features homeostat/failpoints
 test: deps ## Run all tests, those against the real Prometheus stack too
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    $(CARGO) test --locked --workspace --doc && $(CARGO) nextest run --locked --workspace; \
+	    $(CARGO) test --locked --workspace $(FAILPOINTS_ON) --doc \
+	        && $(CARGO) nextest run --locked --workspace $(FAILPOINTS_ON); \
 	else \
-	    $(CARGO) test --locked --workspace; \
+	    $(CARGO) test --locked --workspace $(FAILPOINTS_ON); \
 	fi
+
+torture: ## Kill the engine a thousand times under load and account for all (ROUNDS=n SEED=n)
+	@ROUNDS=$(or $(ROUNDS),1000) SEED=$(SEED) $(CARGO) test --quiet --locked --package homeostat \
+	    $(FAILPOINTS_ON) --test torture -- --ignored --nocapture torture
 
 bench: ## Measure against peers and limits, in about ten minutes (BENCH_ONLY=name for one)
 	@scripts/deps bench

@@ -387,6 +387,15 @@ impl Scenario {
         }
     }
 
+    /// Loses all facts but the first of the journal, and starts again on these: what a disk leaves
+    /// that was cut off. `found` says what is found of running orders.
+    pub fn cut(&mut self, facts: usize, found: &Found) {
+        self.journal.truncate(facts);
+        self.folded = State::default();
+        self.journal.iter().for_each(|fact| self.folded.apply(fact));
+        self.crash(found);
+    }
+
     fn time_out(&mut self) {
         let over = self.running.iter().filter(|(_, (_, limit))| *limit <= self.now);
         let over: Vec<OrderId> = over.map(|(id, _)| id.clone()).collect();

@@ -14,6 +14,7 @@ use homeostat_core::event::{Event, Remark};
 use homeostat_core::label::LabelSet;
 use homeostat_core::policy::Book;
 use homeostat_core::time::Timestamp;
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -101,6 +102,8 @@ pub struct Queue {
 struct Shared {
     length: AtomicUsize,
     not_writable: AtomicBool,
+    /// Why the journal cannot be written, for a person.
+    trouble: Mutex<String>,
     stopping: AtomicBool,
 }
 
@@ -183,6 +186,14 @@ impl Queue {
         }
     }
 
+    /// Tells a person why requests would not be taken now, if so.
+    pub fn trouble(&self) -> Option<String> {
+        let busy = self.check().err()?;
+        let trouble = self.shared.trouble.lock();
+        let is_told = busy == Busy::NotWritable && !trouble.is_empty();
+        Some(if is_told { trouble.clone() } else { busy.to_string() })
+    }
+
     /// Returns how many requests wait.
     pub fn len(&self) -> usize {
         self.shared.length.load(Ordering::Relaxed)
@@ -252,8 +263,9 @@ impl Inbox {
         self.shared.stopping.load(Ordering::Relaxed)
     }
 
-    /// Says whether the journal can be written; if not, the doors answer at once.
-    pub(crate) fn set_writable(&self, writable: bool) {
-        self.shared.not_writable.store(!writable, Ordering::Relaxed);
+    /// Says whether the journal can be written, or why not; then the doors answer at once.
+    pub(crate) fn set_writable(&self, writable: Result<(), String>) {
+        self.shared.not_writable.store(writable.is_err(), Ordering::Relaxed);
+        *self.shared.trouble.lock() = writable.err().unwrap_or_default();
     }
 }

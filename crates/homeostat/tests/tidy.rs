@@ -156,3 +156,25 @@ fn nothing_is_left_undone_in_the_code() {
         }
     }
 }
+
+#[test]
+fn failpoints_are_in_no_program_that_is_not_asked_to_have_them() {
+    let root = root();
+    let manifest = std::fs::read_to_string(root.join("crates/homeostat/Cargo.toml")).unwrap();
+    assert!(manifest.contains("fail = { workspace = true, optional = true }"));
+    assert!(!manifest.contains("\ndefault ="), "a default feature could bring them in");
+    let makefile = std::fs::read_to_string(root.join("Makefile")).unwrap();
+    let release = |line: &&str| line.contains("--release") && line.contains("failpoints");
+    assert_eq!(makefile.lines().find(release), None, "a release has none");
+    // The crate `fail` is named in one file, and there only where the feature is on.
+    for file in files(&root.join("crates"), ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let names = text.contains(&("fail".to_owned() + "::"));
+        assert!(!names || file.ends_with("failpoint.rs"), "{}", file.display());
+    }
+    // This very program: as it was built, so it is.
+    let program = std::fs::read(env!("CARGO_BIN_EXE_homeostat")).unwrap();
+    let name = ["act", "prepared"].join(".");
+    let has_them = program.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+    assert_eq!(has_them, cfg!(feature = "failpoints"));
+}

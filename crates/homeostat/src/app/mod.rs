@@ -22,6 +22,7 @@ use std::thread::JoinHandle;
 use homeostat_core::policy::{Action, Polling};
 use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -53,6 +54,10 @@ pub use signals::until_signalled;
 
 /// How long what is over is kept, where nothing else is said.
 pub const RETENTION: Span = Span::from_secs(90 * 86_400);
+
+/// Open files that are enough: 1024 connections, 3 for each of the orders that run, those of the
+/// journal, and as many again for questions and notices.
+const FILES: u64 = 4096;
 
 /// What an engine is started with.
 #[derive(Debug, Clone)]
@@ -234,6 +239,7 @@ impl Running {
         warn_of_idle(&config, &options.handlers);
         let boot = act::current_boot().map_err(StartError::Boot)?;
         failpoint::arm();
+        make_room_for_files();
         let lock = DirectoryLock::take(&options.storage_path)?;
         failpoint::reach("start.locked");
         let journal = Journal::open(&options.storage_path)?;
@@ -484,6 +490,19 @@ impl Reloader {
             loaded_at: Some(now),
             last_error: None,
         };
+    }
+}
+
+/// Lets the process have as many files open as its connections and its runs need: where the soft
+/// limit is the usual 1024, slow peers could otherwise keep the journal and the orders from theirs.
+fn make_room_for_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let room = limit.maximum.map_or(FILES, |most| most.min(FILES));
+    if limit.current.is_some_and(|current| current < room) {
+        limit.current = Some(room);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!(%error, room, "the limit of open files cannot be raised");
+        }
     }
 }
 

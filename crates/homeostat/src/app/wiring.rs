@@ -287,7 +287,7 @@ fn status(options: &Options, parts: &Parts) -> Arc<dyn Fn() -> Status + Send + S
             revision: build.revision.to_owned(),
             started_at,
             boot: boot.clone(),
-            not_ready: queue.check().err().map(|busy| busy.to_string()),
+            not_ready: queue.trouble(),
             paused: standing.paused,
             queue_length: queue.len(),
             alerts_active: standing.alerts_active,

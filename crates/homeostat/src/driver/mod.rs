@@ -170,6 +170,7 @@ impl Driver {
         let now = doors.clock.now();
         let engine = Engine::restore(state, book, now);
         let observer = Observer::new(metrics.clone(), &engine);
+        metrics.set_journal_writable(true);
         // The configuration may be another one than that of the last run.
         let owed = VecDeque::from([Event::Started { boot }, Event::Reloaded]);
         let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)));
@@ -304,7 +305,7 @@ impl Driver {
                 refuse(waiting, Busy::NotWritable);
                 self.owed.extend(kept);
                 self.engine.replace_book(book);
-                self.wait_for_the_journal()
+                self.wait_for_the_journal(&error)
             }
             Err(uncertain @ CommitError::Uncertain(_)) => {
                 refuse(waiting, Busy::NotWritable);
@@ -401,8 +402,9 @@ impl Driver {
     }
 
     /// Answers 503 until the journal can be written again, then goes on from what it holds.
-    fn wait_for_the_journal(&mut self) -> Result<(), Fatal> {
-        self.inbox.set_writable(false);
+    fn wait_for_the_journal(&mut self, error: &JournalError) -> Result<(), Fatal> {
+        self.inbox.set_writable(Err(chain(error)));
+        self.metrics.set_journal_writable(false);
         loop {
             let until = Instant::now() + PROBE_EVERY;
             while let Some(left) = until.checked_duration_since(Instant::now()) {
@@ -432,7 +434,8 @@ impl Driver {
                 continue;
             }
             self.rebuild()?;
-            self.inbox.set_writable(true);
+            self.inbox.set_writable(Ok(()));
+            self.metrics.set_journal_writable(true);
             info!("journal can be written again");
             return Ok(());
         }

@@ -50,9 +50,8 @@ impl Reader {
     pub fn open(directory: &Path) -> Result<Self, JournalError> {
         let path = directory.join("homeostat.db");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(|source| {
-            JournalError::Sqlite { path: path.clone(), doing: "opened", source }
-        })?;
+        let connection = Connection::open_with_flags(&path, flags)
+            .map_err(|source| JournalError::of(&path, "opened", source))?;
         Ok(Self { path, connection: Mutex::new(connection) })
     }
 
@@ -161,6 +160,6 @@ impl Reader {
     }
 
     fn error(&self, source: rusqlite::Error) -> JournalError {
-        JournalError::Sqlite { path: self.path.clone(), doing: "read", source }
+        JournalError::of(&self.path, "read", source)
     }
 }

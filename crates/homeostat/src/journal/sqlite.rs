@@ -26,6 +26,19 @@ pub enum JournalError {
         #[source]
         source: rusqlite::Error,
     },
+    /// What lies on the disk is not what was written.
+    #[error(
+        "the journal {} is damaged: keep a copy of its directory and restore a backup \
+         (docs/storage.md says how)",
+        path.display()
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite found.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// A newer program has written it.
     #[error(
         "the journal {} has version {found} and this program knows version {}: \
@@ -64,6 +77,19 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// What SQLite says of the database at `path` while it was `doing`.
+    pub(super) fn of(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { path, source }
+            }
+            _ => Self::Sqlite { path, doing, source },
+        }
+    }
+}
+
 /// Why a group was not committed.
 #[derive(Debug, Error)]
 pub enum CommitError {
@@ -92,7 +118,7 @@ impl Journal {
     /// It cannot be opened, or a newer program has written it.
     pub fn open(directory: &Path) -> Result<Self, JournalError> {
         let path = directory.join("homeostat.db");
-        let failed = |source| JournalError::Sqlite { path: path.clone(), doing: "opened", source };
+        let failed = |source| JournalError::of(&path, "opened", source);
         let connection = Connection::open(&path).map_err(failed)?;
         connection
             .execute_batch(
@@ -186,7 +212,7 @@ impl Journal {
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, CommitError> {
         let path = self.path.clone();
-        let failed = |source| JournalError::Sqlite { path: path.clone(), doing: "written", source };
+        let failed = |source| JournalError::of(&path, "written", source);
         let not_written = |error| CommitError::NotWritten(failed(error));
         let transaction = self.connection.transaction().map_err(not_written)?;
         let written = write(&transaction).map_err(not_written)?;
@@ -207,7 +233,7 @@ impl Journal {
     /// It cannot.
     pub fn probe(&mut self) -> Result<(), JournalError> {
         let path = self.path.clone();
-        let failed = |source| JournalError::Sqlite { path: path.clone(), doing: "written", source };
+        let failed = |source| JournalError::of(&path, "written", source);
         let transaction = self.connection.transaction().map_err(failed)?;
         // The index makes this write pages, so that a full disk shows.
         transaction
@@ -232,7 +258,7 @@ impl Journal {
     }
 
     pub(super) fn error(&self, doing: &'static str, source: rusqlite::Error) -> JournalError {
-        JournalError::Sqlite { path: self.path.clone(), doing, source }
+        JournalError::of(&self.path, doing, source)
     }
 }
 

@@ -85,6 +85,7 @@ pub struct Metrics {
     facts: Counter,
     notices: Family<ByChannelAndResult, Counter>,
     queue_length: Gauge,
+    journal_writable: Gauge,
     paused: Gauge,
     clock_jumps: Counter,
     leader: Gauge,
@@ -162,6 +163,10 @@ impl Metrics {
             facts: shelf.add("journal_facts", "Facts committed"),
             notices: shelf.add("notices", "Tries to tell people, by what became of them"),
             queue_length: shelf.add("intake_queue_length", "Requests that wait for the engine"),
+            journal_writable: shelf.add(
+                "journal_writable",
+                "Whether the journal can be written; if not, senders get 503",
+            ),
             paused: shelf.add("paused", "Whether an operator paused"),
             clock_jumps: shelf.add("clock_jumps", "Jumps of the wall clock"),
             leader: shelf.add("leader", "Whether this replica decides"),
@@ -292,6 +297,11 @@ impl Metrics {
     /// Sets how many requests wait for the engine.
     pub fn set_queue_length(&self, requests: usize) {
         self.queue_length.set(whole(requests));
+    }
+
+    /// Says whether the journal can be written.
+    pub fn set_journal_writable(&self, writable: bool) {
+        self.journal_writable.set(i64::from(writable));
     }
 
     /// Says whether an operator paused.

@@ -26,7 +26,7 @@ async fn healthy() -> Response {
 
 async fn ready(State(web): State<Arc<Web>>) -> Response {
     let not_ready = (web.status)().not_ready;
-    match not_ready.or_else(|| web.queue.check().err().map(|busy| busy.to_string())) {
+    match not_ready.or_else(|| web.queue.trouble()) {
         None => answer::text(StatusCode::OK, "Homeostat is Ready."),
         Some(reason) => answer::text(
             StatusCode::SERVICE_UNAVAILABLE,
