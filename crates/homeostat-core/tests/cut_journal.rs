@@ -17,7 +17,7 @@ use homeostat_core::time::{Span, Timestamp};
 use proptest::prelude::*;
 use walks::{Step, book, steps, take};
 
-const DAY: Span = Span::from_secs(86_400);
+const HOUR: Span = Span::from_secs(3600);
 
 fn play(steps: &[Step], witnessed: bool) -> Scenario {
     let mut play = Scenario::new(book(witnessed, false), Timestamp::from_seconds(1_700_000_000));
@@ -34,14 +34,14 @@ fn go_on(play: &mut Scenario, witnessed: bool) {
     for alert in 0..4 {
         take(play, &Step::Fire(alert, false), witnessed);
     }
-    play.advance(Span::from_secs(3600));
+    play.advance(HOUR);
     for alert in 0..4 {
         take(play, &Step::Resolve(alert, false), witnessed);
         take(play, &Step::Resolve(alert, true), witnessed);
     }
-    for _ in 0..3 {
-        play.advance(DAY);
-    }
+    // Longer than any approval, undo or verification waits.
+    play.advance(HOUR);
+    play.advance(HOUR);
 }
 
 /// `kept` facts are those of before the cut; `may_return`: whether orders may not have started.
@@ -73,10 +73,15 @@ fn is_sound(play: &Scenario, kept: usize, may_return: bool) {
     assert!(open.is_empty(), "incidents that never end: {open:?}");
 }
 
-/// Cuts the journal of this walk after every fact.
-fn cut_everywhere(steps: &[Step], witnessed: bool, found: &Found) -> usize {
+/// Cuts the journal of this walk after these facts, of all.
+fn cut_after(
+    which: impl Iterator<Item = usize>,
+    steps: &[Step],
+    witnessed: bool,
+    found: &Found,
+) -> usize {
     let all = play(steps, witnessed).journal().len();
-    for facts in 1..=all {
+    for facts in which.take_while(|facts| *facts <= all) {
         let mut play = play(steps, witnessed);
         play.cut(facts, found);
         go_on(&mut play, witnessed);
@@ -118,17 +123,22 @@ fn rich() -> Vec<Step> {
 fn a_rich_run_goes_on_from_any_of_its_facts() {
     for witnessed in [false, true] {
         let claimed = Found::Unknown("no end was recorded".into());
-        let facts = cut_everywhere(&rich(), witnessed, &claimed);
+        let facts = cut_after(1.., &rich(), witnessed, &claimed);
         assert!(facts > 30, "{facts} facts are no rich run");
-        cut_everywhere(&rich(), witnessed, &Found::NotStarted);
     }
+    cut_after(1.., &rich(), true, &Found::NotStarted);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_run_goes_on_from_any_of_its_facts(steps in steps(), witnessed in any::<bool>()) {
-        cut_everywhere(&steps, witnessed, &Found::Unknown("no end was recorded".into()));
+    fn any_run_goes_on_from_any_of_its_facts(
+        steps in steps(),
+        witnessed in any::<bool>(),
+        first in 1..8_usize,
+    ) {
+        let claimed = Found::Unknown("no end was recorded".into());
+        cut_after((first..).step_by(7), &steps, witnessed, &claimed);
     }
 }
