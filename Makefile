@@ -40,8 +40,11 @@ test: deps ## Run all tests, those against the real Prometheus stack too
 	fi
 
 torture: ## Kill the engine a thousand times under load and account for all (ROUNDS=n SEED=n)
-	@ROUNDS=$(or $(ROUNDS),1000) SEED=$(SEED) $(CARGO) test --quiet --locked --package homeostat \
-	    $(FAILPOINTS_ON) --test torture -- --ignored --nocapture torture
+	$(CARGO) build --locked --profile torture --package homeostat --package homeostat-torture \
+	    --features homeostat/failpoints,homeostat-torture/failpoints
+	@$(CARGO) run --quiet --locked --profile torture --package homeostat-torture \
+	    --features homeostat-torture/failpoints -- \
+	    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
 bench: ## Measure against peers and limits, in about ten minutes (BENCH_ONLY=name for one)
 	@scripts/deps bench

@@ -86,11 +86,29 @@ async fn kill_at(points: &[&str], answered: Answered, expected: Ran) {
         Answered::Either => {}
     }
     engine.restart().await;
+    account_for_it(&sandbox, &mut engine, accepted, expected).await;
+}
+
+/// Kills the runner at this point, while the engine goes on, and accounts for the one alert.
+async fn kill_runner_at(points: &[&str], expected: Ran) {
+    let sandbox = Sandbox::new().unwrap();
+    let config = config(sandbox.path());
+    let start = Start { config: &config, failpoints: points[0], ..Start::default() };
+    let mut engine = Engine::broken(&sandbox, &start);
+    assert!(send(&mut engine).await, "{}: the engine lives, and answers", points[0]);
+    until("the runner's end", || async {
+        engine.metric("homeostat_runner_lost_total").await.filter(|lost| *lost >= 1.0)
+    })
+    .await;
+    account_for_it(&sandbox, &mut engine, true, expected).await;
+}
+
+async fn account_for_it(sandbox: &Sandbox, engine: &mut Engine, mut accepted: bool, expected: Ran) {
     if accepted {
         assert_eq!(engine.incidents().await.len(), 1, "answered 200, and lost");
     }
     while !accepted {
-        accepted = send(&mut engine).await;
+        accepted = send(engine).await;
     }
     let incident = until("an end", || async {
         // The guard `fresh` wants to hear of it again, as it does from a real Alertmanager.
@@ -138,6 +156,25 @@ macro_rules! killed_at {
     };
 }
 
+macro_rules! runner_killed_at {
+    ($($name:ident: $points:expr, $ran:expr;)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            kill_runner_at(&$points, $ran).await;
+        })*
+
+        /// The points of the table above, in its order.
+        const RUNNERS_TABLE: &[&[&str]] = &[$(&$points),*];
+    };
+}
+
+runner_killed_at! {
+    the_runner_killed_after_the_claim: ["act.claimed=kill"], Ran::Unknown(&[0]);
+    the_runner_killed_after_the_spawn: ["act.spawned=kill"], Ran::Unknown(&[1]);
+    the_runner_killed_before_the_record_of_the_end: ["act.ended=kill"], Ran::Unknown(&[1]);
+    the_runner_killed_after_the_record_of_the_end: ["act.recorded=kill"], Ran::Known;
+}
+
 // The first commit is the start's, the second the alert's with its order, the third the order's end,
 // the fourth the end of its verification.
 killed_at! {
@@ -154,10 +191,6 @@ killed_at! {
     killed_after_the_effects: ["driver.performed=1*off->kill"], Answered::No, Ran::Either;
     killed_before_the_answer: ["intake.committed=kill"], Answered::No, Ran::Either;
     killed_before_the_claim: ["act.prepared=kill"], Answered::Either, Ran::Known;
-    killed_after_the_claim: ["act.claimed=kill"], Answered::Either, Ran::Unknown(&[0]);
-    killed_after_the_spawn: ["act.spawned=kill"], Answered::Either, Ran::Unknown(&[1]);
-    killed_before_the_record_of_the_end: ["act.ended=kill"], Answered::Yes, Ran::Unknown(&[1]);
-    killed_after_the_record_of_the_end: ["act.recorded=kill"], Answered::Yes, Ran::Known;
     killed_before_the_end_is_reported: ["driver.ended=kill"], Answered::Yes, Ran::Known;
     killed_inside_the_commit_of_the_end: ["journal.written=2*off->kill"], Answered::Yes, Ran::Known;
     killed_after_the_commit_of_the_end: ["driver.committed=2*off->kill"], Answered::Yes, Ran::Known;
@@ -167,11 +200,11 @@ killed_at! {
     killed_when_a_person_is_told_and_it_is_not_written_down:
         ["notice.sent=kill"], Answered::Yes, Ran::Known;
     killed_again_when_the_order_is_inquired:
-        ["act.spawned=kill", "driver.inquired=kill"], Answered::Either, Ran::Unknown(&[1]);
+        ["driver.performed=1*off->kill", "driver.inquired=kill"], Answered::No, Ran::Either;
     killed_again_at_the_start_before_an_order_that_was_not_started:
         ["act.prepared=kill", "start.recovered=kill"], Answered::Either, Ran::Known;
     killed_again_inside_the_commit_of_the_start:
-        ["act.recorded=kill", "journal.written=kill"], Answered::Yes, Ran::Known;
+        ["driver.ended=kill", "journal.written=kill"], Answered::Yes, Ran::Known;
 }
 
 /// Alertmanager has no 200, and sends again by itself.
@@ -328,7 +361,7 @@ async fn a_journal_that_is_cut_off_after_any_commit_goes_on_and_runs_nothing_twi
 fn there_is_a_test_for_each_failpoint() {
     let named = |name: &str| {
         let begins = |point: &&str| point.split('=').next() == Some(name);
-        TABLE.iter().any(|points| points.iter().any(|point| begins(&point)))
+        TABLE.iter().chain(RUNNERS_TABLE).any(|points| points.iter().any(|point| begins(&point)))
     };
     let missing: Vec<_> = failpoint::ALL
         .iter()

@@ -51,7 +51,9 @@ impl Heard {
 fn look(watchdog: &Watchdog, presence: Option<Presence>, now: Timestamp) -> Result<String, String> {
     let seen_at = match Heard::of(presence) {
         Heard::Silent => return Err("does not fire; it always should".into()),
-        Heard::Unknown => return Err("has not been mentioned since the engine started or its clock jumped".into()),
+        Heard::Unknown => {
+            return Err("has not been mentioned since the engine started or its clock jumped".into());
+        }
         Heard::At(seen_at) => seen_at,
     };
     let (age, max_age) = (now.since(seen_at), watchdog.max_age);

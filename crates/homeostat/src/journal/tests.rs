@@ -1,3 +1,4 @@
+mod cut;
 mod history;
 
 use homeostat_core::alert::Door;
