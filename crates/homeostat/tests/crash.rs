@@ -74,7 +74,7 @@ async fn kill_at(points: &[&str], answered: Answered, expected: Ran) {
     let config = config(sandbox.path());
     let start = Start { config: &config, failpoints: points[0], ..Start::default() };
     let mut engine = Engine::broken(&sandbox, &start);
-    let mut accepted = send(&mut engine).await;
+    let accepted = send(&mut engine).await;
     assert_eq!(engine.wait(), None, "{}: it did not die of a signal: {}", points[0], engine.log());
     for point in &points[1..] {
         engine.restart_to(point);
