@@ -48,7 +48,7 @@ pub async fn perform(
     let orders = root.to_owned();
     match off_thread(move || prepare::prepare(&orders, &execution)).await {
         Ok(launch) => run(root, launch, &Owner::Engine, cancel).await,
-        Err(ended) => ended,
+        Err(ended) => *ended,
     }
 }
 
@@ -144,9 +144,8 @@ fn start(root: &Path, launch: &Launch, owner: Owner) -> Result<Run, NotRunning> 
             if let Some(cgroup) = cgroup {
                 cgroup.remove();
             }
-            let ended = Ended::from(not_running);
-            directory.record(&ended);
-            Err(NotRunning::Recorded(ended))
+            directory.record(&not_running.clone().into());
+            Err(not_running)
         }
     }
 }

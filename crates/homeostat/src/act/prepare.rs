@@ -47,8 +47,8 @@ pub enum Command {
 ///
 /// It cannot be carried or written, or somebody claimed the order before: the end of a run that
 /// did not begin.
-pub fn prepare(root: &Path, execution: &Execution) -> Result<Launch, Ended> {
-    Ok(try_prepare(root, execution)?)
+pub fn prepare(root: &Path, execution: &Execution) -> Result<Launch, Box<Ended>> {
+    try_prepare(root, execution).map_err(|not_running| Box::new(not_running.into()))
 }
 
 fn try_prepare(root: &Path, execution: &Execution) -> Result<Launch, NotRunning> {

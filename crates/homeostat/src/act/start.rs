@@ -11,11 +11,10 @@ use super::{Doubt, Ended, Outcome, Refusal};
 use crate::failpoint;
 
 /// Why there is no run to watch.
+#[derive(Clone)]
 pub(super) enum NotRunning {
     Refused(Refusal),
     Unknown(Doubt),
-    /// Either of them, and it is written down.
-    Recorded(Ended),
 }
 
 impl From<Refusal> for NotRunning {
@@ -26,11 +25,10 @@ impl From<Refusal> for NotRunning {
 
 impl From<NotRunning> for Ended {
     fn from(not_running: NotRunning) -> Self {
-        match not_running {
-            NotRunning::Refused(reason) => Self::without_run(Outcome::Refused { reason }),
-            NotRunning::Unknown(reason) => Self::without_run(Outcome::Unknown { reason }),
-            NotRunning::Recorded(ended) => ended,
-        }
+        Self::without_run(match not_running {
+            NotRunning::Refused(reason) => Outcome::Refused { reason },
+            NotRunning::Unknown(reason) => Outcome::Unknown { reason },
+        })
     }
 }
 

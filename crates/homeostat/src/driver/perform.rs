@@ -124,10 +124,10 @@ impl Doors {
     }
 
     fn place(&self, action: &Rendered) -> Place {
-        match action {
-            Rendered::Exec(_) | Rendered::Script(_) if self.runner.is_some() => Place::Runner,
-            Rendered::Exec(_) | Rendered::Script(_) => Place::Engine,
-            Rendered::Http(_) | Rendered::Call(_) => Place::Engine,
+        match (action, &self.runner) {
+            (Rendered::Exec(_) | Rendered::Script(_), Some(_)) => Place::Runner,
+            (Rendered::Exec(_) | Rendered::Script(_), None)
+            | (Rendered::Http(_) | Rendered::Call(_), _) => Place::Engine,
         }
     }
 
@@ -212,7 +212,7 @@ impl Doors {
         let prepared = tokio::task::spawn_blocking(move || act::prepare(&orders, &execution)).await;
         let launch = match prepared {
             Ok(Ok(launch)) => launch,
-            Ok(Err(ended)) => return act::Found::Ended(ended),
+            Ok(Err(ended)) => return act::Found::Ended(*ended),
             Err(error) => {
                 let reason = act::Doubt::Record { error: error.to_string() };
                 return act::Found::Unknown(reason);
@@ -226,7 +226,7 @@ impl Doors {
                     underway.place = Place::Engine;
                 }
                 let owner = act::Owner::Engine;
-                let ended = act::run(&self.orders, launch, &owner, told(cancelled)).await;
+                let ended = act::run(&self.orders, *launch, &owner, told(cancelled)).await;
                 act::Found::Ended(ended)
             }
         }

@@ -172,7 +172,7 @@ impl Client {
         &self,
         launch: Launch,
         cancel: impl Future<Output = ()> + Send,
-    ) -> Result<Found, Launch> {
+    ) -> Result<Found, Box<Launch>> {
         let mut cancel = pin!(cancel);
         let order = launch.order.clone();
         // Until it is handed over nothing has happened, so that it may be dropped.
@@ -450,7 +450,10 @@ impl Link {
     }
 
     /// Hands a run over as soon as there is a runner.
-    async fn hand_over(&self, launch: Launch) -> Result<oneshot::Receiver<Settled>, (Launch, Why)> {
+    async fn hand_over(
+        &self,
+        launch: Launch,
+    ) -> Result<oneshot::Receiver<Settled>, (Box<Launch>, Why)> {
         let mut changed = self.changed.subscribe();
         let mut asked = false;
         loop {
@@ -472,7 +475,7 @@ impl Link {
                     }
                 }
                 Standing::Searching => {}
-                Standing::Down(why) if asked => return Err((launch, why)),
+                Standing::Down(why) if asked => return Err((Box::new(launch), why)),
                 Standing::Down(_) => {
                     asked = true;
                     self.wanted.notify_one();

@@ -52,7 +52,7 @@ impl Bench {
         act::inspect(&self.orders(), order, &act::current_boot().unwrap())
     }
 
-    async fn connect(&self) -> (Frames<OwnedReadHalf>, OwnedWriteHalf) {
+    fn connect(&self) -> (Frames<OwnedReadHalf>, OwnedWriteHalf) {
         let stream: UnixStream = socket::connect(self.storage.path()).unwrap().unwrap();
         let (reader, writer) = stream.into_split();
         (Frames::new(reader), writer)
@@ -60,7 +60,7 @@ impl Bench {
 
     /// Connects and greets; returns what is answered.
     async fn greet(&self, protocol: u32, fence: u64) -> (Peer, ToEngine) {
-        let (frames, writer) = self.connect().await;
+        let (frames, writer) = self.connect();
         let mut peer = Peer { frames, writer };
         let environment = inherited().collect();
         peer.say(&ToRunner::Hello { protocol, fence, build: "test".into(), environment }).await;
@@ -112,8 +112,8 @@ async fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn ended(order: &str) -> Option<ToEngine> {
-    Some(ToEngine::Ended { order: order.into() })
+fn ended(order: &str) -> ToEngine {
+    ToEngine::Ended { order: order.into() }
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_run_is_owned_and_its_end_lies_on_the_disk_when_it_is_told() {
     let (mut engine, welcome) = bench.greet(PROTOCOL, 1).await;
     assert!(running(&welcome).is_empty());
     engine.say(&ToRunner::Start(bench.launch("o1", "echo out; exit 3"))).await;
-    assert_eq!(engine.hear().await, ended("o1"));
+    assert_eq!(engine.hear().await, Some(ended("o1")));
     let Found::Ended(found) = bench.found("o1") else { panic!("{:?}", bench.found("o1")) };
     assert_eq!((found.outcome, found.tail.as_str()), (Outcome::Exited { code: 3 }, "out\n"));
     drop(engine);
@@ -173,7 +173,7 @@ async fn a_later_engine_is_told_what_runs_and_can_end_it_and_the_earlier_one_can
     let _ = outdated.writer.write_all(&start).await;
     assert_eq!(outdated.hear().await, None, "it is not let in");
     later.say(&ToRunner::Cancel { order: "o1".into() }).await;
-    assert_eq!(later.hear().await, ended("o1"));
+    assert_eq!(later.hear().await, Some(ended("o1")));
     let Found::Ended(found) = bench.found("o1") else { panic!("{:?}", bench.found("o1")) };
     assert_eq!(found.outcome, Outcome::Cancelled);
     assert_eq!(bench.found("o2"), Found::NotStarted, "nothing of the earlier one started");
@@ -293,7 +293,7 @@ async fn garbage_is_harmless() {
         &start,
     ];
     for bytes in garbage {
-        let (frames, mut writer) = bench.connect().await;
+        let (frames, mut writer) = bench.connect();
         // The other end may have seen enough already.
         let _ = writer.write_all(bytes).await;
         let _ = writer.shutdown().await;
@@ -302,7 +302,7 @@ async fn garbage_is_harmless() {
     }
     assert_eq!(bench.found("o1"), Found::NotStarted, "who has not greeted starts nothing");
     engine.say(&ToRunner::Start(bench.launch("o2", "true"))).await;
-    assert_eq!(engine.hear().await, ended("o2"), "the engine is served as before");
+    assert_eq!(engine.hear().await, Some(ended("o2")), "the engine is served as before");
     // In the middle of its own connection it costs the engine that connection, and no more.
     engine.writer.write_all(b"\0\0\0\x01x").await.unwrap();
     assert_eq!(engine.hear().await, None);
@@ -314,14 +314,14 @@ async fn garbage_is_harmless() {
 #[tokio::test]
 async fn variables_are_those_of_the_engine_that_is_there_now() {
     let bench = Bench::new();
-    let (frames, writer) = bench.connect().await;
+    let (frames, writer) = bench.connect();
     let mut engine = Peer { frames, writer };
     let environment = vec![("PATH".into(), "/usr/bin:/bin".into()), ("NEW".into(), "x".into())];
     let build = String::new();
     engine.say(&ToRunner::Hello { protocol: PROTOCOL, fence: 1, build, environment }).await;
     engine.hear().await.unwrap();
     engine.say(&ToRunner::Start(bench.launch("o1", "env | sort"))).await;
-    assert_eq!(engine.hear().await, ended("o1"));
+    assert_eq!(engine.hear().await, Some(ended("o1")));
     let output = fs::read_to_string(bench.orders().join("o1/stdout")).unwrap();
     assert!(output.contains("\nNEW=x\nPATH=/usr/bin:/bin\n"), "{output}");
     assert!(output.contains("HOMEOSTAT_ORDER=o1\n"), "{output}");
