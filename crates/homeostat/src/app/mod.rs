@@ -10,6 +10,7 @@
 
 mod builder;
 mod history;
+mod reload;
 mod signals;
 mod wiring;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use homeostat_core::policy::{Action, Polling};
-use homeostat_core::time::{Span, Timestamp};
+use homeostat_core::time::Span;
 use parking_lot::RwLock;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
@@ -30,7 +31,7 @@ use tracing::{error, info, warn};
 
 use crate::act;
 use crate::config::{self, Callable, Config, Report};
-use crate::driver::{Clock, Doors, Driver, Fatal, Standing};
+use crate::driver::{Clock, Driver, Fatal, Standing};
 use crate::failpoint;
 use crate::intake::reconcile::Reconciler;
 use crate::intake::{self, Leads};
@@ -44,6 +45,8 @@ use crate::web::auth::{Token, TokenError};
 use crate::web::exposure::{self, Exposed};
 use crate::web::origin::NotAHost;
 use crate::web::server;
+
+use reload::Reloader;
 
 pub use crate::driver::chain as describe;
 pub use crate::driver::{AtStop, DRAIN, Shutdown};
@@ -200,21 +203,6 @@ pub struct Running {
     telling: Telling,
     reconciler: Arc<Reconciler>,
     _lock: DirectoryLock,
-}
-
-/// Reads the configuration again and puts it in force.
-#[derive(Debug)]
-struct Reloader {
-    file: Option<PathBuf>,
-    queue: Queue,
-    doors: Arc<Doors>,
-    sources: intake::Sources,
-    reconciler: Arc<Reconciler>,
-    polling: Polling,
-    metrics: Arc<Metrics>,
-    status: RwLock<ConfigStatus>,
-    /// One reload at a time.
-    turn: tokio::sync::Mutex<()>,
 }
 
 impl Running {
@@ -438,61 +426,6 @@ async fn serve(
     server::serve(listeners, router, server::Limits::default(), stop).await;
 }
 
-impl Reloader {
-    async fn reload(&self) -> Result<(), String> {
-        if self.file.is_none() {
-            return Err("there is no configuration file: start with --config.file".into());
-        }
-        let _turn = self.turn.lock().await;
-        let result = self.try_reload().await;
-        let now = self.doors.clock.now();
-        match &result {
-            Ok(()) => {
-                self.settle(now);
-                info!("configuration reloaded");
-            }
-            Err(reason) => {
-                self.metrics.reloaded(false, seconds(now));
-                self.status.write().last_error = Some(reason.clone());
-                error!(reason, "configuration not reloaded; the earlier one stays in force");
-            }
-        }
-        result
-    }
-
-    async fn try_reload(&self) -> Result<(), String> {
-        let Some(file) = self.file.clone() else { return Ok(()) };
-        let handlers = self.doors.handlers.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&file, &handlers)).await;
-        let mut config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
-        config.book.polling = self.polling;
-        warn_of(&config);
-        let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
-        let recipients = wiring::recipients(&config).map_err(|error| error.to_string())?;
-        let outlets = wiring::outlets(&config).map_err(|error| error.to_string())?;
-        let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
-        let names = wiring::source_names(&config);
-        // The book first: if it cannot be put in force now, nothing else has changed.
-        self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
-        *self.doors.prober.write() = Arc::new(prober);
-        *self.doors.outlets.write() = Arc::new(outlets);
-        self.sources.configure(names);
-        self.reconciler.configure(clusters);
-        self.doors.teller.configure(recipients);
-        Ok(())
-    }
-
-    /// The configuration that was read is in force.
-    fn settle(&self, now: Timestamp) {
-        self.metrics.reloaded(true, seconds(now));
-        *self.status.write() = ConfigStatus {
-            file: self.file.as_ref().map(|path| path.display().to_string()),
-            loaded_at: Some(now),
-            last_error: None,
-        };
-    }
-}
-
 /// Lets the process have as many files open as its connections and its runs need: where the soft
 /// limit is the usual 1024, slow peers could otherwise keep the journal and the orders from theirs.
 fn make_room_for_files() {
@@ -504,10 +437,6 @@ fn make_room_for_files() {
             warn!(%error, room, "the limit of open files cannot be raised");
         }
     }
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    at.since(Timestamp::EPOCH).as_secs_f64()
 }
 
 /// How things stand, as the driver last published it.

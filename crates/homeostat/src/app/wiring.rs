@@ -11,7 +11,8 @@ use reqwest::Url;
 use tokio::runtime::Handle;
 
 use super::history::Committed;
-use super::{Options, Reloader, SharedStanding, StartError};
+use super::reload::Reloader;
+use super::{Options, SharedStanding, StartError};
 use crate::act::Outlet;
 use crate::client::{Authorization, BasicAuth, Client, ClientOptions, Secret, TlsOptions};
 use crate::config::{self, Config, Credentials, HttpConfig, SecretSource};

@@ -12,35 +12,35 @@
 mod clock;
 mod observe;
 mod perform;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod waiting;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homeostat_core::alert::{Observation, Status};
-use homeostat_core::command::Reply;
 use homeostat_core::engine::{Engine, Turn};
-use homeostat_core::event::{Effect, Event, Remark};
-use homeostat_core::label::LabelSet;
+use homeostat_core::event::{Effect, Event};
 use homeostat_core::limits::OPEN_EPISODES;
 use homeostat_core::name::{BootId, OrderId, SourceName};
 use homeostat_core::policy::Book;
 use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
 use thiserror::Error;
-use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use observe::Observer;
 use upkeep::Upkeep;
+use waiting::{Waiting, answer, refuse};
 
 pub use clock::Clock;
 pub use observe::Standing;
 pub use perform::{Doors, Outlets, Underway};
+pub use stop::{AtStop, DRAIN, Shutdown};
 
 use crate::failpoint;
 use crate::journal::{CommitError, Journal, JournalError, Recovered};
@@ -55,35 +55,6 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// How often a journal that could not be written is tried.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-
-/// How long a stopping engine waits for running actions, where nothing else is said.
-pub const DRAIN: Duration = Duration::from_secs(30);
-
-/// What a stopping engine does with running actions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shutdown {
-    /// What becomes of them.
-    pub actions: AtStop,
-    /// How long they are waited for.
-    pub timeout: Duration,
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self { actions: AtStop::Wait, timeout: DRAIN }
-    }
-}
-
-/// What becomes of running actions when the engine stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtStop {
-    /// They are waited for; those that take longer are left to the runner.
-    Wait,
-    /// They are left to the runner at once. What the engine does itself is waited for.
-    Leave,
-    /// They are told to end, and killed if they do not; their ends are written down.
-    Kill,
-}
 
 /// Why the driver cannot go on.
 #[derive(Debug, Error)]
@@ -114,40 +85,6 @@ pub struct Driver {
     /// Orders that were issued while the engine stops, and are left to its next start.
     not_started: BTreeSet<OrderId>,
     shutdown: Shutdown,
-}
-
-/// Who waits for the answer to a part of a group.
-enum Waiting {
-    /// A sender of observations: which events of the group are theirs.
-    Observations {
-        events: Range<usize>,
-        new_alerts: usize,
-        answer: oneshot::Sender<Result<Vec<Remark>, Busy>>,
-    },
-    /// An operator: which event of the group is theirs.
-    Command {
-        event: usize,
-        answer: oneshot::Sender<Result<Option<Reply>, Busy>>,
-    },
-    Reload {
-        answer: oneshot::Sender<Result<(), Busy>>,
-    },
-    /// Somebody who asks what the guards have counted.
-    Account {
-        labels: LabelSet,
-        annotations: LabelSet,
-        answer: oneshot::Sender<Result<Accounted, Busy>>,
-    },
-}
-
-impl Waiting {
-    /// How many alerts it would have begin to fire.
-    fn new_alerts(&self) -> usize {
-        match self {
-            Self::Observations { new_alerts, .. } => *new_alerts,
-            Self::Command { .. } | Self::Reload { .. } | Self::Account { .. } => 0,
-        }
-    }
 }
 
 impl Driver {
@@ -485,45 +422,6 @@ fn recover(journal: &Journal) -> Result<Recovered, Fatal> {
 }
 
 /// Answers all who wait for a group that is committed.
-fn answer(
-    waiting: Vec<Waiting>,
-    remarks: &[Option<Remark>],
-    mut replies: Vec<Option<Reply>>,
-    account: impl Fn(&LabelSet, &LabelSet) -> Accounted,
-) {
-    let mut readers = Vec::new();
-    for one in waiting {
-        // A sender that has gone needs no answer: it will send again.
-        match one {
-            Waiting::Observations { events, answer, .. } => {
-                drop(answer.send(Ok(remarks[events].iter().copied().flatten().collect())));
-            }
-            Waiting::Command { event, answer } => drop(answer.send(Ok(replies[event].take()))),
-            Waiting::Reload { answer } => drop(answer.send(Ok(()))),
-            Waiting::Account { labels, annotations, answer } => {
-                readers.push((labels, annotations, answer));
-            }
-        }
-    }
-    // Nobody who told us something waits for those who only read.
-    for (labels, annotations, answer) in readers {
-        if !answer.is_closed() {
-            drop(answer.send(Ok(account(&labels, &annotations))));
-        }
-    }
-}
-
-fn refuse(waiting: Vec<Waiting>, busy: Busy) {
-    for one in waiting {
-        match one {
-            Waiting::Observations { answer, .. } => drop(answer.send(Err(busy))),
-            Waiting::Command { answer, .. } => drop(answer.send(Err(busy))),
-            Waiting::Reload { answer } => drop(answer.send(Err(busy))),
-            Waiting::Account { answer, .. } => drop(answer.send(Err(busy))),
-        }
-    }
-}
-
 /// Writes an error with its causes.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -1,10 +1,11 @@
 //! The engine's side: finds or starts a runner, hands runs over, adopts those that it finds, and
 //! reads from the disk how they ended.
 
+mod search;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,18 +13,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use super::frame::{FrameError, Frames, PROTOCOL, ToEngine, ToRunner, encode};
-use super::limits::{GREETING, SILENCE};
-use super::start::{self, Program};
-use super::{build, socket};
+use search::{Failed, Greeted, Wish};
+
+use super::frame::{FrameError, ToEngine, ToRunner, encode};
+use super::limits::SILENCE;
+use super::start::Program;
 use crate::act::{self, Doubt, Found, Launch, Refusal};
-use crate::inherited::inherited;
 
 /// Frames that wait for the runner to read them; orders wait for room.
 const FRAMES: usize = 64;
@@ -114,28 +114,12 @@ enum Settled {
     Lost,
 }
 
-/// A runner that let us in.
-struct Greeted {
-    frames: Frames<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-    running: BTreeSet<String>,
-    /// Whether it runs another program than we do: then it is replaced when it has nothing to do.
-    is_other: bool,
-}
-
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Over {
     Lost,
     /// It has nothing to do, and is to be replaced.
     Idle,
-}
-
-/// Whether a runner is started where none is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Find,
-    FindOrStart,
 }
 
 impl Client {
@@ -280,84 +264,6 @@ impl Link {
         }
         drop(state);
         self.stand(Standing::Down(why));
-    }
-
-    async fn find(&self, wish: Wish) -> Result<Option<Greeted>, Failed> {
-        if let Some(stream) = socket::connect(&self.settings.storage)? {
-            match self.greet(stream).await {
-                Ok(greeted) if self.is_fit(&greeted) => return Ok(Some(greeted)),
-                Ok(mut greeted) => {
-                    info!("runner of another build has nothing to do, and is replaced");
-                    let leave = encode(&ToRunner::Leave)?;
-                    // It ends by itself in any case.
-                    let _ = greeted.writer.write_all(&leave).await;
-                }
-                Err(error @ Failed::Outdated { .. }) => return Err(error),
-                Err(error) => {
-                    info!(%error, "runner that was found is left to end by itself");
-                    // Before anything is taken as not started that it may have been told.
-                    socket::retire(&self.settings.storage)?;
-                }
-            }
-        }
-        match wish {
-            Wish::Find => Ok(None),
-            Wish::FindOrStart => self.start().await.map(Some),
-        }
-    }
-
-    fn is_fit(&self, greeted: &Greeted) -> bool {
-        let busy = !greeted.running.is_empty() || !self.state.lock().waiting.is_empty();
-        !greeted.is_other || busy
-    }
-
-    async fn start(&self) -> Result<Greeted, Failed> {
-        let mut child = start::start(&self.settings.storage, &self.settings.program)?;
-        let pid = child.id().unwrap_or_default();
-        tokio::spawn(async move {
-            // Waited for, so that no zombie stays of it.
-            match child.wait().await {
-                Ok(status) => info!(pid, %status, "runner ended"),
-                Err(error) => warn!(pid, %error, "runner cannot be waited for"),
-            }
-        });
-        let stream = socket::connect(&self.settings.storage)?.ok_or(Failed::Silent)?;
-        let greeted = self.greet(stream).await?;
-        self.tally.started();
-        info!(pid, "runner started");
-        Ok(greeted)
-    }
-
-    async fn greet(&self, stream: UnixStream) -> Result<Greeted, Failed> {
-        if !socket::is_trusted(&stream)? {
-            return Err(Failed::Stranger);
-        }
-        let (reader, mut writer) = stream.into_split();
-        let (own, fence) = (build(), self.settings.fence);
-        let hello = ToRunner::Hello {
-            protocol: PROTOCOL,
-            fence,
-            build: own.clone(),
-            environment: inherited().collect(),
-        };
-        let hello = encode(&hello)?;
-        let mut frames = Frames::new(reader);
-        let greeting = async {
-            writer.write_all(&hello).await?;
-            frames.next::<ToEngine>().await
-        };
-        let answer = timeout(GREETING, greeting).await.map_err(|_| Failed::Silent)??;
-        let Some(ToEngine::Welcome { protocol, build, fence: seen, running }) = answer else {
-            return Err(Failed::Silent);
-        };
-        if seen > fence {
-            return Err(Failed::Outdated { fence, seen });
-        }
-        if protocol != PROTOCOL {
-            return Err(Failed::Protocol { protocol });
-        }
-        let running = running.into_iter().collect();
-        Ok(Greeted { frames, writer, running, is_other: build != own })
     }
 
     /// Speaks with a runner until it is gone, or to be replaced.
@@ -568,24 +474,4 @@ async fn write_all(
         writer.write_all(&encode(&frame)?).await?;
     }
     Ok(())
-}
-
-/// Why there is no runner.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    #[error("it did not answer")]
-    Silent,
-    #[error("another user serves the socket")]
-    Stranger,
-    #[error("it speaks protocol {protocol}, and we {PROTOCOL}")]
-    Protocol { protocol: u32 },
-    #[error(
-        "a later engine (start {seen}, and this is start {fence}) was in command of it; \
-         it ends when its actions have ended"
-    )]
-    Outdated { fence: u64, seen: u64 },
 }

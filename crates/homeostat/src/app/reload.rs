@@ -1,0 +1,96 @@
+//! A reload: the configuration is read again and put in force, whole or not at all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use homeostat_core::policy::Polling;
+use homeostat_core::time::Timestamp;
+use parking_lot::RwLock;
+use tracing::{error, info};
+
+use super::{load, warn_of, wiring};
+use crate::driver::Doors;
+use crate::intake;
+use crate::intake::reconcile::Reconciler;
+use crate::queue::Queue;
+use crate::telemetry::Metrics;
+use crate::web::api::status::ConfigStatus;
+
+/// Reads the configuration again and puts it in force.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    pub(super) file: Option<PathBuf>,
+    pub(super) queue: Queue,
+    pub(super) doors: Arc<Doors>,
+    pub(super) sources: intake::Sources,
+    pub(super) reconciler: Arc<Reconciler>,
+    pub(super) polling: Polling,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) status: RwLock<ConfigStatus>,
+    /// One reload at a time.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+impl Reloader {
+    /// Reads and applies it, one at a time.
+    ///
+    /// # Errors
+    ///
+    /// It has errors, or cannot be put in force now; the earlier one stays.
+    pub(super) async fn reload(&self) -> Result<(), String> {
+        if self.file.is_none() {
+            return Err("there is no configuration file: start with --config.file".into());
+        }
+        let _turn = self.turn.lock().await;
+        let result = self.try_reload().await;
+        let now = self.doors.clock.now();
+        match &result {
+            Ok(()) => {
+                self.settle(now);
+                info!("configuration reloaded");
+            }
+            Err(reason) => {
+                self.metrics.reloaded(false, seconds(now));
+                self.status.write().last_error = Some(reason.clone());
+                error!(reason, "configuration not reloaded; the earlier one stays in force");
+            }
+        }
+        result
+    }
+
+    async fn try_reload(&self) -> Result<(), String> {
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        let handlers = self.doors.handlers.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&file, &handlers)).await;
+        let mut config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
+        config.book.polling = self.polling;
+        warn_of(&config);
+        let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
+        let recipients = wiring::recipients(&config).map_err(|error| error.to_string())?;
+        let outlets = wiring::outlets(&config).map_err(|error| error.to_string())?;
+        let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
+        let names = wiring::source_names(&config);
+        // The book first: if it cannot be put in force now, nothing else has changed.
+        self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
+        *self.doors.prober.write() = Arc::new(prober);
+        *self.doors.outlets.write() = Arc::new(outlets);
+        self.sources.configure(names);
+        self.reconciler.configure(clusters);
+        self.doors.teller.configure(recipients);
+        Ok(())
+    }
+
+    /// The configuration that was read is in force.
+    pub(super) fn settle(&self, now: Timestamp) {
+        self.metrics.reloaded(true, seconds(now));
+        *self.status.write() = ConfigStatus {
+            file: self.file.as_ref().map(|path| path.display().to_string()),
+            loaded_at: Some(now),
+            last_error: None,
+        };
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.since(Timestamp::EPOCH).as_secs_f64()
+}

@@ -1,0 +1,85 @@
+//! Who waits for the answer to a part of a group, and how each is answered.
+
+use std::ops::Range;
+
+use homeostat_core::command::Reply;
+use homeostat_core::event::Remark;
+use homeostat_core::label::LabelSet;
+use tokio::sync::oneshot;
+
+use crate::queue::{Accounted, Busy};
+
+/// Who waits for the answer to a part of a group.
+pub(super) enum Waiting {
+    /// A sender of observations: which events of the group are theirs.
+    Observations {
+        events: Range<usize>,
+        new_alerts: usize,
+        answer: oneshot::Sender<Result<Vec<Remark>, Busy>>,
+    },
+    /// An operator: which event of the group is theirs.
+    Command {
+        event: usize,
+        answer: oneshot::Sender<Result<Option<Reply>, Busy>>,
+    },
+    Reload {
+        answer: oneshot::Sender<Result<(), Busy>>,
+    },
+    /// Somebody who asks what the guards have counted.
+    Account {
+        labels: LabelSet,
+        annotations: LabelSet,
+        answer: oneshot::Sender<Result<Accounted, Busy>>,
+    },
+}
+
+impl Waiting {
+    /// How many alerts it would have begin to fire.
+    pub(super) fn new_alerts(&self) -> usize {
+        match self {
+            Self::Observations { new_alerts, .. } => *new_alerts,
+            Self::Command { .. } | Self::Reload { .. } | Self::Account { .. } => 0,
+        }
+    }
+}
+
+/// Tells each what its part of the group came to, once that is committed.
+pub(super) fn answer(
+    waiting: Vec<Waiting>,
+    remarks: &[Option<Remark>],
+    mut replies: Vec<Option<Reply>>,
+    account: impl Fn(&LabelSet, &LabelSet) -> Accounted,
+) {
+    let mut readers = Vec::new();
+    for one in waiting {
+        // A sender that has gone needs no answer: it will send again.
+        match one {
+            Waiting::Observations { events, answer, .. } => {
+                drop(answer.send(Ok(remarks[events].iter().copied().flatten().collect())));
+            }
+            Waiting::Command { event, answer } => drop(answer.send(Ok(replies[event].take()))),
+            Waiting::Reload { answer } => drop(answer.send(Ok(()))),
+            Waiting::Account { labels, annotations, answer } => {
+                readers.push((labels, annotations, answer));
+            }
+        }
+    }
+    // Nobody who told us something waits for those who only read.
+    for (labels, annotations, answer) in readers {
+        if !answer.is_closed() {
+            drop(answer.send(Ok(account(&labels, &annotations))));
+        }
+    }
+}
+
+/// Tells all that nothing was taken.
+pub(super) fn refuse(waiting: Vec<Waiting>, busy: Busy) {
+    for one in waiting {
+        match one {
+            Waiting::Observations { answer, .. } => drop(answer.send(Err(busy))),
+            Waiting::Command { answer, .. } => drop(answer.send(Err(busy))),
+            Waiting::Reload { answer } => drop(answer.send(Err(busy))),
+            Waiting::Account { answer, .. } => drop(answer.send(Err(busy))),
+        }
+    }
+}
