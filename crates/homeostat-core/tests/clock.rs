@@ -249,8 +249,7 @@ impl Unanswered {
 
 fn proven() -> Policy {
     let query = Some(Template::parse("up == 1").unwrap());
-    let verify =
-        Verify { query, times: 3, every: secs(10), within: secs(60), ..Policy::observe().verify };
+    let verify = Verify { query, times: 3, every: secs(10), within: secs(60) };
     Policy { verify, ..ladder() }
 }
 

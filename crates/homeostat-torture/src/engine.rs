@@ -13,7 +13,7 @@ use reqwest::Client;
 use crate::plan::{Strike, Victim};
 
 /// How long a start, or an end, may take on a machine with other work.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a starting engine is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -118,7 +118,7 @@ impl Account {
             Some(End::Healed) => self.lost.push(format!("{target}: {id} healed, and nothing ran")),
             Some(End::Escalated) if told.contains(id) => {}
             Some(End::Escalated) => {
-                self.untold.push(format!("{target}: {id}, {}", incident.reason))
+                self.untold.push(format!("{target}: {id}, {}", incident.reason));
             }
             Some(end @ (End::Recovered | End::Shadowed | End::Rejected | End::Cancelled)) => {
                 self.lost.push(format!("{target}: incident {id} ended as {end}"));
@@ -179,7 +179,7 @@ mod tests {
         Known { trouble, since: Timestamp::UNIX_EPOCH, accepted: true, resolved: false }
     }
 
-    fn incident(id: &str, target: &str, state: &str, outcome: Value) -> IncidentView {
+    fn incident(id: &str, target: &str, state: &str, outcome: &Value) -> IncidentView {
         serde_json::from_value(json!({
             "id": id, "policy": "torture", "target": { "instance": target }, "state": state,
             "outcome": outcome, "reason": "", "grade": null, "remedy": null,
@@ -202,29 +202,29 @@ mod tests {
 
     #[test]
     fn what_ran_once_and_healed_is_clean_and_so_is_what_a_person_was_told() {
-        let healed = vec![incident("1", "a", "closed", json!("healed"))];
+        let healed = vec![incident("1", "a", "closed", &json!("healed"))];
         assert!(account(&[("1.heal.1", "a")], &[], healed).is_clean());
-        let escalated = vec![incident("1", "a", "closed", json!("escalated"))];
+        let escalated = vec![incident("1", "a", "closed", &json!("escalated"))];
         assert!(account(&[], &["1"], escalated).is_clean());
     }
 
     #[test]
     fn what_is_lost_runs_twice_or_is_not_told_is_seen() {
-        let healed = || vec![incident("1", "a", "closed", json!("healed"))];
+        let healed = || vec![incident("1", "a", "closed", &json!("healed"))];
         assert_eq!(account(&[], &[], Vec::new()).lost.len(), 1, "no incident");
         assert_eq!(account(&[], &[], healed()).lost.len(), 1, "healed without a run");
-        let open = vec![incident("1", "a", "acting", Value::Null)];
+        let open = vec![incident("1", "a", "acting", &Value::Null)];
         assert_eq!(account(&[("1.heal.1", "a")], &[], open).lost.len(), 1, "never over");
-        let cancelled = vec![incident("1", "a", "closed", json!("cancelled"))];
+        let cancelled = vec![incident("1", "a", "closed", &json!("cancelled"))];
         assert_eq!(account(&[], &[], cancelled).lost.len(), 1, "cancelled by nobody");
         let same = account(&[("1.heal.1", "a"), ("1.heal.1", "a")], &[], healed());
         assert_eq!(same.double.len(), 2, "the order and its target ran twice");
         let other = account(&[("1.heal.1", "a"), ("2.heal.1", "a")], &[], healed());
         assert_eq!(other.double.len(), 1, "the target ran twice");
         let mut two = healed();
-        two.push(incident("2", "a", "closed", json!("healed")));
+        two.push(incident("2", "a", "closed", &json!("healed")));
         assert_eq!(account(&[("1.heal.1", "a")], &[], two).double.len(), 1, "two incidents");
-        let escalated = vec![incident("1", "a", "closed", json!("escalated"))];
+        let escalated = vec![incident("1", "a", "closed", &json!("escalated"))];
         assert_eq!(account(&[("1.heal.1", "a")], &[], escalated).untold.len(), 1);
     }
 }

@@ -15,7 +15,7 @@ use crate::world::{Notification, World};
 
 /// How long the world may take to come to rest after the last round: as long as an action and its
 /// verification may last, on a machine with other work.
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_mins(2);
 
 /// How often Alertmanager repeats itself while the world comes to rest.
 const REPEAT_EVERY: Duration = Duration::from_millis(500);

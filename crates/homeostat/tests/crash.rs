@@ -361,7 +361,7 @@ async fn a_journal_that_is_cut_off_after_any_commit_goes_on_and_runs_nothing_twi
 fn there_is_a_test_for_each_failpoint() {
     let named = |name: &str| {
         let begins = |point: &&str| point.split('=').next() == Some(name);
-        TABLE.iter().chain(RUNNERS_TABLE).any(|points| points.iter().any(|point| begins(&point)))
+        TABLE.iter().chain(RUNNERS_TABLE).any(|points| points.iter().any(&begins))
     };
     let missing: Vec<_> = failpoint::ALL
         .iter()

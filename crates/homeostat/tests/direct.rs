@@ -1,6 +1,7 @@
 //! Prometheus sends its alerts to the engine itself, without an Alertmanager between them.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test are a test, too")]
+#![expect(clippy::print_stdout, reason = "a measurement is shown to whoever runs it")]
 
 mod support;
 

@@ -14,7 +14,7 @@ use support::{Engine, notification, policy, ran, resolution, until};
 const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
 
 /// Groups are told again after a second, and unchanged ones after an hour.
-const ONCE: Timings = Timings { repeat_interval: Duration::from_secs(3600), ..Timings::QUICK };
+const ONCE: Timings = Timings { repeat_interval: Duration::from_hours(1), ..Timings::QUICK };
 
 #[tokio::test]
 async fn no_path_and_no_method_is_ever_redirected() {

@@ -224,15 +224,15 @@ async fn a_database_that_was_cut_off_is_refused_with_what_to_do() {
 /// Whichever page is damaged: it is refused, or all is known, and nothing is made up.
 #[tokio::test]
 async fn no_damaged_page_loses_anything_silently() {
-    const PAGE: u64 = 4096;
+    const PAGE: usize = 4096;
     let sandbox = Sandbox::new().unwrap();
     let (mut engine, database) = stopped(&sandbox).await;
     let whole = std::fs::read(&database).unwrap();
-    let pages = whole.len() as u64 / PAGE;
+    let pages = whole.len() / PAGE;
     assert!(pages > 8, "there is something to damage");
     let mut refused = 0;
     for page in 1..pages {
-        overwrite(&database, page * PAGE, &[0xa5; PAGE as usize]);
+        overwrite(&database, (page * PAGE) as u64, &[0xa5; PAGE]);
         engine.restart_to("");
         until("a start or a refusal", || {
             let ended = engine.has_ended();

@@ -1,7 +1,5 @@
 //! A few rounds of `make torture`: killed at any moment, nothing is lost and nothing runs twice.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot start its engine must fail")]
-
 use homeostat::failpoint;
 use homeostat_torture::torture::{Torture, torture};
 

@@ -52,7 +52,9 @@ fn look(watchdog: &Watchdog, presence: Option<Presence>, now: Timestamp) -> Resu
     let seen_at = match Heard::of(presence) {
         Heard::Silent => return Err("does not fire; it always should".into()),
         Heard::Unknown => {
-            return Err("has not been mentioned since the engine started or its clock jumped".into());
+            return Err(
+                "has not been mentioned since the engine started or its clock jumped".into()
+            );
         }
         Heard::At(seen_at) => seen_at,
     };

@@ -141,7 +141,9 @@ impl Circuits {
     pub(super) fn move_along(&mut self, by: Span) {
         self.by_age.clear();
         for (circuit, marks) in &mut self.marks {
-            marks.iter_mut().for_each(|mark| mark.at = mark.at + by);
+            for mark in marks.iter_mut() {
+                mark.at = mark.at + by;
+            }
             self.by_age.extend(marks.back().map(|last| (last.at, circuit.clone())));
         }
     }

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use homeostat_core::alert::{Alert, Door, Observation, Status};
+use homeostat_core::event::Remark;
 use homeostat_core::fact::What;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;

@@ -86,7 +86,7 @@ mod tests {
         let labels = LabelSet::from_pairs([("instance", "a:80"), ("job", "w=b")]);
         let annotations = LabelSet::from_pairs([("summary", "it is down")]);
         assert_eq!(alert, Ok(Alert { labels, annotations }));
-        let many = (0..257).map(|n| format!("label=l{n}=x&")).collect::<String>();
+        let many = (0..257).map(|n| format!("label=l{n}=x")).collect::<Vec<_>>().join("&");
         for (query, complaint) in [
             ("", "there is no label"),
             ("annotation=a=b", "there is no label"),

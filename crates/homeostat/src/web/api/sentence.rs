@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::alert::Ending;
+use homeostat_core::clock::Jump;
 use homeostat_core::command::Command;
 use homeostat_core::fact::What;
 use homeostat_core::guard::Grant;
@@ -105,18 +106,9 @@ pub(super) fn text(
              may be no more."
         ),
         What::NoticeTold { .. } => "The notice was accepted.".to_owned(),
-        What::NoticeCleared { topic: Topic::Approval { .. } } => {
-            "Nobody has to answer any more, and that is told as well.".to_owned()
-        }
-        What::NoticeCleared { .. } => {
-            "Nobody is needed for it any more, and that is told as well.".to_owned()
-        }
+        What::NoticeCleared { topic } => notice_cleared(topic),
         What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
-        What::ClockJumped { jump } => format!(
-            "{}. What waits keeps its remaining time, what witnesses said is asked anew, and \
-             approvals are void.",
-            begin(&jump.to_string())
-        ),
+        What::ClockJumped { jump } => clock_jumped(jump),
         What::EvidenceAsked { .. }
         | What::AlarmDropped { .. }
         | What::StormBegan { .. }
@@ -128,6 +120,22 @@ pub(super) fn text(
         | What::WatchdogSeen { .. }
         | What::EngineResumed { .. } => return None,
     })
+}
+
+fn notice_cleared(topic: &Topic) -> String {
+    let what = match topic {
+        Topic::Approval { .. } => "Nobody has to answer any more",
+        Topic::Escalation { .. } | Topic::Guard { .. } => "Nobody is needed for it any more",
+    };
+    format!("{what}, and that is told as well.")
+}
+
+fn clock_jumped(jump: &Jump) -> String {
+    format!(
+        "{}. What waits keeps its remaining time, what witnesses said is asked anew, and approvals \
+         are void.",
+        begin(&jump.to_string())
+    )
 }
 
 fn commanded(command: Command, by: &str, reason: &str) -> String {
