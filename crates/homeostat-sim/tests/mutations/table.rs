@@ -307,7 +307,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "a half open breaker lets everybody pass",
         "guard/breaker.rs",
-        "ledgers.circuits.tried_by(&circuit, deed.incident)",
+        "ledgers.circuits.tried_by(circuit, deed.incident)",
         "None"
     ),
     swapped!(
