@@ -12,6 +12,7 @@
 
 pub mod bodies;
 pub mod files;
+pub mod frames;
 pub mod matchers;
 
 /// A function that is fed.
@@ -19,13 +20,14 @@ pub type Target = fn(&[u8]);
 
 /// All targets, each with the places of its seeds: below `fuzz/corpus/NAME`, and these besides,
 /// from the root of the tree.
-pub const TARGETS: [(&str, Target, &[&str]); 6] = [
+pub const TARGETS: [(&str, Target, &[&str]); 7] = [
     ("matchers", matchers::matchers, &[]),
     ("regex", matchers::regex, &[]),
     ("webhook", bodies::webhook, &[BODIES]),
     ("alerts_api", bodies::alerts_api, &[]),
     ("config", files::config, &["examples", "contrib"]),
     ("policy_test", files::policy_test, &["examples"]),
+    ("frames", frames::frames, &[]),
 ];
 
 const BODIES: &str = "crates/homeostat/src/intake/fixtures/alertmanager-0.25";

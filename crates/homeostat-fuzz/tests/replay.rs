@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the tree must fail")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use homeostat_fuzz::TARGETS;
@@ -76,13 +77,43 @@ fn policy_tests_hold_their_laws() {
 }
 
 #[test]
-fn each_target_has_a_program_of_the_fuzzer() {
-    let mut programs: Vec<String> = files(&root().join("fuzz/targets"))
-        .iter()
-        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+fn frames_hold_their_laws() {
+    replay("frames");
+}
+
+/// The names in a directory, without what follows a dot.
+fn names_in(directory: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(root().join(directory)).unwrap();
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+    entries.map(|entry| stem(entry.unwrap().path())).collect()
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+#[test]
+fn each_target_has_a_program_that_is_built_and_seeds_of_its_own() {
+    let targets: BTreeSet<String> = TARGETS.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(names_in("fuzz/targets"), targets);
+    assert_eq!(names_in("fuzz/corpus"), targets);
+    let manifest = text("fuzz/Cargo.toml");
+    assert_eq!(manifest.matches("[[bin]]").count(), targets.len());
+    for name in &targets {
+        let bin = format!("name = \"{name}\"\npath = \"targets/{name}.rs\"\n");
+        assert!(manifest.contains(&bin), "fuzz/Cargo.toml does not build {name}");
+        let program = text(&format!("fuzz/targets/{name}.rs"));
+        assert!(program.contains(&format!("::{name}(bytes)")), "{name} feeds another target");
+    }
+}
+
+#[test]
+fn the_script_starts_from_the_same_seeds() {
+    let script = text("scripts/fuzz");
+    let lines = script.lines().filter_map(|line| line.trim().split_once(") echo "));
+    let besides: BTreeMap<&str, Vec<&str>> = lines
+        .map(|(name, places)| (name, places.trim_end_matches(" ;;").split(' ').collect()))
         .collect();
-    let mut names = TARGETS.map(|(name, ..)| name.to_owned());
-    programs.sort();
-    names.sort();
-    assert_eq!(programs, names);
+    let known = TARGETS.into_iter().filter(|(_, _, besides)| !besides.is_empty());
+    assert_eq!(besides, known.map(|(name, _, besides)| (name, besides.to_vec())).collect());
 }
