@@ -40,9 +40,11 @@ pub fn regex(bytes: &[u8]) {
     let negated = Matcher::new("name", Op::NotRegex, regex);
     let negated = negated.expect("a regex is one whether it is negated or not");
     assert_ne!(matches, negated.matches_value(value), "{regex:?} and its opposite, {value:?}");
-    // What is in a group of its own means the same.
+    // What is in a group of its own means the same, unless it closes the group that is put around
+    // each regex, and opens another.
+    let alone = Matcher::new("name", Op::Regex, format!("){regex}(?:"));
     let grouped = Matcher::new("name", Op::Regex, format!("(?:{regex})"));
-    if let Ok(grouped) = grouped {
+    if let (Ok(_), Ok(grouped)) = (alone, grouped) {
         assert_eq!(matches, grouped.matches_value(value), "{regex:?} in a group, {value:?}");
     }
 }
