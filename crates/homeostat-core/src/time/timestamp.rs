@@ -6,6 +6,7 @@
 //! Source: RFC 3339.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
 
@@ -31,30 +32,38 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 /// assert_eq!(started.to_string(), "2026-11-22T06:07:50.028807Z");
 /// assert_eq!((started + Span::from_secs(90)).since(started).to_string(), "1m30s");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
+
+/// What a moment counts from, in microseconds since the Unix epoch: [`Timestamp::MIN`] is 1, so that
+/// no moment is 0 and an `Option` of one takes no more room. There is one in many maps.
+const ORIGIN: i64 = -62_167_219_200 * MICROS_PER_SECOND - 1;
+
+/// The latest moment, in microseconds since the Unix epoch.
+const LAST: i64 = 253_402_207_200 * MICROS_PER_SECOND;
 
 impl Timestamp {
     /// The Unix epoch, `1970-01-01T00:00:00Z`.
-    pub const EPOCH: Self = Self(0);
+    pub const EPOCH: Self = Self::from_micros(0);
     /// The earliest moment, `0000-01-01T00:00:00Z`.
-    pub const MIN: Self = Self(-62_167_219_200 * MICROS_PER_SECOND);
+    pub const MIN: Self = Self::from_micros(i64::MIN);
     /// The latest moment, `9999-12-30T22:00:00Z`: the last full second that every time zone can
     /// still write with four digits of a year.
-    pub const MAX: Self = Self(253_402_207_200 * MICROS_PER_SECOND);
+    pub const MAX: Self = Self::from_micros(i64::MAX);
     /// `0001-01-01T00:00:00Z`, how Go writes "no time": Alertmanager sends it as the end of an
     /// alert that still fires.
-    pub const GO_ZERO: Self = Self(-62_135_596_800 * MICROS_PER_SECOND);
+    pub const GO_ZERO: Self = Self::from_micros(-62_135_596_800 * MICROS_PER_SECOND);
 
     /// A moment from microseconds since the Unix epoch; beyond the ends, the nearest end.
     pub const fn from_micros(micros: i64) -> Self {
-        if micros < Self::MIN.0 {
-            Self::MIN
-        } else if micros > Self::MAX.0 {
-            Self::MAX
+        let bounded = if micros <= ORIGIN {
+            ORIGIN + 1
+        } else if micros > LAST {
+            LAST
         } else {
-            Self(micros)
-        }
+            micros
+        };
+        Self(NonZeroU64::new(bounded.abs_diff(ORIGIN)).expect("it was just bounded"))
     }
 
     /// A moment from whole seconds since the Unix epoch; beyond the ends, the nearest end.
@@ -69,32 +78,35 @@ impl Timestamp {
     pub fn from_seconds_f64(seconds: f64) -> Option<Self> {
         let micros = (seconds * 1e6).round();
         #[expect(clippy::cast_precision_loss, reason = "exact: multiples of 64 below 2^59")]
-        let range = Self::MIN.0 as f64..=Self::MAX.0 as f64;
+        let range = Self::MIN.micros() as f64..=Self::MAX.micros() as f64;
         #[expect(clippy::cast_possible_truncation, reason = "within the range just tested")]
-        range.contains(&micros).then_some(Self(micros as i64))
+        range.contains(&micros).then_some(Self::from_micros(micros as i64))
     }
 
     /// Microseconds since the Unix epoch, negative before it.
     pub const fn micros(self) -> i64 {
-        self.0
+        ORIGIN.wrapping_add_unsigned(self.0.get())
     }
 
     /// Whole seconds since the Unix epoch, rounded down.
     pub const fn seconds(self) -> i64 {
-        self.0.div_euclid(MICROS_PER_SECOND)
+        self.micros().div_euclid(MICROS_PER_SECOND)
     }
 
     /// Whether this is Go's zero time, which means "no time" wherever Go programs write one.
     pub const fn is_go_zero(self) -> bool {
-        self.0 == Self::GO_ZERO.0
+        self.micros() == Self::GO_ZERO.micros()
     }
 
     /// The time that has passed since `earlier`, zero if `earlier` is not earlier.
     pub const fn since(self, earlier: Self) -> Span {
-        if self.0 <= earlier.0 {
-            return Span::ZERO;
-        }
-        Span::from_micros(self.0.abs_diff(earlier.0))
+        Span::from_micros(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.micros()).finish()
     }
 }
 
@@ -103,7 +115,7 @@ impl Add<Span> for Timestamp {
 
     /// The moment `span` later, at most [`Timestamp::MAX`].
     fn add(self, span: Span) -> Self {
-        Self::from_micros(self.0.saturating_add_unsigned(span.as_micros()))
+        Self::from_micros(self.micros().saturating_add_unsigned(span.as_micros()))
     }
 }
 
@@ -112,7 +124,7 @@ impl Sub<Span> for Timestamp {
 
     /// The moment `span` earlier, at least [`Timestamp::MIN`].
     fn sub(self, span: Span) -> Self {
-        Self::from_micros(self.0.saturating_sub_unsigned(span.as_micros()))
+        Self::from_micros(self.micros().saturating_sub_unsigned(span.as_micros()))
     }
 }
 
@@ -120,7 +132,7 @@ impl Sub<Span> for Timestamp {
 /// seconds, for sentences.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_microsecond(self.0)
+        let moment = jiff::Timestamp::from_microsecond(self.micros())
             .expect("MIN and MAX lie within jiff's range of timestamps");
         fmt::Display::fmt(&moment, f)
     }
