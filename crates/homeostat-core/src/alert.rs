@@ -4,13 +4,12 @@
 //! `startsAt` is evidence and not identity: Alertmanager merges it backwards, and a Prometheus
 //! that restarts moves it forwards.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use crate::label::{Fingerprint, LabelSet, shared_text};
+use crate::label::{Fingerprint, LabelSet};
 use crate::limits;
 use crate::name::SourceName;
+use crate::text::Text;
 use crate::time::{Span, Timestamp};
 
 /// The label that our own alerts carry; an alert with it never opens an incident.
@@ -65,14 +64,11 @@ pub struct Alert {
     /// When its source says that it began.
     pub starts_at: Option<Timestamp>,
     /// The expression's page at its source, as sent: not trusted to be a link.
-    #[serde(deserialize_with = "shared_text")]
-    pub generator_url: Arc<str>,
+    pub generator_url: Text,
     /// The receiver of the notification.
-    #[serde(deserialize_with = "shared_text")]
-    pub receiver: Arc<str>,
+    pub receiver: Text,
     /// The URL by which its Alertmanager calls itself.
-    #[serde(deserialize_with = "shared_text")]
-    pub external_url: Arc<str>,
+    pub external_url: Text,
     /// The labels by which its notification was grouped.
     pub group_labels: LabelSet,
 }

@@ -16,6 +16,8 @@
 //! Closing latches: nothing new starts for this policy and target until all of the incident's
 //! alerts have ended.
 
+mod rare;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -32,8 +34,11 @@ use crate::order::Order;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
 use crate::shadow::Shadow;
+use crate::text::Text;
 use crate::time::{Span, Timestamp};
 use crate::verdict::{Look, Verification};
+
+pub use rare::Rare;
 
 /// How an incident ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,8 +83,8 @@ impl fmt::Display for End {
 pub struct Closing {
     /// How.
     pub outcome: End,
-    /// Why, for a person.
-    pub reason: String,
+    /// Why, for a person. Of incidents that close at once, many close for the same reason.
+    pub reason: Text,
     /// The remedy that healed.
     pub remedy: Option<RemedyName>,
     /// How well the healing is known.
@@ -95,7 +100,7 @@ impl Closing {
     /// Tells whether it closed only because its policy was removed: whoever puts the policy back
     /// wants what still fires to be healed.
     pub(crate) fn is_for_want_of_policy(&self) -> bool {
-        self.outcome == End::Cancelled && self.reason == Self::POLICY_REMOVED
+        self.outcome == End::Cancelled && *self.reason == *Self::POLICY_REMOVED
     }
 }
 
@@ -134,7 +139,7 @@ pub enum Stage {
     /// An order runs.
     Acting,
     /// An action is over and its healing is being proven.
-    Verifying(Verification),
+    Verifying(Box<Verification>),
     /// It is over.
     Closed {
         /// When.
@@ -209,15 +214,15 @@ pub struct Incident {
     /// Healings in a row before this one that did not hold.
     pub unheld: u32,
     /// Its alerts' episodes, in the order in which they came.
-    pub episodes: Vec<Attached>,
+    pub episodes: Box<[Attached]>,
     /// Where it stands.
     pub stage: Stage,
     /// How far up the ladder it got.
     pub ladder: Ladder,
     /// How often each remedy was run.
-    pub runs: BTreeMap<RemedyName, u32>,
+    pub runs: Rare<BTreeMap<RemedyName, u32>>,
     /// What it has locked.
-    pub locks: BTreeSet<LockKey>,
+    pub locks: Rare<BTreeSet<LockKey>>,
     /// The last order, without what its guards said: the journal has that.
     pub order: Option<Box<Order>>,
     /// When the last order was issued.
@@ -240,12 +245,12 @@ pub struct Incident {
     pub order_cancelled: bool,
     /// Who cancelled it and why, while an action still has to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cancelled: Option<String>,
+    pub cancelled: Option<Text>,
     /// Whether an order made something else worse: no further remedy is tried then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worse: Option<Box<Worsened>>,
     /// What was tried and did not heal, in order, for a person.
-    pub tried: Vec<String>,
+    pub tried: Rare<Vec<String>>,
     /// Counts questions, so that an answer to an earlier one is told apart.
     pub step: u32,
     /// How often in a row the guards held.
@@ -256,8 +261,8 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
     /// Remedies that were recorded instead of run, and are not judged yet.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shadows: Vec<Shadow>,
+    #[serde(default, skip_serializing_if = "Rare::is_empty")]
+    pub shadows: Rare<Vec<Shadow>>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -296,9 +301,11 @@ impl Incident {
         if let Some(worse) = &mut self.worse {
             worse.since = worse.since + by;
         }
-        for shadow in &mut self.shadows {
-            (shadow.since, shadow.until) = (shadow.since + by, shadow.until + by);
-        }
+        self.shadows.change(|shadows| {
+            for shadow in shadows {
+                (shadow.since, shadow.until) = (shadow.since + by, shadow.until + by);
+            }
+        });
     }
 
     /// Returns what limits are counted for.

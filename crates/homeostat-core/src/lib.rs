@@ -15,6 +15,7 @@ pub mod time;
 pub mod limits;
 pub mod clock;
 pub mod interval;
+pub mod text;
 pub mod name;
 pub mod label;
 pub mod template;

@@ -4,21 +4,22 @@
 //! remedy's is meant. Checking what people wrote is the configuration's duty, not this room's.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::text::Text;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Text);
 
         impl $name {
             /// Takes the name as it is written.
-            pub fn new(name: impl Into<Arc<str>>) -> Self {
-                Self(name.into())
+            pub fn new(name: impl AsRef<str>) -> Self {
+                Self(Text::new(name.as_ref()))
             }
 
             /// Returns the name as it is written.

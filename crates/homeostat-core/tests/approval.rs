@@ -50,7 +50,7 @@ fn what_is_asked(play: &Scenario) -> Asked {
 
 fn outcome(play: &Scenario) -> (End, String) {
     match &play.incident().unwrap().stage {
-        Stage::Closed { closing, .. } => (closing.outcome, closing.reason.clone()),
+        Stage::Closed { closing, .. } => (closing.outcome, closing.reason.to_string()),
         stage => panic!("not closed: {stage:?}"),
     }
 }

@@ -34,7 +34,7 @@ fn state(play: &Scenario) -> &'static str {
 
 fn outcome(play: &Scenario) -> (End, String) {
     match &play.incident().unwrap().stage {
-        Stage::Closed { closing, .. } => (closing.outcome, closing.reason.clone()),
+        Stage::Closed { closing, .. } => (closing.outcome, closing.reason.to_string()),
         stage => panic!("not closed: {stage:?}"),
     }
 }
@@ -391,15 +391,15 @@ fn an_alert_lapses_when_it_would_have() {
         play.advance(secs(400));
         play.jump(leap);
         play.advance(secs(499));
-        assert_eq!(play.state().all_firing().len(), 1, "{leap}");
+        assert_eq!(play.state().count_firing(), 1, "{leap}");
         play.advance(secs(1));
-        assert_eq!(play.state().all_firing().len(), 0, "{leap}");
+        assert_eq!(play.state().count_firing(), 0, "{leap}");
         // What its sender says after the jump is by the wall clock of after the jump.
         send_for(&mut play, secs(300));
         play.advance(secs(299));
-        assert_eq!(play.state().all_firing().len(), 1, "{leap}");
+        assert_eq!(play.state().count_firing(), 1, "{leap}");
         play.advance(secs(1));
-        assert_eq!(play.state().all_firing().len(), 0, "{leap}");
+        assert_eq!(play.state().count_firing(), 0, "{leap}");
     });
 }
 

@@ -168,7 +168,7 @@ fn only_alerts_of_the_source_that_came_by_its_hook_are_missing() {
         poll(&mut scenario, as_is, &[OTHER]);
     }
     assert_eq!(endings(&scenario).len(), 1);
-    assert_eq!(scenario.state().all_firing().len(), 2);
+    assert_eq!(scenario.state().count_firing(), 2);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_late_firing_from_before_the_end_asks_the_alertmanager() {
     }
     assert_eq!(endings(&scenario).len(), 1);
     assert_eq!(scenario.observe(late), Some(Remark::Doubted));
-    assert_eq!(scenario.state().all_firing().len(), 0);
+    assert_eq!(scenario.state().count_firing(), 0);
 }
 
 /// Prometheus sends by the alerts API; a restart has forgotten until when its alert fires.

@@ -173,7 +173,7 @@ fn rules_can_be_made_to_say_anything() {
                 (80, say(Answer::RulesTruth)),
             ],
         );
-        closings(scenario.journal())[0].reason.clone()
+        closings(scenario.journal())[0].reason.to_string()
     };
     for (answer, reason) in [
         (Answer::RuleFires, "rule Down fires"),
@@ -202,7 +202,7 @@ fn where_prometheus_sends_again_an_alertmanager_knows_that_it_still_fires() {
         }
         play(&mut scenario, &[(0, Input::Fire(signal(A))), (5, exit("restart"))]);
         scenario.advance(Span::from_secs(3600));
-        closings(scenario.journal())[0].reason.clone()
+        closings(scenario.journal())[0].reason.to_string()
     };
     assert!(outcome(None).contains("unknown"), "{}", outcome(None));
     let known = outcome(Some(secs(60)));

@@ -88,12 +88,12 @@ fn what_made_something_else_worse_is_told_and_the_ladder_is_not_climbed() {
     let closing = last_closing(&play);
     assert_eq!(closing.outcome, End::Escalated, "though the alert itself was healed");
     assert_eq!(
-        closing.reason,
-        "remedy restart made something else worse: alert Errors fires, which did not before the \
+        *closing.reason,
+        *"remedy restart made something else worse: alert Errors fires, which did not before the \
          action"
     );
     assert!(orders(&mut play).is_empty(), "no undo, no next remedy");
-    assert_eq!(play.told().next().unwrap().reason, closing.reason);
+    assert_eq!(play.told().next().unwrap().reason, *closing.reason);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn what_made_something_else_worse_is_taken_back_once_and_a_person_is_told() {
     assert_eq!(closing.outcome, End::Escalated);
     assert!(closing.reason.ends_with("before the action; it was taken back"), "{}", closing.reason);
     assert_eq!(play.told().count(), 1);
-    assert_eq!(play.told().next().unwrap().reason, closing.reason);
+    assert_eq!(play.told().next().unwrap().reason, *closing.reason);
     play.advance(secs(3600));
     assert!(orders(&mut play).is_empty(), "once, and no next remedy");
     assert_eq!(count(&play, "turned_worse"), 1);
@@ -433,7 +433,7 @@ fn a_policy_that_is_gone_or_in_shadow_takes_nothing_back_and_a_person_is_told() 
         let closing = last_closing(&play);
         assert_eq!(closing.outcome, outcome, "{}", closing.reason);
         assert!(closing.reason.contains("made something else worse"), "{}", closing.reason);
-        assert_eq!(play.told().next().unwrap().reason, closing.reason);
+        assert_eq!(play.told().next().unwrap().reason, *closing.reason);
     }
 }
 

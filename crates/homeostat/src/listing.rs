@@ -24,11 +24,11 @@
 //! Source: `api/v2/openapi.yaml` of Alertmanager.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::evidence::{ListedAlert, Trouble};
-use homeostat_core::label::{Fingerprint, LabelSet, shared};
+use homeostat_core::label::{Fingerprint, LabelSet};
+use homeostat_core::text::Text;
 use homeostat_core::time::{Span, Timestamp};
 use serde::Deserialize;
 
@@ -49,7 +49,7 @@ pub(crate) struct Told {
 pub(crate) struct Entry {
     pub(crate) labels: LabelSet,
     pub(crate) annotations: LabelSet,
-    pub(crate) generator_url: Arc<str>,
+    pub(crate) generator_url: Text,
     /// Whom its routes lead to, by name.
     pub(crate) receivers: Vec<String>,
     /// Whether it is told to them: neither suppressed, nor too new to know.
@@ -211,7 +211,7 @@ impl AlertAnswer {
         Entry {
             labels: self.labels,
             annotations: self.annotations,
-            generator_url: shared(self.generator_url.as_deref().unwrap_or_default()),
+            generator_url: self.generator_url.as_deref().unwrap_or_default().into(),
             receivers: self.receivers.into_iter().map(|receiver| receiver.name).collect(),
             is_active,
             listed: ListedAlert { suppressed_by, updated_at, starts_at },

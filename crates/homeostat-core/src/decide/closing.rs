@@ -12,8 +12,13 @@ use crate::time::Timestamp;
 use crate::verdict::Verification;
 
 fn close(desk: &mut Desk<'_>, incident: IncidentId, outcome: End, reason: String) {
-    let closing =
-        Closing { outcome, reason, remedy: None, grade: None, resolved_during_action: false };
+    let closing = Closing {
+        outcome,
+        reason: reason.into(),
+        remedy: None,
+        grade: None,
+        resolved_during_action: false,
+    };
     desk.note(What::IncidentClosed { incident, closing, tell_at: None });
 }
 
@@ -29,7 +34,7 @@ pub(super) fn heal(desk: &mut Desk<'_>, incident: &Incident, verification: &Veri
     let remedy = incident.ran.as_ref().unwrap_or(&order.id.remedy);
     let closing = Closing {
         outcome: End::Healed,
-        reason: format!("{} by remedy {remedy}: {evidence}", order.proof.required),
+        reason: format!("{} by remedy {remedy}: {evidence}", order.proof.required).into(),
         remedy: Some(remedy.clone()),
         grade: Some(order.proof.required),
         resolved_during_action: verification.resolved_during_action,
@@ -58,8 +63,13 @@ fn latch_told_at(desk: &Desk<'_>, incident: &Incident) -> Option<Timestamp> {
 /// Closes because a person says so. Nobody is told, because somebody knows.
 pub(super) fn dismiss(desk: &mut Desk<'_>, incident: &Incident, outcome: End, reason: String) {
     let tell_at = latch_told_at(desk, incident);
-    let closing =
-        Closing { outcome, reason, remedy: None, grade: None, resolved_during_action: false };
+    let closing = Closing {
+        outcome,
+        reason: reason.into(),
+        remedy: None,
+        grade: None,
+        resolved_during_action: false,
+    };
     desk.note(What::IncidentClosed { incident: incident.id, closing, tell_at });
     approve::withdraw(desk, incident);
     telling::clear(desk, Topic::Escalation { incident: incident.id });

@@ -19,7 +19,7 @@ pub(super) fn overdue(desk: &mut Desk<'_>, incident: &Incident) {
 pub(super) fn settle(desk: &mut Desk<'_>, incident: &Incident) {
     let resolved = |standing: Standing| standing == Standing::Resolved;
     if incident.episodes.iter().all(|attached| resolved(attached.standing)) {
-        for shadow in &incident.shadows {
+        for shadow in incident.shadows.iter() {
             judge(desk, incident, shadow, shadow.worth(desk.now));
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn escalate(
     reason: String,
 ) {
     let Escalate::After { severity, .. } = escalate else { return };
-    let matter = Matter::Escalation { incident: incident.id, tried: incident.tried.clone() };
+    let matter = Matter::Escalation { incident: incident.id, tried: incident.tried.to_vec() };
     // What is not known any more, because no alert fires, the notice before this one has said.
     let topic = Topic::Escalation { incident: incident.id };
     let before = desk.state.notice(&topic).map(|owed| &owed.notice);

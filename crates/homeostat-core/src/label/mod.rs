@@ -20,11 +20,12 @@
 
 mod fingerprint;
 mod matcher;
+mod packed;
 mod parse;
 mod quote;
 mod re2;
-mod shared;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,16 +34,15 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use matcher::{Matcher, Matchers, Op};
+use packed::Unpack;
 pub use parse::{Disagreement, ParseError, Parsed};
 pub use re2::RegexError;
-use shared::Shared;
-pub use shared::shared;
-pub(crate) use shared::shared_text;
 
 /// A set of labels: names with values, immutable and cheap to clone.
 ///
-/// Names are unique and sorted bytewise; a label with an empty value is the same as no label and
-/// is dropped. Both rules are Prometheus's, and the fingerprint relies on them.
+/// Names are unique and sorted bytewise, which is how they are listed; a label with an empty value is the same as no label and
+/// is dropped. Both rules are Prometheus's, and the fingerprint relies on them. The order of two sets
+/// says nothing but that they differ.
 ///
 /// As JSON it is an object of strings. Reading accepts `null` for a value, or for the whole
 /// set, as absent.
@@ -57,40 +57,39 @@ pub(crate) use shared::shared_text;
 /// assert_eq!(labels.to_string(), r#"{alertname="ServiceDown", job="web"}"#);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct LabelSet(Arc<[(Arc<str>, Arc<str>)]>);
+pub struct LabelSet(Arc<str>);
 
 impl LabelSet {
     /// A set of these labels. Of labels with the same name the last counts; labels with an empty
     /// value are dropped.
     pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
     where
-        N: Into<Arc<str>>,
-        V: Into<Arc<str>>,
+        N: AsRef<str>,
+        V: AsRef<str>,
     {
-        let mut labels: Vec<(Arc<str>, Arc<str>)> =
-            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        let texts = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
         // The sort is stable: reversed first, the last of each name leads its run and survives.
-        labels.reverse();
-        labels.sort_by(|a, b| a.0.cmp(&b.0));
-        labels.dedup_by(|later, kept| later.0 == kept.0);
+        let mut labels: Vec<(&str, &str)> = texts.rev().collect();
+        labels.sort_by_key(|(name, _)| *name);
+        labels.dedup_by_key(|(name, _)| *name);
         labels.retain(|(_, value)| !value.is_empty());
-        Self(labels.into())
+        Self(packed::pack(labels.into_iter()))
     }
 
     /// The value of a label, `None` if the set does not have it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let position = self.0.binary_search_by(|(candidate, _)| (**candidate).cmp(name)).ok()?;
-        Some(&self.0[position].1)
+        self.iter().find(|(candidate, _)| *candidate == name).map(|(_, value)| value)
     }
 
     /// All labels, sorted by name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        Unpack(&self.0)
     }
 
     /// The number of labels.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.iter().count()
     }
 
     /// Whether the set has no labels.
@@ -104,7 +103,7 @@ impl LabelSet {
     }
 }
 
-impl<N: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(N, V)> for LabelSet {
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for LabelSet {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         Self::from_pairs(pairs)
     }
@@ -167,12 +166,23 @@ impl<'de> Visitor<'de> for LabelSetVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelSet, A::Error> {
-        let mut pairs: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-        while let Some((name, value)) = map.next_entry::<Shared, Option<Shared>>()? {
+        let mut pairs: Vec<(Borrowed<'de>, Borrowed<'de>)> = Vec::with_capacity(8);
+        while let Some((name, value)) = map.next_entry::<_, Option<_>>()? {
             // One without a value is as one with an empty value: there is no such label.
-            pairs.extend(value.map(|value| (name.0, value.0)));
+            pairs.extend(value.map(|value| (name, value)));
         }
         Ok(LabelSet::from_pairs(pairs))
+    }
+}
+
+/// A text that is copied only where it must be.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl AsRef<str> for Borrowed<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,12 +1,12 @@
 //! What each fact does to the state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert::Episode;
 use crate::fact::{Fact, What};
 use crate::hold::Gate;
-use crate::incident::{Attached, Closing, End, Incident, Stage, Standing, Worsened};
+use crate::incident::{Attached, Closing, End, Incident, Rare, Stage, Standing, Worsened};
 use crate::ledger::{Past, Trial};
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId};
@@ -36,7 +36,7 @@ impl State {
             }
             What::EpisodeBegan { episode, alert, lapse } => {
                 self.last_episode = *episode;
-                self.firing.insert(alert.key(), *episode);
+                self.firing.insert(&alert.source, alert.fingerprint, *episode);
                 let (alert, lapse) = (alert.clone(), *lapse);
                 let begun = Episode { alert, began_at: at, lapse, ended_at: None };
                 self.episodes.insert(*episode, Arc::new(begun));
@@ -99,7 +99,9 @@ impl State {
     fn judge_shadow(&mut self, what: &What, at: Timestamp) {
         let What::ShadowJudged { incident, policy, remedy, worth, .. } = what else { return };
         self.ledgers.scores.judged(policy, remedy, *worth, at);
-        self.amend(*incident, |incident| incident.shadows.retain(|s| s.remedy != *remedy));
+        self.amend(*incident, |incident| {
+            incident.shadows.change(|all| all.retain(|shadow| shadow.remedy != *remedy));
+        });
     }
 
     fn change_weather(&mut self, what: &What, at: Timestamp) {
@@ -150,14 +152,14 @@ impl State {
                 incident.stage = Stage::Ready;
                 if let What::RemedyShadowed { window: Some(window), .. } = what {
                     let (remedy, until) = (remedy.clone(), at + *window);
-                    incident.shadows.push(Shadow { remedy, since: at, until });
+                    incident.shadows.room().push(Shadow { remedy, since: at, until });
                 }
                 if let What::RemedyGivenUp { reason, .. } = what {
-                    incident.tried.push(format!("{remedy}: {reason}"));
+                    incident.tried.room().push(format!("{remedy}: {reason}"));
                 }
             }
             What::TurnedWorse { text, order, .. } => {
-                incident.tried.push(format!("{}: made it worse: {text}", order.remedy));
+                incident.tried.room().push(format!("{}: made it worse: {text}", order.remedy));
                 incident.looks = 0;
                 incident.stage = Stage::Ready;
                 incident.worse = incident.order.clone().map(|order| {
@@ -170,7 +172,7 @@ impl State {
             }
             What::VerificationBegan { ended_at, until, look, resolved, .. } => {
                 if let Some(order) = &incident.order {
-                    incident.stage = Stage::Verifying(Verification {
+                    incident.stage = Stage::Verifying(Box::new(Verification {
                         order: order.id.clone(),
                         ended_at: *ended_at,
                         until: *until,
@@ -179,7 +181,7 @@ impl State {
                         absent: 0,
                         last: None,
                         resolved_during_action: *resolved,
-                    });
+                    }));
                 }
             }
             _ => {}
@@ -231,7 +233,7 @@ impl State {
         let ids: Vec<IncidentId> = self.incidents.keys().copied().collect();
         for id in ids {
             // Nobody knows what went on while the engine was away.
-            self.amend(id, |incident| incident.shadows.retain(|shadow| shadow.until > at));
+            self.amend(id, |incident| incident.shadows.change(|all| all.retain(|s| s.until > at)));
             self.amend(id, |incident| match &mut incident.stage {
                 stage @ Stage::Asking { .. } => *stage = Stage::Ready,
                 Stage::Verifying(verification) => {
@@ -316,11 +318,11 @@ impl State {
             opened_at: fact.at,
             relapse_of: *relapse_of,
             unheld: *unheld,
-            episodes: vec![Attached { episode, standing: Standing::Firing }],
+            episodes: [Attached { episode, standing: Standing::Firing }].into(),
             stage: Stage::Ready,
             ladder: ladder.clone(),
-            runs: BTreeMap::new(),
-            locks: BTreeSet::new(),
+            runs: Rare::default(),
+            locks: Rare::default(),
             order: None,
             ordered_at: fact.at,
             progressed: 0,
@@ -331,15 +333,15 @@ impl State {
             order_cancelled: false,
             cancelled: None,
             worse: None,
-            tried: Vec::new(),
+            tried: Rare::default(),
             step: 0,
             looks: 0,
             tell_at: None,
             overdue: false,
-            shadows: Vec::new(),
+            shadows: Rare::default(),
         };
         self.ledgers.flaps.began(&incident.subject(), fact.at);
-        self.by_subject.insert(incident.subject(), id);
+        self.by_subject.insert(&incident.policy, incident.target.clone(), id);
         self.by_episode.insert((episode, id));
         self.incidents.insert(id, Arc::new(incident));
         self.count(id, Counted::default());
@@ -386,8 +388,8 @@ impl State {
         };
         self.end_trial_of(id, trial.as_ref());
         self.ledgers.unlock(locks.iter());
-        for key in locks {
-            self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);
+        for key in locks.iter() {
+            self.open_gate(&Gate::Lock(key.clone()), limits::WOKEN_PER_GATE);
         }
         let by_itself = matches!(closing.outcome, End::Shadowed | End::Recovered);
         self.change(id, |incident| {
@@ -413,7 +415,7 @@ impl State {
         if incident.all_ended() {
             self.ledgers.flaps.ended(&incident.subject(), at);
         }
-        self.by_subject.remove(&incident.subject());
+        self.by_subject.remove(&incident.policy, &incident.target);
         if Counted::of(&incident).fires {
             self.ledgers.fires(&incident.policy, id, false);
         }

@@ -20,8 +20,8 @@ impl State {
         };
         episode.ended_at = Some(ends_at.unwrap_or(at));
         let key = episode.alert.key();
-        if self.firing.get(&key) == Some(&id) {
-            self.firing.remove(&key);
+        if self.firing.get(&key.1, &key.0) == Some(&id) {
+            self.firing.remove(&key.1, &key.0);
         }
         if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
             self.ended_by_age.remove(&(before, key.clone()));
@@ -51,7 +51,8 @@ impl State {
         self.by_episode.insert((episode, id));
         self.forget_earlier(id, episode, at);
         self.amend(id, |incident| {
-            incident.episodes.push(Attached { episode, standing: Standing::Firing });
+            let attached = Attached { episode, standing: Standing::Firing };
+            incident.episodes = incident.episodes.iter().copied().chain([attached]).collect();
             // Absence is counted for all alerts together: this one was not looked for yet.
             if let Stage::Verifying(verification) = &mut incident.stage {
                 verification.absent = 0;
@@ -69,8 +70,10 @@ impl State {
             attached.standing != Standing::Firing
                 && episodes.get(&attached.episode).is_some_and(|e| e.alert.key() == new)
         };
-        let earlier: Vec<Attached> = incident.episodes.extract_if(.., |a| is_earlier(a)).collect();
+        let (earlier, others): (Vec<Attached>, Vec<Attached>) =
+            incident.episodes.iter().partition(|attached| is_earlier(attached));
         if !earlier.is_empty() {
+            incident.episodes = others.into();
             self.ledgers.flaps.again(&incident.subject(), at);
         }
         for attached in earlier {

@@ -8,6 +8,7 @@ mod apply;
 mod episodes;
 mod index;
 mod jump;
+mod nested;
 mod orders;
 mod recall;
 mod trials;
@@ -20,12 +21,16 @@ use crate::alert::{AlertKey, Episode};
 use crate::clock::Clock;
 use crate::hold::{Gate, Guard};
 use crate::incident::{Incident, Standing};
+use crate::label::Fingerprint;
 use crate::ledger::{Ledgers, Subject};
 use crate::limits::WOKEN_PER_GATE;
-use crate::name::{BootId, EpisodeId, IncidentId, PolicyName};
+use crate::name::{BootId, EpisodeId, IncidentId, PolicyName, SourceName};
 use crate::notice::{Obligation, Topic};
+use crate::policy::Target;
 use crate::time::Timestamp;
 use crate::verdict::{self, Verification};
+
+use nested::Nested;
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,11 +38,11 @@ pub struct State {
     boot: Option<BootId>,
     clock: Clock,
     episodes: BTreeMap<EpisodeId, Arc<Episode>>,
-    firing: BTreeMap<AlertKey, EpisodeId>,
+    firing: Nested<SourceName, Fingerprint, EpisodeId>,
     ended: BTreeMap<AlertKey, (Timestamp, Option<Timestamp>)>,
     ended_by_age: BTreeSet<(Timestamp, AlertKey)>,
     incidents: BTreeMap<IncidentId, Arc<Incident>>,
-    by_subject: BTreeMap<Subject, IncidentId>,
+    by_subject: Nested<PolicyName, Target, IncidentId>,
     by_episode: BTreeSet<(EpisodeId, IncidentId)>,
     notices: BTreeMap<Topic, Obligation>,
     ledgers: Ledgers,
@@ -82,19 +87,24 @@ impl State {
 
     /// Returns the number of the episode in which an alert fires.
     pub fn firing(&self, key: &AlertKey) -> Option<EpisodeId> {
-        self.firing.get(key).copied()
+        let (fingerprint, source) = key;
+        self.firing.get(source, fingerprint).copied()
     }
 
     /// Returns all episodes that fire.
-    pub fn all_firing(&self) -> impl ExactSizeIterator<Item = EpisodeId> + '_ {
+    pub fn all_firing(&self) -> impl Iterator<Item = EpisodeId> + '_ {
         self.firing.values().copied()
+    }
+
+    /// Returns how many episodes fire.
+    pub fn count_firing(&self) -> usize {
+        self.firing.len()
     }
 
     /// Tells whether an episode still fires.
     pub fn is_firing(&self, id: EpisodeId) -> bool {
-        self.episodes
-            .get(&id)
-            .is_some_and(|episode| self.firing.get(&episode.alert.key()) == Some(&id))
+        let alert = self.episodes.get(&id).map(|episode| &episode.alert);
+        alert.is_some_and(|a| self.firing.get(&a.source, &a.fingerprint) == Some(&id))
     }
 
     /// Returns the `endsAt` with which an alert's last episode ended, where it is remembered.
@@ -114,7 +124,7 @@ impl State {
 
     /// Returns the incident that is open or latched for a policy and a target.
     pub fn incident_of(&self, subject: &Subject) -> Option<&Incident> {
-        self.by_subject.get(subject).and_then(|id| self.incident(*id))
+        self.by_subject.get(&subject.0, &subject.1).and_then(|id| self.incident(*id))
     }
 
     /// Returns the incidents of an episode.

@@ -23,12 +23,12 @@ impl State {
             match order.id.part {
                 Part::Heal => {
                     incident.ladder.orders += 1;
-                    incident.runs.insert(order.id.remedy.clone(), order.id.attempt);
+                    incident.runs.room().insert(order.id.remedy.clone(), order.id.attempt);
                 }
                 Part::Undo => {}
             }
             incident.looks = 0;
-            incident.locks.extend(order.locks.iter().cloned());
+            incident.locks.room().extend(order.locks.iter().cloned());
             incident.order = Some(Box::new(order.without_grants()));
             incident.ordered_at = at;
             incident.progressed = 0;
@@ -44,7 +44,7 @@ impl State {
         self.ledgers.started(&self.policy_of(order.id.incident));
         self.try_remedy(&order.id);
         self.change(order.id.incident, |incident| {
-            incident.locks.extend(order.locks.iter().cloned());
+            incident.locks.room().extend(order.locks.iter().cloned());
             incident.order = Some(Box::new(order.without_grants()));
             incident.ordered_at = at;
             incident.returned = false;

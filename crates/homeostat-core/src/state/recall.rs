@@ -70,7 +70,8 @@ impl State {
             Record::Clock(clock) => self.clock = clock,
             Record::Episode { id, fires, episode } => {
                 if fires {
-                    self.firing.insert(episode.alert.key(), id);
+                    let alert = &episode.alert;
+                    self.firing.insert(&alert.source, alert.fingerprint, id);
                 }
                 self.episodes.insert(id, episode);
             }
@@ -87,7 +88,7 @@ impl State {
 
     fn recall_incident(&mut self, ready: bool, incident: Arc<Incident>) {
         let id = incident.id;
-        self.by_subject.insert(incident.subject(), id);
+        self.by_subject.insert(&incident.policy, incident.target.clone(), id);
         for attached in &incident.episodes {
             self.by_episode.insert((attached.episode, id));
         }

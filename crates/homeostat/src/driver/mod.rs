@@ -28,6 +28,7 @@ use homeostat_core::event::{Effect, Event};
 use homeostat_core::limits::OPEN_EPISODES;
 use homeostat_core::name::{BootId, OrderId, SourceName};
 use homeostat_core::policy::Book;
+use homeostat_core::text::Text;
 use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -144,7 +145,7 @@ impl Driver {
     }
 
     /// Returns the receivers by which the alerts that are known came, with their sources.
-    pub fn receivers(&self) -> BTreeSet<(SourceName, Arc<str>)> {
+    pub fn receivers(&self) -> BTreeSet<(SourceName, Text)> {
         let state = self.engine.state();
         let of_incidents = state.incidents().flat_map(|incident| &incident.episodes);
         let known = state.all_firing().chain(of_incidents.map(|attached| attached.episode));
@@ -267,7 +268,7 @@ impl Driver {
                 failpoint::reach("driver.taken");
                 let waiting_too: usize = waiting.iter().map(Waiting::new_alerts).sum();
                 let new_alerts = self.count_new(&observations);
-                let firing = self.engine.state().all_firing().len() + waiting_too;
+                let firing = self.engine.state().count_firing() + waiting_too;
                 if new_alerts > 0 && firing + new_alerts > OPEN_EPISODES {
                     // The sender may have gone; then nobody needs the answer.
                     let _ = answer.send(Err(Busy::TooManyAlerts));

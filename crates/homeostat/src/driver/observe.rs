@@ -142,7 +142,7 @@ impl Observer {
         }
         *self.standing.write() = stand(engine);
         self.metrics.set_incidents_open(open);
-        self.metrics.set_alerts_active(state.all_firing().len());
+        self.metrics.set_alerts_active(state.count_firing());
         self.metrics.set_orders_running(running(state));
         self.metrics.set_paused(state.ledgers().paused.is_some());
     }
@@ -156,7 +156,7 @@ fn stand(engine: &Engine) -> Standing {
     }
     Standing {
         paused: state.ledgers().paused.clone(),
-        alerts_active: state.all_firing().len(),
+        alerts_active: state.count_firing(),
         incidents_open,
         book: engine.book().clone(),
         scores: Arc::new(state.ledgers().scores.clone()),
@@ -230,9 +230,9 @@ fn log(fact: &Fact) {
             warn!(%order, reason = text, "order made something else worse");
         }
         What::IncidentClosed { incident, closing, .. } => match closing.outcome {
-            End::Escalated => warn!(%incident, reason = closing.reason, "incident escalated"),
+            End::Escalated => warn!(%incident, reason = &*closing.reason, "incident escalated"),
             End::Healed | End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => info!(
-                %incident, outcome = %closing.outcome, reason = closing.reason, "incident closed"
+                %incident, outcome = %closing.outcome, reason = &*closing.reason, "incident closed"
             ),
         },
         What::NoticeRaised { notice } => {

@@ -9,7 +9,7 @@
 //! `model/alert.go` of `prometheus/common`.
 
 use homeostat_core::alert::{Alert, Door, Observation, Status};
-use homeostat_core::label::{LabelSet, shared};
+use homeostat_core::label::LabelSet;
 use homeostat_core::limits;
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
@@ -87,7 +87,7 @@ fn observe(source: &SourceName, sent: Sent<'_>, now: Timestamp) -> Result<Observ
     let annotations = named("annotations", sent.annotations)?;
     let generator_url = match sent.generator_url {
         Text::Wrong(kind) => return Err(format!("its generatorURL is {kind}")),
-        text @ (Text::Sent(_) | Text::Absent) => shared(text.or_empty()),
+        text @ (Text::Sent(_) | Text::Absent) => text.or_empty().into(),
     };
     Ok(Observation {
         alert: Alert {

@@ -7,11 +7,10 @@
 //! Source: `notify/webhook` and `template/template.go` of Alertmanager; `receivers/webhook` of
 //! grafana/alerting.
 
-use std::sync::Arc;
-
 use homeostat_core::alert::{Alert, Door, Observation, Status};
-use homeostat_core::label::{Fingerprint, shared};
+use homeostat_core::label::Fingerprint;
 use homeostat_core::name::SourceName;
+use homeostat_core::text;
 use thiserror::Error;
 
 use super::wire::{Alerts, Notification, Object, Problems, Sent, Text, Time};
@@ -81,8 +80,8 @@ fn parse_utf8(body: &[u8], source: &SourceName) -> Result<Parsed, Unusable> {
     };
     let envelope = Envelope {
         source,
-        receiver: shared(notification.receiver.or_empty()),
-        external_url: shared(notification.external_url.or_empty()),
+        receiver: notification.receiver.or_empty().into(),
+        external_url: notification.external_url.or_empty().into(),
         group_labels: &notification.group_labels.set,
     };
     let mut parsed = Parsed {
@@ -108,8 +107,8 @@ fn parse_utf8(body: &[u8], source: &SourceName) -> Result<Parsed, Unusable> {
 /// What all alerts of a notification share.
 struct Envelope<'a> {
     source: &'a SourceName,
-    receiver: Arc<str>,
-    external_url: Arc<str>,
+    receiver: text::Text,
+    external_url: text::Text,
     group_labels: &'a homeostat_core::label::LabelSet,
 }
 
@@ -136,7 +135,7 @@ impl Envelope<'_> {
                 labels,
                 annotations: sent.annotations.set,
                 starts_at: sent.starts_at.time().known(),
-                generator_url: shared(sent.generator_url.or_empty()),
+                generator_url: sent.generator_url.or_empty().into(),
                 receiver: self.receiver.clone(),
                 external_url: self.external_url.clone(),
                 group_labels: self.group_labels.clone(),

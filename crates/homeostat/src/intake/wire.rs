@@ -11,9 +11,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
-use homeostat_core::label::{LabelSet, shared};
+use homeostat_core::label::LabelSet;
 use homeostat_core::limits;
 use homeostat_core::time::Timestamp;
 use serde::Deserialize;
@@ -311,12 +310,15 @@ impl<'de> Tolerant<'de> for Labels {
     }
 
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Self, A::Error> {
-        let mut pairs: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(8);
+        let mut pairs: Vec<(Cow<'de, str>, Cow<'de, str>)> = Vec::with_capacity(8);
         let mut wrong = None;
         while let Some((name, value)) = object.next_entry::<Text<'_>, Text<'_>>()? {
-            let name = name.or_empty();
+            let name = match name {
+                Text::Sent(name) => name,
+                Text::Absent | Text::Wrong(_) => Cow::Borrowed(""),
+            };
             match value {
-                Text::Sent(value) => pairs.push((shared(name), shared(&value))),
+                Text::Sent(value) => pairs.push((name, value)),
                 Text::Absent => {}
                 Text::Wrong(kind) => wrong = wrong.or_else(|| Some(format!("{name:?} is {kind}"))),
             }

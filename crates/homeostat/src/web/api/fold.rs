@@ -144,7 +144,7 @@ impl Fold {
                 self.view.state = StateView::Closed;
                 self.view.closed_at = Some(at);
                 self.view.outcome = Some(closing.outcome);
-                self.view.reason.clone_from(&closing.reason);
+                closing.reason.as_ref().clone_into(&mut self.view.reason);
                 self.view.grade = closing.grade;
                 self.view.remedy = closing.remedy.as_ref().map(ToString::to_string);
                 self.view.resolved_during_action = closing.resolved_during_action;
