@@ -12,6 +12,7 @@
 //! a run found is written in `docs/simulation.md`.
 
 pub mod random;
+pub mod clock;
 pub mod zone;
 pub mod frost;
 pub mod cast;

@@ -40,27 +40,28 @@ impl Mail {
         self.manners.repeat
     }
 
-    /// What is sent of a firing part, for the first time (`count` 0) or again.
+    /// What is sent of a firing part, for the first time (`count` 0) or again. Stamps are by the wall
+    /// clock, and so is `since`.
     pub fn firing(
         &self,
         part: usize,
         since: Timestamp,
         (generation, count): (u64, u64),
-        now: Timestamp,
+        (now, wall): (Timestamp, Timestamp),
     ) -> Vec<Letter> {
         let mut dice = self.fate.of("firing", &[part as u64, generation, count]);
         let who = &self.cast[part];
         match who.alert.door {
             Door::Api => {
                 let believed = self.manners.repeat.saturating_mul(BELIEVED);
-                let tells = who.tells(Status::Firing, since, Some(now + believed));
+                let tells = who.tells(Status::Firing, since, Some(wall + believed));
                 self.post(&mut dice, now, &tells)
             }
             Door::Webhook => {
                 let wait = if count == 0 { self.manners.group_wait } else { Span::ZERO };
                 // A Prometheus that restarts forgets since when an alert fires.
                 let forgot = count > 0 && dice.percent(3);
-                let since = if forgot { now - Span::from_secs(5) } else { since };
+                let since = if forgot { wall - Span::from_secs(5) } else { since };
                 self.post(&mut dice, now + wait, &who.tells(Status::Firing, since, None))
             }
         }
@@ -71,10 +72,10 @@ impl Mail {
         &self,
         part: usize,
         (since, generation): (Timestamp, u64),
-        now: Timestamp,
+        (now, wall): (Timestamp, Timestamp),
     ) -> Vec<Letter> {
         let mut dice = self.fate.of("resolved", &[part as u64, generation]);
-        let tells = self.cast[part].tells(Status::Resolved, since, Some(now));
+        let tells = self.cast[part].tells(Status::Resolved, since, Some(wall));
         let wait = dice.seconds(0, 30);
         let mut letters = self.post(&mut dice, now + wait, &tells);
         if self.cast[part].alert.door == Door::Api {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use homeostat_core::alert::Observation;
+use homeostat_core::clock::Leap;
 use homeostat_core::event::Event;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;
@@ -54,6 +55,9 @@ impl Line {
             Honesty::Errs => Answer::AlertmanagerErrs("connection refused".into()),
             Honesty::Empty => Answer::AlertmanagerEmpty,
             Honesty::Odd => Answer::Silenced("silence 1".into()),
+            Honesty::Truncated => Answer::AlertmanagerErrs("its answer was cut off".into()),
+            Honesty::Young => return Self::remark(at, "Alertmanager restarts, and lists half"),
+            Honesty::Partial => return Self::remark(at, "Alertmanager lists half"),
             Honesty::Stale => return Self::remark(at, "Alertmanager is two minutes behind"),
             Honesty::Slow => return Self::remark(at, "Alertmanager answers late"),
             Honesty::Mute => return Self::remark(at, "Alertmanager does not answer"),
@@ -64,8 +68,10 @@ impl Line {
     /// The Prometheus changed its ways.
     pub fn prometheus(at: Span, honesty: Honesty) -> Self {
         let answer = match honesty {
-            Honesty::True => Answer::PrometheusTruth,
-            Honesty::Errs => Answer::PrometheusErrs("connection refused".into()),
+            Honesty::True | Honesty::Young | Honesty::Partial => Answer::PrometheusTruth,
+            Honesty::Errs | Honesty::Truncated => {
+                Answer::PrometheusErrs("connection refused".into())
+            }
             Honesty::Empty => Answer::NoRule,
             Honesty::Odd => Answer::RuleUnhealthy("many-to-many matching".into()),
             Honesty::Stale => return Self::remark(at, "Prometheus is two minutes behind"),
@@ -85,6 +91,11 @@ impl Line {
             Stock::NotANumber => Answer::InventoryErrs("the result is NaN".into()),
         };
         Self::step(at, Input::Answer(Asked::default(), answer))
+    }
+
+    /// The wall clock was set.
+    pub fn jump(at: Span, leap: Leap) -> Self {
+        Self::step(at, Input::Jump(leap))
     }
 
     /// An action ended.

@@ -3,6 +3,7 @@
 //! A script holds all that does not depend on what the engine does. How the world reacts to it is
 //! drawn by name (`random::Fate`), so that a script with a step less is still the same world.
 
+use homeostat_core::clock::Leap;
 use homeostat_core::command::Command;
 use homeostat_core::policy::Book;
 use homeostat_core::time::Span;
@@ -18,7 +19,7 @@ pub enum Honesty {
     True,
     /// Answers with an error.
     Errs,
-    /// Knows nothing, as after a restart.
+    /// Knows nothing, as one that forgot all.
     Empty,
     /// Tells what was true a while ago.
     Stale,
@@ -28,6 +29,13 @@ pub enum Honesty {
     Mute,
     /// An Alertmanager: says that all is silenced. A Prometheus: its rules are unhealthy.
     Odd,
+    /// An Alertmanager that restarted: it runs for seconds, and was told of half so far. A Prometheus
+    /// tells the truth.
+    Young,
+    /// An Alertmanager that is told of half only. A Prometheus tells the truth.
+    Partial,
+    /// An Alertmanager that does not list all that there is, and errs for it. A Prometheus errs.
+    Truncated,
 }
 
 /// What the inventory of all targets says.
@@ -90,6 +98,8 @@ pub enum Deed {
         /// Whether the machine starts anew too.
         reboot: bool,
     },
+    /// The wall clock is set.
+    Jump(Leap),
     /// So many commits fail, one after the other: nothing is written.
     FullDisk(u32),
     /// Another book comes into force.
@@ -314,6 +324,16 @@ fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span, mood: Mood) -> Vec<
         let full = Deed::FullDisk(u32::try_from(fails).unwrap_or(1));
         steps.push(Step { at: dice.seconds(1, last), deed: full });
     }
+    let jumps = if dice.percent(55) { 0 } else { dice.range(1, 5) };
+    for _ in 0..jumps {
+        let by = if dice.percent(60) {
+            dice.seconds(120, 7_200)
+        } else {
+            dice.seconds(7_200, 2 * 86_400)
+        };
+        let leap = if dice.percent(50) { Leap::Forwards(by) } else { Leap::Back(by) };
+        steps.push(Step { at: dice.seconds(1, last), deed: Deed::Jump(leap) });
+    }
     for _ in 0..words {
         let word = Deed::Word(*dice.pick(&Command::ALL), dice.below(4));
         steps.push(Step { at: dice.seconds(1, last), deed: word });
@@ -337,6 +357,6 @@ fn wrong_count(dice: &mut Dice) -> Stock {
 }
 
 fn lie(dice: &mut Dice) -> Honesty {
-    use Honesty::{Empty, Errs, Mute, Odd, Slow, Stale};
-    *dice.pick(&[Errs, Empty, Stale, Slow, Mute, Odd])
+    use Honesty::{Empty, Errs, Mute, Odd, Partial, Slow, Stale, Truncated, Young};
+    *dice.pick(&[Errs, Empty, Stale, Slow, Mute, Odd, Odd, Young, Partial, Truncated])
 }

@@ -3,9 +3,8 @@
 //! The truth is simple: a part of the cast fires since a time, or it does not. Witnesses know it by
 //! their last evaluation, and lie in their own ways.
 //!
-//! What time it is, is true and never jumps: each call is told `now` by `Play`, which tells the engine
-//! the same. A world whose wall clock jumps keeps here by how much it is wrong, beside its witnesses,
-//! and `Play` asks it wherever it takes a turn.
+//! Each call is told `now` by `Play`: the time that passes. What somebody stamps is by the clock on
+//! the wall, as it was at that moment (`clock`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +14,14 @@ use homeostat_core::evidence::{
     is_asked_for, is_same_alert,
 };
 use homeostat_core::label::{Fingerprint, LabelSet, Matchers};
+use homeostat_core::limits::POLL_EVERY;
 use homeostat_core::name::SourceName;
 use homeostat_core::policy::{Target, TargetLabels};
+use homeostat_core::poll::Roll;
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::cast::{NAMES, Part, host_name};
+use crate::clock::Clocks;
 use crate::script::{Honesty, Manners, Stock};
 
 /// How far behind a stale witness is.
@@ -52,6 +54,8 @@ pub struct World {
     by_key: BTreeMap<(SourceName, Fingerprint), usize>,
     evaluation: Span,
     idle: u64,
+    /// What time it is, and for whom.
+    pub clocks: Clocks,
     /// How the Alertmanager is.
     pub alertmanager: Honesty,
     /// How the Prometheus is.
@@ -62,7 +66,7 @@ pub struct World {
 
 impl World {
     /// Begins with everything well.
-    pub fn new(cast: Arc<[Part]>, manners: &Manners) -> Self {
+    pub fn new(cast: Arc<[Part]>, manners: &Manners, clocks: Clocks) -> Self {
         let (evaluation, idle) = (manners.evaluation, manners.idle);
         let keys = cast.iter().enumerate();
         let by_key = keys
@@ -71,7 +75,7 @@ impl World {
         let health = vec![Health::default(); cast.len()];
         let (alertmanager, prometheus) = (Honesty::True, Honesty::True);
         let stock = Stock::True;
-        Self { cast, health, by_key, evaluation, idle, alertmanager, prometheus, stock }
+        Self { cast, health, by_key, evaluation, idle, clocks, alertmanager, prometheus, stock }
     }
 
     /// Lets a part fall ill. Returns the number of this illness, if it was well before.
@@ -85,17 +89,18 @@ impl World {
         Some(health.generation)
     }
 
-    /// Lets a part recover. Returns since when it was ill, and the number of that illness.
+    /// Lets a part recover. Returns since when it was ill by its stamp, and the number of that
+    /// illness.
     pub fn mend(&mut self, part: usize, now: Timestamp) -> Option<(Timestamp, u64)> {
         let health = &mut self.health[part];
         let since = health.since.take()?;
         health.before = Some((since, now));
-        Some((since, health.generation))
+        Some((self.clocks.wall(since), health.generation))
     }
 
-    /// Since when a part is ill.
+    /// Since when a part is ill, by its stamp.
     pub fn ill_since(&self, part: usize) -> Option<Timestamp> {
-        self.health[part].since
+        Some(self.clocks.wall(self.health[part].since?))
     }
 
     /// Tells whether this illness of a part still lasts.
@@ -103,9 +108,10 @@ impl World {
         self.health[part].generation == generation && self.health[part].since.is_some()
     }
 
-    /// The illness before the present one, or the last.
-    pub fn earlier(&self, part: usize) -> Option<(Timestamp, Timestamp)> {
-        self.health[part].before
+    /// Since when a part was ill before the present illness, or last, by its stamp.
+    pub fn earlier(&self, part: usize) -> Option<Timestamp> {
+        let (since, _) = self.health[part].before?;
+        Some(self.clocks.wall(since))
     }
 
     /// All parts that are ill.
@@ -165,30 +171,23 @@ impl World {
             Lister::Prometheus => self.prometheus,
             Lister::Alertmanager(_) => self.alertmanager,
         };
-        let at = match honesty {
-            Honesty::Errs => return Err(Trouble("connection refused".into())),
-            Honesty::Stale => now - STALE_BY,
-            Honesty::True | Honesty::Empty | Honesty::Slow | Honesty::Mute | Honesty::Odd => now,
-        };
+        let at = self.known_at(honesty, now)?;
         let empty = honesty == Honesty::Empty;
         let (at, sight) = match by {
             Lister::Prometheus => {
-                let evaluated_at = self.evaluated(Timestamp::EPOCH, at);
+                let evaluated_at = self.clocks.wall(self.evaluated(Timestamp::EPOCH, at));
                 let unhealthy = honesty == Honesty::Odd;
                 let unhealthy = unhealthy.then(|| "many-to-many matching".to_owned());
                 let evaluated_at = (!empty).then_some(evaluated_at);
-                let known = evaluated_at.unwrap_or(at);
+                let known = if empty { at } else { self.evaluated(Timestamp::EPOCH, at) };
                 (known, Sight::Rules { evaluated_at, unhealthy })
             }
-            Lister::Alertmanager(_) => {
-                let uptime = Span::from_secs(if empty { 10 } else { 86_400 });
-                (at, Sight::Alertmanager { uptime })
-            }
+            Lister::Alertmanager(_) => (at, Sight::Alertmanager { uptime: self.uptime() }),
         };
         let known = self.health.iter().zip(self.cast.iter()).filter(|_| !empty);
         let known = known.filter(|(_, part)| match by {
             Lister::Prometheus => true,
-            Lister::Alertmanager(source) => part.alert.source == *source,
+            Lister::Alertmanager(source) => part.alert.source == *source && self.was_told(part),
         });
         let ill = known.filter(|(health, _)| health.firing_at(at).is_some());
         let labels = ill.map(|(_, part)| &part.alert.labels);
@@ -198,23 +197,78 @@ impl World {
     }
 
     fn listing(&self, key: &(SourceName, Fingerprint), now: Timestamp) -> Result<Listing, Trouble> {
-        let uptime = Span::from_secs(86_400);
-        let (at, suppressed_by) = match self.alertmanager {
-            Honesty::Errs => return Err(Trouble("connection refused".into())),
-            Honesty::Empty => {
-                return Ok(Listing { uptime: Span::from_secs(10), total: 0, alert: None });
-            }
-            Honesty::Stale => (now - STALE_BY, None),
-            Honesty::Odd => (now, Some("silence 1".to_owned())),
-            Honesty::True | Honesty::Slow | Honesty::Mute => (now, None),
-        };
-        let since = self.by_key.get(key).and_then(|part| self.health[*part].firing_at(at));
+        let at = self.known_at(self.alertmanager, now)?;
+        let uptime = self.uptime();
+        if self.alertmanager == Honesty::Empty {
+            return Ok(Listing { uptime, total: 0, alert: None });
+        }
+        let silenced = self.alertmanager == Honesty::Odd;
+        let suppressed_by = silenced.then(|| "silence 1".to_owned());
+        let part = self.by_key.get(key).filter(|part| self.was_told(&self.cast[**part]));
+        let since = part.and_then(|part| self.health[*part].firing_at(at));
         let alert = since.map(|since| ListedAlert {
             suppressed_by,
-            updated_at: self.evaluated(since, at),
-            starts_at: since,
+            updated_at: self.clocks.wall(self.evaluated(since, at)),
+            starts_at: self.clocks.wall(since),
         });
         Ok(Listing { uptime, total: self.ill().count() + 1, alert })
+    }
+
+    /// What a source that is asked for all of its alerts says, and which parts it lists.
+    pub fn poll(&self, source: &SourceName, now: Timestamp) -> Result<(Roll, Vec<usize>), Trouble> {
+        let at = self.known_at(self.alertmanager, now)?;
+        let empty = self.alertmanager == Honesty::Empty;
+        let all = self.cast.iter().enumerate().filter(|_| !empty);
+        let told = all.filter(|(_, part)| part.alert.source == *source && self.was_told(part));
+        let firing = told.filter_map(|(number, part)| {
+            let since = self.health[number].firing_at(at)?;
+            Some((number, part.alert.fingerprint, self.clocks.wall(since)))
+        });
+        let (mut alerts, mut listed) = (BTreeMap::new(), Vec::new());
+        // A watchdog of its own always fires, so that a healthy one never lists nothing.
+        if !empty {
+            alerts.insert(Fingerprint(0), self.clocks.wall(at));
+        }
+        for (number, fingerprint, since) in firing {
+            alerts.insert(fingerprint, since);
+            // What began within the last turn may still wait for its group.
+            if self.clocks.wall(now).since(since) >= POLL_EVERY {
+                listed.push(number);
+            }
+        }
+        Ok((Roll { uptime: self.uptime(), alerts }, listed))
+    }
+
+    /// Of when a witness tells what it knows.
+    fn known_at(&self, honesty: Honesty, now: Timestamp) -> Result<Timestamp, Trouble> {
+        match honesty {
+            Honesty::Errs => Err(Trouble("connection refused".into())),
+            Honesty::Truncated => Err(Trouble("its answer was cut off".into())),
+            Honesty::Stale => Ok(now - STALE_BY),
+            Honesty::True
+            | Honesty::Empty
+            | Honesty::Slow
+            | Honesty::Mute
+            | Honesty::Odd
+            | Honesty::Young
+            | Honesty::Partial => Ok(now),
+        }
+    }
+
+    /// For how long the Alertmanager runs.
+    fn uptime(&self) -> Span {
+        match self.alertmanager {
+            Honesty::Young => Span::from_secs(100),
+            _ => Span::from_secs(86_400),
+        }
+    }
+
+    /// Whether the Alertmanager was told of a part.
+    fn was_told(&self, part: &Part) -> bool {
+        match self.alertmanager {
+            Honesty::Young | Honesty::Partial => part.alert.fingerprint.0.is_multiple_of(2),
+            _ => true,
+        }
     }
 
     /// The last evaluation of a rule at that time; those of a firing alert count from its begin.
@@ -230,13 +284,12 @@ impl World {
         target: &TargetLabels,
         now: Timestamp,
     ) -> Result<Option<RuleReport>, Trouble> {
-        let (at, unhealthy) = match self.prometheus {
-            Honesty::Errs => return Err(Trouble("connection refused".into())),
-            Honesty::Empty => return Ok(None),
-            Honesty::Stale => (now - STALE_BY, None),
-            Honesty::Odd => (now, Some("many-to-many matching".to_owned())),
-            Honesty::True | Honesty::Slow | Honesty::Mute => (now, None),
-        };
+        let at = self.known_at(self.prometheus, now)?;
+        if self.prometheus == Honesty::Empty {
+            return Ok(None);
+        }
+        let unhealthy = self.prometheus == Honesty::Odd;
+        let unhealthy = unhealthy.then(|| "many-to-many matching".to_owned());
         // What is full is told by the application itself: no rule explains it.
         if alertname == NAMES[2] {
             return Ok(None);
@@ -248,7 +301,7 @@ impl World {
         let firing = if unhealthy.is_some() { 0 } else { firing.count() };
         Ok(Some(RuleReport {
             unhealthy,
-            last_evaluation,
+            last_evaluation: self.clocks.wall(last_evaluation),
             firing,
             pending: 0,
             kept_firing: 0,
@@ -258,12 +311,10 @@ impl World {
 
     /// The query of all books: whether a host is well.
     fn query(&self, promql: &str, now: Timestamp) -> Result<usize, Trouble> {
-        let at = match self.prometheus {
-            Honesty::Errs => return Err(Trouble("connection refused".into())),
-            Honesty::Empty | Honesty::Odd => return Ok(0),
-            Honesty::Stale => now - STALE_BY,
-            Honesty::True | Honesty::Slow | Honesty::Mute => now,
-        };
+        let at = self.known_at(self.prometheus, now)?;
+        if matches!(self.prometheus, Honesty::Empty | Honesty::Odd) {
+            return Ok(0);
+        }
         let ill = self.health.iter().zip(self.cast.iter());
         let mut ill = ill.filter(|(health, _)| health.firing_at(at).is_some());
         let sick = ill.any(|(_, part)| promql.contains(&format!("\"{}\"", host_name(part.host))));

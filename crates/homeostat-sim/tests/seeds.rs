@@ -32,7 +32,7 @@ fn plain(start: u64, seeds: u64) -> Tally {
 
 /// What the fixed worlds must come to, and how often at least: a law about what never happens says
 /// nothing. About a third of what was counted when this was written.
-const MET: [(&str, u64); 27] = [
+const MET: [(&str, u64); 31] = [
     ("pause", 400),
     ("freeze", 60),
     ("watchdog", 30),
@@ -60,6 +60,10 @@ const MET: [(&str, u64); 27] = [
     ("death before effects", 25),
     ("death while an action runs", 12),
     ("undo", 3),
+    ("jump forwards", 15),
+    ("jump back", 12),
+    ("poll", 8_000),
+    ("absent", 40),
 ];
 
 fn assert_lawful(tally: &Tally) {

@@ -17,14 +17,21 @@ const BELIEVED: Span = Span::from_secs(300);
 
 impl Oracle {
     /// Notes what was mentioned, also in a group that could not be committed.
-    pub fn note_mentions(&mut self, heard: &Heard, now: Timestamp) {
+    pub fn note_mentions(&mut self, heard: &Heard, shown: Timestamp) {
+        self.count_absences(heard, shown);
+        self.absences.fail(shown);
+        self.mention(heard, self.hours.own(shown));
+    }
+
+    pub(super) fn mention(&mut self, heard: &Heard, now: Timestamp) {
+        let wall = self.hours.wall(now);
         for observation in &heard.observations {
             let alert = &observation.alert;
-            if status(observation.status, alert.door, observation.ends_at, now) != Status::Firing {
+            if status(observation.status, alert.door, observation.ends_at, wall) != Status::Firing {
                 continue;
             }
             let ends_at = match alert.door {
-                Door::Api => Some(observation.ends_at.unwrap_or(now + BELIEVED)),
+                Door::Api => Some(observation.ends_at.unwrap_or(wall + BELIEVED)),
                 Door::Webhook => None,
             };
             self.mentions.insert(key(alert), Mention { at: now, ends_at });
@@ -143,12 +150,13 @@ impl Oracle {
 
     /// After a group was accepted, each of its alerts stands as the last word about it says.
     pub(super) fn nothing_is_lost(&self, heard: &Heard, now: Timestamp) -> Verdict {
+        let wall = self.hours.wall(now);
         let last: BTreeMap<_, _> = heard.observations.iter().map(|o| (key(&o.alert), o)).collect();
         for (key, observation) in last {
             let alert = &observation.alert;
             let episode = self.firing.get(&key);
             let fires = episode.is_some();
-            let wrong = match status(observation.status, alert.door, observation.ends_at, now) {
+            let wrong = match status(observation.status, alert.door, observation.ends_at, wall) {
                 Status::Firing => {
                     let ended = self.last_end.get(&key).and_then(|(_, ends_at)| *ends_at);
                     let stale = ended.is_some() && alert.starts_at <= ended;
@@ -169,7 +177,7 @@ impl Oracle {
     }
 }
 
-/// Alerts of the alerts API fire until their end.
+/// Alerts of the alerts API fire until their end, by the clock on the wall.
 fn status(said: Status, door: Door, ends_at: Option<Timestamp>, now: Timestamp) -> Status {
     match (door, ends_at) {
         (Door::Api, Some(ends_at)) if ends_at <= now => Status::Resolved,

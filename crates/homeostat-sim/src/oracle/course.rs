@@ -1,21 +1,29 @@
 //! The course of an incident: which remedy follows which, when it is given up, how it closes.
 
-use homeostat_core::fact::{Fact, What};
+use std::collections::BTreeSet;
+
+use homeostat_core::fact::What;
 use homeostat_core::incident::{Closing, End};
 use homeostat_core::name::{IncidentId, OrderId, RemedyName};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::policy::{Book, Escalate, Mode, Policy};
 use homeostat_core::time::{Span, Timestamp};
 
+use super::fresh::still_fires;
 use super::guards::is_undo;
 use super::{Case, Heard, Oracle, Past, Run, Verdict, Violation};
 
 impl Oracle {
-    pub(super) fn opens(&mut self, incident: IncidentId, fact: &Fact, book: &Book) -> Verdict {
-        let What::IncidentOpened { policy, target, episode, relapse_of, .. } = &fact.what else {
+    pub(super) fn opens(
+        &mut self,
+        incident: IncidentId,
+        what: &What,
+        book: &Book,
+        now: Timestamp,
+    ) -> Verdict {
+        let What::IncidentOpened { policy, target, episode, relapse_of, .. } = what else {
             return Ok(());
         };
-        let now = fact.at;
         let subject = (policy.clone(), target.clone());
         if let Some(other) = self.open.insert(subject.clone(), incident) {
             let text = format!("incident {incident} opens beside {other}, which still latches");
@@ -69,6 +77,7 @@ impl Oracle {
             worse: false,
             undo: None,
             again_since: None,
+            held: BTreeSet::new(),
         };
         self.cases.insert(incident, case);
         Ok(())
@@ -193,7 +202,7 @@ impl Oracle {
         let Some(case) = self.cases.get_mut(&incident) else { return Ok(()) };
         let last = case.runs.last().and_then(|run| run.outcome.as_ref());
         let failed = last.is_some_and(is_failure);
-        if reason.is_empty() || !(failed || Self::still_fires(case)) {
+        if reason.is_empty() || !(failed || still_fires(case, &self.hours, now)) {
             let text = format!("{incident}: {remedy} is given up without evidence: {reason}");
             return Err(Violation::new(now, "unknown", text));
         }
@@ -293,7 +302,7 @@ impl Oracle {
             }
             None => Some("it did nothing".to_owned()),
             Some(Run { outcome: None, .. }) => Some("its action is not over".to_owned()),
-            Some(run) => self.is_proven(case, &run.order).err(),
+            Some(run) => self.is_proven(case, &run.order, now).err(),
         };
         match why {
             None => Ok(()),

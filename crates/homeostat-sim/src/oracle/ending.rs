@@ -19,7 +19,8 @@ impl Oracle {
     /// # Errors
     ///
     /// The law that it breaks.
-    pub fn judge_calm(&self, state: &State, book: &Book, now: Timestamp) -> Verdict {
+    pub fn judge_calm(&self, state: &State, book: &Book, shown: Timestamp) -> Verdict {
+        let now = self.hours.own(shown);
         for (id, case) in self.cases.iter().filter(|(_, case)| case.closed.is_none()) {
             let Some(after) = case.tells_after else { continue };
             // What a guard holds for a whole policy is told once for all of it.
@@ -65,7 +66,8 @@ impl Oracle {
     /// # Errors
     ///
     /// The law that it breaks.
-    pub fn judge_end(&self, state: &State, now: Timestamp) -> Verdict {
+    pub fn judge_end(&self, state: &State, shown: Timestamp) -> Verdict {
+        let now = self.hours.own(shown);
         let broken = |text: String| Err(Violation::new(now, "left", text));
         if let Some(incident) = state.incidents().next() {
             let (id, stage) = (incident.id, &incident.stage);

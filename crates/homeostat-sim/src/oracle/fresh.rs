@@ -7,6 +7,7 @@ use homeostat_core::order::Order;
 use homeostat_core::policy::{Book, Policy};
 use homeostat_core::time::{Span, Timestamp};
 
+use super::hours::Hours;
 use super::{Case, Known, Oracle, Verdict, Violation, key};
 
 /// How old evidence may be.
@@ -33,15 +34,15 @@ impl Oracle {
         let id = &order.id;
         let nothing = Evidence::none(now);
         let evidence = case.answer.as_ref().filter(|(at, _)| *at == now).map(|(_, e)| e);
-        let evidence = evidence.unwrap_or(&nothing);
         let firing: Vec<&Known> = self.alerts(case).filter(|known| known.fires).collect();
         let witnesses = &book.witnesses;
         let listed_by = |known: &&Known| witnesses.alertmanagers.contains(&known.alert.source);
         let needed = witnesses.prometheus || firing.iter().any(listed_by);
-        if needed && now.since(evidence.gathered_at) > EVIDENCE_AGE {
-            let age = now.since(evidence.gathered_at);
+        let age = evidence.map_or(Span::ZERO, |evidence| self.hours.age(evidence, now));
+        if needed && age > EVIDENCE_AGE {
             return broken("evidence age", format!("order {id} on evidence {age} old"));
         }
+        let evidence = evidence.unwrap_or(&nothing);
         if !firing.iter().any(|known| self.vouched_for(known, policy, book, evidence, now)) {
             return broken("fresh", format!("order {id}: nobody vouches that it fires now"));
         }
@@ -67,7 +68,9 @@ impl Oracle {
         let mention = self.mentions.get(&key(alert));
         match alert.door {
             Door::Api => {
-                let ahead = mention.and_then(|m| m.ends_at).is_some_and(|ends_at| ends_at > now);
+                let ahead = mention
+                    .and_then(|m| m.ends_at)
+                    .is_some_and(|ends_at| ends_at > self.hours.wall(now));
                 match evidence.rule(alert) {
                     Some(Ok(Some(report))) => report.firing > 0,
                     Some(Err(_)) => false,
@@ -78,25 +81,14 @@ impl Oracle {
         }
     }
 
-    /// Whether what was answered last is positive evidence that the trouble goes on.
-    pub(super) fn still_fires(case: &Case) -> bool {
-        let (Some(since), Some(last)) = (case.proving_since, case.looks.last()) else {
-            return false;
-        };
-        last.found.iter().any(|(_, finding)| match finding {
-            Finding::Rule(Ok(Some(report))) => {
-                report.unhealthy.is_none() && report.last_evaluation > since && report.firing > 0
-            }
-            Finding::Listed(Ok(listing)) => {
-                listing.alert.as_ref().is_some_and(|listed| listed.updated_at > since)
-            }
-            _ => false,
-        })
-    }
-
     /// Whether the grade that the order requires was reached, by what was told and answered.
-    pub(super) fn is_proven(&self, case: &Case, order: &Order) -> Result<(), String> {
-        if Self::still_fires(case) {
+    pub(super) fn is_proven(
+        &self,
+        case: &Case,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        if still_fires(case, &self.hours, now) {
             return Err("the last look found that it fires".into());
         }
         let since = case.proving_since.ok_or("its healing was never looked at")?;
@@ -104,7 +96,7 @@ impl Oracle {
             |known: &Known| order.proof.rules.iter().any(|r| **r == *known.alert.name());
         if !order.proof.rules.is_empty() {
             let last = case.looks.last().ok_or("nobody answered about its rule")?;
-            rules_are_quiet(last, since)?;
+            rules_are_quiet(last, &self.hours, since, now)?;
         }
         match order.proof.required {
             Grade::Proven => {
@@ -128,6 +120,25 @@ impl Oracle {
     }
 }
 
+/// Whether what was answered last is positive evidence that the trouble goes on. What was seen before
+/// the clock jumped is none.
+pub(super) fn still_fires(case: &Case, hours: &Hours, now: Timestamp) -> bool {
+    let (Some(since), Some(last)) = (case.proving_since, case.looks.last()) else {
+        return false;
+    };
+    let since = hours.set_at().map_or(since, |set_at| since.max(set_at));
+    let after = |stamp: Timestamp| hours.latest(stamp, now) > since;
+    last.found.iter().any(|(_, finding)| match finding {
+        Finding::Rule(Ok(Some(report))) => {
+            report.unhealthy.is_none() && after(report.last_evaluation) && report.firing > 0
+        }
+        Finding::Listed(Ok(listing)) => {
+            listing.alert.as_ref().is_some_and(|listed| after(listed.updated_at))
+        }
+        _ => false,
+    })
+}
+
 /// Whether the alert's Alertmanager lists it, and whether somebody suppresses it.
 fn listed(known: &Known, evidence: &Evidence) -> Option<bool> {
     match evidence.listing(&known.alert) {
@@ -136,13 +147,18 @@ fn listed(known: &Known, evidence: &Evidence) -> Option<bool> {
     }
 }
 
-fn rules_are_quiet(look: &Evidence, since: Timestamp) -> Result<(), String> {
+fn rules_are_quiet(
+    look: &Evidence,
+    hours: &Hours,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<(), String> {
     for (ask, finding) in &look.found {
         let (Ask::Rule { alertname, .. }, Finding::Rule(answer)) = (ask, finding) else { continue };
         let quiet = match answer {
             Ok(Some(report)) => {
                 report.unhealthy.is_none()
-                    && report.last_evaluation > since
+                    && hours.latest(report.last_evaluation, now) > since
                     && report.firing + report.pending + report.kept_firing == 0
             }
             Ok(None) | Err(_) => false,

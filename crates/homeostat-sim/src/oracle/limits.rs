@@ -166,7 +166,7 @@ impl Oracle {
             return broken("worse", text);
         }
         self.is_watched(policy, id, now)?;
-        freeze::is_thawed(policy, id, now)?;
+        freeze::is_thawed(policy, id, self.hours.wall(now))?;
         self.flaps.is_quiet(&case.subject, policy.guard.flap, id, now)?;
         self.breakers.lets_pass(policy, id, now)?;
         Self::is_approved(case, policy, order, now)?;
@@ -337,18 +337,23 @@ impl Oracle {
         now: Timestamp,
     ) -> Verdict {
         match hold {
-            Hold::Frozen { until, ends, .. } => freeze::is_held_rightly(policy, *until, *ends, now),
+            Hold::Frozen { until, ends, .. } => {
+                let until = self.hours.wall(self.hours.own(*until));
+                freeze::is_held_rightly(policy, until, *ends, self.hours.wall(now))
+            }
             Hold::Flapping { until, .. } => {
-                self.flaps.is_held_rightly(&case.subject, policy.guard.flap, *until, now)
+                let until = self.hours.own(*until);
+                self.flaps.is_held_rightly(&case.subject, policy.guard.flap, until, now)
             }
             Hold::BreakerOpen { circuit, until, .. } => {
-                self.breakers.is_open_until(policy, circuit, *until, now)
+                self.breakers.is_open_until(policy, circuit, self.hours.own(*until), now)
             }
             Hold::BreakerTried { circuit, by } => {
                 self.breakers.is_tried_by(policy, circuit, (incident, *by), now)
             }
             Hold::Storming { firing, gauge, until, .. } => {
-                self.is_storm(case, policy, (*firing, gauge, *until), now)
+                let until = until.map(|until| self.hours.own(until));
+                self.is_storm(case, policy, (*firing, gauge, until), now)
             }
             _ => Ok(()),
         }

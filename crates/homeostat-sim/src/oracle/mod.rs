@@ -11,9 +11,13 @@
 //! | `freeze`, `flap`, `breaker`, `storm` | the guard of that name, when it holds and when it does not |
 //! | `fresh` | nothing is done about what ended or is silenced; evidence is young |
 //! | `course` | retries, the ladder, relapses; how incidents close, and why |
+//! | `absence` | what is missing is over, and nothing else is |
 //! | `alerts` | nothing accepted is lost; nothing stale is believed; a latch holds |
+//! | `hours` | what time it is: what jumps of the clock skip has not passed |
+//! | `telling` | what people were told of a guard is over once it holds nobody |
 //! | `ending` | every incident ends or a person is told; nothing is left behind |
 
+mod absence;
 mod alerts;
 mod breaker;
 mod course;
@@ -23,20 +27,24 @@ mod flap;
 mod freeze;
 mod fresh;
 mod guards;
+mod hours;
 mod limits;
 mod met;
 mod storm;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use homeostat_core::alert::{Alert, Observation};
+use homeostat_core::alert::{Alert, Ending, Observation, Status};
 use homeostat_core::approval::Asked;
+use homeostat_core::clock::Jump;
 use homeostat_core::command::Command;
 use homeostat_core::engine::Turn;
 use homeostat_core::event::{Effect, Event};
 use homeostat_core::evidence::Evidence;
 use homeostat_core::fact::{Fact, What};
+use homeostat_core::hold::Guard;
 use homeostat_core::incident::End;
 use homeostat_core::label::Fingerprint;
 use homeostat_core::ledger::Subject;
@@ -49,6 +57,7 @@ use homeostat_core::time::{Span, Timestamp};
 
 use crate::act::Acts;
 
+use absence::{Absences, Roster};
 pub use met::Met;
 
 /// A law that was broken.
@@ -94,6 +103,7 @@ pub struct Heard {
     ended: Vec<(OrderId, Ended)>,
     found: Vec<(OrderId, Found)>,
     paused: Option<bool>,
+    rosters: Vec<Roster>,
     commands: Vec<(IncidentId, Command)>,
 }
 
@@ -160,6 +170,8 @@ struct Case {
     undo: Option<Run>,
     /// Since when its last run is to be run again.
     again_since: Option<Timestamp>,
+    /// Which guards hold it.
+    held: BTreeSet<Guard>,
 }
 
 impl Run {
@@ -204,6 +216,8 @@ struct Past {
 /// All oracles, with what they remember.
 #[derive(Debug, Default)]
 pub struct Oracle {
+    hours: hours::Hours,
+    absences: Absences,
     cases: BTreeMap<IncidentId, Case>,
     open: BTreeMap<Subject, IncidentId>,
     episodes: BTreeMap<EpisodeId, Known>,
@@ -226,8 +240,11 @@ pub struct Oracle {
     paces: BTreeMap<PolicyName, storm::Pace>,
     /// How often the world came to what the laws are about.
     pub met: Met,
+    told: telling::Told,
     /// Whom an operator's retry has let go in this turn.
     retried: BTreeSet<Subject>,
+    /// Whose question to a person a jump of the clock has made void.
+    voided: BTreeSet<IncidentId>,
 }
 
 impl Oracle {
@@ -237,14 +254,18 @@ impl Oracle {
     }
 
     /// Notes what the engine is about to be told.
-    pub fn hear(&self, events: &[Event]) -> Heard {
+    pub fn hear(&mut self, events: &[Event]) -> Heard {
         let mut heard = Heard::default();
         for event in events {
             match event {
                 Event::Observed { observation, .. } => {
+                    if observation.status == Status::Firing {
+                        heard.rosters.push(Roster::Named(key(&observation.alert)));
+                    }
                     heard.observations.push((**observation).clone());
                 }
                 Event::Vouched { observation, evidence } => {
+                    heard.rosters.push(Roster::Named(key(&observation.alert)));
                     heard.vouched.push((key(&observation.alert), evidence.clone()));
                 }
                 Event::Answered { incident, step, evidence, .. } => {
@@ -259,6 +280,13 @@ impl Oracle {
                 Event::Command { incident, command, .. } => {
                     heard.commands.push((*incident, *command));
                 }
+                Event::Polled(poll) => {
+                    heard.rosters.push(Roster::Poll(poll.clone()));
+                }
+                Event::RulesPolled { episodes, evidence } => {
+                    heard.rosters.push(Roster::Rules(episodes.clone(), evidence.clone()));
+                }
+                Event::ClockJumped(jump) => self.lives_through(jump),
                 Event::Pause { .. } => heard.paused = Some(true),
                 Event::Resume { .. } => heard.paused = Some(false),
                 _ => {}
@@ -267,8 +295,46 @@ impl Oracle {
         heard
     }
 
+    /// Nobody knows how old evidence is, when an alert was mentioned, or how long a question waited.
+    fn lives_through(&mut self, jump: &Jump) {
+        if !self.hours.jump(jump) {
+            return;
+        }
+        self.mentions.clear();
+        self.absences.clear();
+        for (incident, case) in self.cases.iter_mut().filter(|(_, case)| case.closed.is_none()) {
+            case.answer = None;
+            case.looks.clear();
+            if !case.flies {
+                case.approved = None;
+            }
+            if case.asked.is_some() {
+                self.voided.insert(*incident);
+            }
+        }
+    }
+
+    /// Whoever waits for a person as the clock jumps is handed over, or asks anew.
+    fn is_voided(&mut self, turn: &Turn, now: Timestamp) -> Verdict {
+        for incident in std::mem::take(&mut self.voided) {
+            let over = turn.facts.iter().any(|fact| match &fact.what {
+                What::ApprovalVoided { incident: of, .. }
+                | What::IncidentClosed { incident: of, .. } => *of == incident,
+                _ => false,
+            });
+            if !over {
+                let text = format!("incident {incident} waits on for a person as the clock jumps");
+                return Err(Violation::new(now, "approval", text));
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that the engine starts: what was mentioned before is not known any more.
     pub fn restart(&mut self) {
+        self.hours.restart();
+        self.voided.clear();
+        self.absences.clear();
         self.mentions.clear();
         self.newest_start.clear();
     }
@@ -284,17 +350,23 @@ impl Oracle {
         turn: &Turn,
         state: &State,
         book: &Book,
-        now: Timestamp,
+        shown: Timestamp,
     ) -> Verdict {
+        let now = self.hours.own(shown);
+        self.count_absences(heard, shown);
         self.take_in(heard, now);
         self.retried.clear();
         for fact in &turn.facts {
             self.see(fact, heard, book)?;
             self.note_flight(&fact.what);
+            self.note_telling(&fact.what);
             self.note_trials(&fact.what, now);
             self.follow_storms(&fact.what, book, now)?;
         }
         self.storms_end(now)?;
+        self.is_voided(turn, now)?;
+        self.missing_have_ended(now)?;
+        self.told_guards_hold(now)?;
         Self::effects_follow_facts(turn, now)?;
         self.nothing_is_lost(heard, now)?;
         self.running_is_counted(state, now)
@@ -305,7 +377,8 @@ impl Oracle {
     /// # Errors
     ///
     /// The law that it breaks.
-    pub fn performs(&mut self, effect: &Effect, acts: &Acts, now: Timestamp) -> Verdict {
+    pub fn performs(&mut self, effect: &Effect, acts: &Acts, shown: Timestamp) -> Verdict {
+        let now = self.hours.own(shown);
         match effect {
             Effect::Run(run) => self.runs_once_and_alone(run, acts, now),
             _ => Ok(()),
@@ -316,7 +389,8 @@ impl Oracle {
         if let Some(paused) = heard.paused {
             self.paused = paused;
         }
-        for (incident, step, evidence) in &heard.answers {
+        let valid = heard.answers.iter().filter(|(.., evidence)| !self.hours.is_void(evidence));
+        for (incident, step, evidence) in valid {
             if let Some(case) = self.cases.get_mut(incident).filter(|case| case.step == *step) {
                 case.answer = Some((now, evidence.clone()));
                 if case.proving_since.is_some() {
@@ -324,15 +398,23 @@ impl Oracle {
                 }
             }
         }
-        self.note_mentions(heard, now);
+        self.mention(heard, now);
     }
 
     fn see(&mut self, fact: &Fact, heard: &Heard, book: &Book) -> Verdict {
-        let at = fact.at;
+        let at = self.hours.own(fact.at);
         match &fact.what {
-            What::EpisodeBegan { episode, alert, .. } => self.begins(*episode, alert, heard, at),
-            What::EpisodeEnded { episode, ending } => self.ends(*episode, ending, at),
-            What::IncidentOpened { incident, .. } => self.opens(*incident, fact, book),
+            What::EpisodeBegan { episode, alert, .. } => {
+                self.absences.name(*episode, fact.at);
+                self.begins(*episode, alert, heard, at)
+            }
+            What::EpisodeEnded { episode, ending } => {
+                if let Ending::Absent { .. } = ending {
+                    self.was_missing(*episode, at)?;
+                }
+                self.ends(*episode, ending, at)
+            }
+            What::IncidentOpened { incident, .. } => self.opens(*incident, &fact.what, book, at),
             What::EpisodeAttached { incident, episode } => {
                 self.attaches(*incident, *episode, at);
                 Ok(())
@@ -354,12 +436,17 @@ impl Oracle {
                 }
                 Ok(())
             }
+            What::ClockJumped { .. } => {
+                self.hours.commit();
+                Ok(())
+            }
             What::BookChanged => {
+                self.absences.forget_rows();
                 self.reloaded_at = Some(at);
                 Ok(())
             }
             What::OrderHeld { incident, holds, until, .. } => {
-                self.holds(*incident, (holds, *until), book, at)
+                self.holds(*incident, (holds, until.map(|until| self.hours.own(until))), book, at)
             }
             What::OrderIssued { order } => self.issues(order, book, at),
             What::OrderReissued { order } => self.issues_again(order, book, at),
@@ -370,7 +457,8 @@ impl Oracle {
             }
             What::VerificationBegan { incident, ended_at, .. } => {
                 if let Some(case) = self.cases.get_mut(incident) {
-                    case.proving_since = Some(*ended_at);
+                    case.proving_since = Some(self.hours.own(*ended_at));
+                    case.asked = None;
                     case.looks.clear();
                 }
                 Ok(())
@@ -388,7 +476,9 @@ impl Oracle {
             What::ApprovalAsked { incident, asked, .. } => {
                 self.met.count("approval");
                 if let Some(case) = self.cases.get_mut(incident) {
-                    (case.asked, case.approved) = (Some(asked.clone()), None);
+                    let expires_at = self.hours.own(asked.expires_at);
+                    let asked = Asked { expires_at, ..asked.clone() };
+                    (case.asked, case.approved) = (Some(asked), None);
                 }
                 Ok(())
             }

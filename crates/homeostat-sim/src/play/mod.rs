@@ -8,6 +8,7 @@
 //!                                └─ [disk full] ─> group thrown away, senders send again
 //! ```
 
+mod poll;
 mod react;
 mod turn;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use homeostat_core::alert::Observation;
 use homeostat_core::approval::Digest;
+use homeostat_core::clock::Leap;
 use homeostat_core::command::Command as WordOf;
 use homeostat_core::engine::Engine;
 use homeostat_core::event::Event;
@@ -23,10 +25,12 @@ use homeostat_core::fact::Fact;
 use homeostat_core::name::{IncidentId, OrderId};
 use homeostat_core::order::Ended;
 use homeostat_core::policy::Book;
+use homeostat_core::poll::Poll;
 use homeostat_core::state::State;
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::act::Acts;
+use crate::clock::Clocks;
 use crate::mail::Mail;
 use crate::oracle::{Met, Oracle, Violation};
 use crate::print::Line;
@@ -44,7 +48,7 @@ const CALM: Span = Span::from_secs(3 * 3_600);
 const WELL: Span = Span::from_secs(3 * 86_400);
 
 /// Turns without any time passing, after which the engine is said not to come to rest.
-const TURNS_AT_ONCE: u32 = 5_000;
+const TURNS_AT_ONCE: u32 = 500;
 
 /// When a sender sends again what was answered 503.
 const SENDS_AGAIN: Span = Span::from_secs(30);
@@ -110,6 +114,16 @@ enum Happening {
         event: Event,
     },
     Commands(Command),
+    /// It is an Alertmanager's turn to be asked for all that it lists, in this life of the engine.
+    Polls {
+        life: u32,
+    },
+    /// What it listed arrives.
+    Lists {
+        life: u32,
+        poll: Box<Poll>,
+        parts: Vec<(usize, Timestamp)>,
+    },
     Restarts,
     DiskFree,
     Calms,
@@ -172,7 +186,7 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
         now: BEGIN,
         queue: BTreeMap::new(),
         posted: 0,
-        world: World::new(cast.clone(), &script.manners),
+        world: World::new(cast.clone(), &script.manners, Clocks::new(BEGIN)),
         mail: Mail::new(cast, script.manners.clone(), script.seed),
         acts: Acts::new(script.manners.clone(), script.seed),
         fate: Fate::new(script.seed),
@@ -214,13 +228,13 @@ impl Play<'_> {
         let calm = BEGIN + self.script.calm_at;
         self.run_until(calm + CALM)?;
         if self.watch == Watch::Closely {
-            self.oracle.judge_calm(&self.folded, &self.book, self.now)?;
+            self.oracle.judge_calm(&self.folded, &self.book, self.shown())?;
         }
         self.post(self.now, Happening::Heals);
         self.run_until(calm + CALM + WELL)?;
         if self.watch == Watch::Closely {
             self.check_fold()?;
-            self.oracle.judge_end(&self.folded, self.now)?;
+            self.oracle.judge_end(&self.folded, self.shown())?;
         }
         Ok(())
     }
@@ -236,6 +250,11 @@ impl Play<'_> {
         }
     }
 
+    /// What the engine's clock shows.
+    fn shown(&self) -> Timestamp {
+        self.world.clocks.engine(self.now)
+    }
+
     fn since_begin(&self) -> Span {
         self.now.since(BEGIN)
     }
@@ -243,7 +262,7 @@ impl Play<'_> {
     fn run_until(&mut self, end: Timestamp) -> Result<(), Violation> {
         loop {
             let wake = self.engine.as_ref().filter(|_| self.writable).and_then(Engine::next_wake);
-            let wake = wake.map(|at| at.max(self.now));
+            let wake = wake.map(|at| self.world.clocks.of_engine(at).max(self.now));
             let next = self.queue.first_key_value().map(|((at, _), _)| *at);
             let Some(next) = wake.into_iter().chain(next).min().filter(|at| *at <= end) else {
                 self.now = end;
@@ -345,11 +364,17 @@ impl Play<'_> {
                     events.push(event);
                 }
             }
+            Happening::Polls { life } => self.poll(life),
+            Happening::Lists { life, poll, parts } => {
+                if life == self.life {
+                    self.list(poll, parts, events);
+                }
+            }
             Happening::Commands(command) => commands.push(command),
             Happening::Restarts => self.restart(events)?,
             Happening::DiskFree => {
                 self.writable = true;
-                events.append(&mut self.owed);
+                events.splice(0..0, self.owed.drain(..));
             }
             Happening::Calms => self.calm(commands),
             Happening::Heals => {
@@ -374,7 +399,7 @@ impl Play<'_> {
             Deed::Break { part, lasts } => self.break_down(part, lasts),
             Deed::Mend(part) => self.mend(part),
             Deed::Stray(part) => {
-                if let Some((since, _)) = self.world.earlier(part) {
+                if let Some(since) = self.world.earlier(part) {
                     let stray = Box::new(self.mail.stray(part, since));
                     let mut commands = Vec::new();
                     self.happen(Happening::Arrives(stray), events, &mut commands)?;
@@ -399,6 +424,7 @@ impl Play<'_> {
                     self.death = Some((death, reboot));
                 }
             }
+            Deed::Jump(leap) => self.jump(number, leap, events),
             Deed::FullDisk(commits) => self.disk_full = commits,
             Deed::Reload(book) => commands.push(Command::Reload(book)),
             Deed::Word(word, back) => {
@@ -409,6 +435,33 @@ impl Play<'_> {
             Deed::Resume => commands.push(Command::Resume),
         }
         Ok(())
+    }
+
+    /// Sets the wall clock. A group begins with that; where it cannot, it happens a little later.
+    fn jump(&mut self, number: usize, leap: Leap, events: &mut Vec<Event>) {
+        if self.calm {
+            return;
+        }
+        let begun = |event: &Event| matches!(event, Event::Started { .. } | Event::ClockJumped(_));
+        let engine = self.engine.as_ref().filter(|_| self.writable && !events.iter().any(begun));
+        let Some(engine) = engine else {
+            return self.post(self.now + SENDS_AGAIN, Happening::Step(number));
+        };
+        let known = engine.state().clock().clone();
+        if let Some(jump) = self.world.clocks.jump(&known, leap, self.now) {
+            self.oracle.met.count(match leap {
+                Leap::Forwards(_) => "jump forwards",
+                Leap::Back(_) => "jump back",
+            });
+            let at = self.since_begin();
+            self.write(|| Line::jump(at, jump.leap()));
+            events.insert(0, Event::ClockJumped(jump));
+        }
+    }
+
+    /// The time that has passed, and what the wall clock shows.
+    fn times(&self) -> (Timestamp, Timestamp) {
+        (self.now, self.world.clocks.wall(self.now))
     }
 
     fn calm(&mut self, commands: &mut Vec<Command>) {
@@ -438,7 +491,7 @@ impl Play<'_> {
     /// Sends that a part fires, and plans the repeat.
     fn tell(&mut self, part: usize, generation: u64, count: u64) {
         let Some(since) = self.world.ill_since(part) else { return };
-        for (at, observation) in self.mail.firing(part, since, (generation, count), self.now) {
+        for (at, observation) in self.mail.firing(part, since, (generation, count), self.times()) {
             self.post(at, Happening::Arrives(Box::new(observation)));
         }
         let again = Happening::Repeats { part, generation, count: count + 1 };
@@ -449,7 +502,7 @@ impl Play<'_> {
         let Some(illness) = self.world.mend(part, self.now) else { return };
         let (at, script) = (self.since_begin(), self.script);
         self.write(|| Line::truth(at, &script.cast[part], false));
-        for (at, observation) in self.mail.resolved(part, illness, self.now) {
+        for (at, observation) in self.mail.resolved(part, illness, self.times()) {
             self.post(at, Happening::Arrives(Box::new(observation)));
         }
     }

@@ -106,6 +106,14 @@ impl Play<'_> {
             let book = usize::try_from(dice.below(self.books.len() as u64)).unwrap_or(0);
             self.post(self.now, Happening::Commands(Command::Reload(book)));
         }
+        // Or pause first, so that what did not start waits, and change it then.
+        if dice.percent(15) {
+            let book = usize::try_from(dice.below(self.books.len() as u64)).unwrap_or(0);
+            let (changed, over) = (dice.seconds(1, 10), dice.seconds(10, 30));
+            self.post(self.now, Happening::Commands(Command::Pause));
+            self.post(self.now + changed, Happening::Commands(Command::Reload(book)));
+            self.post(self.now + over, Happening::Commands(Command::Resume));
+        }
     }
 
     /// About which incident an operator says a word: half of them look before, and say it about one

@@ -32,7 +32,7 @@ impl Play<'_> {
         while committed
             && self.writable
             && let Some(engine) = &self.engine
-            && engine.next_wake().is_some_and(|at| at <= self.now)
+            && engine.next_wake().is_some_and(|at| at <= self.shown())
         {
             self.one_turn(Vec::new(), None)?;
         }
@@ -41,6 +41,7 @@ impl Play<'_> {
 
     fn one_turn(&mut self, events: Vec<Event>, book: Option<Arc<Book>>) -> Result<bool, Violation> {
         self.count_turn()?;
+        let shown = self.shown();
         let Some(engine) = &mut self.engine else { return Ok(false) };
         if let Some(book) = &book {
             engine.replace_book(book.clone());
@@ -52,10 +53,10 @@ impl Play<'_> {
             Watch::Closely => self.oracle.hear(told),
             Watch::Never => Heard::default(),
         };
-        let turn = engine.turn(events, self.now);
+        let turn = engine.turn(events, shown);
         if !turn.facts.is_empty() && self.disk_full > 0 {
             // Who mentioned what is known all the same: it is not written down.
-            self.oracle.note_mentions(&heard, self.now);
+            self.oracle.note_mentions(&heard, shown);
             self.fail(kept);
             return Ok(false);
         }
@@ -127,11 +128,12 @@ impl Play<'_> {
         let Some(engine) = &self.engine else { return Ok(()) };
         // Comparing costs as much as there is to compare: large worlds are compared now and then.
         let large = self.script.cast.len() > 12;
-        if (!large || self.turns.is_multiple_of(16)) && self.folded != *engine.state() {
+        let wrote = !turn.facts.is_empty();
+        if wrote && (!large || self.turns.is_multiple_of(16)) && self.folded != *engine.state() {
             let text = "the fold of the journal is not the state";
             return Err(Violation::new(self.now, "fold", text));
         }
-        self.oracle.watch(heard, turn, &self.folded, &self.book, self.now)
+        self.oracle.watch(heard, turn, &self.folded, &self.book, self.shown())
     }
 
     /// The disk is full: nothing was written, and everybody hears 503 until it can be again.
@@ -140,9 +142,10 @@ impl Play<'_> {
         self.disk_full -= 1;
         self.writable = false;
         self.send_again(kept);
+        let shown = self.shown();
         if let Some(engine) = &mut self.engine {
             engine.replace_book(self.book.clone());
-            engine.rebuild(self.folded.clone(), self.now);
+            engine.rebuild(self.folded.clone(), shown);
         }
         self.post(self.now + DISK_FULL, Happening::DiskFree);
     }
@@ -200,10 +203,16 @@ impl Play<'_> {
             self.folded = self.recalled()?;
             self.check_snapshot()?;
         }
-        self.engine = Some(Engine::restore(self.folded.clone(), self.book.clone(), self.now));
-        // The daemon starts before it opens its doors.
-        events.insert(0, Event::Started { boot: self.boot() });
+        let jump = self.world.clocks.resume(self.folded.clock(), self.now);
+        self.engine = Some(Engine::restore(self.folded.clone(), self.book.clone(), self.shown()));
+        // The daemon starts before it opens its doors, and then finds that its clock is ahead.
+        if jump.is_some() {
+            self.oracle.met.count("jump that was lost");
+        }
+        let found = jump.map(Event::ClockJumped);
+        events.splice(0..0, [Event::Started { boot: self.boot() }].into_iter().chain(found));
         self.look_on();
+        self.post(self.now + Span::from_secs(1), Happening::Polls { life: self.life });
         Ok(())
     }
 
@@ -258,7 +267,7 @@ impl Play<'_> {
 
     fn perform(&mut self, effect: Effect) -> Result<(), Violation> {
         if self.watch == Watch::Closely {
-            self.oracle.performs(&effect, &self.acts, self.now)?;
+            self.oracle.performs(&effect, &self.acts, self.shown())?;
         }
         let life = self.life;
         let soon = |play: &Self, event: Event| {
@@ -314,7 +323,7 @@ impl Play<'_> {
         };
         let asks = question.asks.into_iter();
         let found = asks.map(|ask| (self.world.find(&ask, self.now), ask)).map(|(f, a)| (a, f));
-        let evidence = Evidence { found: found.collect(), gathered_at: self.now };
+        let evidence = Evidence { found: found.collect(), gathered_at: self.shown() };
         let event = match question.about {
             About::Incident(incident, step) => {
                 Event::Answered { incident, step, evidence, presence: Vec::new() }

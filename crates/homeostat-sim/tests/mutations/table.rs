@@ -477,4 +477,87 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "self.ended.insert(key, (at, ends_at));",
         "if !{M} { self.ended.insert(key, (at, ends_at)); }",
     ),
+    swapped!(
+        "poll: one absence is enough",
+        "engine/absences.rs",
+        "row.times >= limits::ABSENT_TIMES",
+        "row.times >= 1"
+    ),
+    swapped!(
+        "poll: a young Alertmanager is believed",
+        "poll.rs",
+        "roll.uptime < young",
+        "false"
+    ),
+    swapped!(
+        "poll: an Alertmanager that lists nothing is believed",
+        "poll.rs",
+        "roll.alerts.is_empty()",
+        "false"
+    ),
+    mutation(
+        "poll: what is asked out of turn counts, too",
+        "poll.rs",
+        "Occasion::Prompted => Some(Silence::Prompted),",
+        "Occasion::Prompted if {M} => None,
+                Occasion::Prompted => Some(Silence::Prompted),",
+    ),
+    mutation(
+        "poll: absences are counted on when it fires again",
+        "engine.rs",
+        "let due = lapses_at(episode, presence, self.state.clock());
+        self.absences.forget(id);",
+        "let due = lapses_at(episode, presence, self.state.clock());
+        if !{M} { self.absences.forget(id); }",
+    ),
+    mutation(
+        "jump: what was mentioned before counts as mentioned",
+        "engine.rs",
+        "ends_at: None, starts_at, known: false };",
+        "ends_at: None, starts_at, known: {M} && known.presence.known };",
+    ),
+    left_out!(
+        "jump: what is counted has less time left",
+        "state/jump.rs",
+        "self.ledgers.move_along(jump.followed())"
+    ),
+    left_out!(
+        "jump: incidents go on as if nothing were",
+        "state/jump.rs",
+        "self.amend(id, |incident| incident.live_through(jump))"
+    ),
+    mutation(
+        "jump: a freeze is read by the engine's clock",
+        "decide/pursue.rs",
+        "wall: desk.wall(),",
+        "wall: if {M} { desk.now } else { desk.wall() },",
+    ),
+    left_out!(
+        "jump: a question to a person is held up",
+        "decide/mod.rs",
+        "approve::expire_by(desk, incident, &why)"
+    ),
+    left_out!(
+        "jump: a proof goes on",
+        "verdict.rs",
+        "(self.held, self.absent, self.last) = (0, 0, None)"
+    ),
+    mutation(
+        "a guard's notice goes on after its incident asks for approval",
+        "fact.rs",
+        "                | Self::ApprovalAsked { .. }
+                | Self::ApprovalVoided { .. }
+                | Self::RemedyShadowed { .. }",
+        "                | Self::ApprovalVoided { .. }
+                | Self::RemedyShadowed { .. }
+        ) || (!{M} && matches!(self, Self::ApprovalAsked { .. })) || matches!(
+            self,
+            Self::OrderIssued { .. }",
+    ),
+    mutation(
+        "what did not start is recorded without end in shadow",
+        "state/apply.rs",
+        "incident.let_go();",
+        "if !({M} && matches!(what, What::RemedyShadowed { .. })) { incident.let_go(); }",
+    ),
 ];

@@ -1,0 +1,179 @@
+//! Who is missing: an alert ends as absent only when those who should know it did not name it, twice
+//! in a row; and then it does end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use homeostat_core::alert::Door;
+use homeostat_core::evidence::Evidence;
+use homeostat_core::name::EpisodeId;
+use homeostat_core::poll::{Occasion, Poll};
+use homeostat_core::time::{Span, Timestamp};
+
+use super::{Heard, Key, Oracle, Verdict, Violation};
+
+/// How long an Alertmanager must run before its silence says anything.
+const YOUNG: Span = Span::from_secs(300);
+
+/// How often in a row.
+const TIMES: u32 = 2;
+
+/// What was said about who is there, in the order in which it was heard.
+#[derive(Debug)]
+pub(super) enum Roster {
+    Named(Key),
+    Poll(Box<Poll>),
+    Rules(Vec<EpisodeId>, Evidence),
+}
+
+/// How often in a row an alert was missing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Row {
+    /// At most, and certainly: what was asked before the clock jumped or a commit failed need not
+    /// count.
+    at_most: u32,
+    certainly: u32,
+    last: Option<Timestamp>,
+}
+
+/// Those who were missing.
+#[derive(Debug, Default)]
+pub(super) struct Absences {
+    rows: BTreeMap<EpisodeId, Row>,
+    /// When each was last mentioned, on the engine's clock.
+    named: BTreeMap<EpisodeId, Timestamp>,
+    /// When a commit failed last.
+    failed_at: Option<Timestamp>,
+    /// Who may end as absent in this turn, and who must.
+    may_end: BTreeSet<EpisodeId>,
+    must_end: BTreeSet<EpisodeId>,
+}
+
+impl Absences {
+    /// Nothing is known any more: neither how often one was missing nor when it was mentioned.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Rows begin anew.
+    pub(super) fn forget_rows(&mut self) {
+        self.rows.clear();
+    }
+
+    /// A commit failed: rows begin anew, and what ended in it was not mentioned before now.
+    pub(super) fn fail(&mut self, shown: Timestamp) {
+        self.rows.clear();
+        self.failed_at = Some(shown);
+    }
+
+    /// It is there.
+    pub(super) fn name(&mut self, id: EpisodeId, at: Timestamp) {
+        self.rows.remove(&id);
+        self.named.insert(id, at);
+    }
+
+    /// It is missing. The same evaluation, seen twice, is one.
+    fn miss(&mut self, id: EpisodeId, at: Timestamp, certainly: bool) {
+        let row = self.rows.entry(id).or_default();
+        if row.last.is_none_or(|last| at > last) {
+            row.at_most += 1;
+            row.certainly += u32::from(certainly);
+            row.last = Some(at);
+        }
+        if row.at_most >= TIMES {
+            self.may_end.insert(id);
+        }
+        if row.certainly >= TIMES {
+            self.must_end.insert(id);
+        }
+    }
+}
+
+impl Oracle {
+    /// Counts who is missing by what was heard in this group.
+    pub(super) fn count_absences(&mut self, heard: &Heard, shown: Timestamp) {
+        self.absences.may_end.clear();
+        self.absences.must_end.clear();
+        for roster in &heard.rosters {
+            match roster {
+                Roster::Named(key) => {
+                    if let Some(id) = self.firing.get(key) {
+                        self.absences.name(*id, shown);
+                    }
+                }
+                Roster::Poll(poll) => self.take_poll(poll),
+                Roster::Rules(episodes, evidence) => self.take_rules(episodes, evidence),
+            }
+        }
+    }
+
+    /// Only a healthy Alertmanager that was asked in its turn, and not before the last mention, says
+    /// by its silence that something is over.
+    fn take_poll(&mut self, poll: &Poll) {
+        let knows = match &poll.said {
+            Ok(roll) => !roll.alerts.is_empty() && roll.uptime >= YOUNG,
+            Err(_) => false,
+        };
+        let due = poll.occasion == Occasion::Due;
+        for (key, id) in self.firing.iter().filter(|(key, _)| key.0 == poll.source) {
+            if self.episodes.get(id).is_none_or(|known| known.alert.door != Door::Webhook) {
+                continue;
+            }
+            let named = self.absences.named.get(id).copied();
+            if let Some(starts_at) = poll.lists(key.1) {
+                let newest = self.newest_start.entry(key.clone()).or_insert(starts_at);
+                *newest = starts_at.max(*newest);
+                let at = named.map_or(poll.asked_at, |named| named.max(poll.asked_at));
+                self.absences.name(*id, at);
+            } else if !knows {
+                self.absences.rows.remove(id);
+            } else if due && named.is_none_or(|named| named < poll.asked_at) {
+                let certainly = !self.hours.is_before_jump(poll.asked_at)
+                    && self.absences.failed_at < Some(poll.asked_at);
+                self.absences.miss(*id, poll.asked_at, certainly);
+            }
+        }
+    }
+
+    /// A rule that was evaluated and finds nothing says so.
+    fn take_rules(&mut self, episodes: &[EpisodeId], evidence: &Evidence) {
+        for id in episodes {
+            let Some(known) = self.episodes.get(id) else { continue };
+            let quiet = match evidence.rule(&known.alert) {
+                Some(Ok(Some(report))) => {
+                    let firing = report.firing + report.pending + report.kept_firing;
+                    (report.unhealthy.is_none() && firing == 0).then_some(report.last_evaluation)
+                }
+                Some(Ok(None) | Err(_)) | None => None,
+            };
+            match quiet {
+                Some(at) => self.absences.miss(*id, at, false),
+                None => {
+                    self.absences.rows.remove(id);
+                }
+            }
+        }
+    }
+
+    /// What ends as absent was missing often enough.
+    pub(super) fn was_missing(&mut self, id: EpisodeId, now: Timestamp) -> Verdict {
+        self.met.count("absent");
+        if self.absences.may_end.contains(&id) {
+            return Ok(());
+        }
+        let text =
+            format!("episode {id} ends as absent, and was not missing {TIMES} times in a row");
+        Err(Violation::new(now, "absent", text))
+    }
+
+    /// What was missing often enough has ended.
+    pub(super) fn missing_have_ended(&self, now: Timestamp) -> Verdict {
+        let fires = |id: &&EpisodeId| self.episodes.get(id).is_some_and(|known| known.fires);
+        match self.absences.must_end.iter().find(fires) {
+            Some(id) => {
+                let text = format!("episode {id} was missing {TIMES} times in a row, and fires on");
+                Err(Violation::new(now, "absent", text))
+            }
+            None => Ok(()),
+        }
+    }
+}
