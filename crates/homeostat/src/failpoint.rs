@@ -38,19 +38,19 @@ pub const ALL: [&str; 22] = [
 
 /// Does what was asked for at this step: usually nothing.
 #[cfg(not(feature = "failpoints"))]
-#[inline(always)]
+#[inline]
 pub(crate) const fn reach(_: &str) {}
 
 /// Does what was asked for at this step, and tells whether the step is to fail (`return`).
 #[cfg(not(feature = "failpoints"))]
-#[inline(always)]
+#[inline]
 pub(crate) const fn fails(_: &str) -> bool {
     false
 }
 
 /// Takes in what is asked for in the environment.
 #[cfg(not(feature = "failpoints"))]
-#[inline(always)]
+#[inline]
 pub(crate) const fn arm() {}
 
 #[cfg(feature = "failpoints")]
