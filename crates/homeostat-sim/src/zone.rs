@@ -6,7 +6,7 @@
 use homeostat_core::time::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
-/// A zone whose clocks change at most once while a world lasts.
+/// A zone whose clocks change at most once while a world lasts, and back in its autumn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Zone {
     /// The zone as POSIX writes it; where that is empty, its clocks never change.
@@ -19,6 +19,9 @@ pub struct Zone {
 
 /// When clocks change: an hour after every world begins, 2026-01-05T10:00:00Z.
 const CHANGE: Timestamp = Timestamp::from_seconds(1_767_607_200);
+
+/// The day on which they are changed back, at three o'clock: 2026-10-27. A freeze may last longer.
+const CHANGED_BACK: Timestamp = Timestamp::from_seconds(1_793_059_200 + 3 * 3_600);
 
 /// All zones.
 pub const ZONES: [Zone; 5] = [
@@ -47,7 +50,9 @@ impl Zone {
 
     /// How many minutes its clocks are before UTC at a time.
     pub fn minutes_at(self, at: Timestamp) -> i64 {
-        i64::from(if at < CHANGE { self.before } else { self.after })
+        let local = Timestamp::from_micros(at.micros() + i64::from(self.after) * 60_000_000);
+        let changed = at >= CHANGE && local < CHANGED_BACK;
+        i64::from(if changed { self.after } else { self.before })
     }
 }
 
@@ -60,7 +65,10 @@ mod tests {
     fn clocks_show_what_the_zone_says_before_and_after_they_are_changed() {
         for zone in ZONES {
             assert_eq!(Zone::of(&zone.value()), Some(zone));
-            for at in [CHANGE - Span::from_secs(1), CHANGE, CHANGE + Span::from_secs(86_400)] {
+            let back = CHANGED_BACK.micros() - i64::from(zone.after) * 60_000_000;
+            let back = Timestamp::from_micros(back);
+            let second = Span::from_secs(1);
+            for at in [CHANGE - second, CHANGE, CHANGE + second, back - second, back] {
                 let moment = jiff::Timestamp::from_microsecond(at.micros()).unwrap();
                 let shown = zone.value().to_offset(moment).seconds();
                 assert_eq!(i64::from(shown), zone.minutes_at(at) * 60, "{zone:?} at {at}");

@@ -223,7 +223,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "i.step == step",
         "i.step >= step"
     )
-    .seen_in(277),
+    .seen_in(40),
     swapped!(
         "guard blast radius is skipped",
         "reach.rs",
@@ -393,7 +393,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "incident.cancelled = Some(word)",
         "incident.cancelled = Some(word).filter(|_| !{M})",
     )
-    .seen_in(238),
+    .seen_in(80),
     mutation(
         "a cancelled incident goes on whose order did not start",
         "decide/pursue.rs",
@@ -401,7 +401,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "if let Some(word) = incident.cancelled.as_ref().filter(|_| !{M}) {
         let reason = format!(\"cancelled by {word}\");",
     )
-    .seen_in(238),
+    .seen_in(80),
     mutation(
         "what may still run is cancelled",
         "decide/command.rs",
@@ -420,7 +420,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "!command::may_run(desk, incident, verification, order)",
         "true"
     )
-    .seen_in(114),
+    .seen_in(231),
     mutation(
         "an undo runs twice",
         "decide/undo.rs",
@@ -446,7 +446,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "Ruling::Stop(\"nothing is worse any more\".to_owned())",
         "Ruling::Clear(\"skipped\".into())"
     )
-    .seen_in(147),
+    .seen_in(161),
     swapped!(
         "an undo is not counted against what may run at once",
         "guard/undo.rs",
@@ -541,23 +541,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "jump: a proof goes on",
         "verdict.rs",
         "(self.held, self.absent, self.last) = (0, 0, None)"
-    ),
-    mutation(
-        "a guard's notice goes on after its incident asks for approval",
-        "fact.rs",
-        "                | Self::ApprovalAsked { .. }
-                | Self::ApprovalVoided { .. }
-                | Self::RemedyShadowed { .. }",
-        "                | Self::ApprovalVoided { .. }
-                | Self::RemedyShadowed { .. }
-        ) || (!{M} && matches!(self, Self::ApprovalAsked { .. })) || matches!(
-            self,
-            Self::OrderIssued { .. }",
-    ),
-    mutation(
-        "what did not start is recorded without end in shadow",
-        "state/apply.rs",
-        "incident.let_go();",
-        "if !({M} && matches!(what, What::RemedyShadowed { .. })) { incident.let_go(); }",
-    ),
+    )
+    .seen_in(383),
 ];
