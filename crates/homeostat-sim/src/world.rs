@@ -171,7 +171,7 @@ impl World {
             Lister::Prometheus => self.prometheus,
             Lister::Alertmanager(_) => self.alertmanager,
         };
-        let at = self.known_at(honesty, now)?;
+        let at = Self::known_at(honesty, now)?;
         let empty = honesty == Honesty::Empty;
         let (at, sight) = match by {
             Lister::Prometheus => {
@@ -197,7 +197,7 @@ impl World {
     }
 
     fn listing(&self, key: &(SourceName, Fingerprint), now: Timestamp) -> Result<Listing, Trouble> {
-        let at = self.known_at(self.alertmanager, now)?;
+        let at = Self::known_at(self.alertmanager, now)?;
         let uptime = self.uptime();
         if self.alertmanager == Honesty::Empty {
             return Ok(Listing { uptime, total: 0, alert: None });
@@ -216,7 +216,7 @@ impl World {
 
     /// What a source that is asked for all of its alerts says, and which parts it lists.
     pub fn poll(&self, source: &SourceName, now: Timestamp) -> Result<(Roll, Vec<usize>), Trouble> {
-        let at = self.known_at(self.alertmanager, now)?;
+        let at = Self::known_at(self.alertmanager, now)?;
         let empty = self.alertmanager == Honesty::Empty;
         let all = self.cast.iter().enumerate().filter(|_| !empty);
         let told = all.filter(|(_, part)| part.alert.source == *source && self.was_told(part));
@@ -240,7 +240,7 @@ impl World {
     }
 
     /// Of when a witness tells what it knows.
-    fn known_at(&self, honesty: Honesty, now: Timestamp) -> Result<Timestamp, Trouble> {
+    fn known_at(honesty: Honesty, now: Timestamp) -> Result<Timestamp, Trouble> {
         match honesty {
             Honesty::Errs => Err(Trouble("connection refused".into())),
             Honesty::Truncated => Err(Trouble("its answer was cut off".into())),
@@ -284,7 +284,7 @@ impl World {
         target: &TargetLabels,
         now: Timestamp,
     ) -> Result<Option<RuleReport>, Trouble> {
-        let at = self.known_at(self.prometheus, now)?;
+        let at = Self::known_at(self.prometheus, now)?;
         if self.prometheus == Honesty::Empty {
             return Ok(None);
         }
@@ -311,7 +311,7 @@ impl World {
 
     /// The query of all books: whether a host is well.
     fn query(&self, promql: &str, now: Timestamp) -> Result<usize, Trouble> {
-        let at = self.known_at(self.prometheus, now)?;
+        let at = Self::known_at(self.prometheus, now)?;
         if matches!(self.prometheus, Honesty::Empty | Honesty::Odd) {
             return Ok(0);
         }
