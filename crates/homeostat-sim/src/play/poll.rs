@@ -10,7 +10,7 @@ use homeostat_core::time::{Span, Timestamp};
 
 use super::{Happening, Play};
 use crate::cast::MAIN;
-use crate::script::Honesty;
+use crate::script::{Honesty, World};
 
 /// When one that does not answer is given up.
 const GIVEN_UP: Span = Span::from_secs(10);
@@ -21,7 +21,9 @@ impl Play<'_> {
         let source = SourceName::new(MAIN);
         let asked = self.book.witnesses.alertmanagers.contains(&source);
         let over = self.well && self.folded.all_firing().next().is_none();
-        if life != self.life || !asked || over {
+        // Where no notification is lost there is nothing to find.
+        let needless = self.script.world == World::Kind;
+        if life != self.life || !asked || over || needless {
             return;
         }
         self.post(self.now + POLL_EVERY, Happening::Polls { life });

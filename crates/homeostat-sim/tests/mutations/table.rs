@@ -390,8 +390,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "a cancelled incident goes on after its run",
         "state/word.rs",
-        "incident.cancelled = Some(word)",
-        "incident.cancelled = Some(word).filter(|_| !{M})",
+        "incident.cancelled = Some(word.into())",
+        "incident.cancelled = Some(word.into()).filter(|_| !{M})",
     )
     .seen_in(80),
     mutation(

@@ -31,14 +31,14 @@ impl Wanted<'_> {
             }
         }
         let more = chosen.len().saturating_sub(LISTED_ALERTS);
-        let alert = |(labels, fires): (&&LabelSet, &bool)| PresentAlert {
-            labels: (*labels).clone(),
-            fires: *fires,
-        };
-        // Those that fire come first: they are what would make it worse.
-        let firing = chosen.iter().filter(|(_, fires)| **fires);
-        let pending = chosen.iter().filter(|(_, fires)| !**fires);
-        let alerts = firing.chain(pending).take(LISTED_ALERTS).map(alert).collect();
+        let mut chosen: Vec<(&LabelSet, bool)> = chosen.into_iter().collect();
+        // Those that fire come first: they are what would make it worse. Then by name, for people.
+        chosen.sort_by(|(one, fires), (other, too)| {
+            too.cmp(fires).then_with(|| one.iter().cmp(other.iter()))
+        });
+        let alert =
+            |(labels, fires): (&LabelSet, bool)| PresentAlert { labels: labels.clone(), fires };
+        let alerts = chosen.into_iter().take(LISTED_ALERTS).map(alert).collect();
         Present { alerts, more, sight }
     }
 }
