@@ -54,7 +54,7 @@ static ACTING: LazyLock<Arc<Book>> = LazyLock::new(|| match config::parse("actin
 /// Reads a webhook's body, and takes in what it tells.
 pub fn webhook(bytes: &[u8]) {
     match webhook::parse(bytes, &SourceName::new("main")) {
-        Ok(parsed) => take_in(parsed.observations),
+        Ok(parsed) => take_in(&parsed.observations),
         Err(error) => drop(error.to_string()),
     }
 }
@@ -62,16 +62,16 @@ pub fn webhook(bytes: &[u8]) {
 /// Reads a body of the alerts API, and takes in what it tells.
 pub fn alerts_api(bytes: &[u8]) {
     match alerts_api::parse(bytes, NOW) {
-        Ok(parsed) => take_in(parsed.valid),
+        Ok(parsed) => take_in(&parsed.valid),
         Err(error) => drop(error.to_string()),
     }
 }
 
 /// The engine takes whatever intake lets in, and what it writes down reads back as the same: with
 /// nothing configured, and where every alert is acted on.
-fn take_in(observations: Vec<Observation>) {
-    live(&observations, Arc::new(Book::observe()));
-    live(&observations, ACTING.clone());
+fn take_in(observations: &[Observation]) {
+    live(observations, Arc::new(Book::observe()));
+    live(observations, ACTING.clone());
 }
 
 /// Lives through what is observed, and through what comes of it later.
