@@ -40,9 +40,9 @@ pub use re2::RegexError;
 
 /// A set of labels: names with values, immutable and cheap to clone.
 ///
-/// Names are unique and sorted bytewise, which is how they are listed; a label with an empty value is the same as no label and
-/// is dropped. Both rules are Prometheus's, and the fingerprint relies on them. The order of two sets
-/// says nothing but that they differ.
+/// Names are unique and sorted bytewise, which is how they are listed; a label with an empty value
+/// is the same as no label and is dropped. Both rules are Prometheus's, and the fingerprint relies
+/// on them. The order of two sets says nothing but that they differ.
 ///
 /// As JSON it is an object of strings. Reading accepts `null` for a value, or for the whole
 /// set, as absent.
