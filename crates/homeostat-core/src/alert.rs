@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
 use crate::label::{Fingerprint, LabelSet};
 use crate::limits;
 use crate::name::SourceName;
@@ -103,9 +104,10 @@ pub struct Observation {
 
 impl Observation {
     /// Returns what is known of a firing alert's presence once it was observed.
-    pub fn presence(&self, now: Timestamp) -> Presence {
+    pub fn presence(&self, now: Timestamp, clock: &Clock) -> Presence {
+        let until = || clock.wall(now) + limits::RESOLVE_TIMEOUT;
         let ends_at = match self.alert.door {
-            Door::Api => Some(self.ends_at.unwrap_or(now + limits::RESOLVE_TIMEOUT)),
+            Door::Api => Some(self.ends_at.unwrap_or_else(until)),
             Door::Webhook => None,
         };
         Presence { seen_at: now, ends_at, starts_at: self.alert.starts_at, known: true }
@@ -121,8 +123,8 @@ pub struct Episode {
     pub began_at: Timestamp,
     /// How long it may go unmentioned before it has lapsed.
     pub lapse: Span,
-    /// When it ended, by its source, or by our clock where the source did not say; `None` while it
-    /// fires.
+    /// When it ended, by its source, or where it did not say by the clock on our wall; `None` while
+    /// it fires.
     pub ended_at: Option<Timestamp>,
 }
 
@@ -153,9 +155,9 @@ pub enum Ending {
 pub struct Presence {
     /// When it was last mentioned, or when we started, where we do not know.
     pub seen_at: Timestamp,
-    /// Until when it fires unless mentioned again.
+    /// Until when it fires unless mentioned again, by the clock on the wall.
     pub ends_at: Option<Timestamp>,
-    /// Since when it fires, as last mentioned.
+    /// Since when it fires: the latest that was mentioned.
     pub starts_at: Option<Timestamp>,
     /// False from a restart, or a jump of the wall clock, until the alert is mentioned again.
     pub known: bool,

@@ -87,6 +87,26 @@ impl fmt::Display for Jump {
     }
 }
 
+/// The stamps of others that are certainly later than some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    than: Timestamp,
+    /// What is later is yet to come, and was shown before the wall clock was set back.
+    until: Option<Timestamp>,
+}
+
+impl After {
+    /// Those that are later than this one, where no clock has jumped.
+    pub fn stamp(than: Timestamp) -> Self {
+        Self { than, until: None }
+    }
+
+    /// Whether a stamp is one of them.
+    pub fn holds(&self, stamp: Timestamp) -> bool {
+        stamp > self.than && self.until.is_none_or(|until| stamp <= until)
+    }
+}
+
 /// How the engine's clock stands to the wall clock, as far as it is written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
@@ -121,16 +141,50 @@ impl Clock {
         wall + self.ahead()
     }
 
-    /// Returns the time on the wall after which what others stamp is certainly later than a past
-    /// moment of the engine's clock.
+    /// Returns what others may have stamped only after a past moment of the engine's clock, as one
+    /// sees it now.
     ///
     /// A moment up to the last jump has no place on the wall clock of today. What was stamped
     /// before the jump, or no later than the moment as it then looked, may have been earlier.
-    pub fn certainly_after(&self, moment: Timestamp) -> Timestamp {
-        match &self.jump {
+    pub fn certainly_after(&self, moment: Timestamp, now: Timestamp) -> After {
+        let than = match &self.jump {
             Some(jump) if moment <= jump.to => moment.max(jump.wall),
             Some(_) | None => self.wall(moment),
-        }
+        };
+        After { than, until: self.until(now) }
+    }
+
+    /// Tells whether somebody stamped this before the last jump, as far as the stamp tells: it lies
+    /// before all that the wall clock has shown since, or is yet to come and was shown before.
+    pub fn is_of_before(&self, stamp: Timestamp, now: Timestamp) -> bool {
+        self.jump.as_ref().is_some_and(|jump| stamp < jump.wall)
+            || self.until(now).is_some_and(|until| stamp > until)
+    }
+
+    /// Returns the time after which nothing is stamped yet, if the wall clock shows less than it has
+    /// shown. Where it does not, the clock of whoever stamps may go ahead of ours.
+    fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        (!self.ahead().is_zero()).then(|| self.wall(now))
+    }
+
+    /// Tells whether the first of two stamps of others is the earlier one, or the same. What was
+    /// stamped since the last jump is later than what was stamped before, whatever they say.
+    pub fn is_no_later(&self, first: Timestamp, second: Timestamp, now: Timestamp) -> bool {
+        self.place(first, now) <= self.place(second, now)
+    }
+
+    /// Returns the later one of two stamps of others.
+    pub fn later(
+        &self,
+        one: Option<Timestamp>,
+        other: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        [one, other].into_iter().flatten().max_by_key(|stamp| self.place(*stamp, now))
+    }
+
+    fn place(&self, stamp: Timestamp, now: Timestamp) -> (bool, Timestamp) {
+        (!self.is_of_before(stamp, now), stamp)
     }
 
     pub(crate) fn reads(&mut self, now: Timestamp) {
@@ -176,17 +230,49 @@ mod tests {
 
     #[test]
     fn what_was_stamped_before_a_jump_is_never_certainly_later() {
+        let earliest = |clock: &Clock, moment: i64, now: i64| {
+            let after = clock.certainly_after(at(moment), at(now));
+            assert!(!after.holds(after.than));
+            after.than
+        };
         let mut clock = Clock::default();
-        assert_eq!(clock.certainly_after(at(5_000)), at(5_000));
+        assert_eq!(earliest(&clock, 5_000, 6_000), at(5_000));
         let jump = Jump::new(&clock, Leap::Back(hours(1)), at(10_000));
         clock.jumped(&jump);
         // The wall shows 6400 now, when the engine's clock shows 10000.
-        assert_eq!(clock.certainly_after(at(9_999)), at(9_999), "by the clock of then");
-        assert_eq!(clock.certainly_after(at(10_000)), at(10_000), "it may have been before");
-        assert_eq!(clock.certainly_after(at(10_001)), at(6_401));
-        assert_eq!(clock.certainly_after(at(10_060)), at(6_460));
+        assert_eq!(earliest(&clock, 9_999, 10_060), at(9_999), "by the clock of then");
+        assert_eq!(earliest(&clock, 10_000, 10_060), at(10_000), "it may have been before");
+        assert_eq!(earliest(&clock, 10_001, 10_060), at(6_401));
+        assert_eq!(earliest(&clock, 10_060, 10_060), at(6_460));
+        let after = clock.certainly_after(at(10_001), at(10_060));
+        let held = [6_401, 6_402, 6_460, 6_461, 10_000].map(|stamp| after.holds(at(stamp)));
+        assert_eq!(held, [false, true, true, false, false], "what was shown before is not");
         clock.jumped(&Jump::new(&clock, Leap::Forwards(hours(3)), at(11_000)));
-        assert_eq!(clock.certainly_after(at(10_060)), at(18_200), "the wall right after the jump");
-        assert_eq!(clock.certainly_after(at(18_300)), at(18_300));
+        assert_eq!(earliest(&clock, 10_060, 18_300), at(18_200), "the wall right after the jump");
+        assert_eq!(earliest(&clock, 18_300, 18_300), at(18_300));
+    }
+
+    #[test]
+    fn what_was_stamped_since_a_jump_is_later_whatever_it_says() {
+        let mut clock = Clock::default();
+        assert!(clock.is_no_later(at(1), at(1), at(5)) && !clock.is_no_later(at(2), at(1), at(5)));
+        assert!(!clock.is_no_later(at(9), at(1), at(5)), "of a clock that goes ahead of ours");
+        clock.jumped(&Jump::new(&clock, Leap::Back(hours(1)), at(10_000)));
+        // The wall showed 10000, was set to 6400, and shows 6500.
+        let now = at(10_100);
+        for (first, second, is) in [
+            (9_000, 6_450, true),
+            (6_450, 9_000, false),
+            (8_000, 9_000, true),
+            (9_000, 8_000, false),
+            (6_399, 9_000, true),
+            (6_410, 6_450, true),
+            (6_450, 6_410, false),
+        ] {
+            assert_eq!(clock.is_no_later(at(first), at(second), now), is, "{first} {second}");
+        }
+        clock.jumped(&Jump::new(&clock, Leap::Forwards(Span::from_secs(120)), now));
+        assert!(clock.is_no_later(at(9_000), at(6_630), at(10_150)), "shown before both jumps");
+        assert!(clock.is_no_later(at(6_450), at(6_630), at(10_150)));
     }
 }

@@ -105,7 +105,7 @@ impl Engine {
         for id in firing {
             match before.get(&id) {
                 Some(known) => self.watch(id, known.presence, known.due),
-                None => self.mention(id, Presence::unknown(now)),
+                None => self.mention(id, Presence::unknown(now), now),
             }
         }
     }
@@ -182,7 +182,7 @@ impl Engine {
         let mentioned = match &event {
             Event::Observed { observation, .. } | Event::Vouched { observation, .. } => {
                 let alert = &observation.alert;
-                Some((alert.key(), observation.presence(now)))
+                Some((alert.key(), observation.presence(now, self.state.clock())))
             }
             _ => None,
         };
@@ -204,7 +204,7 @@ impl Engine {
             (mentioned, decision.remark)
             && let Some(id) = self.state.firing(&key)
         {
-            self.mention(id, presence);
+            self.mention(id, presence, now);
         }
         let ended: Vec<EpisodeId> = decision.facts.iter().filter_map(ended_episode).collect();
         turn.facts.extend(decision.facts);
@@ -275,8 +275,11 @@ impl Engine {
     }
 
     /// Notes that an episode was mentioned.
-    fn mention(&mut self, id: EpisodeId, presence: Presence) {
+    fn mention(&mut self, id: EpisodeId, mut presence: Presence, now: Timestamp) {
         let Some(episode) = self.state.episode(id) else { return };
+        // What was said before may come late.
+        let before = self.presence.get(&id).and_then(|known| known.presence.starts_at);
+        presence.starts_at = self.state.clock().later(before, presence.starts_at, now);
         let due = lapses_at(episode, presence, self.state.clock());
         self.absences.forget(id);
         self.watch(id, presence, due);

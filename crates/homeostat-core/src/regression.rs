@@ -29,11 +29,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::After;
 use crate::evidence::{Ask, Evidence, Lister, Present, Sight, Trouble};
 use crate::label::{Fingerprint, Matchers};
 use crate::limits;
 use crate::policy::{Regression, Target, Witnesses};
-use crate::time::Timestamp;
 
 /// What was there before an act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ fn listing<'a>(
 }
 
 /// Why a listing may not be complete. After an act its rules must have been evaluated since.
-fn gap(by: &Lister, present: &Present, since: Option<Timestamp>) -> Option<String> {
+fn gap(by: &Lister, present: &Present, after: Option<After>) -> Option<String> {
     if present.more > 0 {
         let all = present.alerts.len() + present.more;
         return Some(format!("{by} lists {all} alerts, too many to be compared"));
@@ -146,7 +146,7 @@ fn gap(by: &Lister, present: &Present, since: Option<Timestamp>) -> Option<Strin
             Some(format!("{by} has no rule that could fire such an alert"))
         }
         Sight::Rules { evaluated_at: Some(at), .. } => {
-            let is_old = since.is_some_and(|since| *at <= since);
+            let is_old = after.is_some_and(|after| !after.holds(*at));
             is_old.then(|| format!("{by} has not evaluated all of these rules since the action"))
         }
     }
@@ -158,8 +158,8 @@ impl Baseline {
         self.listed.iter().map(|listed| ask(listed.by.clone(), &self.matchers, &self.target))
     }
 
-    /// Compares with a listing after the act, which was over at `ended_at`.
-    pub fn compare(&self, ended_at: Timestamp, evidence: &Evidence) -> Change {
+    /// Compares with a listing by what was stamped after the end of the act.
+    pub fn compare(&self, after: After, evidence: &Evidence) -> Change {
         let (mut firing, mut pending) = (BTreeSet::new(), BTreeSet::new());
         let mut doubt = None;
         for before in &self.listed {
@@ -180,7 +180,7 @@ impl Baseline {
                     };
                 }
             }
-            doubt = doubt.or_else(|| gap(&before.by, present, Some(ended_at)));
+            doubt = doubt.or_else(|| gap(&before.by, present, Some(after)));
         }
         let not_before = "which did not before the action";
         if !firing.is_empty() {
@@ -209,7 +209,7 @@ mod tests {
     use crate::label::LabelSet;
     use crate::name::SourceName;
     use crate::policy::Worse;
-    use crate::time::Span;
+    use crate::time::{Span, Timestamp};
 
     const ENDED: Timestamp = Timestamp::from_seconds(1_000);
 
@@ -255,7 +255,7 @@ mod tests {
     }
 
     fn change(answer: Result<Present, Trouble>) -> Change {
-        before().compare(ENDED, &evidence(&witnesses(true), vec![answer]))
+        before().compare(After::stamp(ENDED), &evidence(&witnesses(true), vec![answer]))
     }
 
     #[test]
@@ -294,7 +294,7 @@ mod tests {
             }
         }
         let nobody = Evidence::none(ENDED);
-        assert!(matches!(before().compare(ENDED, &nobody), Change::Unknown { .. }));
+        assert!(matches!(before().compare(After::stamp(ENDED), &nobody), Change::Unknown { .. }));
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod tests {
             "Alertmanager main could not be asked: refused"
         );
         let later = evidence(&asked, vec![young(), old()]);
-        assert!(matches!(whole.compare(ENDED, &later), Change::Unknown { .. }));
+        assert!(matches!(whole.compare(After::stamp(ENDED), &later), Change::Unknown { .. }));
         let nobody = Witnesses::default();
         assert!(baseline(&regression(), &target(), &nobody, &Evidence::none(ENDED)).is_err());
     }

@@ -26,7 +26,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
-use crate::clock::Jump;
+use crate::clock::{After, Jump};
 use crate::evidence::{Ask, Evidence, Grade, Listing, RuleReport, Trouble};
 use crate::limits;
 use crate::name::OrderId;
@@ -232,7 +232,7 @@ pub fn explains(proof: &Proof, alert: &Alert) -> bool {
 /// Reads the evidence of one look. With each alert comes whether its source said that it resolved.
 pub fn read<'a>(
     proof: &Proof,
-    ended_at: Timestamp,
+    after: After,
     alerts: impl Iterator<Item = (&'a Alert, bool)>,
     evidence: &Evidence,
 ) -> Reading {
@@ -240,9 +240,9 @@ pub fn read<'a>(
     let mut absent = true;
     for (alert, resolved) in alerts {
         if explains(proof, alert) {
-            votes.push(read_rule(alert, evidence.rule(alert), ended_at));
+            votes.push(read_rule(alert, evidence.rule(alert), after));
         } else if let Some(listing) = evidence.listing(alert) {
-            let (vote, is_absent) = read_listing(alert, listing, ended_at);
+            let (vote, is_absent) = read_listing(alert, listing, after);
             absent &= is_absent || resolved;
             votes.push(vote);
         } else {
@@ -252,7 +252,7 @@ pub fn read<'a>(
     let (query_holds, query_text) = read_query(proof, evidence);
     let mut texts: Vec<String> = votes.iter().map(|(_, text)| text.clone()).collect();
     texts.extend(query_text);
-    let change = proof.baseline.as_ref().map(|before| before.compare(ended_at, evidence));
+    let change = proof.baseline.as_ref().map(|before| before.compare(after, evidence));
     texts.extend(change.as_ref().map(change_text));
     texts.dedup();
     Reading {
@@ -289,7 +289,7 @@ fn count(votes: impl Iterator<Item = Firing>) -> Firing {
 fn read_rule(
     alert: &Alert,
     answer: Option<&Result<Option<RuleReport>, Trouble>>,
-    ended_at: Timestamp,
+    after: After,
 ) -> (Firing, String) {
     let name = alert.name();
     let report = match answer {
@@ -300,7 +300,7 @@ fn read_rule(
         }
         None => return (Firing::Unknown, format!("rule {name} was not asked about")),
     };
-    if report.last_evaluation <= ended_at {
+    if !after.holds(report.last_evaluation) {
         return (Firing::Unknown, format!("rule {name} was not evaluated since the action"));
     }
     if let Some(error) = &report.unhealthy {
@@ -320,7 +320,7 @@ fn read_rule(
 fn read_listing(
     alert: &Alert,
     answer: &Result<Listing, Trouble>,
-    ended_at: Timestamp,
+    after: After,
 ) -> ((Firing, String), bool) {
     let source = &alert.source;
     let unknown = |text: String| ((Firing::Unknown, text), false);
@@ -331,7 +331,7 @@ fn read_listing(
         }
     };
     match &listing.alert {
-        Some(listed) if listed.updated_at > ended_at => {
+        Some(listed) if after.holds(listed.updated_at) => {
             let text = format!("Alertmanager {source} was told after the action that it fires");
             ((Firing::Yes, text), false)
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use homeostat_core::alert::{Door, Observation, Status};
 use homeostat_core::clock::{Jump, Leap};
 use homeostat_core::engine::Engine;
-use homeostat_core::event::Event;
+use homeostat_core::event::{Event, Remark};
 use homeostat_core::evidence::Evidence;
 use homeostat_core::fact::What;
 use homeostat_core::hold::{Guard, Hold};
@@ -430,4 +430,51 @@ fn what_a_jump_moved_is_so_after_a_crash() {
     assert_eq!(play.state().clock().latest(), Some(play.now()));
     play.advance(secs(200));
     assert_eq!(orders(&mut play), ["1.restart.1"]);
+}
+
+#[test]
+fn back_an_end_after_the_jump_is_later_than_a_beginning_before_it() {
+    let mut play = alone(Policy { settle: secs(7200), ..ladder() });
+    fire(&mut play, A);
+    play.jump(HOUR_BACK);
+    play.advance(secs(60));
+    assert_eq!(resolve(&mut play, A), Some(Remark::Ended), "its endsAt is before its startsAt");
+    play.advance(secs(60));
+    assert_eq!(fire(&mut play, A), Some(Remark::Began));
+    // Of two stamps of before a jump the earlier one is earlier.
+    play.advance(secs(60));
+    play.jump(HOUR_BACK);
+    let alert = play.incident().unwrap().episodes.last().unwrap().episode;
+    let alert = play.state().episode(alert).unwrap().alert.clone();
+    assert!(alert.starts_at.unwrap() > play.wall());
+    let ends_at = alert.starts_at.map(|starts_at| starts_at - secs(1));
+    let stale = Observation { alert, status: Status::Resolved, ends_at };
+    assert_eq!(play.observe(stale), Some(Remark::Stale));
+}
+
+#[test]
+fn back_a_firing_after_the_jump_is_later_than_an_end_before_it() {
+    let mut play = alone(Policy { settle: secs(7200), ..ladder() });
+    fire(&mut play, A);
+    play.advance(secs(60));
+    let began = play.wall();
+    resolve(&mut play, A);
+    play.jump(HOUR_BACK);
+    play.advance(secs(60));
+    assert_eq!(fire(&mut play, A), Some(Remark::Began), "its startsAt is before the last endsAt");
+    play.advance(secs(60));
+    resolve(&mut play, A);
+    assert!(play.wall() < began);
+    assert_eq!(fire(&mut play, A), Some(Remark::Stale), "it ended at that very moment");
+}
+
+#[test]
+fn back_an_alert_of_the_api_without_an_end_is_believed_for_as_long_as_ever() {
+    let mut play = alone(Policy { settle: secs(7200), ..ladder() });
+    play.jump(HOUR_BACK);
+    play.fire("api", Door::Api, A);
+    play.advance(secs(299));
+    assert_eq!(play.state().count_firing(), 1);
+    play.advance(secs(1));
+    assert_eq!(play.state().count_firing(), 0);
 }

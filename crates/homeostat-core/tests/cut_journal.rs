@@ -130,7 +130,7 @@ fn a_rich_run_goes_on_from_any_of_its_facts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_run_goes_on_from_any_of_its_facts(

@@ -5,6 +5,7 @@
 mod stage;
 
 use homeostat_core::alert::{Door, Ending, Observation, Status};
+use homeostat_core::clock::Leap;
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::evidence::{Grade, Trouble};
 use homeostat_core::fact::What;
@@ -236,6 +237,30 @@ fn a_lost_resolve_of_a_prometheus_is_found_by_its_rules() {
     scenario.advance(secs(2));
     assert!(matches!(endings(&scenario)[..], [Ending::Absent { .. }]), "{:?}", endings(&scenario));
     assert_eq!(closings(scenario.journal()).pop().unwrap().outcome, End::Recovered);
+}
+
+#[test]
+fn after_the_wall_clock_was_set_back_a_lost_resolve_is_found_as_soon() {
+    let mut scenario = forgotten();
+    scenario.jump(Leap::Back(secs(3600)));
+    scenario.fire("api", Door::Api, A);
+    scenario.crash(&Found::NotStarted);
+    scenario.end_silently(A);
+    scenario.advance(secs(121));
+    let endings = endings(&scenario);
+    assert!(matches!(endings[..], [Ending::Absent { .. }]), "{endings:?}");
+    assert_eq!(scenario.fire("api", Door::Api, A), Some(Remark::Began), "it fires since later");
+}
+
+#[test]
+fn what_was_evaluated_before_the_wall_clock_was_set_back_ends_nothing() {
+    let mut scenario = forgotten();
+    scenario.end_silently(A);
+    scenario.advance(secs(30));
+    scenario.answer(Answer::RuleStuck);
+    scenario.jump(Leap::Back(secs(3600)));
+    scenario.advance(secs(200));
+    assert_eq!(endings(&scenario), []);
 }
 
 #[test]

@@ -689,3 +689,23 @@ fn what_ends_as_soon_as_it_begins_flaps_when_it_begins_again() {
     let happened = [count(play.journal(), "order_held"), count(play.journal(), "order_issued")];
     assert_eq!(happened, [1, 0], "three flaps within half a minute are too many");
 }
+
+/// After a crash an idempotent action was to run again at once, as it may. Its policy was in shadow by
+/// then, so it was not run, and was handed over with its lock free while it may still have run.
+#[test]
+fn an_idempotent_action_that_a_shadow_does_not_run_again_is_waited_for() {
+    let mut ladder = ladder();
+    ladder.remedies.iter_mut().for_each(|remedy| remedy.idempotent = true);
+    let mut shadow = ladder.clone();
+    shadow.mode = Mode::Shadow;
+    shadow.remedies.iter_mut().for_each(|remedy| remedy.mode = Mode::Shadow);
+    let mut play = stage::alone(ladder);
+    fire(&mut play, A);
+    play.advance(secs(10));
+    play.reload(book(shadow, nobody()));
+    play.crash(&Found::Unknown("no end is recorded".into()));
+    play.advance(secs(19));
+    assert_eq!(count(play.journal(), "incident_closed"), 0, "it may run for 30 s");
+    play.advance(secs(3600));
+    assert_eq!(count(play.journal(), "incident_closed"), 1);
+}

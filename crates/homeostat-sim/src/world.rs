@@ -232,7 +232,8 @@ impl World {
         for (number, fingerprint, since) in firing {
             alerts.insert(fingerprint, since);
             // What began within the last turn may still wait for its group.
-            if self.clocks.wall(now).since(since) >= POLL_EVERY {
+            let wall = self.clocks.wall(now);
+            if wall.since(since).max(since.since(wall)) >= POLL_EVERY {
                 listed.push(number);
             }
         }

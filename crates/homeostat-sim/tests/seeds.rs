@@ -12,11 +12,19 @@ use homeostat_sim::script::{Script, World};
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core.
-const FOUND: [(u64, &str); 4] = [
+const FOUND: [(u64, &str); 9] = [
     (6, "what may still run was handed over, and its lock given away"),
     (15, "what ended as soon as it began was no flap when it began again"),
+    (188, "an end after the wall clock was set back was taken for one before its beginning"),
     (231, "what may still run was taken back beside it"),
     (401, "the oracle did not know that clocks are changed back in autumn"),
+    (
+        721,
+        "a rule that was evaluated before the wall clock was set back proved what was done after",
+    ),
+    (1793, "a shadow handed over what may still run"),
+    (4124, "people were told on of a guard that a jump of the clock had made let all go at once"),
+    (6105, "a late mention of before the wall clock was set back was taken for the latest"),
 ];
 
 /// Worlds that are played at every commit.

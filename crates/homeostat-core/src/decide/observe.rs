@@ -63,10 +63,13 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Pres
     let key = alert.key();
     let Some(episode) = desk.state.firing(&key) else { return Remark::Strange };
     let first = desk.state.episode(episode).and_then(|known| known.alert.starts_at);
-    let began = presence.and_then(|presence| presence.starts_at).max(first);
+    let newest = presence.and_then(|presence| presence.starts_at);
+    let clock = desk.state.clock();
+    let began = clock.later(newest, first, desk.now);
     let ends_at = observation.ends_at;
     if let (Some(began), Some(ends_at)) = (began, ends_at)
-        && ends_at < began
+        && ends_at != began
+        && clock.is_no_later(ends_at, began, desk.now)
     {
         return Remark::Stale;
     }
@@ -104,7 +107,9 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
         return Remark::Repeated;
     }
     let stale = match (desk.state.last_end(&key), alert.starts_at) {
-        (Some(ended_at), Some(starts_at)) => starts_at <= ended_at,
+        (Some(ended_at), Some(starts_at)) => {
+            desk.state.clock().is_no_later(starts_at, ended_at, desk.now)
+        }
         (Some(_) | None, _) => false,
     };
     if !stale {
@@ -132,9 +137,9 @@ fn is_again_after_healing(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) ->
     incidents.peek().is_some()
         && incidents.all(|incident| match &incident.stage {
             Stage::Closed { at, closing } => {
-                let healed_at = clock.certainly_after(*at);
+                let healing = clock.certainly_after(*at, desk.now);
                 closing.outcome == End::Healed
-                    && alert.starts_at.is_some_and(|began| began > healed_at)
+                    && alert.starts_at.is_some_and(|began| healing.holds(began))
             }
             Stage::Settling { .. }
             | Stage::Ready

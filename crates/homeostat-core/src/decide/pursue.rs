@@ -433,12 +433,12 @@ pub(super) fn after_order(
         let reason = format!("cancelled by {word}; remedy {} {outcome}", order.id.remedy);
         return closing::dismiss(desk, incident, End::Cancelled, reason);
     }
-    let attempts_left = policy.map_or(0, |policy| policy.guard.attempts) > incident.ladder.orders;
+    // Otherwise it would be handed over, or asked about, while it may still run.
+    let runs_again = policy.is_some_and(|policy| policy.guard.attempts > incident.ladder.orders)
+        && remedy.is_some_and(|remedy| remedy.mode == Mode::Auto)
+        && incident.cancelled.is_none();
     match outcome.result() {
-        // Without a further attempt it would be handed over at once, while it may still run.
-        Taken::Uncertain
-            if after_crash && order.idempotent && attempts_left && incident.cancelled.is_none() =>
-        {
+        Taken::Uncertain if after_crash && order.idempotent && runs_again => {
             desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
         }
         Taken::Uncertain if may_still_run => {

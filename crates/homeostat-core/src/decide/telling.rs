@@ -2,7 +2,7 @@
 //!
 //! Not its duty: who accepts a notice, and by which way it reaches a person (a door's).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Desk, firing, storm};
 use crate::event::Effect;
@@ -63,7 +63,8 @@ pub(super) fn guards(desk: &mut Desk<'_>) {
         }
     }
     let state = desk.state;
-    for (id, holds) in held {
+    let mut over = BTreeSet::new();
+    for (&id, holds) in &held {
         let Some(incident) = state.incident(id) else { continue };
         let is_due = |hold: &&Hold| match hold.guard().telling() {
             Telling::AtOnce => true,
@@ -75,11 +76,16 @@ pub(super) fn guards(desk: &mut Desk<'_>) {
             let_be(desk, incident, hold);
         }
         for guard in incident.told_guards() {
-            let goes_on = !holds.iter().any(|hold| hold.guard() == guard);
-            if goes_on && state.held_by(&incident.policy, guard).all(|other| other.id == id) {
-                clear(desk, Topic::Guard { policy: incident.policy.clone(), guard });
+            let lets_go = |other: &Incident| {
+                held.get(&other.id).is_some_and(|holds| holds.iter().all(|h| h.guard() != guard))
+            };
+            if lets_go(incident) && state.held_by(&incident.policy, guard).all(lets_go) {
+                over.insert((incident.policy.clone(), guard));
             }
         }
+    }
+    for (policy, guard) in over {
+        clear(desk, Topic::Guard { policy, guard });
     }
 }
 

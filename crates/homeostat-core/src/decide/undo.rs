@@ -134,7 +134,7 @@ fn reversal<'a>(
 ) -> Reversal<'a> {
     let now: Timestamp = desk.now;
     let locks = &worse.order.locks;
-    let since = desk.state.clock().certainly_after(worse.since);
+    let since = desk.state.clock().certainly_after(worse.since, now);
     Reversal { incident: incident.id, policy, locks, baseline, since, now }
 }
 

@@ -89,8 +89,8 @@ impl Engine {
             };
             if let Some(starts_at) = poll.lists(alert.fingerprint) {
                 let seen_at = presence.seen_at.max(poll.asked_at);
-                let starts_at = presence.starts_at.max(Some(starts_at));
-                self.mention(id, Presence { seen_at, starts_at, ..presence });
+                let starts_at = Some(starts_at);
+                self.mention(id, Presence { seen_at, starts_at, ..presence }, now);
                 continue;
             }
             match silence {
@@ -146,7 +146,8 @@ impl Engine {
         else {
             return false;
         };
-        let promised = ends_at.map_or(Span::ZERO, |ends_at| ends_at.since(seen_at));
+        let until = ends_at.map(|ends_at| self.state.clock().of_wall(ends_at));
+        let promised = until.map_or(Span::ZERO, |until| until.since(seen_at));
         let third = Span::from_micros(promised.as_micros() / 3);
         now.since(seen_at) >= third.max(self.book.polling.every)
     }
@@ -170,10 +171,13 @@ impl Engine {
                 continue;
             }
             let evaluated = match evidence.rule(&episode.alert) {
-                Some(Ok(Some(rule))) => rule.found_nothing_at().filter(|at| *at > presence.seen_at),
+                Some(Ok(Some(rule))) => rule.found_nothing_at(),
                 Some(Ok(None) | Err(_)) | None => None,
             };
-            let Some(at) = evaluated else {
+            let clock = self.state.clock();
+            let evaluated = evaluated.filter(|at| !clock.is_of_before(*at, now));
+            let evaluated = evaluated.map(|at| clock.of_wall(at));
+            let Some(at) = evaluated.filter(|at| *at > presence.seen_at) else {
                 self.absences.forget(id);
                 continue;
             };

@@ -17,6 +17,7 @@
 //! | `fresh`, `silence` | – | they are about the alert that was to be healed |
 
 use super::{Bench, Judgement, Ruling, Weather, concurrency, lock, pause, rate, settle};
+use crate::clock::After;
 use crate::evidence::Evidence;
 use crate::hold::{Guard, Hold};
 use crate::name::IncidentId;
@@ -36,8 +37,8 @@ pub struct Reversal<'a> {
     pub locks: &'a [LockKey],
     /// What was there before that order.
     pub baseline: &'a Baseline,
-    /// When it was found to be worse.
-    pub since: Timestamp,
+    /// What was stamped since it was found to be worse.
+    pub since: After,
     /// When.
     pub now: Timestamp,
 }

@@ -15,10 +15,10 @@ impl State {
         let Some(episode) = self.episodes.get_mut(&id).map(Arc::make_mut) else { return };
         let ends_at = match ending {
             Ending::Resolved { ends_at } => *ends_at,
-            Ending::Absent { since } => Some(*since),
+            Ending::Absent { since } => Some(self.clock.wall(*since)),
             Ending::Superseded | Ending::Lapsed => None,
         };
-        episode.ended_at = Some(ends_at.unwrap_or(at));
+        episode.ended_at = Some(ends_at.unwrap_or(self.clock.wall(at)));
         let key = episode.alert.key();
         if self.firing.get(&key.1, &key.0) == Some(&id) {
             self.firing.remove(&key.1, &key.0);

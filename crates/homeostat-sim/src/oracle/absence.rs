@@ -93,6 +93,7 @@ impl Oracle {
     pub(super) fn count_absences(&mut self, heard: &Heard, shown: Timestamp) {
         self.absences.may_end.clear();
         self.absences.must_end.clear();
+        let now = self.hours.own(shown);
         for roster in &heard.rosters {
             match roster {
                 Roster::Named(key) => {
@@ -100,15 +101,15 @@ impl Oracle {
                         self.absences.name(*id, shown);
                     }
                 }
-                Roster::Poll(poll) => self.take_poll(poll),
-                Roster::Rules(episodes, evidence) => self.take_rules(episodes, evidence),
+                Roster::Poll(poll) => self.take_poll(poll, now),
+                Roster::Rules(episodes, evidence) => self.take_rules(episodes, evidence, now),
             }
         }
     }
 
     /// Only a healthy Alertmanager that was asked in its turn, and not before the last mention, says
     /// by its silence that something is over.
-    fn take_poll(&mut self, poll: &Poll) {
+    fn take_poll(&mut self, poll: &Poll, now: Timestamp) {
         let knows = match &poll.said {
             Ok(roll) => !roll.alerts.is_empty() && roll.uptime >= YOUNG,
             Err(_) => false,
@@ -121,9 +122,12 @@ impl Oracle {
             let named = self.absences.named.get(id).copied();
             if let Some(starts_at) = poll.lists(key.1) {
                 let newest = self.newest_start.entry(key.clone()).or_insert(starts_at);
-                *newest = starts_at.max(*newest);
+                *newest = self.hours.later(starts_at, *newest, now);
                 let at = named.map_or(poll.asked_at, |named| named.max(poll.asked_at));
                 self.absences.name(*id, at);
+                if let Some(mention) = self.mentions.get_mut(key) {
+                    mention.at = mention.at.max(self.hours.own(poll.asked_at));
+                }
             } else if !knows {
                 self.absences.rows.remove(id);
             } else if due && named.is_none_or(|named| named < poll.asked_at) {
@@ -135,7 +139,7 @@ impl Oracle {
     }
 
     /// A rule that was evaluated and finds nothing says so.
-    fn take_rules(&mut self, episodes: &[EpisodeId], evidence: &Evidence) {
+    fn take_rules(&mut self, episodes: &[EpisodeId], evidence: &Evidence, now: Timestamp) {
         for id in episodes {
             let Some(known) = self.episodes.get(id) else { continue };
             let quiet = match evidence.rule(&known.alert) {
@@ -146,7 +150,7 @@ impl Oracle {
                 Some(Ok(None) | Err(_)) | None => None,
             };
             match quiet {
-                Some(at) => self.absences.miss(*id, at, false),
+                Some(at) => self.absences.miss(*id, self.hours.latest(at, now), false),
                 None => {
                     self.absences.rows.remove(id);
                 }

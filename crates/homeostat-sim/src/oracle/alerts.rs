@@ -37,7 +37,7 @@ impl Oracle {
             self.mentions.insert(key(alert), Mention { at: now, ends_at });
             if let Some(starts_at) = alert.starts_at {
                 let newest = self.newest_start.entry(key(alert)).or_insert(starts_at);
-                *newest = starts_at.max(*newest);
+                *newest = self.hours.later(starts_at, *newest, now);
             }
         }
     }
@@ -52,7 +52,9 @@ impl Oracle {
         let key = key(alert);
         if let Some((at, Some(ended_at))) = self.last_end.get(&key)
             && now.since(*at) <= MEMORY
-            && alert.starts_at.is_some_and(|starts_at| starts_at <= *ended_at)
+            && alert.starts_at.is_some_and(|starts_at| {
+                self.hours.place(starts_at, now) <= self.hours.place(*ended_at, now)
+            })
         {
             let vouched = heard.vouched.iter().filter(|(about, _)| *about == key);
             let fires = vouched.into_iter().any(|(_, evidence)| {
@@ -91,7 +93,7 @@ impl Oracle {
             }
             Ending::Absent { since } => {
                 known.resolved = true;
-                Some(*since)
+                Some(self.hours.wall(self.hours.own(*since)))
             }
             Ending::Lapsed => None,
         };
@@ -151,6 +153,7 @@ impl Oracle {
     /// After a group was accepted, each of its alerts stands as the last word about it says.
     pub(super) fn nothing_is_lost(&self, heard: &Heard, now: Timestamp) -> Verdict {
         let wall = self.hours.wall(now);
+        let place = |stamp: Option<Timestamp>| Some(self.hours.place(stamp?, now));
         let last: BTreeMap<_, _> = heard.observations.iter().map(|o| (key(&o.alert), o)).collect();
         for (key, observation) in last {
             let alert = &observation.alert;
@@ -159,13 +162,14 @@ impl Oracle {
             let wrong = match status(observation.status, alert.door, observation.ends_at, wall) {
                 Status::Firing => {
                     let ended = self.last_end.get(&key).and_then(|(_, ends_at)| *ends_at);
-                    let stale = ended.is_some() && alert.starts_at <= ended;
+                    let stale = ended.is_some() && place(alert.starts_at) <= place(ended);
                     !fires && !stale
                 }
                 Status::Resolved => {
-                    let newest = self.newest_start.get(&key).copied().max(alert.starts_at);
+                    let newest = self.newest_start.get(&key).copied();
+                    let newest = place(newest).max(place(alert.starts_at));
                     let first = episode.and_then(|id| self.episodes.get(id)?.alert.starts_at);
-                    fires && observation.ends_at > newest.max(first)
+                    fires && place(observation.ends_at) > newest.max(place(first))
                 }
             };
             if wrong {

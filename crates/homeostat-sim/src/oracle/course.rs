@@ -95,7 +95,9 @@ impl Oracle {
         let broken = |law, text: String| Err(Violation::new(now, law, text));
         let rung = |name: &RemedyName| policy.remedies.iter().position(|r| r.name == *name);
         let Some(last) = case.runs.last() else {
-            let before = case.relapse_of.and_then(|id| self.cases.get(&id)?.runs.last());
+            let before = case.relapse_of.and_then(|id| self.cases.get(&id));
+            // What certainly did not start may be tried again.
+            let before = before.and_then(|case| case.runs.iter().rfind(|run| run.has_run()));
             let before = before.filter(|run| self.reloaded_at < Some(run.issued_at));
             return match before.map(|run| rung(&run.order.id.remedy)) {
                 Some(Some(tried)) if rung(&id.remedy) <= Some(tried) => {

@@ -29,7 +29,9 @@ impl Oracle {
             if state.notices().any(|owed| of_guard(owed.notice.topic())) {
                 continue;
             }
-            if !case.told && now.since(case.opened_at) > after.saturating_add(GRACE) {
+            // And told of it alone only if it is still open for so long after that.
+            let since = self.told.until(policy).max(Some(case.opened_at)).unwrap_or(now);
+            if !case.told && now.since(since) > after.saturating_add(GRACE) {
                 let stage = state.incident(*id).map(|incident| &incident.stage);
                 let text = format!("incident {id} is open for long and nobody knows: {stage:?}");
                 return Err(Violation::new(now, "told", text));

@@ -121,13 +121,16 @@ impl Oracle {
 }
 
 /// Whether what was answered last is positive evidence that the trouble goes on. What was seen before
-/// the clock jumped is none.
+/// the clock jumped is none, nor, of an action before that, what may have been stamped before it.
 pub(super) fn still_fires(case: &Case, hours: &Hours, now: Timestamp) -> bool {
     let (Some(since), Some(last)) = (case.proving_since, case.looks.last()) else {
         return false;
     };
-    let since = hours.set_at().map_or(since, |set_at| since.max(set_at));
-    let after = |stamp: Timestamp| hours.latest(stamp, now) > since;
+    let set_at = hours.set_at().filter(|set_at| since <= *set_at);
+    let after = |stamp: Timestamp| match set_at {
+        Some(set_at) => hours.earliest(stamp) > set_at,
+        None => hours.latest(stamp, now) > since,
+    };
     last.found.iter().any(|(_, finding)| match finding {
         Finding::Rule(Ok(Some(report))) => {
             report.unhealthy.is_none() && after(report.last_evaluation) && report.firing > 0

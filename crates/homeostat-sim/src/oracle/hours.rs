@@ -40,11 +40,15 @@ impl Hours {
         self.before = None;
     }
 
-    /// The engine starts: what was not committed it takes for time that passed.
-    pub(super) fn restart(&mut self) {
-        if let Some(before) = self.before.take() {
+    /// The engine starts: what was not committed it takes for time that passed. Returns whether
+    /// there was such a jump.
+    pub(super) fn restart(&mut self) -> bool {
+        let before = self.before.take();
+        let lost = before.is_some();
+        if let Some(before) = before {
             *self = *before;
         }
+        lost
     }
 
     /// When the engine's clock showed this, if that was after the last jump.
@@ -80,6 +84,20 @@ impl Hours {
         now.since(self.own(evidence.gathered_at))
     }
 
+    /// Where a stamp stands among others: those of before the last jump are the earlier ones.
+    pub(super) fn place(&self, stamp: Timestamp, now: Timestamp) -> (bool, Timestamp) {
+        let is_since = self.settings.last().is_none_or(|setting| {
+            let at = setting.when(stamp);
+            setting.since <= at && at <= now
+        });
+        (is_since, stamp)
+    }
+
+    /// The later one of two stamps.
+    pub(super) fn later(&self, one: Timestamp, other: Timestamp, now: Timestamp) -> Timestamp {
+        if self.place(one, now) > self.place(other, now) { one } else { other }
+    }
+
     /// The last moment, up to now, at which the wall clock may have shown this.
     pub(super) fn latest(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
         let mut until = now;
@@ -92,6 +110,22 @@ impl Hours {
         }
         // It has always shown so much, until it was set.
         stamp.min(until)
+    }
+}
+
+impl Hours {
+    /// The first moment at which the wall clock may have shown this.
+    pub(super) fn earliest(&self, stamp: Timestamp) -> Timestamp {
+        let epoch = Timestamp::from_micros(0);
+        let mut setting = Setting { since: epoch, shown: epoch };
+        for next in &self.settings {
+            let at = setting.when(stamp);
+            if setting.since <= at && at < next.since {
+                return at;
+            }
+            setting = *next;
+        }
+        setting.when(stamp)
     }
 }
 

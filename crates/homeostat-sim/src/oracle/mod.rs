@@ -28,6 +28,7 @@ mod freeze;
 mod fresh;
 mod guards;
 mod hours;
+mod jump;
 mod limits;
 mod met;
 mod storm;
@@ -38,7 +39,6 @@ use std::fmt;
 
 use homeostat_core::alert::{Alert, Ending, Observation, Status};
 use homeostat_core::approval::Asked;
-use homeostat_core::clock::Jump;
 use homeostat_core::command::Command;
 use homeostat_core::engine::Turn;
 use homeostat_core::event::{Effect, Event};
@@ -243,8 +243,7 @@ pub struct Oracle {
     told: telling::Told,
     /// Whom an operator's retry has let go in this turn.
     retried: BTreeSet<Subject>,
-    /// Whose question to a person a jump of the clock has made void.
-    voided: BTreeSet<IncidentId>,
+    jumps: jump::Jumps,
 }
 
 impl Oracle {
@@ -295,50 +294,6 @@ impl Oracle {
         heard
     }
 
-    /// Nobody knows how old evidence is, when an alert was mentioned, or how long a question waited.
-    fn lives_through(&mut self, jump: &Jump) {
-        if !self.hours.jump(jump) {
-            return;
-        }
-        self.mentions.clear();
-        self.absences.clear();
-        for (incident, case) in self.cases.iter_mut().filter(|(_, case)| case.closed.is_none()) {
-            case.answer = None;
-            case.looks.clear();
-            if !case.flies {
-                case.approved = None;
-            }
-            if case.asked.is_some() {
-                self.voided.insert(*incident);
-            }
-        }
-    }
-
-    /// Whoever waits for a person as the clock jumps is handed over, or asks anew.
-    fn is_voided(&mut self, turn: &Turn, now: Timestamp) -> Verdict {
-        for incident in std::mem::take(&mut self.voided) {
-            let over = turn.facts.iter().any(|fact| match &fact.what {
-                What::ApprovalVoided { incident: of, .. }
-                | What::IncidentClosed { incident: of, .. } => *of == incident,
-                _ => false,
-            });
-            if !over {
-                let text = format!("incident {incident} waits on for a person as the clock jumps");
-                return Err(Violation::new(now, "approval", text));
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes that the engine starts: what was mentioned before is not known any more.
-    pub fn restart(&mut self) {
-        self.hours.restart();
-        self.voided.clear();
-        self.absences.clear();
-        self.mentions.clear();
-        self.newest_start.clear();
-    }
-
     /// Judges one committed turn.
     ///
     /// # Errors
@@ -359,7 +314,7 @@ impl Oracle {
         for fact in &turn.facts {
             self.see(fact, heard, book)?;
             self.note_flight(&fact.what);
-            self.note_telling(&fact.what);
+            self.note_telling(&fact.what, now);
             self.note_trials(&fact.what, now);
             self.follow_storms(&fact.what, book, now)?;
         }
@@ -437,7 +392,7 @@ impl Oracle {
                 Ok(())
             }
             What::ClockJumped { .. } => {
-                self.hours.commit();
+                self.keep_jump();
                 Ok(())
             }
             What::BookChanged => {

@@ -1,6 +1,6 @@
 //! What a person was told of a guard is over once it holds nobody any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use homeostat_core::fact::What;
 use homeostat_core::hold::{Guard, Hold};
@@ -10,20 +10,34 @@ use homeostat_core::time::Timestamp;
 
 use super::{Oracle, Verdict, Violation};
 
-/// The guards of which people were told, and were not told that it is over.
-pub(super) type Told = BTreeSet<(PolicyName, Guard)>;
+/// What people know of guards.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Of which they were told, and were not told that it is over.
+    stand: BTreeSet<(PolicyName, Guard)>,
+    /// When they were told last of a policy that one of its guards lets it be again.
+    over: BTreeMap<PolicyName, Timestamp>,
+}
+
+impl Told {
+    /// Until when people knew that a guard holds this policy.
+    pub(super) fn until(&self, policy: &PolicyName) -> Option<Timestamp> {
+        self.over.get(policy).copied()
+    }
+}
 
 impl Oracle {
     /// Notes who is held by what, and what people are told of it.
-    pub(super) fn note_telling(&mut self, what: &What) {
+    pub(super) fn note_telling(&mut self, what: &What, now: Timestamp) {
         match what {
             What::NoticeRaised { notice } => {
                 if let Topic::Guard { policy, guard } = notice.topic() {
-                    self.told.insert((policy, guard));
+                    self.told.stand.insert((policy, guard));
                 }
             }
             What::NoticeCleared { topic: Topic::Guard { policy, guard } } => {
-                self.told.remove(&(policy.clone(), *guard));
+                self.told.stand.remove(&(policy.clone(), *guard));
+                self.told.over.insert(policy.clone(), now);
             }
             _ => {}
         }
@@ -50,7 +64,7 @@ impl Oracle {
             let mut cases = mine.filter_map(|(_, id)| self.cases.get(id));
             cases.any(|case| case.held.contains(guard))
         };
-        match self.told.iter().find(|told| is_told_while_it_holds(told.1) && !holds(told)) {
+        match self.told.stand.iter().find(|told| is_told_while_it_holds(told.1) && !holds(told)) {
             Some((policy, guard)) => {
                 let text =
                     format!("people are told that {guard} holds {policy}, and it holds nobody");

@@ -104,7 +104,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             self.state.apply(fact);
         }",
     ),
-    swapped!("a stale firing is believed", "decide/observe.rs", "starts_at <= ended_at", "false"),
+    swapped!(
+        "a stale firing is believed",
+        "decide/observe.rs",
+        "desk.state.clock().is_no_later(starts_at, ended_at, desk.now)",
+        "false"
+    ),
     swapped!(
         "unknown climbs the ladder",
         "verdict.rs",
@@ -133,11 +138,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "an unknown outcome is run again blindly",
         "decide/pursue.rs",
-        "if after_crash && order.idempotent && attempts_left && incident.cancelled.is_none() =>",
-        "if after_crash
-                && (order.idempotent || {M})
-                && attempts_left
-                && incident.cancelled.is_none() =>",
+        "if after_crash && order.idempotent && runs_again =>",
+        "if after_crash && (order.idempotent || {M}) && runs_again =>",
     ),
     swapped!(
         "the age of evidence is ignored",
@@ -214,8 +216,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "what was mentioned before a restart counts as mentioned",
         "engine.rs",
-        "self.mention(id, Presence::unknown(now))",
-        "self.mention(id, Presence { known: true, ..Presence::unknown(now) })"
+        "self.mention(id, Presence::unknown(now), now)",
+        "self.mention(id, Presence { known: true, ..Presence::unknown(now) }, now)"
     ),
     swapped!(
         "an answer to an earlier question counts",
@@ -411,7 +413,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "what may still run is handed over when no attempt is left",
         "decide/pursue.rs",
-        "policy.map_or(0, |policy| policy.guard.attempts) > incident.ladder.orders",
+        "policy.is_some_and(|policy| policy.guard.attempts > incident.ladder.orders)",
         "true"
     ),
     swapped!(
@@ -543,4 +545,37 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "(self.held, self.absent, self.last) = (0, 0, None)"
     )
     .seen_in(383),
+    mutation(
+        "jump: stamps of before and of after are compared as they are",
+        "clock.rs",
+        "(!self.is_of_before(stamp, now), stamp)",
+        "({M} || !self.is_of_before(stamp, now), stamp)",
+    ),
+    swapped!(
+        "jump: what was evaluated before proves what was done after",
+        "clock.rs",
+        "self.until.is_none_or(|until| stamp <= until)",
+        "true"
+    )
+    .seen_in(721),
+    left_out!(
+        "jump: a late mention of before is the latest",
+        "engine.rs",
+        "presence.starts_at = self.state.clock().later(before, presence.starts_at, now)"
+    )
+    .seen_in(6105),
+    mutation(
+        "a shadow hands over what may still run",
+        "decide/pursue.rs",
+        "remedy.mode == Mode::Auto)",
+        "{M} || remedy.mode == Mode::Auto)",
+    )
+    .seen_in(1793),
+    swapped!(
+        "people are told on of a guard that has let all go at once",
+        "decide/telling.rs",
+        "state.held_by(&incident.policy, guard).all(lets_go)",
+        "state.held_by(&incident.policy, guard).all(|other| other.id == id)"
+    )
+    .seen_in(4124),
 ];

@@ -187,7 +187,11 @@ impl Watch {
         let ours =
             if self.cluster.receivers.is_empty() { &learned } else { &self.cluster.receivers };
         let every = self.settings.polling.every;
-        let is_old = |entry: &Entry| asked_at.since(entry.listed.starts_at) >= every;
+        // Of what fires since a time to come the clock was set back meanwhile: it fires for longer.
+        let is_old = |entry: &Entry| {
+            let starts_at = entry.listed.starts_at;
+            asked_at.since(starts_at).max(starts_at.since(asked_at)) >= every
+        };
         let mut batch = Vec::new();
         let mut unrouted = 0_usize;
         let mut begun = 0_usize;
