@@ -55,6 +55,17 @@ fn config_in(directory: &Path, home: &Path) -> String {
     text + &policy
 }
 
+/// Waits until the engine has committed its start, so that the alert is not of the same commit, or
+/// has ended.
+async fn start(engine: &mut Engine) {
+    while !engine.has_ended() {
+        if engine.metric("homeostat_journal_facts_total").await.is_some_and(|facts| facts >= 1.0) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 /// Sends until there is an answer or nobody to answer, as Alertmanager would.
 async fn send(engine: &mut Engine) -> bool {
     loop {
@@ -74,6 +85,7 @@ async fn kill_at(points: &[&str], answered: Answered, expected: Ran) {
     let config = config(sandbox.path());
     let start = Start { config: &config, failpoints: points[0], ..Start::default() };
     let mut engine = Engine::broken(&sandbox, &start);
+    self::start(&mut engine).await;
     let accepted = send(&mut engine).await;
     assert_eq!(engine.wait(), None, "{}: it did not die of a signal: {}", points[0], engine.log());
     for point in &points[1..] {
@@ -213,7 +225,7 @@ async fn killed_under_alertmanager(point: &str) {
     let config = config(sandbox.path());
     let start = Start { config: &config, failpoints: point, ..Start::default() };
     let mut engine = Engine::broken(&sandbox, &start);
-    engine.ready().await;
+    self::start(&mut engine).await;
     let alertmanager = Alertmanager::builder()
         .webhook(&engine.url("/hooks"))
         .timings(Timings::QUICK)

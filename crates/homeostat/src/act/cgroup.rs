@@ -19,6 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::limits::CGROUP_DEPTH_MAX;
+use super::spawn::can_watch;
 
 /// The place where the cgroups of one runner lie.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ impl Cgroups {
         fs::create_dir(&base).ok()?;
         let cgroups = Self { base, prefix };
         // Whether processes may be moved shows when one is opened for that.
-        let may = fs::exists(cgroups.base.join("cgroup.kill")).ok()?
+        let may = can_watch()
+            && fs::exists(cgroups.base.join("cgroup.kill")).ok()?
             && cgroups.make("probe", "probe").is_some_and(|probe| {
                 let entrance = probe.entrance().is_some();
                 probe.remove();

@@ -2,22 +2,21 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::pin::{Pin, pin};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::Signal;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::cgroup::Cgroup;
 use super::claim::{Claimed, Directory, Sync, storage};
-use super::enter::enter;
 use super::limits::{
     KILL_PATIENCE, LEFT_LOOK_EVERY, LEFT_TRIM_INTERVAL, RECORD_AGAIN, RECORD_TRIES, TREE_INTERVAL,
     TRIM_INTERVAL,
@@ -25,6 +24,7 @@ use super::limits::{
 use super::output::{self, Outputs, Tail, Writers};
 use super::owner::Owner;
 use super::prepare::{self, Launch};
+use super::spawn::{Newborn, Streams};
 use super::start::{NotRunning, is_complete, off_thread};
 use super::tree::Tree;
 use super::{Doubt, Ended, Execution, Outcome, Refusal};
@@ -112,14 +112,38 @@ impl Outcome {
 
 /// A process that was started.
 struct Run {
-    child: Child,
-    leader: i32,
+    leader: Leader,
     directory: Directory,
     outputs: Arc<Mutex<Outputs>>,
     tree: Arc<Mutex<Tree>>,
     owner: Owner,
     started_at: SystemTime,
     since: Instant,
+}
+
+/// The process from which all others of a run descend.
+enum Leader {
+    /// It has a cgroup.
+    Entered(Newborn),
+    /// It has none.
+    Spawned(i32, Box<Child>),
+}
+
+impl Leader {
+    fn id(&self) -> i32 {
+        match self {
+            Self::Entered(newborn) => newborn.id(),
+            Self::Spawned(id, _) => *id,
+        }
+    }
+
+    /// Waits for its end. May be dropped and called again, until it has returned.
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match self {
+            Self::Entered(newborn) => newborn.wait().await,
+            Self::Spawned(_, child) => child.wait().await,
+        }
+    }
 }
 
 /// Claims and spawns. It is one piece of blocking work, so that dropping the future cannot come
@@ -132,13 +156,13 @@ fn start(root: &Path, launch: &Launch, owner: Owner) -> Result<Run, NotRunning> 
     }
     let cgroup = owner.cgroup(&launch.order, &launch.run);
     match spawn(&directory, launch, &owner, cgroup.as_ref()) {
-        Ok((child, leader, outputs)) => {
+        Ok((leader, outputs)) => {
             failpoint::reach("act.spawned");
             let (started_at, since) = (SystemTime::now(), Instant::now());
-            let tree = Tree::of(leader, &launch.run, owner.clone(), cgroup);
+            let tree = Tree::of(leader.id(), &launch.run, owner.clone(), cgroup);
             let tree = Arc::new(Mutex::new(tree));
             let outputs = Arc::new(Mutex::new(outputs));
-            Ok(Run { child, leader, directory, outputs, tree, owner, started_at, since })
+            Ok(Run { leader, directory, outputs, tree, owner, started_at, since })
         }
         Err(not_running) => {
             if let Some(cgroup) = cgroup {
@@ -156,33 +180,29 @@ fn spawn(
     launch: &Launch,
     owner: &Owner,
     cgroup: Option<&Cgroup>,
-) -> Result<(Child, i32, Outputs), NotRunning> {
+) -> Result<(Leader, Outputs), NotRunning> {
     let (outputs, writers) = Outputs::create(directory.path())
         .map_err(|error| storage("make the files for the output", &error))?;
     let alert = directory.open_alert().map_err(|error| storage("open alert.json", &error))?;
     let Writers { stdout, stderr } = writers;
+    let streams = Streams { stdin: alert, stdout, stderr };
     let mut command = command(directory, &launch.command)?;
     owner.dress(&mut command);
     command
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(directory.path())
-        .process_group(0)
-        .stdin(Stdio::from(alert))
-        .stdout(Stdio::from(stdout))
-        .stderr(Stdio::from(stderr));
-    if let Some(entrance) = cgroup.and_then(Cgroup::entrance) {
-        enter(&mut command, entrance);
-    }
+        .current_dir(directory.path());
+    let program = command.get_program().to_string_lossy().into_owned();
     let spawned = owner.spawn(|| {
-        let child = command.spawn()?;
-        let leader = child.id().expect("a child has its number until it is waited for");
-        let leader = i32::try_from(leader).expect("Linux has fewer than 2^22 process numbers");
-        Ok(((child, leader), leader))
+        let leader = match cgroup.and_then(Cgroup::entrance) {
+            Some(entrance) => Leader::Entered(Newborn::start(&command, &streams, &entrance)?),
+            None => spawn_plainly(command, streams)?,
+        };
+        let id = leader.id();
+        Ok((leader, id))
     });
     match spawned {
-        Ok((child, leader)) => Ok((child, leader, outputs)),
+        Ok(leader) => Ok((leader, outputs)),
         Err(error) => {
-            let program = command.as_std().get_program().to_string_lossy().into_owned();
             let text = io::Error::to_string(&error);
             Err(if is_certain(&error) {
                 NotRunning::Refused(Refusal::Spawn { program, error: text })
@@ -193,9 +213,25 @@ fn spawn(
     }
 }
 
+fn spawn_plainly(mut command: Command, streams: Streams) -> io::Result<Leader> {
+    command
+        .process_group(0)
+        .stdin(Stdio::from(streams.stdin))
+        .stdout(Stdio::from(streams.stdout))
+        .stderr(Stdio::from(streams.stderr));
+    let child = tokio::process::Command::from(command).spawn()?;
+    let id = child.id().expect("a child has its number until it is waited for");
+    let id = i32::try_from(id).expect("Linux has fewer than 2^22 process numbers");
+    Ok(Leader::Spawned(id, Box::new(child)))
+}
+
 fn command(directory: &Directory, what: &prepare::Command) -> Result<Command, Refusal> {
     match what {
         prepare::Command::Argv(argv) => {
+            if let Some(number) = argv.iter().position(|word| word.contains('\0')) {
+                // Refused as it is prepared; here it may come from elsewhere.
+                return Err(Refusal::Nul { place: format!("argument {number}") });
+            }
             let (program, arguments) = argv.split_first().ok_or(Refusal::NoProgram)?;
             let mut command = Command::new(program);
             command.args(arguments);
@@ -251,7 +287,7 @@ impl Run {
             tokio::select! {
                 // An end that is there counts, whatever else is there with it.
                 biased;
-                end = self.child.wait() => {
+                end = self.leader.wait() => {
                     self.release();
                     return end.map_or_else(Watched::Lost, Watched::Ended);
                 }
@@ -274,9 +310,11 @@ impl Run {
         while self.signal(Signal::KILL).await > 0 && forced.elapsed() < KILL_PATIENCE {
             sleep(TREE_INTERVAL).await;
         }
-        // A leader that is stuck in the kernel is left; its number stays taken as long.
-        if timeout(KILL_PATIENCE, self.child.wait()).await.is_ok() {
+        if timeout(KILL_PATIENCE, self.leader.wait()).await.is_ok() {
             self.release();
+        } else {
+            // Stuck in the kernel. Its number stays taken as long, and then it is an orphan.
+            self.owner.let_go(self.leader.id());
         }
         outcome
     }
@@ -284,7 +322,7 @@ impl Run {
     /// The leader is reaped: its number may belong to a stranger from now on.
     fn release(&self) {
         self.tree.lock().release_group();
-        self.owner.reaped(self.leader);
+        self.owner.let_go(self.leader.id());
     }
 
     /// Sends a signal to all processes of the run and tells how many there were.

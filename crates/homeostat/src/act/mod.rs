@@ -42,7 +42,6 @@
 mod call;
 mod cgroup;
 mod claim;
-mod enter;
 mod environment;
 mod exec;
 pub mod handler;
@@ -51,6 +50,7 @@ pub mod limits;
 mod output;
 mod owner;
 mod prepare;
+mod spawn;
 mod start;
 mod subject;
 #[cfg(test)]
@@ -64,12 +64,12 @@ use serde::{Deserialize, Serialize};
 pub use call::{Call, Words, call};
 pub use cgroup::Cgroups;
 pub use claim::{Found, current_boot, forget, inspect};
-pub use enter::close_on_exec;
 pub use exec::{perform, run};
 pub use handler::Handlers;
 pub use http::{Outlet, Sending, send};
 pub use owner::{Nursery, Owner, Variables};
 pub use prepare::{Command, Launch, prepare};
+pub use spawn::close_on_exec;
 pub use subject::{Subject, SubjectAlert};
 
 /// What one run of a process needs.

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -135,8 +136,8 @@ impl Owner {
         }
     }
 
-    /// A leader is reaped.
-    pub(super) fn reaped(&self, leader: i32) {
+    /// A leader is reaped, or nobody waits for it any more.
+    pub(super) fn let_go(&self, leader: i32) {
         match self {
             Self::Engine => {}
             Self::Runner(nursery) => {
@@ -160,7 +161,7 @@ impl Owner {
     /// make the standard library look for the program itself, after a fork, which copies the page
     /// tables of the engine. A runner has few of them, and its own environment may be that of an
     /// engine of long ago.
-    pub(super) fn dress(&self, command: &mut tokio::process::Command) {
+    pub(super) fn dress(&self, command: &mut Command) {
         match self {
             Self::Engine => {
                 for name in not_inherited() {

@@ -218,8 +218,7 @@ impl Engine {
     }
 
     pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
-        let text = self.client.get(self.url("/metrics")).send().await.unwrap().text().await;
-        let text = text.unwrap();
+        let text = self.client.get(self.url("/metrics")).send().await.ok()?.text().await.ok()?;
         let value = text.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '));
         value.map(|value| value.parse().unwrap())
     }
