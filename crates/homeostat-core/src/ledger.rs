@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::age;
 use crate::hold::{Circuit, Scope};
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
@@ -452,14 +453,10 @@ impl Ledgers {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((closed_at, subject)) = self.past_by_age.first().cloned() {
-            let old = now.since(closed_at) > limits::PAST_HEALING_MEMORY;
-            if !old && self.past_by_age.len() <= limits::PAST_HEALINGS {
-                return;
-            }
-            self.past_by_age.remove(&(closed_at, subject.clone()));
-            self.past.remove(&subject);
-        }
+        let (memory, most) = (limits::PAST_HEALING_MEMORY, limits::PAST_HEALINGS);
+        age::forget(&mut self.past_by_age, now, memory, most, |subject| {
+            self.past.remove(subject);
+        });
     }
 }
 

@@ -13,6 +13,7 @@
 
 pub mod time;
 pub mod limits;
+mod age;
 pub mod clock;
 pub mod interval;
 pub mod text;

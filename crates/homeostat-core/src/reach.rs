@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::age;
 use crate::limits;
 use crate::name::PolicyName;
 use crate::policy::{Extent, Target};
@@ -200,14 +201,10 @@ impl Reach {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((at, target)) = self.by_age.first().cloned() {
-            let old = now.since(at) > limits::REACH_MEMORY;
-            if !old && self.by_age.len() <= limits::REACHED_TARGETS {
-                return;
-            }
-            self.by_age.remove(&(at, target.clone()));
-            self.acted.remove(&target);
-        }
+        let (memory, most) = (limits::REACH_MEMORY, limits::REACHED_TARGETS);
+        age::forget(&mut self.by_age, now, memory, most, |target| {
+            self.acted.remove(target);
+        });
     }
 }
 

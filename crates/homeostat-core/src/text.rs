@@ -5,6 +5,7 @@
 //! out the same text again. It is only a saving: whether two values share a text shows nowhere.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -23,8 +24,21 @@ thread_local! {
 }
 
 /// A text that many share: one pointer, because there are many for each text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Text(Arc<Box<str>>);
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Trees of targets compare the name of one policy with itself more often than not.
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Text {
     /// Takes a text, the same as before where it was seen lately.

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::Line;
+use crate::age;
 use crate::hold::Circuit;
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
@@ -163,14 +164,10 @@ impl Circuits {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((at, circuit)) = self.by_age.first().cloned() {
-            let old = now.since(at) > limits::CIRCUIT_MEMORY;
-            if !old && self.by_age.len() <= limits::CIRCUITS {
-                return;
-            }
-            self.by_age.remove(&(at, circuit.clone()));
-            self.marks.remove(&circuit);
-        }
+        let (memory, most) = (limits::CIRCUIT_MEMORY, limits::CIRCUITS);
+        age::forget(&mut self.by_age, now, memory, most, |circuit| {
+            self.marks.remove(circuit);
+        });
     }
 }
 

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Line, Subject};
+use crate::age;
 use crate::limits;
 use crate::time::{Span, Timestamp};
 
@@ -98,32 +99,26 @@ impl Flaps {
     }
 
     fn touch(&mut self, subject: &Subject, at: Timestamp, flap: Option<Timestamp>) {
-        let mut flaps = match self.known.remove(subject) {
-            Some(before) => {
-                self.by_age.remove(&(before.touched_at, subject.clone()));
-                before.flaps
-            }
-            None => Vec::new(),
-        };
-        let over = flap.is_none();
-        flaps.extend(flap);
-        flaps.retain(|flap| at.since(*flap) <= limits::FLAP_MEMORY);
-        let surplus = flaps.len().saturating_sub(limits::FLAPS);
-        flaps.drain(..surplus);
-        self.known.insert(subject.clone(), Flapping { touched_at: at, over, flaps });
+        let new = || Flapping { touched_at: at, over: false, flaps: Vec::new() };
+        let known = self.known.entry(subject.clone()).or_insert_with(new);
+        let before = std::mem::replace(&mut known.touched_at, at);
+        known.over = flap.is_none();
+        known.flaps.extend(flap);
+        known.flaps.retain(|flap| at.since(*flap) <= limits::FLAP_MEMORY);
+        let surplus = known.flaps.len().saturating_sub(limits::FLAPS);
+        known.flaps.drain(..surplus);
+        if before != at {
+            self.by_age.remove(&(before, subject.clone()));
+        }
         self.by_age.insert((at, subject.clone()));
         self.forget(at);
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((touched_at, subject)) = self.by_age.first().cloned() {
-            let old = now.since(touched_at) > limits::FLAP_MEMORY;
-            if !old && self.by_age.len() <= limits::FLAPPING_TARGETS {
-                return;
-            }
-            self.by_age.remove(&(touched_at, subject.clone()));
-            self.known.remove(&subject);
-        }
+        let (memory, most) = (limits::FLAP_MEMORY, limits::FLAPPING_TARGETS);
+        age::forget(&mut self.by_age, now, memory, most, |subject| {
+            self.known.remove(subject);
+        });
     }
 }
 

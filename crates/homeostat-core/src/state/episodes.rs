@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::age;
 use crate::alert::Ending;
 use crate::incident::{Attached, Stage, Standing};
 use crate::limits;
@@ -89,13 +90,9 @@ impl State {
     }
 
     fn forget_ended(&mut self, now: Timestamp) {
-        while let Some((at, key)) = self.ended_by_age.first().cloned() {
-            let old = now.since(at) > limits::ENDED_EPISODE_MEMORY;
-            if !old && self.ended_by_age.len() <= limits::ENDED_EPISODES {
-                return;
-            }
-            self.ended_by_age.remove(&(at, key.clone()));
-            self.ended.remove(&key);
-        }
+        let (memory, most) = (limits::ENDED_EPISODE_MEMORY, limits::ENDED_EPISODES);
+        age::forget(&mut self.ended_by_age, now, memory, most, |key| {
+            self.ended.remove(key);
+        });
     }
 }

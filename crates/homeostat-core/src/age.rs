@@ -1,0 +1,23 @@
+//! What is remembered for a time, and so many at most: the oldest is forgotten first.
+
+use std::collections::BTreeSet;
+
+use crate::time::{Span, Timestamp};
+
+/// Forgets the keys that are older than `memory`, and the oldest of more than `most`. Each is told.
+pub(crate) fn forget<K: Ord>(
+    by_age: &mut BTreeSet<(Timestamp, K)>,
+    now: Timestamp,
+    memory: Span,
+    most: usize,
+    mut forgotten: impl FnMut(&K),
+) {
+    while let Some((at, _)) = by_age.first() {
+        if now.since(*at) <= memory && by_age.len() <= most {
+            return;
+        }
+        if let Some((_, key)) = by_age.pop_first() {
+            forgotten(&key);
+        }
+    }
+}
