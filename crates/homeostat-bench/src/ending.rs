@@ -5,7 +5,7 @@ use std::process;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
-use homeostat::demo::stack::Signal;
+use homeostat::demo::stack::{Process, Signal};
 use rustix::process::{Pid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,9 +17,12 @@ static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 pub(crate) struct Watched(u32);
 
 impl Watched {
-    pub(crate) fn new(pid: u32) -> Self {
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
-        Self(pid)
+    /// Spawns a child. It is known before anybody is told to end.
+    pub(crate) fn spawn(spawn: impl FnOnce() -> Result<Process>) -> Result<(Self, Process)> {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = spawn()?;
+        running.push(process.pid());
+        Ok((Self(process.pid()), process))
     }
 }
 

@@ -77,8 +77,8 @@ impl Engine {
             command.arg(format!("--config.file={}", file.display()));
         }
         let began = Instant::now();
-        let process = Process::spawn("homeostat", &mut command, directory)?;
-        let watched = Watched::new(process.pid());
+        let (watched, process) =
+            Watched::spawn(|| Ok(Process::spawn("homeostat", &mut command, directory)?))?;
         let mut engine = Self { _watched: watched, process, address, data };
         engine.ready()?;
         Ok((engine, began.elapsed().as_secs_f64()))

@@ -50,8 +50,8 @@ impl Peer {
     fn start(bench: &Bench, name: &str, run: impl Fn(SocketAddr) -> Command) -> Result<Self> {
         let directory = bench.directory()?;
         let address = stack::free_address()?;
-        let mut process = Process::spawn(name, &mut run(address), &directory)?;
-        let watched = Watched::new(process.pid());
+        let (watched, mut process) =
+            Watched::spawn(|| Ok(Process::spawn(name, &mut run(address), &directory)?))?;
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
             process.must_run()?;

@@ -11,6 +11,7 @@ mod repeats;
 mod replay;
 mod simulation;
 mod start;
+mod storm;
 
 use anyhow::Result;
 
@@ -21,12 +22,13 @@ use crate::row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
-pub(crate) const ALL: [(&str, Measure); 11] = [
+pub(crate) const ALL: [(&str, Measure); 12] = [
     ("repeats", repeats::measure),
     ("durable", durable::measure),
     ("group", group::measure),
     ("actions", actions::measure),
     ("latency", latency::measure),
+    ("storm", storm::measure),
     ("decide", decide::measure),
     ("replay", replay::measure),
     ("memory", memory::measure),

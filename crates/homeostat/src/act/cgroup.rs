@@ -19,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::limits::CGROUP_DEPTH_MAX;
-use super::spawn::can_watch;
+use super::spawn::{Place, can_watch};
 
 /// The place where the cgroups of one runner lie.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl Cgroups {
         let may = can_watch()
             && fs::exists(cgroups.base.join("cgroup.kill")).ok()?
             && cgroups.make("probe", "probe").is_some_and(|probe| {
-                let entrance = probe.entrance().is_some();
+                let may_enter = probe.place().is_some();
                 probe.remove();
-                entrance
+                may_enter
             });
         if may {
             Some(cgroups)
@@ -87,9 +87,11 @@ impl Cgroups {
 }
 
 impl Cgroup {
-    /// The file through which a process enters by writing `0`.
-    pub(super) fn entrance(&self) -> Option<File> {
-        OpenOptions::new().write(true).open(self.path.join("cgroup.procs")).ok()
+    /// What a child needs to be in it. None where processes may not be moved.
+    pub(super) fn place(&self) -> Option<Place> {
+        let directory = File::open(&self.path).ok()?.into();
+        let entrance = OpenOptions::new().write(true).open(self.path.join("cgroup.procs")).ok()?;
+        Some(Place { directory, entrance })
     }
 
     /// Kills all that is in it, and what they fork meanwhile.

@@ -193,8 +193,8 @@ fn spawn(
         .current_dir(directory.path());
     let program = command.get_program().to_string_lossy().into_owned();
     let spawned = owner.spawn(|| {
-        let leader = match cgroup.and_then(Cgroup::entrance) {
-            Some(entrance) => Leader::Entered(Newborn::start(&command, &streams, &entrance)?),
+        let leader = match cgroup.and_then(Cgroup::place) {
+            Some(place) => Leader::Entered(Newborn::start(&command, &streams, &place)?),
             None => spawn_plainly(command, streams)?,
         };
         let id = leader.id();

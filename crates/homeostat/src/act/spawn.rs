@@ -6,17 +6,23 @@
 //! exit code, and an order that certainly did not start into one that failed. `pre_exec` of the
 //! standard library makes it fork, and a fork of a process with many threads costs more than all
 //! else of a short run: the tables of its memory are copied, and each page that is written next
-//! faults. So this is what `posix_spawn` does, with one write more:
+//! faults. So this is what `posix_spawn` does, and the child is born in its cgroup:
 //!
 //! ```text
 //!  this thread          the child, in the same memory, on a stack of its own
 //!  block signals
-//!  clone, and sleep ──> streams, directory, group, cgroup.procs, signals
+//!  clone3, and sleep ─> streams, directory, group, signals
 //!  wake up <─────────── execve, or its error and the end
 //!  unblock signals
 //! ```
 //!
-//! Source: `clone(2)`, `vfork(2)`, `signal-safety(7)`.
+//! Where `clone3` is refused, as in some sandboxes, or not known here, as on other processors, the
+//! child is cloned in the old way and enters by itself, by a write to `cgroup.procs`. That is as
+//! safe, but the kernel now and then keeps it waiting for 20 ms, until no processor is in the middle
+//! of a fork.
+//!
+//! Source: `clone(2)`, `vfork(2)`, `signal-safety(7)`; for the wait, `percpu_down_write` of
+//! `cgroup_threadgroup_rwsem` in Linux.
 
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
@@ -44,6 +50,15 @@ const STACK: usize = 32 << 10;
 /// Where programs are looked for when nobody says where: what `execvp(3)` takes then.
 const PATH: &str = "/bin:/usr/bin";
 
+/// The cgroup that a child is to be in.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Its directory.
+    pub(super) directory: OwnedFd,
+    /// Its `cgroup.procs`, for writing.
+    pub(super) entrance: File,
+}
+
 /// What a process has as its standard streams.
 pub(super) struct Streams {
     pub(super) stdin: File,
@@ -60,7 +75,7 @@ pub(super) struct Newborn {
 }
 
 impl Newborn {
-    /// Starts a program in a group of its own and in the cgroup whose `cgroup.procs` is handed in.
+    /// Starts a program in a group of its own and in a cgroup.
     /// Of the command its program, arguments, directory and variables count: it inherits no others.
     /// No word may have a NUL: the standard library puts another word in its place.
     ///
@@ -73,8 +88,8 @@ impl Newborn {
     /// # Panics
     ///
     /// Outside of a Tokio runtime with IO enabled.
-    pub(super) fn start(command: &Command, streams: &Streams, entrance: &File) -> io::Result<Self> {
-        let pid = Words::of(command)?.start(streams, entrance)?;
+    pub(super) fn start(command: &Command, streams: &Streams, place: &Place) -> io::Result<Self> {
+        let pid = Words::of(command)?.start(streams, place)?;
         let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
         // SAFETY: it owns the descriptor, which stays the same and open until it is dropped.
         let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
@@ -132,7 +147,7 @@ impl Words {
         })
     }
 
-    fn start(&self, streams: &Streams, entrance: &File) -> io::Result<Pid> {
+    fn start(&self, streams: &Streams, place: &Place) -> io::Result<Pid> {
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let plan = Plan {
             program: self.program.as_ptr(),
@@ -140,10 +155,15 @@ impl Words {
             environment: environment.as_ptr(),
             directory: self.directory.as_ptr(),
             streams: [&streams.stdin, &streams.stdout, &streams.stderr].map(AsRawFd::as_raw_fd),
-            entrance: entrance.as_raw_fd(),
+            entrance: AtomicI32::new(NONE),
             error: AtomicI32::new(0),
         };
-        let pid = clone(&plan)?;
+        let mut stack = Box::<[u8]>::new_uninit_slice(STACK);
+        // One that was made and did not become the program is none that is not made.
+        let pid = born_there(&plan, &mut stack, &place.directory).or_else(|_| {
+            plan.entrance.store(place.entrance.as_raw_fd(), Ordering::Relaxed);
+            entering(&plan, &mut stack)
+        })?;
         match plan.error.load(Ordering::Acquire) {
             0 => Ok(pid),
             error => {
@@ -189,17 +209,84 @@ struct Plan {
     environment: *const *const c_char,
     directory: *const c_char,
     streams: [RawFd; 3],
-    entrance: RawFd,
+    /// What it enters its cgroup by, if it is not born there.
+    entrance: AtomicI32,
     /// Why it did not become the program; 0 if it did.
     error: AtomicI32,
 }
 
-/// Makes the child, and returns when it runs its program or is over.
-fn clone(plan: &Plan) -> io::Result<Pid> {
-    let mut stack = Box::<[u8]>::new_uninit_slice(STACK);
-    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+/// No descriptor.
+const NONE: RawFd = -1;
+
+/// A child's stack.
+type Stack = [MaybeUninit<u8>];
+
+/// Makes a child in its cgroup, and returns when it runs its program or is over. An error says that
+/// none was made.
+#[cfg(target_arch = "x86_64")]
+fn born_there(plan: &Plan, stack: &mut Stack, cgroup: &OwnedFd) -> io::Result<Pid> {
+    // What the kernel calls `struct clone_args`, up to `cgroup`.
+    let bottom = stack.as_mut_ptr().addr().next_multiple_of(16);
+    let end = (stack.as_mut_ptr().addr() + stack.len()) & !15;
+    let flags = u64::from((libc::CLONE_VM | libc::CLONE_VFORK).unsigned_abs())
+        | CLONE_CLEAR_SIGHAND
+        | CLONE_INTO_CGROUP;
+    let signal = u64::from(libc::SIGCHLD.unsigned_abs());
+    let group = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    let (bottom, size) = (bottom as u64, (end - bottom) as u64);
+    let arguments = [flags, 0, 0, 0, signal, bottom, size, 0, 0, 0, group];
+    let made: i64;
+    let blocked = Blocked::all();
+    // SAFETY: as for `entering`, with this besides. The parent comes out of the block once, behind
+    // the label, with the registers as it left them but those that a system call changes. The child
+    // never does: it calls `child` on the stack whose end the kernel has put into its stack pointer,
+    // a multiple of 16 as the ABI asks, and ends. The arguments live until the call returns.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r8",
+            "call r9",
+            "mov edi, eax",
+            "mov eax, {exit}",
+            "syscall",
+            "ud2",
+            "2:",
+            exit = const libc::SYS_exit,
+            inlateout("rax") libc::SYS_clone3 => made,
+            in("rdi") arguments.as_ptr(),
+            in("rsi") size_of_val(&arguments),
+            in("r8") ptr::from_ref(plan),
+            in("r9") child as extern "C" fn(*mut c_void) -> c_int,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    drop(blocked);
+    let made = i32::try_from(made).expect("numbers of processes and of errors are small");
+    if made < 0 { Err(io::Error::from_raw_os_error(-made)) } else { Ok(number(made)) }
+}
+
+/// Handlers of signals are none of the child's. Source: `linux/sched.h`.
+#[cfg(target_arch = "x86_64")]
+const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+
+/// The child is in the cgroup that is handed in. Source: `linux/sched.h`.
+#[cfg(target_arch = "x86_64")]
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// Nobody has tried it there.
+#[cfg(not(target_arch = "x86_64"))]
+fn born_there(_: &Plan, _: &mut Stack, _: &OwnedFd) -> io::Result<Pid> {
+    Err(Errno::NOSYS.into())
+}
+
+/// Makes a child that enters its cgroup by itself, and returns when it runs its program or is over.
+fn entering(plan: &Plan, stack: &mut Stack) -> io::Result<Pid> {
+    let blocked = Blocked::all();
     // SAFETY:
-    // - The signal sets are written by the calls that make them before any other reads them.
     // - `CLONE_VM` without `CLONE_VFORK` would be two threads that know nothing of each other; with
     //   it this thread sleeps in the kernel until the child has called execve or has ended. So
     //   `plan`, what it points to, and `stack` outlive the child's use of them, and nobody but the
@@ -211,25 +298,52 @@ fn clone(plan: &Plan) -> io::Result<Pid> {
     //   blocked before it is made, and it lets them through only when none has a handler.
     // - `child` has the type that is asked for, and neither unwinds nor returns to us.
     let made = unsafe {
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-        let end = stack.as_mut_ptr().add(STACK);
+        let end = stack.as_mut_ptr().add(stack.len());
         let end = end.sub(end.addr() % 16).cast::<c_void>();
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         let made = libc::clone(child, end, flags, ptr::from_ref(plan).cast_mut().cast());
-        let made = if made < 0 { Err(io::Error::last_os_error()) } else { Ok(made) };
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        made
+        if made < 0 { Err(io::Error::last_os_error()) } else { Ok(made) }
     };
-    made.map(|pid| Pid::from_raw(pid).expect("a child has a number"))
+    drop(blocked);
+    made.map(number)
+}
+
+fn number(pid: i32) -> Pid {
+    Pid::from_raw(pid).expect("a child has a number")
+}
+
+/// All signals are blocked in this thread as long as this is kept.
+struct Blocked {
+    before: libc::sigset_t,
+}
+
+impl Blocked {
+    fn all() -> Self {
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: both sets are written by the calls that make them before anybody reads them.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Self { before: before.assume_init() }
+        }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: it is the set that was in force.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut());
+        }
+    }
 }
 
 /// Becomes the program. What it returns is the exit code of a child that did not.
 extern "C" fn child(plan: *mut c_void) -> c_int {
-    // SAFETY: it is the plan of `clone`, which nobody changes while this runs.
+    // SAFETY: it is the plan of whoever made this child, which nobody changes while this runs.
     let plan = unsafe { &*plan.cast_const().cast::<Plan>() };
-    // SAFETY: this is the child of `clone`.
+    // SAFETY: this is that child.
     plan.error.store(unsafe { become_program(plan) }, Ordering::Release);
     127
 }
@@ -238,7 +352,7 @@ extern "C" fn child(plan: *mut c_void) -> c_int {
 ///
 /// # Safety
 ///
-/// To be called in the child of `clone` alone. It calls nothing but what is safe in the handler of a
+/// To be called by `child` alone. It calls nothing but what is safe in the handler of a
 /// signal, and it neither allocates nor locks nor panics, as its memory is that of other threads.
 unsafe fn become_program(plan: &Plan) -> c_int {
     // SAFETY: all pointers of the plan are to words that end with NUL, or to lists of them that end
@@ -254,8 +368,11 @@ unsafe fn become_program(plan: &Plan) -> c_int {
         if libc::chdir(plan.directory) < 0 || libc::setpgid(0, 0) < 0 {
             return *libc::__errno_location();
         }
-        // A process that did not get in is found as without cgroups, and is better than none.
-        libc::write(plan.entrance, c"0".as_ptr().cast(), 1);
+        let entrance = plan.entrance.load(Ordering::Relaxed);
+        if entrance != NONE {
+            // A process that did not get in is found as without cgroups, and is better than none.
+            libc::write(entrance, c"0".as_ptr().cast(), 1);
+        }
         stop_handling_signals();
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(none.as_mut_ptr());
@@ -269,8 +386,7 @@ unsafe fn become_program(plan: &Plan) -> c_int {
 ///
 /// # Safety
 ///
-/// As `become_program`: what a child of `clone` does on signals is its own, all else would lose its
-/// handlers by this.
+/// As `become_program`: what a child does on signals is its own, and we would lose our handlers.
 unsafe fn stop_handling_signals() {
     // SAFETY: an action is read after the call that writes it has succeeded. Numbers that are none
     // are refused.
@@ -311,6 +427,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::act::Cgroups;
 
     /// Runs it with a directory of its own, and returns how it ended and what it printed.
     async fn run(command: &mut Command) -> io::Result<(ExitStatus, String)> {
@@ -323,8 +440,10 @@ mod tests {
             stdout: File::create(path("out")).unwrap(),
             stderr: File::create(path("err")).unwrap(),
         };
+        // It is no cgroup, so that nobody is born there.
         let entrance = File::create(path("cgroup.procs")).unwrap();
-        let mut newborn = Newborn::start(command, &streams, &entrance)?;
+        let place = Place { directory: File::open(directory.path()).unwrap().into(), entrance };
+        let mut newborn = Newborn::start(command, &streams, &place)?;
         let status = newborn.wait().await?;
         assert_eq!(fs::read_to_string(path("cgroup.procs")).unwrap(), "0", "it enters by itself");
         let said = fs::read_to_string(path("out"))? + &fs::read_to_string(path("err"))?;
@@ -350,6 +469,34 @@ mod tests {
         let (status, said) = run(&mut shell(&script)).await.unwrap();
         assert_eq!(status.code(), Some(3));
         assert_eq!(said, "what it reads\nDIR\nA=b c\nleads\nerr\n");
+    }
+
+    /// Only where this user may make cgroups, as root does on most machines.
+    #[cfg(target_arch = "x86_64")]
+    #[tokio::test]
+    async fn it_is_born_in_its_cgroup() {
+        let directory = TempDir::new().unwrap();
+        let Some(cgroups) = Cgroups::create(directory.path()) else { return };
+        let cgroup = cgroups.make("order", "run").unwrap();
+        let file = |name: &str| File::create(directory.path().join(name)).unwrap();
+        let streams = Streams {
+            stdin: File::open("/dev/null").unwrap(),
+            stdout: file("out"),
+            stderr: file("err"),
+        };
+        // It need not enter.
+        let place = Place { entrance: file("entrance"), ..cgroup.place().unwrap() };
+        let mut command = Command::new("/bin/cat");
+        let mut newborn =
+            Newborn::start(command.arg("/proc/self/cgroup"), &streams, &place).unwrap();
+        let ended = newborn.wait().await.unwrap();
+        cgroup.remove();
+        cgroups.remove();
+        let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
+        assert!(ended.success(), "{}", read("err"));
+        let groups = read("out");
+        assert!(groups.lines().any(|line| line.ends_with("/order-run")), "{groups}");
+        assert_eq!(read("entrance"), "");
     }
 
     #[tokio::test]
