@@ -287,6 +287,21 @@ async fn killed_before_a_snapshot_counts() {
     kill_in_a_snapshot("snapshot.whole=kill").await;
 }
 
+/// Told to stop before it is ready, it stops as at any time, and does not die of the signal.
+#[tokio::test]
+async fn who_is_told_to_stop_while_it_starts_stops_in_order() {
+    let sandbox = Sandbox::new().unwrap();
+    let start = Start { failpoints: "start.recovered=sleep(1000)", ..Start::default() };
+    let mut engine = Engine::broken(&sandbox, &start);
+    until("the journal is read", || async {
+        engine.log().contains("journal replayed").then_some(())
+    })
+    .await;
+    engine.signal(Signal::TERM);
+    assert_eq!(engine.wait(), Some(0), "{}", engine.log());
+    assert!(engine.log().contains("engine stopped"), "{}", engine.log());
+}
+
 #[tokio::test]
 async fn a_sync_that_failed_ends_the_engine_and_its_next_start_goes_on_from_the_disk() {
     let sandbox = Sandbox::new().unwrap();

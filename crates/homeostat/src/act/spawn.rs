@@ -76,6 +76,7 @@ pub(super) struct Newborn {
 
 impl Newborn {
     /// Starts a program in a group of its own and in a cgroup.
+    ///
     /// Of the command its program, arguments, directory and variables count: it inherits no others.
     /// No word may have a NUL: the standard library puts another word in its place.
     ///
@@ -159,7 +160,7 @@ impl Words {
             error: AtomicI32::new(0),
         };
         let mut stack = Box::<[u8]>::new_uninit_slice(STACK);
-        // One that was made and did not become the program is none that is not made.
+        // A child that did not become the program was made all the same: only the plan says why.
         let pid = born_there(&plan, &mut stack, &place.directory).or_else(|_| {
             plan.entrance.store(place.entrance.as_raw_fd(), Ordering::Relaxed);
             entering(&plan, &mut stack)

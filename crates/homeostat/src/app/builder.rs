@@ -264,9 +264,11 @@ impl App {
         }
         logging::start(self.level, self.format);
         super::survive_hangup();
+        // Before anybody is served: whoever is told to stop then has something to finish.
+        let told_to_stop = until_signalled();
         let running = self.start().await?;
         running.reload_on_hangup();
-        running.run(until_signalled()).await?;
+        running.run(told_to_stop).await?;
         Ok(())
     }
 }

@@ -5,20 +5,26 @@ use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn until_signalled() {
+/// Waits for SIGTERM or SIGINT, from the call on: one that comes before this is polled counts.
+///
+/// # Panics
+///
+/// Outside of a Tokio runtime with IO enabled.
+pub fn until_signalled() -> impl Future<Output = ()> {
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match (terminate, interrupt) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            };
-            info!(signal = name, "stopping");
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            error!(%error, "signals cannot be received; stop the process otherwise");
-            std::future::pending::<()>().await;
+    async {
+        match (terminate, interrupt) {
+            (Ok(mut terminate), Ok(mut interrupt)) => {
+                let name = tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                };
+                info!(signal = name, "stopping");
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                error!(%error, "signals cannot be received; stop the process otherwise");
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

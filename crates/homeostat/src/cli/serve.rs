@@ -214,9 +214,11 @@ async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sy
     app::survive_hangup();
     let mut options = app::Options::from(options);
     options.runner = Some(runner::Program::stock());
+    // Before anybody is served: whoever is told to stop then has something to finish.
+    let told_to_stop = app::until_signalled();
     let running = Running::start(options).await?;
     running.reload_on_hangup();
-    running.run(app::until_signalled()).await?;
+    running.run(told_to_stop).await?;
     Ok(())
 }
 
