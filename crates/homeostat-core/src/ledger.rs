@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::age;
 use crate::hold::{Circuit, Scope};
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
@@ -22,7 +21,7 @@ use crate::policy::{Rate, Target};
 use crate::reach::Reach;
 use crate::shadow::{Score, Scores};
 use crate::storm::{Storm, Storms};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, age};
 
 pub use circuits::{Circuits, Mark, Trial};
 pub use flaps::Flaps;

@@ -13,7 +13,6 @@
 
 pub mod time;
 pub mod limits;
-mod age;
 pub mod clock;
 pub mod interval;
 pub mod text;

@@ -10,11 +10,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::age;
 use crate::limits;
 use crate::name::PolicyName;
 use crate::policy::{Extent, Target};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, age};
 
 /// The reach of one policy.
 #[derive(Debug, Clone, Default, PartialEq)]

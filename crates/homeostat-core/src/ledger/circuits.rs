@@ -19,11 +19,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::Line;
-use crate::age;
 use crate::hold::Circuit;
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, age};
 
 /// How a trial went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,9 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Line, Subject};
-use crate::age;
 use crate::limits;
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, age};
 
 /// What is remembered of a target whose trouble ended at least once.
 #[derive(Debug, Clone, PartialEq, Eq)]

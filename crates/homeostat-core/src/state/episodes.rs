@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::age;
 use crate::alert::Ending;
 use crate::incident::{Attached, Stage, Standing};
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, age};
 
 use super::State;
 

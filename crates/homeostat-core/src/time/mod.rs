@@ -17,6 +17,7 @@
 //!
 //! Source: RFC 3339; `model/time.go` of `prometheus/common` for durations.
 
+pub(crate) mod age;
 mod span;
 mod timestamp;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::time::{Span, Timestamp};
+use super::{Span, Timestamp};
 
 /// Forgets the keys that are older than `memory`, and the oldest of more than `most`. Each is told.
 pub(crate) fn forget<K: Ord>(
