@@ -253,14 +253,19 @@ fn after_the_wall_clock_was_set_back_a_lost_resolve_is_found_as_soon() {
 }
 
 #[test]
-fn what_was_evaluated_before_the_wall_clock_was_set_back_ends_nothing() {
+fn what_was_evaluated_before_the_wall_clock_was_set_back_does_not_count() {
     let mut scenario = forgotten();
     scenario.end_silently(A);
     scenario.advance(secs(30));
     scenario.answer(Answer::RuleStuck);
     scenario.jump(Leap::Back(secs(3600)));
-    scenario.advance(secs(200));
+    scenario.advance(secs(70));
     assert_eq!(endings(&scenario), []);
+    // By its stamp the evaluation of before is later than these, which would count for nothing then.
+    scenario.answer(Answer::RulesTruth);
+    scenario.advance(secs(130));
+    let endings = endings(&scenario);
+    assert!(matches!(endings[..], [Ending::Absent { .. }]), "{endings:?}");
 }
 
 #[test]

@@ -66,8 +66,8 @@ pub(super) fn read(
 ) {
     let Some(order) = &incident.order else { return };
     let alerts = reports(desk.state, incident);
-    let ended_at = desk.state.clock().certainly_after(verification.ended_at, desk.now);
-    let reading = verdict::read(&order.proof, ended_at, alerts, evidence);
+    let after = desk.state.clock().certainly_after(verification.ended_at, desk.now);
+    let reading = verdict::read(&order.proof, after, alerts, evidence);
     let next = desk.now + order.proof.every;
     let mut so_far = verification.clone();
     so_far.note(&reading, next);

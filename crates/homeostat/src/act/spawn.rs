@@ -353,8 +353,7 @@ extern "C" fn child(plan: *mut c_void) -> c_int {
 ///
 /// # Safety
 ///
-/// To be called by `child` alone. It calls nothing but what is safe in the handler of a
-/// signal, and it neither allocates nor locks nor panics, as its memory is that of other threads.
+/// To be called by `child` alone. It calls nothing but what is safe in the handler of a signal, and it neither allocates nor locks nor panics, as its memory is that of other threads.
 unsafe fn become_program(plan: &Plan) -> c_int {
     // SAFETY: all pointers of the plan are to words that end with NUL, or to lists of them that end
     // with a null pointer, and outlive this. The sets and actions of signals are this stack's.

@@ -187,7 +187,7 @@ impl Watch {
         let ours =
             if self.cluster.receivers.is_empty() { &learned } else { &self.cluster.receivers };
         let every = self.settings.polling.every;
-        // Of what fires since a time to come the clock was set back meanwhile: it fires for longer.
+        // What fires since a time far ahead began before the wall clock was set back.
         let is_old = |entry: &Entry| {
             let starts_at = entry.listed.starts_at;
             asked_at.since(starts_at).max(starts_at.since(asked_at)) >= every
