@@ -119,7 +119,7 @@ impl Walk {
             external_url: "http://alertmanager.example.org:9093".into(),
             group_labels: LabelSet::default(),
         };
-        Observation { alert, status: Status::Firing, ends_at: None }
+        Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
     }
 }
 

@@ -75,6 +75,24 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// An alert for tests of which nothing but the name matters.
+    #[cfg(test)]
+    pub(crate) fn down() -> Self {
+        let labels = LabelSet::from_pairs([("alertname", "Down")]);
+        Self {
+            source: SourceName::new("main"),
+            door: Door::Webhook,
+            fingerprint: labels.fingerprint(),
+            labels,
+            annotations: LabelSet::default(),
+            starts_at: None,
+            generator_url: "".into(),
+            receiver: "".into(),
+            external_url: "".into(),
+            group_labels: LabelSet::default(),
+        }
+    }
+
     /// Returns the name of the alert, empty where it has none.
     pub fn name(&self) -> &str {
         self.labels.get("alertname").unwrap_or_default()
@@ -100,6 +118,9 @@ pub struct Observation {
     pub status: Status,
     /// When it ended, or, with the alerts API, until when it is to be believed.
     pub ends_at: Option<Timestamp>,
+    /// Why its end, if it says so, proves nothing: its source resolved it for want of data, or
+    /// because its rule was paused or deleted.
+    pub unproven: Option<Text>,
 }
 
 impl Observation {
@@ -110,7 +131,8 @@ impl Observation {
             Door::Api => Some(self.ends_at.unwrap_or_else(until)),
             Door::Webhook => None,
         };
-        Presence { seen_at: now, ends_at, starts_at: self.alert.starts_at, known: true }
+        let starts_at = self.alert.starts_at;
+        Presence { seen_at: now, ends_at, starts_at, known: true, written: false }
     }
 }
 
@@ -126,6 +148,19 @@ pub struct Episode {
     /// When it ended, by its source, or where it did not say by the clock on our wall; `None` while
     /// it fires.
     pub ended_at: Option<Timestamp>,
+    /// The latest time since which its source says that it fires, where that has moved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<Timestamp>,
+    /// Whether its own Alertmanager was seen to list it: only then it can be missed there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listed: bool,
+}
+
+impl Episode {
+    /// Returns since when its alert fires, by the latest that is written down.
+    pub fn latest_start(&self) -> Option<Timestamp> {
+        self.moved_to.or(self.alert.starts_at)
+    }
 }
 
 /// How an episode ended.
@@ -141,6 +176,12 @@ pub enum Ending {
     Superseded,
     /// Its source stopped mentioning it. Never evidence of healing.
     Lapsed,
+    /// Its source resolved it without knowing that it is over: for want of data, or because its
+    /// rule was paused or deleted. No evidence of healing either.
+    Unproven {
+        /// Why its source resolved it.
+        reason: Text,
+    },
     /// Whoever should know that it fires was asked, and did not name it, twice in a row.
     Absent {
         /// When that was asked first.
@@ -161,11 +202,21 @@ pub struct Presence {
     pub starts_at: Option<Timestamp>,
     /// False from a restart, or a jump of the wall clock, until the alert is mentioned again.
     pub known: bool,
+    /// Whether it was seen when its episode began, and nothing later is written down: repeats are not.
+    pub written: bool,
 }
 
 impl Presence {
     /// Makes the presence of an alert that was not mentioned since we started.
     pub fn unknown(now: Timestamp) -> Self {
-        Self { seen_at: now, ends_at: None, starts_at: None, known: false }
+        Self { seen_at: now, ends_at: None, starts_at: None, known: false, written: false }
+    }
+
+    /// Makes the presence of an alert of which the journal knows that its episode began: that is its last
+    /// mention, unless the wall clock has jumped since.
+    pub fn written(episode: &Episode, clock: &Clock) -> Self {
+        let seen_at = episode.began_at;
+        let written = clock.jump().is_none_or(|jump| seen_at > jump.to);
+        Self { seen_at, ends_at: None, starts_at: episode.latest_start(), known: false, written }
     }
 }

@@ -103,7 +103,12 @@ impl After {
 
     /// Whether a stamp is one of them.
     pub fn holds(&self, stamp: Timestamp) -> bool {
-        stamp > self.than && self.until.is_none_or(|until| stamp <= until)
+        self.holds_by(stamp, Span::ZERO)
+    }
+
+    /// Whether a stamp is one of them, and later by more than this.
+    pub fn holds_by(&self, stamp: Timestamp, margin: Span) -> bool {
+        stamp > self.than + margin && self.until.is_none_or(|until| stamp <= until)
     }
 }
 

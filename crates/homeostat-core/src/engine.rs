@@ -18,7 +18,7 @@ mod watchdogs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::alert::{Door, Episode, Presence};
+use crate::alert::{AlertKey, Door, Episode, Presence};
 use crate::clock::{Clock, Jump};
 use crate::command::Reply;
 use crate::decide::{Account, account, decide};
@@ -45,6 +45,8 @@ pub struct Turn {
     pub remarks: Vec<Option<Remark>>,
     /// What each event of the group came to, for those that were commands about an incident.
     pub replies: Vec<Option<Reply>>,
+    /// Episodes that have ended, and whose incidents were not looked at yet.
+    pub(crate) ended: Vec<EpisodeId>,
 }
 
 /// When an episode was last mentioned, when it lapses, and when its timer goes off.
@@ -69,6 +71,8 @@ pub struct Engine {
     /// The alerts of the alerts API that fire.
     by_api: BTreeSet<EpisodeId>,
     rounds: Rounds,
+    /// How often each alert was ignored as a late repeat since it ended.
+    ignored: BTreeMap<AlertKey, u32>,
 }
 
 impl Engine {
@@ -86,6 +90,7 @@ impl Engine {
             absences: Absences::default(),
             by_api: BTreeSet::new(),
             rounds: Rounds::new(now),
+            ignored: BTreeMap::new(),
         };
         engine.rebuild(state, now);
         engine
@@ -96,7 +101,7 @@ impl Engine {
     pub fn rebuild(&mut self, state: State, now: Timestamp) {
         let before = std::mem::take(&mut self.presence);
         self.lapses.clear();
-        self.absences.clear();
+        self.absences.rebuild(state.next_episode());
         self.by_api.clear();
         self.rounds = Rounds::new(now);
         self.state = state;
@@ -105,9 +110,18 @@ impl Engine {
         for id in firing {
             match before.get(&id) {
                 Some(known) => self.watch(id, known.presence, known.due),
-                None => self.mention(id, Presence::unknown(now), now),
+                None => self.remember(id, now),
             }
         }
+    }
+
+    /// Takes what the journal knows of an alert's presence. Its timers start anew.
+    fn remember(&mut self, id: EpisodeId, now: Timestamp) {
+        let Some(episode) = self.state.episode(id) else { return };
+        let clock = self.state.clock();
+        let presence = Presence::written(episode, clock);
+        let due = lapses_at(episode, Presence::unknown(now), clock);
+        self.watch(id, presence, due);
     }
 
     /// Returns what is known.
@@ -154,10 +168,16 @@ impl Engine {
     pub fn turn(&mut self, events: impl IntoIterator<Item = Event>, now: Timestamp) -> Turn {
         let mut turn = Turn::default();
         for event in events {
+            // A notification is judged whole: no incident closes by a part of it.
+            let more = matches!(event, Event::Observed { more: true, .. });
             let (remark, reply) = self.step(event, now, &mut turn);
+            if !more {
+                self.follow_the_ends(now, &mut turn);
+            }
             turn.remarks.push(remark);
             turn.replies.push(reply);
         }
+        self.follow_the_ends(now, &mut turn);
         self.lapse(now, &mut turn);
         self.end_storms(now, &mut turn);
         self.sound_alarms(now, &mut turn);
@@ -186,6 +206,10 @@ impl Engine {
             }
             _ => None,
         };
+        let listed = match &event {
+            Event::Answered { evidence, .. } => self.newly_listed(evidence),
+            _ => Vec::new(),
+        };
         let event = self.with_presence(event);
         let decision = decide(&self.state, &self.book, event, now);
         for fact in &decision.facts {
@@ -200,17 +224,14 @@ impl Engine {
                 self.forget(episode);
             }
         }
-        if let (Some((key, presence)), Some(Remark::Began | Remark::Repeated)) =
-            (mentioned, decision.remark)
-            && let Some(id) = self.state.firing(&key)
-        {
-            self.mention(id, presence, now);
+        if let (Some((key, presence)), Some(remark)) = (mentioned, decision.remark) {
+            self.hear(key, presence, remark, now);
         }
-        let ended: Vec<EpisodeId> = decision.facts.iter().filter_map(ended_episode).collect();
+        turn.ended.extend(decision.facts.iter().filter_map(ended_episode));
         turn.facts.extend(decision.facts);
         turn.effects.extend(decision.effects);
-        for episode in ended {
-            self.follow_the_end(episode, now, turn);
+        for episode in listed {
+            self.step(Event::Listed(episode), now, turn);
         }
         for incident in decision.woken {
             self.step(Event::Ready { incident, presence: Vec::new() }, now, turn);
@@ -218,8 +239,36 @@ impl Engine {
         (decision.remark, decision.reply)
     }
 
+    /// Notes what an observation came to.
+    fn hear(&mut self, key: AlertKey, presence: Presence, remark: Remark, now: Timestamp) {
+        match remark {
+            Remark::Began | Remark::Repeated => {
+                self.ignored.remove(&key);
+                if let Some(id) = self.state.firing(&key) {
+                    self.mention(id, presence, now);
+                }
+            }
+            Remark::Ended => drop(self.ignored.remove(&key)),
+            Remark::Stale if presence.ends_at.is_some() || self.state.firing(&key).is_none() => {
+                if self.ignored.len() >= limits::ENDED_EPISODES {
+                    self.ignored.clear();
+                }
+                *self.ignored.entry(key).or_default() += 1;
+            }
+            Remark::Stale | Remark::Doubted | Remark::Strange | Remark::Own => {}
+        }
+    }
+
     /// Lets incidents recover, heal or be forgotten at once when the last of their alerts ended: the
-    /// next event of the same group may be that it fires again.
+    /// next notification of the same group may be that it fires again.
+    fn follow_the_ends(&mut self, now: Timestamp, turn: &mut Turn) {
+        while !turn.ended.is_empty() {
+            for episode in std::mem::take(&mut turn.ended) {
+                self.follow_the_end(episode, now, turn);
+            }
+        }
+    }
+
     fn follow_the_end(&mut self, episode: EpisodeId, now: Timestamp, turn: &mut Turn) {
         let incidents = self.state.incidents_of(episode).filter(|incident| incident.all_ended());
         let ids: Vec<IncidentId> = incidents.map(|incident| incident.id).collect();
@@ -232,12 +281,15 @@ impl Engine {
 
     fn with_presence(&self, event: Event) -> Event {
         match event {
-            Event::Observed { observation, .. } => {
+            Event::Observed { observation, more, .. } => {
                 let known = self
                     .state
                     .firing(&observation.alert.key())
                     .and_then(|id| self.presence.get(&id));
-                Event::Observed { observation, presence: known.map(|known| known.presence) }
+                let presence = known.map(|known| known.presence);
+                let ignored = self.ignored.get(&observation.alert.key()).copied();
+                let ignored = ignored.unwrap_or_default();
+                Event::Observed { observation, presence, ignored, more }
             }
             Event::Answered { incident, step, evidence, .. } => {
                 Event::Answered { incident, step, evidence, presence: self.presence_of(incident) }
@@ -312,11 +364,11 @@ impl Engine {
         self.jumped_to = Some(jump.to);
         let by = jump.followed();
         self.absences.clear();
+        self.rounds.forget(jump.to);
         self.lapses.clear();
         for (id, known) in &mut self.presence {
             let Presence { seen_at, starts_at, .. } = known.presence;
-            known.presence =
-                Presence { seen_at: seen_at + by, ends_at: None, starts_at, known: false };
+            known.presence = Presence { starts_at, ..Presence::unknown(seen_at + by) };
             (known.due, known.timer) = (known.due + by, known.timer + by);
             self.lapses.insert((known.timer, *id));
         }
@@ -324,7 +376,7 @@ impl Engine {
 
     fn forget(&mut self, id: EpisodeId) {
         self.watchdogs.ended(id);
-        self.absences.forget(id);
+        self.absences.end(id);
         self.by_api.remove(&id);
         if let Some(known) = self.presence.remove(&id) {
             self.lapses.remove(&(known.timer, id));
@@ -338,6 +390,7 @@ impl Engine {
             let Some(known) = self.presence.get_mut(&id) else { continue };
             if known.due <= now {
                 self.step(Event::Unseen(id), now, turn);
+                self.follow_the_ends(now, turn);
             } else {
                 known.timer = known.due;
                 self.lapses.insert((known.due, id));
@@ -360,6 +413,7 @@ impl Engine {
             let Some((_, incident)) = due else { return };
             let before = turn.facts.len();
             self.step(Event::Woke { incident, presence: Vec::new() }, now, turn);
+            self.follow_the_ends(now, turn);
             debug_assert!(turn.facts.len() > before, "an alarm must move its incident");
         }
     }
@@ -369,6 +423,7 @@ impl Engine {
             let Some(incident) = self.state.first_ready() else { return };
             let before = turn.facts.len();
             self.step(Event::Ready { incident, presence: Vec::new() }, now, turn);
+            self.follow_the_ends(now, turn);
             debug_assert!(turn.facts.len() > before, "a step that is due must move its incident");
         }
     }

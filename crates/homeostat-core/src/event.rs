@@ -10,6 +10,7 @@ use crate::notice::{Notice, Topic};
 use crate::order::{Ended, Found, Order};
 use crate::poll::Poll;
 use crate::time::Timestamp;
+use crate::witness::Sighting;
 
 /// What may wake the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,10 @@ pub enum Event {
         observation: Box<Observation>,
         /// When the alert was last mentioned, if it fires.
         presence: Option<Presence>,
+        /// How often in a row the alert was ignored as a late repeat.
+        ignored: u32,
+        /// Whether more of the same notification follows: it is judged whole.
+        more: bool,
     },
     /// Witnesses were asked about an observation that looked stale.
     Vouched {
@@ -46,6 +51,15 @@ pub enum Event {
         episodes: Vec<EpisodeId>,
         /// What was said.
         evidence: Evidence,
+    },
+    /// An episode's own Alertmanager lists its alert: from now on it can be missed there.
+    Listed(EpisodeId),
+    /// Rules were seen to fire an alert of the alerts API.
+    Sighted {
+        /// Its episode.
+        episode: EpisodeId,
+        /// Which rules.
+        sightings: Vec<Sighting>,
     },
     /// Whoever should know that an episode's alert fires did not name it, twice in a row.
     Missing {
@@ -138,7 +152,23 @@ pub enum Event {
 impl Event {
     /// Makes the event of an observation.
     pub fn observed(observation: Observation) -> Self {
-        Self::Observed { observation: Box::new(observation), presence: None }
+        Self::Observed {
+            observation: Box::new(observation),
+            presence: None,
+            ignored: 0,
+            more: false,
+        }
+    }
+
+    /// Makes the events of one notification, which is judged whole.
+    pub fn notified(observations: Vec<Observation>) -> impl Iterator<Item = Self> {
+        let last = observations.len().saturating_sub(1);
+        observations.into_iter().enumerate().map(move |(n, observation)| Self::Observed {
+            observation: Box::new(observation),
+            presence: None,
+            ignored: 0,
+            more: n < last,
+        })
     }
 }
 

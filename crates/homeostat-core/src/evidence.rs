@@ -3,6 +3,8 @@
 //! Core never asks by itself: it returns questions, and answers arrive as events. An answer that
 //! could not be had is an answer too ([`Trouble`]); it never counts as good news.
 
+mod memory;
+mod rule;
 mod told;
 
 use std::fmt;
@@ -16,13 +18,19 @@ use crate::name::SourceName;
 use crate::policy::{Target, TargetLabels};
 use crate::time::{Span, Timestamp};
 
+pub use memory::Memory;
+pub use rule::{
+    Beside, Input, Inputs, InstanceState, Knows, NotShown, RuleId, RuleSays, RuleWord, share_target,
+};
+
 /// How well a healing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grade {
     /// The alert's source says that it resolved.
     Reported,
-    /// Its rule was evaluated after the action, is healthy, and finds nothing.
+    /// The rule that was seen to fire it was evaluated after the action, and does not show it any
+    /// more, though what it reads is there.
     Confirmed,
     /// And the policy's query held.
     Proven,
@@ -44,6 +52,8 @@ impl fmt::Display for Grade {
 pub enum Lister {
     /// Every Prometheus, together.
     Prometheus,
+    /// These Prometheuses, together.
+    Prometheuses(Vec<SourceName>),
     /// An Alertmanager.
     Alertmanager(SourceName),
 }
@@ -52,6 +62,10 @@ impl fmt::Display for Lister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Prometheus => f.write_str("Prometheus"),
+            Self::Prometheuses(names) => {
+                let names: Vec<&str> = names.iter().map(SourceName::as_str).collect();
+                write!(f, "Prometheus {}", names.join(", "))
+            }
             Self::Alertmanager(name) => write!(f, "Alertmanager {name}"),
         }
     }
@@ -67,14 +81,29 @@ pub enum Ask {
         /// The alert's fingerprint there.
         fingerprint: Fingerprint,
     },
-    /// What does the Prometheus rule behind an alert say?
+    /// Which rules show this alert?
     Rule {
         /// Name of the alert.
         alertname: Arc<str>,
         /// The alert's labels as they came, perhaps relabelled on the way.
         labels: LabelSet,
-        /// The labels that must be equal.
+        /// The labels by which instances beside it are of the same target.
         target: TargetLabels,
+        /// The Prometheuses that are asked.
+        by: Vec<SourceName>,
+    },
+    /// What does this rule say about the instance that it was seen to fire?
+    Instance {
+        /// The Prometheus.
+        prometheus: SourceName,
+        /// The rule.
+        rule: RuleId,
+        /// The instance, as that Prometheus shows it.
+        instance: LabelSet,
+        /// The labels by which instances beside it are of the same target.
+        target: TargetLabels,
+        /// Selectors that had data: where the instance is gone, it is asked whether they still have.
+        inputs: Vec<Arc<str>>,
     },
     /// Which alerts that match are there, of those that have all labels of the target?
     Present {
@@ -89,11 +118,15 @@ pub enum Ask {
     Query {
         /// The expression, rendered.
         promql: String,
+        /// The Prometheus that is asked; `None` for the first.
+        by: Option<SourceName>,
     },
     /// How many are there? The one value of this PromQL, rounded down.
     Inventory {
         /// The expression.
         promql: Arc<str>,
+        /// The Prometheus that is asked; `None` for the first.
+        by: Option<SourceName>,
     },
 }
 
@@ -103,29 +136,15 @@ impl Ask {
         Self::Listed { source: alert.source.clone(), fingerprint: alert.fingerprint }
     }
 
-    /// Asks what the rule behind an alert says.
-    pub fn rule(alert: &Alert, target: &TargetLabels) -> Self {
+    /// Asks which rules of these Prometheuses show an alert.
+    pub fn rule(alert: &Alert, target: &TargetLabels, by: Vec<SourceName>) -> Self {
         Self::Rule {
             alertname: alert.name().into(),
             labels: alert.labels.clone(),
             target: target.clone(),
+            by,
         }
     }
-}
-
-/// Tells whether an instance of a rule is the alert that was sent.
-///
-/// External labels and alert relabelling are on the wire but not in Prometheus' own answers: the
-/// target labels must be equal, and no label that both have may differ.
-pub fn is_same_alert(instance: &LabelSet, sent: &LabelSet, target: &TargetLabels) -> bool {
-    let target_agrees = match target {
-        TargetLabels::All => true,
-        TargetLabels::Named(names) => names.iter().all(|n| instance.get(n) == sent.get(n)),
-    };
-    target_agrees
-        && instance
-            .iter()
-            .all(|(name, value)| sent.get(name).is_none_or(|sent_value| sent_value == value))
 }
 
 /// Tells whether an alert is one that [`Ask::Present`] asks for. Homeostat's own never are.
@@ -159,32 +178,6 @@ pub struct ListedAlert {
     pub updated_at: Timestamp,
     /// When it began.
     pub starts_at: Timestamp,
-}
-
-/// What a Prometheus says about a rule and those of its instances that are the alert in question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleReport {
-    /// The error of its last evaluation, if its health is not `ok`.
-    pub unhealthy: Option<String>,
-    /// When it was last evaluated.
-    pub last_evaluation: Timestamp,
-    /// Instances that fire.
-    pub firing: usize,
-    /// Instances that are pending.
-    pub pending: usize,
-    /// Instances that fire only because of `keep_firing_for`.
-    pub kept_firing: usize,
-    /// The rule's `keep_firing_for`.
-    pub keep_firing_for: Span,
-}
-
-impl RuleReport {
-    /// Returns when a healthy rule was evaluated that found none of the alert in question, neither
-    /// firing nor pending.
-    pub fn found_nothing_at(&self) -> Option<Timestamp> {
-        let found = self.firing + self.pending + self.kept_firing;
-        (self.unhealthy.is_none() && found == 0).then_some(self.last_evaluation)
-    }
 }
 
 /// What fires on a target, or is about to.
@@ -229,8 +222,10 @@ pub enum Sight {
 pub enum Finding {
     /// Answers [`Ask::Listed`].
     Listed(Result<Listing, Trouble>),
-    /// Answers [`Ask::Rule`]; `None` where no Prometheus knows the rule.
-    Rule(Result<Option<RuleReport>, Trouble>),
+    /// Answers [`Ask::Rule`]: the word of each Prometheus that is asked.
+    Rule(Vec<RuleWord>),
+    /// Answers [`Ask::Instance`]; `None` where there is no such rule any more.
+    Instance(Result<Option<Box<RuleSays>>, Trouble>),
     /// Answers [`Ask::Present`].
     Present(Result<Present, Trouble>),
     /// Answers [`Ask::Query`] with the number of samples.
@@ -266,30 +261,38 @@ impl Evidence {
         })
     }
 
-    /// Returns what was said about the rule behind an alert.
-    pub fn rule(&self, alert: &Alert) -> Option<&Result<Option<RuleReport>, Trouble>> {
-        self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
-            (Ask::Rule { labels, .. }, Finding::Rule(report)) if *labels == alert.labels => {
-                Some(report)
+    /// Returns what each Prometheus that was asked knows of who fires an alert.
+    pub fn words(&self, alert: &Alert) -> &[RuleWord] {
+        let words = self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
+            (Ask::Rule { labels, .. }, Finding::Rule(words)) if *labels == alert.labels => {
+                Some(words.as_slice())
             }
             _ => None,
-        })
+        });
+        words.unwrap_or_default()
+    }
+
+    /// Returns what was found where exactly this was asked.
+    pub fn finding(&self, asked: &Ask) -> Option<&Finding> {
+        self.found.iter().find(|(ask, _)| ask == asked).map(|(_, finding)| finding)
     }
 
     /// Returns what the query gave.
     pub fn query(&self) -> Option<&Result<usize, Trouble>> {
         self.found.iter().find_map(|(_, finding)| match finding {
             Finding::Query(result) => Some(result),
-            Finding::Listed(_) | Finding::Rule(_) | Finding::Present(_) | Finding::Inventory(_) => {
-                None
-            }
+            Finding::Listed(_)
+            | Finding::Rule(_)
+            | Finding::Instance(_)
+            | Finding::Present(_)
+            | Finding::Inventory(_) => None,
         })
     }
 
     /// Returns how many an inventory counts.
     pub fn inventory(&self, of: &str) -> Option<&Result<u64, Trouble>> {
         self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
-            (Ask::Inventory { promql }, Finding::Inventory(count)) if **promql == *of => {
+            (Ask::Inventory { promql, .. }, Finding::Inventory(count)) if **promql == *of => {
                 Some(count)
             }
             _ => None,
@@ -303,6 +306,7 @@ impl Evidence {
             Finding::Present(_)
             | Finding::Listed(_)
             | Finding::Rule(_)
+            | Finding::Instance(_)
             | Finding::Query(_)
             | Finding::Inventory(_) => None,
         })

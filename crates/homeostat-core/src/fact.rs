@@ -13,6 +13,7 @@ use crate::approval::Asked;
 use crate::clock::Jump;
 use crate::command::Command;
 use crate::guard::Grant;
+use crate::healing::Reading;
 use crate::hold::Hold;
 use crate::incident::Closing;
 use crate::ledger::Pause;
@@ -24,8 +25,9 @@ use crate::policy::Target;
 use crate::shadow::Worth;
 use crate::storm::Gauge;
 use crate::time::{Span, Timestamp};
-use crate::verdict::Reading;
+
 use crate::why::Why;
+use crate::witness::Sighting;
 
 /// The version of the facts that this program writes.
 pub const VERSION: u32 = 1;
@@ -87,6 +89,25 @@ pub enum What {
         episode: EpisodeId,
         /// How.
         ending: Ending,
+    },
+    /// Its source says that an alert fires since a later time than before.
+    EpisodeMoved {
+        /// The episode.
+        episode: EpisodeId,
+        /// Since when.
+        starts_at: Timestamp,
+    },
+    /// Its own Alertmanager lists an alert: from now on it can be missed there.
+    EpisodeListed {
+        /// The episode.
+        episode: EpisodeId,
+    },
+    /// Rules were seen to fire an alert of the alerts API: from now on they can say that it is over.
+    EpisodeSighted {
+        /// The episode.
+        episode: EpisodeId,
+        /// Which rules.
+        sightings: Vec<Sighting>,
     },
     /// A trouble was recognised.
     IncidentOpened {
@@ -280,6 +301,27 @@ pub enum What {
         /// Whether all alerts resolved while the action still ran.
         resolved: bool,
     },
+    /// Rules may remember what is over: the proof is awaited for longer.
+    VerificationProlonged {
+        /// Of which incident.
+        incident: IncidentId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A look found what became of what a closed incident has left open.
+    AftermathSeen {
+        /// Of which incident.
+        incident: IncidentId,
+        /// What was found, for a person.
+        text: String,
+        /// When to look again; `None` where it is over.
+        next: Option<Timestamp>,
+    },
+    /// Nothing is heard any more of the alerts of a closed incident of which a person was told.
+    SightLost {
+        /// Of which incident.
+        incident: IncidentId,
+    },
     /// A look found that an order made something else worse.
     TurnedWorse {
         /// Of which incident.
@@ -377,6 +419,9 @@ impl What {
             Self::WatchdogSeen { .. } => "watchdog_seen",
             Self::EpisodeBegan { .. } => "episode_began",
             Self::EpisodeEnded { .. } => "episode_ended",
+            Self::EpisodeMoved { .. } => "episode_moved",
+            Self::EpisodeListed { .. } => "episode_listed",
+            Self::EpisodeSighted { .. } => "episode_sighted",
             Self::IncidentOpened { .. } => "incident_opened",
             Self::EpisodeAttached { .. } => "episode_attached",
             Self::EvidenceAsked { .. } => "evidence_asked",
@@ -396,6 +441,9 @@ impl What {
             Self::RetryScheduled { .. } => "retry_scheduled",
             Self::RemedyGivenUp { .. } => "remedy_given_up",
             Self::VerificationBegan { .. } => "verification_began",
+            Self::VerificationProlonged { .. } => "verification_prolonged",
+            Self::AftermathSeen { .. } => "aftermath_seen",
+            Self::SightLost { .. } => "sight_lost",
             Self::TurnedWorse { .. } => "turned_worse",
             Self::IncidentClosed { .. } => "incident_closed",
             Self::LatchReleased { .. } => "latch_released",
@@ -427,6 +475,9 @@ impl What {
             | Self::RetryScheduled { incident, .. }
             | Self::RemedyGivenUp { incident, .. }
             | Self::VerificationBegan { incident, .. }
+            | Self::VerificationProlonged { incident, .. }
+            | Self::AftermathSeen { incident, .. }
+            | Self::SightLost { incident }
             | Self::TurnedWorse { incident, .. }
             | Self::IncidentClosed { incident, .. }
             | Self::LatchReleased { incident }
@@ -451,6 +502,9 @@ impl What {
             | Self::StormGauged { .. }
             | Self::StormEnded { .. }
             | Self::EpisodeBegan { .. }
+            | Self::EpisodeMoved { .. }
+            | Self::EpisodeListed { .. }
+            | Self::EpisodeSighted { .. }
             | Self::EpisodeEnded { .. } => None,
         }
     }
@@ -474,6 +528,9 @@ impl What {
     pub fn episode(&self) -> Option<EpisodeId> {
         match self {
             Self::EpisodeBegan { episode, .. }
+            | Self::EpisodeMoved { episode, .. }
+            | Self::EpisodeListed { episode }
+            | Self::EpisodeSighted { episode, .. }
             | Self::EpisodeEnded { episode, .. }
             | Self::IncidentOpened { episode, .. }
             | Self::EpisodeAttached { episode, .. } => Some(*episode),

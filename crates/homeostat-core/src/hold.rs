@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::name::{IncidentId, PolicyName, RemedyName};
+use crate::name::{CircuitName, IncidentId, PolicyName, RemedyName, SourceName};
 use crate::plan::LockKey;
 use crate::reach::Sum;
 use crate::storm::Gauge;
@@ -25,6 +25,8 @@ pub enum Guard {
     Freeze,
     /// Monitoring is not blind.
     Watchdog,
+    /// Whoever sent the alert is named in the configuration.
+    Stranger,
     /// The alert fires now.
     Fresh,
     /// Nobody has silenced it.
@@ -60,6 +62,7 @@ impl Guard {
             Self::Pause => "pause",
             Self::Freeze => "freeze",
             Self::Watchdog => "watchdog",
+            Self::Stranger => "stranger",
             Self::Fresh => "fresh",
             Self::Silence => "silence",
             Self::Lock => "lock",
@@ -81,7 +84,7 @@ impl Guard {
     /// Tells when a person hears that it holds a policy's targets.
     pub fn telling(self) -> Telling {
         match self {
-            Self::Flap => Telling::AtOnce,
+            Self::Flap | Self::Stranger => Telling::AtOnce,
             Self::Freeze | Self::Watchdog | Self::Rate | Self::Breaker => Telling::Late,
             Self::Pause
             | Self::Fresh
@@ -141,14 +144,22 @@ impl fmt::Display for Scope {
 pub enum Circuit {
     /// A remedy of one policy.
     Remedy(PolicyName, RemedyName),
-    /// The remedies of this name in all policies.
+    /// All remedies of the policies that name this breaker.
+    Shared(CircuitName),
+    /// The remedies of this name in all policies. Version 0.1.0 took equal names for one thing;
+    /// its journals tell of it, and nothing is counted by it any more.
     Everywhere(RemedyName),
 }
 
 impl Circuit {
-    /// Returns the circuits of a policy's remedy.
-    pub fn of(policy: &PolicyName, remedy: &RemedyName) -> [Self; 2] {
-        [Self::Remedy(policy.clone(), remedy.clone()), Self::Everywhere(remedy.clone())]
+    /// Returns the circuits of a policy's remedy: its own, and the one that it shares, if any.
+    pub fn of(
+        policy: &PolicyName,
+        remedy: &RemedyName,
+        shared: Option<&CircuitName>,
+    ) -> impl Iterator<Item = Self> + use<> {
+        let own = Self::Remedy(policy.clone(), remedy.clone());
+        [own].into_iter().chain(shared.cloned().map(Self::Shared))
     }
 }
 
@@ -156,6 +167,7 @@ impl fmt::Display for Circuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Remedy(policy, remedy) => write!(f, "remedy {remedy} of policy {policy}"),
+            Self::Shared(name) => write!(f, "what shares the breaker {name}"),
             Self::Everywhere(remedy) => write!(f, "remedy {remedy} of all policies"),
         }
     }
@@ -169,6 +181,29 @@ pub enum Cooling {
     Closed(IncidentId),
     /// The last run of the same remedy on this target.
     Ran,
+}
+
+/// Why an order must never be, for this incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// All orders that one incident may have are used.
+    AttemptsUsed {
+        /// How many these are.
+        max: u32,
+    },
+    /// What a remedy made worse is over: nothing is taken back.
+    NothingIsWorse,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AttemptsUsed { max } => {
+                write!(f, "attempts: all {max} orders that one incident may have are used")
+            }
+            Self::NothingIsWorse => f.write_str("nothing is worse any more"),
+        }
+    }
 }
 
 /// Why an order must wait.
@@ -199,6 +234,11 @@ pub enum Hold {
         watchdog: Arc<str>,
         /// What is known of it.
         why: String,
+    },
+    /// The alert came by a hook that the configuration does not name, although it names others.
+    Unnamed {
+        /// The name of the hook.
+        source: SourceName,
     },
     /// Nobody vouches that the alert fires now.
     NotFresh {
@@ -352,6 +392,7 @@ impl Hold {
             Self::Paused { .. } => Guard::Pause,
             Self::Frozen { .. } => Guard::Freeze,
             Self::Blind { .. } => Guard::Watchdog,
+            Self::Unnamed { .. } => Guard::Stranger,
             Self::NotFresh { .. } => Guard::Fresh,
             Self::Silenced { .. } => Guard::Silence,
             Self::Locked { .. } => Guard::Lock,
@@ -378,6 +419,7 @@ impl Hold {
             Self::BeyondRadius { until, .. } | Self::Storming { until, .. } => *until,
             Self::Paused { .. }
             | Self::Blind { .. }
+            | Self::Unnamed { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
             | Self::Locked { .. }
@@ -401,6 +443,7 @@ impl Hold {
                 Some(Gate::Circuit(circuit.clone()))
             }
             Self::Frozen { .. }
+            | Self::Unnamed { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
             | Self::NoInventory { .. }
@@ -425,6 +468,7 @@ impl Hold {
             | Self::Flapping { .. }
             | Self::BreakerOpen { .. }
             | Self::BreakerTried { .. }
+            | Self::Unnamed { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
             | Self::Locked { .. }
@@ -454,6 +498,11 @@ impl fmt::Display for Hold {
                 write!(f, "monitoring is blind: the watchdog {watchdog} {why}")
             }
             Self::NotFresh { why } => f.write_str(why),
+            Self::Unnamed { source } => write!(
+                f,
+                "alerts of {source} are taken in and not acted on, because `sources` does not name \
+                 it: add `webhooks: [{{ name: {source} }}]` there"
+            ),
             Self::Silenced { by } => write!(f, "the alert is suppressed by {by}"),
             Self::Locked { key, by } => write!(f, "incident {by} is healing {key}"),
             Self::CoolingDown { since, cooldown, unheld, until } => {

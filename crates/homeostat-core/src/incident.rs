@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::{Approved, Asked};
 use crate::clock::Jump;
 use crate::evidence::Grade;
+use crate::healing::{Healing, Look, Verification};
 use crate::hold::{Gate, Guard, Hold, Telling};
 use crate::ledger::Subject;
 use crate::limits;
@@ -36,7 +37,6 @@ use crate::policy::Target;
 use crate::shadow::Shadow;
 use crate::text::Text;
 use crate::time::{Span, Timestamp};
-use crate::verdict::{Look, Verification};
 
 pub use rare::Rare;
 
@@ -78,30 +78,159 @@ impl fmt::Display for End {
     }
 }
 
-/// How and why an incident ended.
+/// Why an incident ended that was not healed, in one word: what follows is decided by it, and never by
+/// what people read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// All of its alerts ended before any remedy ran.
+    EndedUntouched,
+    /// All of its alerts had ended before the remedy ran.
+    EndedBeforeAct,
+    /// Its alerts were lost sight of, and nothing had been done.
+    Lapsed,
+    /// Its policy was removed.
+    PolicyRemoved,
+    /// An operator cancelled it.
+    Cancelled,
+    /// A person did not let the remedy start.
+    Rejected,
+    /// What would have been done is recorded.
+    Recorded,
+    /// No remedy is left.
+    Exhausted,
+    /// Whether it was healed is not known.
+    Unproven,
+    /// Its source says that it resolved, and whoever saw it fire says that it still does.
+    Contradicted,
+    /// A remedy made something else worse.
+    Worse,
+    /// A remedy cannot be run for this alert, or refused.
+    Refused,
+    /// A guard stopped it for good.
+    Stopped,
+    /// The alert has no target.
+    NoTarget,
+    /// Nobody approved in time, or no guard let what was approved pass.
+    Unapproved,
+    /// The rung on which it stood is gone from its policy.
+    RemedyGone,
+}
+
+impl Cause {
+    /// Returns how an incident has ended that closed for this.
+    pub fn end(self) -> End {
+        match self {
+            Self::EndedUntouched | Self::EndedBeforeAct => End::Recovered,
+            Self::Lapsed | Self::PolicyRemoved | Self::Cancelled => End::Cancelled,
+            Self::Rejected => End::Rejected,
+            Self::Recorded => End::Shadowed,
+            Self::Exhausted
+            | Self::Unproven
+            | Self::Contradicted
+            | Self::Worse
+            | Self::Refused
+            | Self::Stopped
+            | Self::NoTarget
+            | Self::Unapproved
+            | Self::RemedyGone => End::Escalated,
+        }
+    }
+
+    /// Reads what an earlier version wrote, which told why for people only.
+    fn of_old(outcome: End, reason: &str) -> Option<Self> {
+        Some(match outcome {
+            End::Healed => return None,
+            End::Recovered => Self::EndedUntouched,
+            End::Escalated => Self::Exhausted,
+            End::Shadowed => Self::Recorded,
+            End::Rejected => Self::Rejected,
+            End::Cancelled if reason == "policy removed" => Self::PolicyRemoved,
+            End::Cancelled if reason.starts_with("lapsed") => Self::Lapsed,
+            End::Cancelled => Self::Cancelled,
+        })
+    }
+}
+
+/// How and why an incident ended. Only [`Closing::healed`] makes one that says *healed*, and it takes a
+/// [`Healing`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {
     /// How.
     pub outcome: End,
+    /// Why it was not healed, where the version that wrote it told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
     /// Why, for a person. Of incidents that close at once, many close for the same reason.
     pub reason: Text,
     /// The remedy that healed.
     pub remedy: Option<RemedyName>,
     /// How well the healing is known.
     pub grade: Option<Grade>,
+    /// Until when rules may go on firing about what is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered_until: Option<Timestamp>,
     /// Whether the alert resolved while the action still ran.
     pub resolved_during_action: bool,
 }
 
 impl Closing {
-    /// The reason for which an incident is cancelled whose policy was removed.
-    pub(crate) const POLICY_REMOVED: &'static str = "policy removed";
+    /// Makes the end of what was healed, by this remedy.
+    pub fn healed(healing: &Healing, remedy: RemedyName, reason: Text, resolved: bool) -> Self {
+        Self {
+            outcome: End::Healed,
+            cause: None,
+            reason,
+            remedy: Some(remedy),
+            grade: Some(healing.grade()),
+            remembered_until: healing.remembered_until(),
+            resolved_during_action: resolved,
+        }
+    }
+
+    /// Makes the end of what was not healed.
+    pub fn unhealed(cause: Cause, reason: Text) -> Self {
+        Self {
+            outcome: cause.end(),
+            cause: Some(cause),
+            reason,
+            remedy: None,
+            grade: None,
+            remembered_until: None,
+            resolved_during_action: false,
+        }
+    }
+
+    /// Returns why it was not healed; `None` where it was.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause.or_else(|| Cause::of_old(self.outcome, &self.reason))
+    }
 
     /// Tells whether it closed only because its policy was removed: whoever puts the policy back
     /// wants what still fires to be healed.
     pub(crate) fn is_for_want_of_policy(&self) -> bool {
-        self.outcome == End::Cancelled && *self.reason == *Self::POLICY_REMOVED
+        self.cause() == Some(Cause::PolicyRemoved)
     }
+}
+
+/// What is still to be found out of a closed incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Aftermath {
+    /// What.
+    pub matter: Loose,
+    /// When to look.
+    pub look: Look,
+}
+
+/// What a closed incident has left open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loose {
+    /// It was healed by the word of a query, and rules fired on about what was over: what fires on
+    /// past their memory was not healed.
+    Memory(Box<Verification>),
+    /// What a remedy made worse still fires.
+    Worse,
 }
 
 /// Where an incident stands.
@@ -200,6 +329,10 @@ pub struct Worsened {
 
 /// One trouble on one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true of any stage: none excludes another"
+)]
 pub struct Incident {
     /// Its number.
     pub id: IncidentId,
@@ -263,6 +396,15 @@ pub struct Incident {
     /// Remedies that were recorded instead of run, and are not judged yet.
     #[serde(default, skip_serializing_if = "Rare::is_empty")]
     pub shadows: Rare<Vec<Shadow>>,
+    /// When its first order was issued, of those that ran or may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acted_at: Option<Timestamp>,
+    /// What is still to be found out though it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aftermath: Option<Box<Aftermath>>,
+    /// Whether a person was told that nothing is heard of its alerts any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unheard: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -301,6 +443,16 @@ impl Incident {
         if let Some(worse) = &mut self.worse {
             worse.since = worse.since + by;
         }
+        if let Some(aftermath) = &mut self.aftermath {
+            aftermath.look = match aftermath.look {
+                Look::Due(at) => Look::Due(at + by),
+                Look::Asked(_) => Look::Due(jump.to),
+                Look::Nobody => Look::Nobody,
+            };
+            if let Loose::Memory(verification) = &mut aftermath.matter {
+                verification.live_through(jump);
+            }
+        }
         self.shadows.change(|shadows| {
             for shadow in shadows {
                 (shadow.since, shadow.until) = (shadow.since + by, shadow.until + by);
@@ -328,9 +480,14 @@ impl Incident {
         self.episodes.iter().all(|attached| attached.standing != Standing::Firing)
     }
 
-    /// Tells whether all of its alerts were lost sight of, and none was resolved.
-    pub fn all_lapsed(&self) -> bool {
-        self.episodes.iter().all(|attached| attached.standing == Standing::Lapsed)
+    /// Tells whether one of its alerts was lost sight of.
+    pub fn any_lapsed(&self) -> bool {
+        self.episodes.iter().any(|attached| attached.standing == Standing::Lapsed)
+    }
+
+    /// Tells whether something that became worse is still looked after.
+    pub fn watches_worse(&self) -> bool {
+        self.aftermath.as_ref().is_some_and(|left| left.matter == Loose::Worse)
     }
 
     /// Tells whether an order of this incident ran, or may have run.
@@ -338,6 +495,25 @@ impl Incident {
         // What waits for its permit when something became worse is an undo.
         let is_remedy = self.returned && self.worse.is_none();
         self.runs.values().sum::<u32>() > self.unstarted + u32::from(is_remedy)
+    }
+
+    /// Keeps with the order what its looks have shown: it may be proven once more.
+    pub(crate) fn keep_sightings(&mut self) {
+        let (Stage::Verifying(verification), Some(order)) = (&self.stage, &mut self.order) else {
+            return;
+        };
+        let cases = &mut order.proof.cases;
+        for case in verification.cases.iter().filter(|case| case.rules().next().is_some()) {
+            cases.retain(|known| known.episode != case.episode);
+            cases.push(case.clone());
+        }
+    }
+
+    /// Returns how far up the ladder it got in the end, the remedy that healed included.
+    pub fn ladder_after(&self, closing: &Closing) -> Ladder {
+        let healed_by = closing.remedy.clone();
+        let climbed = healed_by.or_else(|| self.ladder.climbed.clone());
+        Ladder { climbed, failures: 0, ..self.ladder }
     }
 
     /// Returns the id of the next run of a remedy.
@@ -355,11 +531,19 @@ impl Incident {
             Stage::Held { until, .. } => *until,
             Stage::Verifying(verification) => Some(match verification.look {
                 Look::Due(at) => at.min(verification.until),
-                Look::Asked(at) => (at + limits::ANSWER_PATIENCE).min(verification.until),
+                Look::Asked(at) => at + limits::ANSWER_PATIENCE,
                 Look::Nobody => verification.until,
             }),
             Stage::AwaitingApproval(asked) => Some(asked.expires_at),
-            Stage::Closed { .. } => self.shadows.iter().map(|shadow| shadow.until).min(),
+            Stage::Closed { .. } => {
+                let shadows = self.shadows.iter().map(|shadow| shadow.until).min();
+                let aftermath = self.aftermath.as_ref().and_then(|left| match left.look {
+                    Look::Due(at) => Some(at),
+                    Look::Asked(at) => Some(at + limits::ANSWER_PATIENCE),
+                    Look::Nobody => None,
+                });
+                [shadows, aftermath].into_iter().flatten().min()
+            }
             Stage::Ready | Stage::Acting => None,
         };
         [stage, self.tell_at, self.approval_expires_at()].into_iter().flatten().min()

@@ -84,6 +84,11 @@ pub struct Past {
 /// What a limit is counted for: one policy on one target.
 pub type Subject = (PolicyName, Target);
 
+/// Where the past of a subject is kept.
+fn place((policy, target): &Subject) -> (Target, PolicyName) {
+    (target.clone(), policy.clone())
+}
+
 /// One line of a ledger, as a snapshot holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -189,8 +194,9 @@ pub struct Ledgers {
     locks: BTreeMap<LockKey, IncidentId>,
     buckets: BTreeMap<Scope, Bucket>,
     running: BTreeMap<Scope, u32>,
-    past: BTreeMap<Subject, Arc<Past>>,
-    past_by_age: BTreeSet<(Timestamp, Subject)>,
+    /// By target first: what lies between healings of a target asks for all policies.
+    past: BTreeMap<(Target, PolicyName), Arc<Past>>,
+    past_by_age: BTreeSet<(Timestamp, (Target, PolicyName))>,
     reaches: BTreeMap<PolicyName, Reach>,
     firing: BTreeMap<PolicyName, BTreeSet<IncidentId>>,
     storms: Storms,
@@ -209,7 +215,20 @@ impl Ledgers {
 
     /// Returns the last healing of a target by a policy.
     pub fn past(&self, subject: &Subject) -> Option<&Past> {
-        self.past.get(subject).map(Arc::as_ref)
+        self.past.get(&place(subject)).map(Arc::as_ref)
+    }
+
+    /// Returns the last healing of a target by each policy that healed it, whatever it is called by
+    /// now. Two targets are one if their labels have the same names and values; a target without any
+    /// label is no place, and only its own policy's.
+    pub fn pasts<'a>(
+        &'a self,
+        (policy, target): &'a Subject,
+    ) -> impl Iterator<Item = (&'a PolicyName, &'a Past)> {
+        let first = (target.clone(), PolicyName::new(""));
+        let here = self.past.range(first..).take_while(move |((other, _), _)| other == target);
+        let here = here.filter(move |((_, by), _)| !target.is_empty() || by == policy);
+        here.map(|((_, by), past)| (by, past.as_ref()))
     }
 
     /// Returns when a bucket has its next token.
@@ -238,8 +257,8 @@ impl Ledgers {
         self.reaches.get(policy)
     }
 
-    /// Returns the incidents of a policy whose alerts fire, closed ones too: one for each target
-    /// that fires.
+    /// Returns the incidents of a policy whose alerts fire, closed ones too: for each target that
+    /// fires the oldest.
     pub fn firing(&self, policy: &PolicyName) -> impl ExactSizeIterator<Item = IncidentId> + '_ {
         const NONE: &BTreeSet<IncidentId> = &BTreeSet::new();
         self.firing.get(policy).unwrap_or(NONE).iter().copied()
@@ -333,7 +352,7 @@ impl Ledgers {
         remedy: &RemedyName,
         at: Timestamp,
     ) {
-        let past = self.past.entry(subject.clone()).or_insert_with(|| {
+        let past = self.past.entry(place(subject)).or_insert_with(|| {
             Arc::new(Past {
                 incident,
                 closed_at: None,
@@ -349,18 +368,18 @@ impl Ledgers {
     /// Remembers how an incident that acted ended.
     pub(crate) fn closed(&mut self, subject: &Subject, at: Timestamp, ended: Past) {
         let ended = Past { closed_at: Some(at), ..ended };
-        match self.past.entry(subject.clone()) {
+        match self.past.entry(place(subject)) {
             Entry::Vacant(vacant) => drop(vacant.insert(Arc::new(ended))),
             Entry::Occupied(mut occupied) => {
                 let past = Arc::make_mut(occupied.get_mut());
                 if let Some(closed_at) = past.closed_at {
-                    self.past_by_age.remove(&(closed_at, subject.clone()));
+                    self.past_by_age.remove(&(closed_at, place(subject)));
                 }
                 let ran_at = std::mem::take(&mut past.ran_at);
                 *past = Past { ran_at, ..ended };
             }
         }
-        self.past_by_age.insert((at, subject.clone()));
+        self.past_by_age.insert((at, place(subject)));
         self.forget(at);
     }
 
@@ -374,11 +393,11 @@ impl Ledgers {
             (bucket.charged_at, bucket.full_at) = (bucket.charged_at + by, bucket.full_at + by);
         }
         self.past_by_age.clear();
-        for (subject, past) in &mut self.past {
+        for (place, past) in &mut self.past {
             let past = Arc::make_mut(past);
             past.closed_at = past.closed_at.map(|at| at + by);
             past.ran_at.values_mut().for_each(|at| *at = *at + by);
-            self.past_by_age.extend(past.closed_at.map(|at| (at, subject.clone())));
+            self.past_by_age.extend(past.closed_at.map(|at| (at, place.clone())));
         }
         self.reaches.values_mut().for_each(|reach| reach.move_along(by));
         self.flaps.move_along(by);
@@ -396,7 +415,7 @@ impl Ledgers {
         let running = self.running.iter();
         let running =
             running.map(|(scope, &orders)| Line::Running { scope: scope.clone(), orders });
-        let past = self.past.iter().map(|((policy, target), past)| Line::Past {
+        let past = self.past.iter().map(|((target, policy), past)| Line::Past {
             policy: policy.clone(),
             target: target.clone(),
             past: past.clone(),
@@ -432,11 +451,11 @@ impl Ledgers {
             Line::Level { scope, bucket } => drop(self.buckets.insert(scope, bucket)),
             Line::Running { scope, orders } => drop(self.running.insert(scope, orders)),
             Line::Past { policy, target, past } => {
-                let subject = (policy, target);
+                let place = (target, policy);
                 if let Some(closed_at) = past.closed_at {
-                    self.past_by_age.insert((closed_at, subject.clone()));
+                    self.past_by_age.insert((closed_at, place.clone()));
                 }
-                self.past.insert(subject, past);
+                self.past.insert(place, past);
             }
             Line::Flaps { policy, target, touched_at, over, flaps } => {
                 self.flaps.enter((policy, target), touched_at, over, flaps);
@@ -453,8 +472,8 @@ impl Ledgers {
 
     fn forget(&mut self, now: Timestamp) {
         let (memory, most) = (limits::PAST_HEALING_MEMORY, limits::PAST_HEALINGS);
-        age::forget(&mut self.past_by_age, now, memory, most, |subject| {
-            self.past.remove(subject);
+        age::forget(&mut self.past_by_age, now, memory, most, |place| {
+            self.past.remove(place);
         });
     }
 }

@@ -5,7 +5,7 @@
 //! only rooms above it.
 //!
 //! ```text
-//!  observation ─> episode ─> incident ─> plan ─> guard ─> order ─> verdict ─> closed
+//!  observation ─> episode ─> incident ─> plan ─> guard ─> order ─> healing ─> closed
 //!                               ▲                                     │
 //!                               └──────────── next remedy ◄───────────┘
 //!  every arrow is a fact; facts fold into the state; `engine` takes turns
@@ -18,6 +18,7 @@ pub mod interval;
 pub mod text;
 pub mod name;
 pub mod label;
+pub mod relabel;
 pub mod template;
 pub mod request;
 pub mod alert;
@@ -26,6 +27,7 @@ pub mod shadow;
 pub mod policy;
 pub mod evidence;
 pub mod poll;
+pub mod witness;
 pub mod regression;
 pub mod plan;
 pub mod why;
@@ -36,7 +38,7 @@ pub mod hold;
 pub mod ledger;
 pub mod guard;
 pub mod order;
-pub mod verdict;
+pub mod healing;
 pub mod incident;
 pub mod notice;
 pub mod fact;

@@ -36,6 +36,32 @@ pub const ASKED_ALERTS: usize = 128;
 /// beyond this the matchers say nothing, and the fingerprints of these are stored with each order.
 pub const LISTED_ALERTS: usize = 256;
 
+/// Instances of a rule beside the one that is an alert, under the same target, that a sighting
+/// remembers. Beyond it nobody can tell whether another one is new.
+pub const BESIDE: usize = 64;
+
+/// Series that a rule reads and that are looked for when its instance is gone: more than an alert's
+/// expression names.
+pub const INPUTS: usize = 32;
+
+/// How soon after a resolve what it ended is late, and no news.
+pub const STALE_FOR: Span = Span::from_secs(300);
+
+/// How often a late repeat is ignored: what goes on being sent is no late repeat.
+pub const STALE_TIMES: u32 = 3;
+
+/// How much a source's clock may differ from ours where it is told whether an alert had ended before
+/// an act began.
+pub const CLOCK_TOLERANCE: Span = Span::from_secs(1);
+
+/// How often it is looked after a closed incident of which something is still to be found out: whether
+/// a rule fires on past its memory, or whether what became worse is over.
+pub const AFTERMATH_LOOK: Span = Span::from_secs(60);
+
+/// Alerts of the alerts API of which the engine remembers who saw them fire, so that their end is
+/// found though nobody tells it. The others lapse when they are not mentioned any more.
+pub const SIGHTED_BY_API: usize = 10_000;
+
 /// How long an undo waits for its guards. Later a person, who was told at once, has long begun to
 /// repair, and would be surprised.
 pub const UNDO_PATIENCE: Span = Span::from_secs(3600);
@@ -99,6 +125,10 @@ pub const OPEN_NOTICES: usize = 10_000;
 
 /// Targets that one notice lists: what fits a screen, and a message on a phone.
 pub const NOTICE_TARGETS: usize = 20;
+
+/// Labels of an alert that a notice carries, the first in the order of their names: an alert has one
+/// or two dozen. They are written with each notice.
+pub const CARRIED_LABELS: usize = 64;
 
 /// Remedies that the reasons of a choice name: a ladder has two or three.
 pub const TOLD_CANDIDATES: usize = 16;
@@ -191,6 +221,16 @@ pub const ORDER_PROGRESS: u32 = 50;
 /// Bytes of one such word: a line or two.
 pub const PROGRESS_BYTES: usize = 500;
 
+/// Relabelling rules of one list. Each alert passes all of them; real lists have a few.
+pub const RELABEL_RULES: usize = 1_000;
+
+/// Labels that one relabelling rule joins.
+pub const RELABEL_SOURCES: usize = 256;
+
+/// Bytes of an alert's labels while they are relabelled. A rule can double them; whatever is longer
+/// than this was never sent.
+pub const RELABELLED_BYTES: usize = 256 * 1024;
+
 /// How long an alert of the alerts API fires that names no end, as in Alertmanager.
 pub const RESOLVE_TIMEOUT: Span = Span::from_secs(300);
 
@@ -242,6 +282,8 @@ pub mod defaults {
     pub const VERIFY_EVERY: Span = Span::from_secs(10);
     /// How often in a row the query must hold.
     pub const VERIFY_TIMES: u32 = 3;
+    /// What rules remember for longer than this is not waited for.
+    pub const VERIFY_PATIENCE: Span = Span::from_secs(3600);
     /// The window of a verification where a Prometheus can be asked.
     pub const VERIFY_WITHIN_PROMETHEUS: Span = Span::from_secs(120);
     /// The window where only an Alertmanager can be asked.

@@ -74,6 +74,10 @@ name! {
     RemedyName
 }
 name! {
+    /// Names a breaker that remedies of several policies share.
+    CircuitName
+}
+name! {
     /// Names a handler that the program was built with.
     HandlerName
 }
@@ -93,6 +97,9 @@ number! {
 impl SourceName {
     /// Names the source of alerts that arrive through the alerts API.
     pub const API: &'static str = "api";
+
+    /// Names the source of the bare `/hooks` where no Alertmanager is configured, whose it would be.
+    pub const BARE: &'static str = "alertmanager";
 }
 
 /// Which of a remedy's two actions is meant.

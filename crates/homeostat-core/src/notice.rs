@@ -8,13 +8,16 @@
 //! always did: `incident`; `approval`; `policy` and `guard`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::{Alert, OWN_LABEL};
 use crate::hold::Guard;
+use crate::label::{LabelSet, Matcher};
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, SourceName};
-use crate::policy::Target;
+use crate::policy::{Carries, Policy, Target};
 use crate::time::Timestamp;
 
 /// What a notice is about.
@@ -102,6 +105,85 @@ impl Matter {
     }
 }
 
+/// The labels that a notice has of its own.
+pub const OWN_LABELS: [&str; 7] =
+    ["alertname", OWN_LABEL, "policy", "severity", "alert", "incident", "guard"];
+
+/// The annotations that a notice has of its own, one kind or another.
+pub const OWN_ANNOTATIONS: [&str; 9] =
+    ["summary", "description", "link", "tried", "action", "expires", "approve", "reject", "held"];
+
+/// The label by which our documents route alerts to Homeostat. It says that a machine is to heal,
+/// and a notice that had it would be routed to us, and to no person.
+pub const HEALING_LABEL: &str = "selfhealing";
+
+/// The annotation of alerts that says where a person reads what to do.
+pub const RUNBOOK: &str = "runbook_url";
+
+/// What a notice carries of its alerts and of its policy, for those who route and read it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Labels that all of its alerts have, beside those of its target, and those of its policy. They
+    /// stay what they were when the topic was first told, or each change would be a new alert.
+    #[serde(default, skip_serializing_if = "LabelSet::is_empty")]
+    pub labels: LabelSet,
+    /// The runbook of its leading alert, and the annotations of its policy.
+    #[serde(default, skip_serializing_if = "LabelSet::is_empty")]
+    pub annotations: LabelSet,
+}
+
+impl Carried {
+    /// Takes what all alerts have in common, the leading one first. What a notice says by itself,
+    /// and what its target says, is left out.
+    pub fn of<'a>(alerts: impl IntoIterator<Item = &'a Alert>, target: &Target) -> Self {
+        let mut alerts = alerts.into_iter();
+        let Some(leading) = alerts.next() else { return Self::default() };
+        let labels = leading.labels.iter().filter(|(name, value)| target.get(name) != Some(value));
+        let mut common: Vec<(&str, &str)> =
+            labels.filter(|(name, _)| is_free(name)).take(limits::CARRIED_LABELS).collect();
+        for alert in alerts {
+            common.retain(|(name, value)| alert.labels.get(name) == Some(value));
+        }
+        Self { labels: LabelSet::from_pairs(common), annotations: runbook(leading) }
+    }
+
+    /// Takes what every alert of a policy has, because its matchers require it: what is about a whole
+    /// policy must not go to whom some alert of it would go to.
+    pub fn of_policy(policy: &Policy, leading: Option<&Alert>) -> Self {
+        let required = policy.matchers.iter().filter_map(Matcher::equality);
+        let labels: Vec<_> = required.filter(|(name, _)| is_free(name)).collect();
+        let annotations = leading.map(runbook).unwrap_or_default();
+        Self { labels: LabelSet::from_pairs(labels), annotations }
+    }
+
+    /// Puts on it what the policy says, which counts more than what the alerts say.
+    #[must_use]
+    pub fn with(self, policy: &Carries) -> Self {
+        Self {
+            labels: overlaid(&self.labels, &policy.labels),
+            annotations: overlaid(&self.annotations, &policy.annotations),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.annotations.is_empty()
+    }
+}
+
+/// Tells whether a label of this name may be carried.
+pub fn is_free(name: &str) -> bool {
+    !OWN_LABELS.contains(&name) && name != HEALING_LABEL
+}
+
+fn runbook(alert: &Alert) -> LabelSet {
+    alert.annotations.get(RUNBOOK).map(|url| (RUNBOOK, url)).into_iter().collect()
+}
+
+fn overlaid(alerts: &LabelSet, policy: &[(Arc<str>, Arc<str>)]) -> LabelSet {
+    let policy = policy.iter().map(|(name, value)| (&**name, &**value));
+    LabelSet::from_pairs(alerts.iter().chain(policy).collect::<Vec<_>>())
+}
+
 /// One thing to tell a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
@@ -122,6 +204,9 @@ pub struct Notice {
     pub reason: String,
     /// Since when a person is needed.
     pub since: Timestamp,
+    /// What it carries for those who route and read it.
+    #[serde(default, skip_serializing_if = "Carried::is_empty")]
+    pub carried: Carried,
 }
 
 impl Notice {
@@ -134,6 +219,40 @@ impl Notice {
                 Topic::Guard { policy: self.policy.clone(), guard: *guard }
             }
         }
+    }
+
+    /// Returns the same notice with other words: whoever was told is not called again for them. What
+    /// a person must be called for anew is a notice of its own, with a `since` of its own.
+    #[must_use]
+    pub fn reworded(&self, reason: String) -> Self {
+        Self { reason, ..self.clone() }
+    }
+
+    /// Tells whether the other says the same in other words: nothing but texts differ.
+    pub fn is_reworded(&self, other: &Self) -> bool {
+        self.without_words() == other.without_words()
+    }
+
+    /// Returns what of the notice stays when it is reworded.
+    #[must_use]
+    pub fn without_words(&self) -> Self {
+        let carried = Carried { annotations: LabelSet::default(), ..self.carried.clone() };
+        Self { reason: String::new(), carried, ..self.clone() }
+    }
+
+    /// Takes from the notice in whose place it is told what people know it by: the alert that it is
+    /// about, and its labels. A change of these would be another alert, which calls a person again,
+    /// though nothing happened that they would be called for.
+    #[must_use]
+    pub fn in_place_of(self, before: &Self) -> Self {
+        let annotations = before.carried.annotations.iter().chain(self.carried.annotations.iter());
+        let annotations = annotations.collect();
+        let carried = Carried { labels: before.carried.labels.clone(), annotations };
+        if before.alertname.is_empty() {
+            return Self { carried, ..self };
+        }
+        let (source, alertname) = (before.source.clone(), before.alertname.clone());
+        Self { source, alertname, carried, ..self }
     }
 }
 

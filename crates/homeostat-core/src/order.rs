@@ -11,26 +11,42 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::Grade;
 use crate::guard::{Grant, Permit};
 use crate::ledger::Charge;
-use crate::name::{BootId, OrderId};
+use crate::limits::defaults;
+use crate::name::{BootId, CircuitName, OrderId, SourceName};
 use crate::plan::{LockKey, Rendered};
 use crate::policy::TargetLabels;
 use crate::regression::Baseline;
 use crate::time::{Span, Timestamp};
 use crate::why::Why;
+use crate::witness::Case;
 
 /// How the healing by one order is to be proven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The best grade that the incident's alerts could be given when the order was issued.
     pub required: Grade,
-    /// The labels by which a rule's instance is known to be the alert.
+    /// The labels by which instances of a rule are of one target.
     pub target: TargetLabels,
-    /// Alerts whose rule a Prometheus knew then, by name.
+    /// Alerts whose rule a Prometheus knew then, by name: so an earlier version told it, which did
+    /// not ask who saw them fire.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Arc<str>>,
+    /// Each alert, who saw it fire, and what must be known for it to be over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<Case>,
     /// The query, rendered.
     pub query: Option<String>,
-    /// How long to wait for the proof, the rules' `keep_firing_for` included.
+    /// The Prometheus that is asked the query; `None` for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_by: Option<SourceName>,
+    /// How long to wait for the proof.
     pub within: Span,
+    /// How long to wait for it at most where rules remember what is over.
+    #[serde(default = "patience", skip_serializing_if = "is_patience")]
+    pub patience: Span,
+    /// Whether a target that is gone is healed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vanishes: bool,
     /// Time between two looks.
     pub every: Span,
     /// How often in a row the query must hold.
@@ -38,6 +54,15 @@ pub struct Proof {
     /// What else was there on the target before the act, where the policy has a `regression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
+}
+
+fn patience() -> Span {
+    defaults::VERIFY_PATIENCE
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_patience(span: &Span) -> bool {
+    *span == patience()
 }
 
 /// How an order is taken back if it made things worse.
@@ -76,6 +101,9 @@ pub struct Order {
     pub why: Option<Box<Why>>,
     /// In which boot of the machine it was issued.
     pub boot: BootId,
+    /// The breaker that counts what it comes to, too, besides its remedy's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<CircuitName>,
 }
 
 /// What an order is to do, before it is permitted.
@@ -99,15 +127,31 @@ pub struct Draft {
     pub why: Why,
     /// In which boot of the machine it is issued.
     pub boot: BootId,
+    /// The breaker that counts what it comes to, too, besides its remedy's own.
+    pub shared: Option<CircuitName>,
 }
 
 impl Order {
     /// Turns a draft into an order, for a permit.
     pub fn issue(draft: Draft, permit: Permit) -> Self {
         let (grants, charges) = permit.spend();
-        let Draft { id, action, timeout, idempotent, proof, undo, locks, why, boot } = draft;
+        let Draft { id, action, timeout, idempotent, proof, undo, locks, why, boot, shared } =
+            draft;
         let why = why.boxed();
-        Self { id, action, timeout, idempotent, proof, undo, locks, charges, grants, why, boot }
+        Self {
+            id,
+            action,
+            timeout,
+            idempotent,
+            proof,
+            undo,
+            locks,
+            charges,
+            grants,
+            why,
+            boot,
+            shared,
+        }
     }
 
     /// Copies all that is needed to finish and to verify it: why it was permitted is history.
@@ -125,6 +169,7 @@ impl Order {
             grants: Vec::new(),
             why: None,
             boot: self.boot.clone(),
+            shared: self.shared.clone(),
         }
     }
 }

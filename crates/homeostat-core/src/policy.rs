@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::{Alert, Door};
 use crate::label::{LabelSet, Matcher, Matchers};
 use crate::limits::{self, defaults};
 use crate::name::{HandlerName, PolicyName, RemedyName, SourceName};
@@ -166,6 +167,10 @@ pub struct Verify {
     pub every: Span,
     /// How often in a row the query must hold.
     pub times: u32,
+    /// What rules remember for longer than this is not waited for.
+    pub patience: Span,
+    /// Whether a target that is gone is healed.
+    pub vanishes: bool,
 }
 
 /// What follows when a remedy made things worse.
@@ -216,7 +221,25 @@ pub enum Escalate {
         after: Span,
         /// The severity of the escalation's alert.
         severity: Arc<str>,
+        /// What its notices carry for those who route them.
+        carries: Carries,
     },
+}
+
+impl Escalate {
+    /// Makes one whose notices carry nothing of the policy's own.
+    pub fn after(after: Span, severity: &str) -> Self {
+        Self::After { after, severity: severity.into(), carries: Carries::default() }
+    }
+}
+
+/// What a policy puts on its notices, in file order. It counts more than what the alerts say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carries {
+    /// Labels, by name. An empty value says that an alert's label of this name is not carried.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Annotations, by name. An empty value says that an alert's is not carried.
+    pub annotations: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// Which remedies fit which alerts, and under which limits they may run.
@@ -234,6 +257,8 @@ pub struct Policy {
     pub settle: Span,
     /// The ladder, in order.
     pub remedies: Vec<Remedy>,
+    /// The Prometheuses that may be its witnesses; `None` for all.
+    pub sources: Option<Vec<SourceName>>,
     /// How a healing is proven.
     pub verify: Verify,
     /// What its remedies must not make worse.
@@ -262,11 +287,14 @@ impl Policy {
             mode: Mode::Shadow,
             settle: Span::ZERO,
             remedies: Vec::new(),
+            sources: None,
             verify: Verify {
                 within: defaults::VERIFY_WITHIN_WEBHOOK,
                 query: None,
                 every: defaults::VERIFY_EVERY,
                 times: defaults::VERIFY_TIMES,
+                patience: defaults::VERIFY_PATIENCE,
+                vanishes: false,
             },
             regression: None,
             guard: GuardLimits {
@@ -291,9 +319,35 @@ impl Policy {
         }
     }
 
+    /// Returns the one name that its alerts have, if its matchers require one.
+    pub fn alertname(&self) -> Option<&str> {
+        let required = self.matchers.iter().filter_map(Matcher::equality);
+        required.into_iter().find(|(name, _)| *name == "alertname").map(|(_, value)| value)
+    }
+
     /// Returns the rung of this name.
     pub fn remedy(&self, name: &RemedyName) -> Option<&Remedy> {
         self.remedies.iter().find(|remedy| remedy.name == *name)
+    }
+}
+
+/// A Prometheus that can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrometheusWitness {
+    /// Its name.
+    pub name: SourceName,
+    /// Labels that an alert must have for it to be the alert's witness.
+    pub labels: LabelSet,
+}
+
+impl PrometheusWitness {
+    /// Makes one that may be the witness of any alert.
+    pub fn new(name: impl AsRef<str>) -> Self {
+        Self { name: SourceName::new(name), labels: LabelSet::default() }
+    }
+
+    fn may_see(&self, labels: &LabelSet) -> bool {
+        self.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
     }
 }
 
@@ -302,8 +356,60 @@ impl Policy {
 pub struct Witnesses {
     /// Sources whose alerts can be looked up in their own Alertmanager.
     pub alertmanagers: BTreeSet<SourceName>,
-    /// Whether a Prometheus can be asked for rules and queries.
-    pub prometheus: bool,
+    /// Sources of notifications that are named without being an Alertmanager that can be asked.
+    pub webhooks: BTreeSet<SourceName>,
+    /// The Prometheuses that can be asked for rules and queries, in file order.
+    pub prometheuses: Vec<PrometheusWitness>,
+}
+
+impl Witnesses {
+    /// Returns the Prometheuses that may be witnesses of an alert with these labels, under a policy.
+    pub fn of_alert(&self, policy: &Policy, labels: &LabelSet) -> Vec<SourceName> {
+        let able = self.of_policy(policy).filter(|known| known.may_see(labels));
+        able.map(|known| known.name.clone()).collect()
+    }
+
+    /// Returns the Prometheuses that may be witnesses of an alert with these labels.
+    pub fn of_labels(&self, labels: &LabelSet) -> Vec<SourceName> {
+        let able = self.prometheuses.iter().filter(|known| known.may_see(labels));
+        able.map(|known| known.name.clone()).collect()
+    }
+
+    /// Returns whom a policy's queries are asked of, for an alert with these labels: the first that may
+    /// be its witness; `None` where no Prometheus is configured at all.
+    pub fn asked(&self, policy: &Policy, labels: Option<&LabelSet>) -> Option<SourceName> {
+        let nothing = LabelSet::default();
+        let able = self.of_alert(policy, labels.unwrap_or(&nothing)).into_iter().next();
+        // Of another cluster, a query would be answered about what has the same names there.
+        (!self.prometheuses.is_empty()).then(|| able.unwrap_or_else(|| SourceName::new("")))
+    }
+
+    /// Returns the Prometheuses that may be asked under a policy.
+    pub fn of_policy(&self, policy: &Policy) -> impl Iterator<Item = &PrometheusWitness> {
+        let named = policy.sources.clone();
+        self.prometheuses
+            .iter()
+            .filter(move |known| named.as_ref().is_none_or(|named| named.contains(&known.name)))
+    }
+}
+
+impl Witnesses {
+    /// Tells whether an alert came by a hook that nobody has named although somebody is named: its
+    /// sender is taken in, and nobody can vouch for it.
+    pub fn is_stranger(&self, alert: &Alert) -> bool {
+        alert.door == Door::Webhook && self.is_unnamed(&alert.source)
+    }
+
+    /// Tells whether a hook has a name that the configuration does not have, although it names
+    /// somebody. The bare hook always has one: that of the first Alertmanager, else its own.
+    pub fn is_unnamed(&self, hook: &SourceName) -> bool {
+        let nobody = self.alertmanagers.is_empty()
+            && self.webhooks.is_empty()
+            && self.prometheuses.is_empty();
+        let is_bare = self.alertmanagers.is_empty() && hook.as_str() == SourceName::BARE;
+        let is_named = self.alertmanagers.contains(hook) || self.webhooks.contains(hook);
+        !(nobody || is_bare || is_named)
+    }
 }
 
 /// When sources are asked for all of their alerts, and when their silence counts.
@@ -343,12 +449,8 @@ impl Book {
         let mut by_alertname: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut for_any_alertname = Vec::new();
         for (position, policy) in policies.iter().enumerate() {
-            let required = policy.matchers.iter().filter_map(Matcher::equality);
-            match required
-                .into_iter()
-                .find(|(name, value)| *name == "alertname" && !value.is_empty())
-            {
-                Some((_, alertname)) => {
+            match policy.alertname() {
+                Some(alertname) => {
                     by_alertname.entry(alertname.into()).or_default().push(position);
                 }
                 None => for_any_alertname.push(position),
@@ -427,4 +529,46 @@ fn watchdogs(policies: &[Policy]) -> BTreeMap<Arc<str>, Matchers> {
         }
     }
     watchdogs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::Fingerprint;
+
+    fn alert(source: &str, door: Door) -> Alert {
+        Alert {
+            source: SourceName::new(source),
+            door,
+            fingerprint: Fingerprint(1),
+            labels: LabelSet::default(),
+            annotations: LabelSet::default(),
+            starts_at: None,
+            generator_url: "".into(),
+            receiver: "".into(),
+            external_url: "".into(),
+            group_labels: LabelSet::default(),
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_who_is_not_named_where_somebody_is() {
+        let names = |names: &[&str]| names.iter().map(|name| SourceName::new(*name)).collect();
+        let all = ["main", "grafana", "alertmanager", "other", "new"];
+        for (alertmanagers, webhooks, prometheus, strangers) in [
+            (&[][..], &[][..], false, &[][..]),
+            (&["main"], &["grafana"], true, &["alertmanager", "other", "new"]),
+            (&[], &["grafana"], false, &["main", "other", "new"]),
+            (&[], &[], true, &["main", "grafana", "other", "new"]),
+        ] {
+            let witnesses = Witnesses {
+                alertmanagers: names(alertmanagers),
+                webhooks: names(webhooks),
+                prometheuses: prometheus.then(|| PrometheusWitness::new("p")).into_iter().collect(),
+            };
+            let is_stranger = |name: &&str| witnesses.is_stranger(&alert(name, Door::Webhook));
+            assert_eq!(all.into_iter().filter(is_stranger).collect::<Vec<_>>(), strangers);
+            assert!(!witnesses.is_stranger(&alert("api", Door::Api)));
+        }
+    }
 }

@@ -33,7 +33,8 @@ use crate::clock::After;
 use crate::evidence::{Ask, Evidence, Lister, Present, Sight, Trouble};
 use crate::label::{Fingerprint, Matchers};
 use crate::limits;
-use crate::policy::{Regression, Target, Witnesses};
+use crate::name::SourceName;
+use crate::policy::{Policy, PrometheusWitness, Regression, Target, Witnesses};
 
 /// What was there before an act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,14 +75,21 @@ pub enum Change {
 }
 
 /// Lists what is asked before an act.
-pub fn questions(regression: &Regression, target: &Target, witnesses: &Witnesses) -> Vec<Ask> {
+pub fn questions(policy: &Policy, target: &Target, witnesses: &Witnesses) -> Vec<Ask> {
+    let Some(regression) = &policy.regression else { return Vec::new() };
     let ask = |by| ask(by, &regression.matchers, target);
-    listers(witnesses).into_iter().map(ask).collect()
+    listers(policy, target, witnesses).into_iter().map(ask).collect()
 }
 
-fn listers(witnesses: &Witnesses) -> Vec<Lister> {
-    if witnesses.prometheus {
-        return vec![Lister::Prometheus];
+fn listers(policy: &Policy, target: &Target, witnesses: &Witnesses) -> Vec<Lister> {
+    // A Prometheus of another cluster lists what is there under the same names.
+    let elsewhere = |known: &PrometheusWitness| {
+        known.labels.iter().any(|(name, value)| target.get(name).is_some_and(|own| own != value))
+    };
+    let own = witnesses.of_policy(policy).filter(|known| !elsewhere(known));
+    let prometheuses: Vec<SourceName> = own.map(|known| known.name.clone()).collect();
+    if !prometheuses.is_empty() {
+        return vec![Lister::Prometheuses(prometheuses)];
     }
     witnesses.alertmanagers.iter().cloned().map(Lister::Alertmanager).collect()
 }
@@ -96,6 +104,7 @@ fn ask(by: Lister, matchers: &Matchers, target: &Target) -> Ask {
 ///
 /// Why nothing could be compared with it afterwards.
 pub fn baseline(
+    policy: &Policy,
     regression: &Regression,
     target: &Target,
     witnesses: &Witnesses,
@@ -103,7 +112,7 @@ pub fn baseline(
 ) -> Result<Baseline, String> {
     let matchers = &regression.matchers;
     let mut listed = Vec::new();
-    for by in listers(witnesses) {
+    for by in listers(policy, target, witnesses) {
         let present = listing(&by, matchers, target, evidence)?;
         if let Some(gap) = gap(&by, present, None) {
             return Err(gap);
@@ -218,13 +227,18 @@ mod tests {
         Regression { matchers, worse: Worse::Tell }
     }
 
+    fn policy() -> Policy {
+        Policy { regression: Some(regression()), ..Policy::observe() }
+    }
+
     fn target() -> Target {
         Target::from_pairs([("instance", "a:80")])
     }
 
     fn witnesses(prometheus: bool) -> Witnesses {
         let alertmanagers = [SourceName::new("main"), SourceName::new("other")].into();
-        Witnesses { alertmanagers, prometheus }
+        let prometheuses = prometheus.then(|| PrometheusWitness::new("main")).into_iter().collect();
+        Witnesses { alertmanagers, webhooks: [].into(), prometheuses }
     }
 
     fn alert(name: &str, fires: bool) -> PresentAlert {
@@ -242,7 +256,7 @@ mod tests {
     }
 
     fn evidence(witnesses: &Witnesses, answers: Vec<Result<Present, Trouble>>) -> Evidence {
-        let asks = questions(&regression(), &target(), witnesses);
+        let asks = questions(&policy(), &target(), witnesses);
         assert_eq!(asks.len(), answers.len());
         let found = asks.into_iter().zip(answers.into_iter().map(Finding::Present)).collect();
         Evidence { found, gathered_at: ENDED }
@@ -251,7 +265,8 @@ mod tests {
     fn before() -> Baseline {
         let there = rules(vec![alert("Down", true), alert("Slow", false)]);
         let asked = witnesses(true);
-        baseline(&regression(), &target(), &asked, &evidence(&asked, vec![Ok(there)])).unwrap()
+        baseline(&policy(), &regression(), &target(), &asked, &evidence(&asked, vec![Ok(there)]))
+            .unwrap()
     }
 
     fn change(answer: Result<Present, Trouble>) -> Change {
@@ -313,7 +328,9 @@ mod tests {
         let uptime = limits::YOUNG_ALERTMANAGER;
         let old = || Ok(seen(Sight::Alertmanager { uptime }));
         let young = || Ok(seen(Sight::Alertmanager { uptime: Span::from_secs(299) }));
-        let take = |answers| baseline(&regression(), &target(), &asked, &evidence(&asked, answers));
+        let take = |answers| {
+            baseline(&policy(), &regression(), &target(), &asked, &evidence(&asked, answers))
+        };
         let whole = take(vec![old(), old()]).unwrap();
         assert_eq!(whole.listed.len(), 2);
         assert_eq!(
@@ -327,7 +344,9 @@ mod tests {
         let later = evidence(&asked, vec![young(), old()]);
         assert!(matches!(whole.compare(After::stamp(ENDED), &later), Change::Unknown { .. }));
         let nobody = Witnesses::default();
-        assert!(baseline(&regression(), &target(), &nobody, &Evidence::none(ENDED)).is_err());
+        assert!(
+            baseline(&policy(), &regression(), &target(), &nobody, &Evidence::none(ENDED)).is_err()
+        );
     }
 
     #[test]

@@ -177,21 +177,21 @@ impl Scenario {
         ends_at: Option<Timestamp>,
     ) {
         if !signal.lost {
-            self.observe(Observation { alert, status, ends_at });
+            self.observe(Observation { alert, status, ends_at, unproven: None });
         }
     }
 
     /// Makes an alert fire, and its source send that.
     pub fn fire(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
         let alert = self.world.fire(alert(source, door, labels, self.wall()), self.wall());
-        self.observe(Observation { alert, status: Status::Firing, ends_at: None })
+        self.observe(Observation { alert, status: Status::Firing, ends_at: None, unproven: None })
     }
 
     /// Makes an alert end, and its source send that.
     pub fn resolve(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
         let alert = self.world.resolve(alert(source, door, labels, self.wall()));
         let ends_at = Some(self.wall());
-        self.observe(Observation { alert, status: Status::Resolved, ends_at })
+        self.observe(Observation { alert, status: Status::Resolved, ends_at, unproven: None })
     }
 
     /// Makes an alert fire as it is, and nobody send that.
@@ -217,6 +217,11 @@ impl Scenario {
     /// Sends an event as it is.
     pub fn send(&mut self, event: Event) {
         self.turn(vec![event]);
+    }
+
+    /// Sends events as they are, in one group.
+    pub fn send_all(&mut self, events: Vec<Event>) {
+        self.turn(events);
     }
 
     /// Approves what waits for it in the newest incident.
@@ -277,6 +282,12 @@ impl Scenario {
     /// Makes a witness say something else.
     pub fn answer(&mut self, answer: Answer) {
         self.world.say(Asked::default(), answer, self.wall());
+    }
+
+    /// Makes a witness say something else about an alert with these labels.
+    pub fn say_about(&mut self, labels: &[(&str, &str)], answer: Answer) {
+        let labels = LabelSet::from_pairs(labels.iter().copied());
+        self.world.say(Asked { labels, ..Asked::default() }, answer, self.wall());
     }
 
     /// Ends the running order of a remedy.

@@ -24,6 +24,7 @@ use crate::ledger::Line;
 use crate::name::{BootId, EpisodeId, IncidentId, SourceName};
 use crate::notice::Obligation;
 use crate::time::Timestamp;
+use crate::witness::Sighting;
 
 /// The version of the snapshots that this program writes.
 pub const VERSION: u32 = 1;
@@ -51,6 +52,13 @@ pub enum Record {
         fires: bool,
         /// The episode.
         episode: Arc<Episode>,
+    },
+    /// Which rules were seen to fire an alert of the alerts API. Older snapshots have none.
+    Sighted {
+        /// Its episode.
+        id: EpisodeId,
+        /// Which rules.
+        sightings: Arc<[Sighting]>,
     },
     /// The end of an alert's last episode.
     Ended {

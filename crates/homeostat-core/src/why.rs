@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn what_is_told_is_bounded() {
         let long: Arc<str> = "ä".repeat(1000).into();
-        let ask = Ask::Inventory { promql: long };
+        let ask = Ask::Inventory { promql: long, by: None };
         let found = vec![(ask, Finding::Inventory(Ok(3))); limits::TOLD_ANSWERS + 5];
         let gathered_at = Timestamp::from_seconds(1000);
         let evidence = Evidence { found, gathered_at };

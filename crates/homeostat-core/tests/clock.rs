@@ -217,7 +217,12 @@ impl Unanswered {
             _ => None,
         });
         let (alert, status) = (alert.unwrap(), Status::Firing);
-        this.turn(vec![Event::observed(Observation { alert, status, ends_at: None })]);
+        this.turn(vec![Event::observed(Observation {
+            alert,
+            status,
+            ends_at: None,
+            unproven: None,
+        })]);
         this
     }
 
@@ -249,7 +254,8 @@ impl Unanswered {
 
 fn proven() -> Policy {
     let query = Some(Template::parse("up == 1").unwrap());
-    let verify = Verify { query, times: 3, every: secs(10), within: secs(60) };
+    let verify =
+        Verify { query, times: 3, every: secs(10), within: secs(60), ..Policy::observe().verify };
     Policy { verify, ..ladder() }
 }
 
@@ -280,6 +286,7 @@ fn a_proof_begins_anew_in_the_time_that_its_window_had_left() {
 fn forwards_a_healing_is_proven_by_what_was_evaluated_since() {
     let mut play = witnessed(ladder());
     fire(&mut play, A);
+    play.advance(secs(2));
     resolve(&mut play, A);
     play.answer(Answer::RuleKeptFiring(secs(5)));
     play.exit("restart", DONE);
@@ -380,7 +387,7 @@ fn send_for(play: &mut Scenario, span: Span) {
     });
     let (alert, status) = (alert.unwrap(), Status::Firing);
     let ends_at = Some(play.wall() + span);
-    play.observe(Observation { alert, status, ends_at });
+    play.observe(Observation { alert, status, ends_at, unproven: None });
 }
 
 #[test]
@@ -448,7 +455,7 @@ fn back_an_end_after_the_jump_is_later_than_a_beginning_before_it() {
     let alert = play.state().episode(alert).unwrap().alert.clone();
     assert!(alert.starts_at.unwrap() > play.wall());
     let ends_at = alert.starts_at.map(|starts_at| starts_at - secs(1));
-    let stale = Observation { alert, status: Status::Resolved, ends_at };
+    let stale = Observation { alert, status: Status::Resolved, ends_at, unproven: None };
     assert_eq!(play.observe(stale), Some(Remark::Stale));
 }
 

@@ -14,11 +14,11 @@ use homeostat_core::hold::{Guard, Hold};
 use homeostat_core::incident::Stage;
 use homeostat_core::interval::{Part, TimeInterval};
 use homeostat_core::label::Matchers;
-use homeostat_core::name::PolicyName;
+use homeostat_core::name::{CircuitName, PolicyName};
 use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Found;
 use homeostat_core::policy::{
-    Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Policy, Rate, Watchdog,
+    Book, BookLimits, Breaker, Damping, Escalate, GuardLimits, Policy, Rate, TargetLabels, Watchdog,
 };
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::time::{Span, Timestamp};
@@ -258,7 +258,7 @@ fn a_trouble_that_comes_and_goes_is_let_be_until_it_calmed_down() {
 #[test]
 fn a_person_is_told_once_for_all_targets_that_flap() {
     let mut policy = damped();
-    policy.escalate = Escalate::After { after: minutes(600), severity: "page".into() };
+    policy.escalate = Escalate::after(minutes(600), "page");
     let mut play = witnessed(policy);
     flap(&mut play, 3);
     for _ in 0..3 {
@@ -453,32 +453,127 @@ fn a_breaker_can_be_switched_off() {
     assert_eq!(orders(&mut play), ["4.restart.1"]);
 }
 
-#[test]
-fn a_remedy_that_fails_for_two_policies_is_held_for_a_third() {
+/// Three policies whose remedies have one name, and that share a breaker or do not.
+fn namesakes(shared: Option<&str>) -> Book {
     let named = |name: &str, alertname: &str| {
         let mut policy = one_rung();
         policy.name = PolicyName::new(name);
         let matchers = format!("alertname=\"{alertname}\"");
         policy.matchers = Matchers::parse(&matchers).unwrap().matchers;
+        let shared = shared.map(CircuitName::new);
+        policy.guard.breaker = Some(Breaker { shared, ..Breaker::default() });
         policy
     };
-    let book = || {
-        let policies = vec![named("a", "A"), named("b", "B"), named("c", "C")];
-        Book::new(policies, BookLimits::default(), everybody())
-    };
-    for (failing, open) in [(["A", "A", "A"], false), (["A", "B", "A"], true)] {
-        let mut play = Scenario::new(book(), start_time());
-        for (number, alertname) in failing.iter().enumerate() {
+    let policies = vec![named("a", "A"), named("b", "B"), named("c", "C")];
+    Book::new(policies, BookLimits::default(), everybody())
+}
+
+#[test]
+fn failures_of_other_policies_count_where_they_share_a_breaker_and_nowhere_else() {
+    for (shared, open) in [(None, false), (Some("fleet-restart"), true)] {
+        let mut play = Scenario::new(namesakes(shared), start_time());
+        for (number, alertname) in ["A", "B", "A"].iter().enumerate() {
             let instance = format!("host-{number}:80");
             fire(&mut play, &[("alertname", alertname), ("instance", &instance)]);
             play.exit("restart", FAILED);
         }
         fire(&mut play, &[("alertname", "C"), ("instance", "c:80")]);
-        assert_eq!(orders(&mut play).len(), if open { 3 } else { 4 }, "{failing:?}");
+        assert_eq!(orders(&mut play).len(), if open { 3 } else { 4 }, "{shared:?}");
         if open {
-            assert!(reason(&play).contains("remedy restart of all policies failed 3 times"));
+            let told = "what shares the breaker fleet-restart failed 3 times of the last 3";
+            assert!(reason(&play).contains(told), "{}", reason(&play));
+            play.advance(minutes(15));
+            assert_eq!(orders(&mut play), ["4.restart.1"], "it is the trial of all");
+            fire(&mut play, &[("alertname", "A"), ("instance", "d:80")]);
+            assert!(reason(&play).contains("incident 4 tries it first"), "{}", reason(&play));
         }
     }
+}
+
+#[test]
+fn a_breaker_that_a_reload_shares_counts_what_is_ordered_from_then_on() {
+    let mut play = Scenario::new(namesakes(None), start_time());
+    for (number, alertname) in ["A", "B", "A", "B", "A", "C"].iter().enumerate() {
+        if number == 2 {
+            play.reload(namesakes(Some("fleet")));
+        }
+        let instance = format!("host-{number}:80");
+        fire(&mut play, &[("alertname", alertname), ("instance", &instance)]);
+        play.exit("restart", FAILED);
+    }
+    assert_eq!(orders(&mut play).len(), 5, "three since the reload open it for the sixth");
+}
+
+/// Policies of these names that take alerts of these names on the same targets.
+fn on_one_target(names: &[(&str, &str)], target: &TargetLabels) -> Book {
+    let named = |(name, alertname): &(&str, &str)| {
+        let mut policy = one_rung();
+        policy.name = PolicyName::new(name);
+        let matchers = format!("alertname=\"{alertname}\"");
+        policy.matchers = Matchers::parse(&matchers).unwrap().matchers;
+        policy.target = target.clone();
+        policy.guard.cooldown = minutes(5);
+        policy
+    };
+    Book::new(names.iter().map(named).collect(), BookLimits::default(), everybody())
+}
+
+#[test]
+fn a_target_cools_down_whatever_policy_healed_it_and_whatever_that_is_called_now() {
+    let by_instance = TargetLabels::Named(vec!["instance".into()]);
+    let books = [[("down", "Down"), ("slow", "Slow")], [("outage", "Down"), ("slow", "Slow")]];
+    for (renamed, second) in [(false, "Slow"), (true, "Slow"), (true, "Down")] {
+        let mut play = Scenario::new(on_one_target(&books[0], &by_instance), start_time());
+        fire(&mut play, A);
+        play.exit("restart", FAILED);
+        resolve(&mut play, A);
+        let closed_at = play.now();
+        play.advance(minutes(1));
+        if renamed {
+            play.reload(on_one_target(&books[1], &by_instance));
+        }
+        assert_eq!(orders(&mut play), ["1.restart.1"]);
+        fire(&mut play, &[("alertname", second), ("instance", "a:80")]);
+        assert_eq!(reasons(&play)[0].0, Guard::Cooldown, "{renamed} {second}");
+        assert_eq!(held_until(&play), Some(closed_at + minutes(5)), "{renamed} {second}");
+        fire(&mut play, &[("alertname", second), ("instance", "b:80")]);
+        assert_eq!(orders(&mut play), ["3.restart.1"], "another target does not cool down");
+        play.advance(minutes(4));
+        assert_eq!(orders(&mut play), ["2.restart.1"]);
+    }
+}
+
+#[test]
+fn a_policy_that_comes_to_a_target_waits_as_long_as_healings_there_that_did_not_hold_ask() {
+    let by_instance = TargetLabels::Named(vec!["instance".into()]);
+    let book = on_one_target(&[("down", "Down"), ("slow", "Slow")], &by_instance);
+    let mut play = Scenario::new(book, start_time());
+    let mut closed_at = play.now();
+    for _ in 0..2 {
+        play.advance(minutes(11));
+        fire(&mut play, A);
+        play.exit("restart", FAILED);
+        resolve(&mut play, A);
+        closed_at = play.now();
+    }
+    play.advance(minutes(6));
+    assert_eq!(orders(&mut play), ["1.restart.1", "2.restart.1"]);
+    fire(&mut play, &[("alertname", "Slow"), ("instance", "a:80")]);
+    assert_eq!(held_until(&play), Some(closed_at + minutes(10)), "{}", reason(&play));
+}
+
+#[test]
+fn an_alert_without_labels_of_its_own_target_is_no_place_that_others_share() {
+    // Both targets are the empty set of labels: the policies have nothing in common by it.
+    let nothing = TargetLabels::Named(Vec::new());
+    let book = on_one_target(&[("down", "Down"), ("slow", "Slow")], &nothing);
+    let mut play = Scenario::new(book, start_time());
+    fire(&mut play, A);
+    play.exit("restart", FAILED);
+    resolve(&mut play, A);
+    assert_eq!(orders(&mut play), ["1.restart.1"]);
+    fire(&mut play, &[("alertname", "Slow"), ("instance", "a:80")]);
+    assert_eq!(orders(&mut play), ["2.restart.1"]);
 }
 
 #[test]
@@ -519,7 +614,7 @@ fn what_holds_a_whole_policy_for_long_is_told_once_and_until_the_last_moves_on()
         let matchers = Matchers::parse("alertname=\"Watchdog\"").unwrap().matchers;
         Some(Watchdog { matchers, max_age: minutes(5) })
     };
-    let breaker = || Some(Breaker { failures: 1, of: 1, after: minutes(600) });
+    let breaker = || Some(Breaker { failures: 1, of: 1, after: minutes(600), shared: None });
     for (guard, limits) in [
         (Guard::Freeze, GuardLimits { freeze: business_hours(), ..with(|_| ()).guard }),
         (Guard::Watchdog, GuardLimits { watchdog: watchdog(), ..with(|_| ()).guard }),
@@ -537,7 +632,7 @@ fn what_holds_a_whole_policy_for_long_is_told_once_and_until_the_last_moves_on()
             play.exit("restart", FAILED);
             resolve(&mut play, A);
         }
-        policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+        policy.escalate = Escalate::after(minutes(10), "page");
         play.reload(stage::book(policy, everybody()));
         let names: Vec<String> = (0..25).map(|n| format!("t{n}:80")).collect();
         for name in &names {
@@ -566,7 +661,7 @@ fn what_holds_a_whole_policy_for_long_is_told_once_and_until_the_last_moves_on()
 #[test]
 fn a_guard_that_lets_go_as_it_is_told_is_told_to_be_over() {
     let mut policy = with(|guard| guard.rate = Rate { max: 1, per: minutes(10) });
-    policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+    policy.escalate = Escalate::after(minutes(10), "page");
     let mut play = witnessed(policy);
     fire(&mut play, A);
     fire(&mut play, B);
@@ -582,7 +677,7 @@ fn a_guard_that_lets_go_as_it_is_told_is_told_to_be_over() {
 #[test]
 fn what_another_guard_holds_afterwards_is_told_by_itself() {
     let mut policy = with(|guard| guard.freeze = business_hours());
-    policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+    policy.escalate = Escalate::after(minutes(10), "page");
     let mut play = witnessed(policy);
     fire(&mut play, A);
     play.advance(minutes(10));
@@ -598,7 +693,7 @@ fn what_another_guard_holds_afterwards_is_told_by_itself() {
 #[test]
 fn what_is_held_again_after_it_was_told_is_told_at_once() {
     let mut policy = with(|guard| guard.rate = Rate { max: 1, per: minutes(10) });
-    policy.escalate = Escalate::After { after: minutes(10), severity: "page".into() };
+    policy.escalate = Escalate::after(minutes(10), "page");
     let mut play = witnessed(policy);
     fire(&mut play, A);
     fire(&mut play, B);

@@ -203,7 +203,7 @@ fn a_missing_target_label_tells_nobody_in_shadow() {
 #[test]
 fn the_time_until_a_person_is_told_counts_from_the_opening_through_retries_and_remedies() {
     let mut slow = policy(vec![retried("restart", 1), remedy("reboot")]);
-    slow.escalate = Escalate::After { after: secs(100), severity: "page".into() };
+    slow.escalate = Escalate::after(secs(100), "page");
     let mut play = witnessed(slow);
     fire(&mut play, A);
     play.advance(secs(20));
@@ -245,7 +245,7 @@ fn an_order_that_did_not_start_is_not_named_as_the_healer() {
         assert_eq!(closing.outcome, End::Healed, "{}", closing.reason);
         assert_eq!(closing.remedy, Some(RemedyName::new("restart")), "{}", closing.reason);
         assert!(closing.reason.contains("by remedy restart"), "{}", closing.reason);
-        let circuit = Circuit::of(&PolicyName::new("web"), &RemedyName::new("reboot"))[0].clone();
+        let circuit = Circuit::Remedy(PolicyName::new("web"), RemedyName::new("reboot"));
         assert_eq!(play.state().ledgers().circuits.newest(&circuit).count(), 0);
     }
 }

@@ -15,7 +15,7 @@ use homeostat_core::event::Event;
 use homeostat_core::fact::What;
 use homeostat_core::incident::{End, Stage};
 use homeostat_core::name::{IncidentId, OrderId, Part};
-use homeostat_core::scenario::Scenario;
+use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::time::{Span, Timestamp};
 use proptest::prelude::*;
 use walks::{Step, book, steps, take};
@@ -133,6 +133,10 @@ proptest! {
             }
         }
         play.send(Event::Resume { by: "sre".into() });
+        // What became worse is told of until somebody can see that it is over.
+        for truth in [Answer::PrometheusTruth, Answer::AlertmanagerTruth, Answer::Inputs { there: true }] {
+            play.answer(truth);
+        }
         play.advance(Span::from_secs(7 * 86_400));
         orders_are_sound(&play);
         let open: Vec<String> = play.state().incidents().map(|i| format!("{i:?}")).collect();

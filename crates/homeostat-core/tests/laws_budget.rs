@@ -21,7 +21,7 @@ use homeostat_core::guard::{Bench, Deed, Judgement, judge, judge_ledgers};
 use homeostat_core::hold::{Circuit, Guard, Hold, Scope};
 use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::ledger::{Line, Mark, Past, Trial};
-use homeostat_core::name::{IncidentId, PolicyName, RemedyName};
+use homeostat_core::name::{CircuitName, IncidentId, PolicyName, RemedyName};
 use homeostat_core::plan::Ladder;
 use homeostat_core::policy::{
     BlastRadius, Book, BookLimits, Breaker, Damping, Extent, GuardLimits, Policy, Rate, Watchdog,
@@ -140,7 +140,12 @@ fn any_limits() -> impl Strategy<Value = (GuardLimits, BookLimits)> {
                 fresh_max_age,
                 watchdog: Some(Watchdog { matchers, max_age: watchdog }),
                 flap: Some(Damping { half_life: flap.0, suppress: flap.1, reuse: flap.2 }),
-                breaker: Some(Breaker { failures: breaker.0, of: breaker.1, after: breaker.2 }),
+                breaker: Some(Breaker {
+                    failures: breaker.0,
+                    of: breaker.1,
+                    after: breaker.2,
+                    shared: Some(CircuitName::new("fleet")),
+                }),
                 blast_radius: Some(BlastRadius { window, extent }),
                 storm: Some(StormLimits {
                     percent: storm.0,
@@ -209,7 +214,8 @@ fn any_line() -> impl Strategy<Value = Line> {
         let touched_at = *flaps.last().unwrap();
         Line::Flaps { policy: policy(), target: target(0), touched_at, over: None, flaps }
     });
-    let circuits = move || Circuit::of(&policy(), &restart());
+    let circuits =
+        move || [Circuit::Remedy(policy(), restart()), Circuit::Shared(CircuitName::new("fleet"))];
     let results = (0..2_usize, prop::collection::vec(any_mark(), 1..9)).prop_map(
         move |(circuit, mut marks)| {
             marks.sort_by_key(|mark| mark.at);
@@ -307,7 +313,7 @@ fn verdicts(
         wall: now,
     };
     let bench = Bench { ledgers: state.ledgers(), book: &book };
-    let asked = Ask::Inventory { promql: INVENTORY.into() };
+    let asked = Ask::Inventory { promql: INVENTORY.into(), by: None };
     let found = vec![(asked, Finding::Inventory(Ok(case.inventory)))];
     [judge_ledgers(&deed, bench), judge(&deed, bench, &Evidence { found, gathered_at: now })]
 }

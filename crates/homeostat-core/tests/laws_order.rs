@@ -142,7 +142,7 @@ impl Play {
                 external_url: "".into(),
                 group_labels: LabelSet::default(),
             };
-            Event::observed(Observation { alert, status, ends_at })
+            Event::observed(Observation { alert, status, ends_at, unproven: None })
         };
         match input {
             Input::Fire => Some(observed(Status::Firing, None)),

@@ -14,7 +14,7 @@ use homeostat_core::hold::Guard;
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits::{NOTICE_TARGETS, OPEN_NOTICES, defaults};
 use homeostat_core::name::{EpisodeId, IncidentId, PolicyName, SourceName};
-use homeostat_core::notice::{Matter, Notice, Topic};
+use homeostat_core::notice::{Carried, Matter, Notice, Topic};
 use homeostat_core::order::Found;
 use homeostat_core::policy::{Escalate, Policy, TargetLabels};
 use homeostat_core::state::State;
@@ -30,6 +30,7 @@ fn notice(matter: Matter) -> Notice {
         severity: "critical".into(),
         reason: "no remedy healed it".into(),
         since: start_time(),
+        carried: Carried::default(),
     }
 }
 
@@ -106,7 +107,7 @@ fn a_notice_about_a_guard_lists_so_many_targets_and_counts_the_rest() {
 /// A policy that tells after a minute, and whose alerts lapse after five.
 fn impatient() -> Policy {
     let mut policy = ladder();
-    policy.escalate = Escalate::After { after: secs(60), severity: "critical".into() };
+    policy.escalate = Escalate::after(secs(60), "critical");
     policy.lapse = secs(300);
     policy
 }
@@ -135,9 +136,12 @@ fn a_notice_that_is_raised_again_is_told_again() {
     assert_eq!(early.topic(), late.topic());
     assert!(late.reason.contains("unknown"), "{}", late.reason);
     assert_eq!(late.alertname, "Down", "its alert has lapsed; the notice before it knew it");
+    assert!(late.reason.contains("its source says nothing of the alert any more"), "{late:?}");
     assert_eq!(late.source.as_str(), "main");
     assert_eq!(count(play.journal(), "notice_told"), 2);
-    assert_eq!(count(play.journal(), "notice_ended"), 1);
+    assert_eq!(count(play.journal(), "notice_ended"), 0, "nobody knows that it is over");
+    resolve(&mut play, A);
+    assert_eq!(count(play.journal(), "notice_ended"), 1, "now its source says so");
 }
 
 /// The state after these facts.

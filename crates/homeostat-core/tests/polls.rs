@@ -13,7 +13,7 @@ use homeostat_core::incident::{End, Stage};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;
 use homeostat_core::order::Found;
-use homeostat_core::policy::Witnesses;
+use homeostat_core::policy::{PrometheusWitness, Witnesses};
 use homeostat_core::poll::{Occasion, Poll, Roll};
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::time::Span;
@@ -73,9 +73,31 @@ fn waiting() -> Scenario {
     scenario
 }
 
+/// And its Alertmanager was seen to list it.
+fn well_listed() -> Scenario {
+    let mut scenario = waiting();
+    poll(&mut scenario, prompted, &[OTHER, A]);
+    scenario
+}
+
+#[test]
+fn what_was_never_listed_is_not_missed() {
+    let mut scenario = waiting();
+    for _ in 0..5 {
+        poll(&mut scenario, as_is, &[OTHER]);
+    }
+    assert_eq!(endings(&scenario), [], "somebody else may have sent it");
+    poll(&mut scenario, as_is, &[OTHER, A]);
+    scenario.crash(&Found::NotStarted);
+    for _ in 0..2 {
+        poll(&mut scenario, as_is, &[OTHER]);
+    }
+    assert_eq!(endings(&scenario).len(), 1, "that it was listed outlives a restart");
+}
+
 #[test]
 fn absent_twice_in_a_row_is_over_and_its_incident_recovered() {
-    let mut scenario = waiting();
+    let mut scenario = well_listed();
     poll(&mut scenario, as_is, &[OTHER]);
     let since = scenario.now();
     assert_eq!(endings(&scenario), []);
@@ -93,7 +115,7 @@ fn what_knows_nothing_never_ends_an_alert_and_breaks_the_row() {
         ("failed", failed, &[OTHER]),
         ("empty", as_is, &[]),
     ] {
-        let mut scenario = waiting();
+        let mut scenario = well_listed();
         for _ in 0..10 {
             poll(&mut scenario, change, listed);
         }
@@ -107,7 +129,7 @@ fn what_knows_nothing_never_ends_an_alert_and_breaks_the_row() {
 
 #[test]
 fn a_poll_out_of_turn_neither_counts_nor_breaks_the_row() {
-    let mut scenario = waiting();
+    let mut scenario = well_listed();
     for _ in 0..5 {
         poll(&mut scenario, prompted, &[OTHER]);
     }
@@ -121,7 +143,7 @@ fn a_poll_out_of_turn_neither_counts_nor_breaks_the_row() {
 
 #[test]
 fn whoever_is_listed_or_mentioned_between_is_not_missing() {
-    let mut scenario = waiting();
+    let mut scenario = well_listed();
     for _ in 0..3 {
         poll(&mut scenario, as_is, &[OTHER]);
         poll(&mut scenario, as_is, &[OTHER, A]);
@@ -139,7 +161,7 @@ fn whoever_is_listed_or_mentioned_between_is_not_missing() {
 
 #[test]
 fn a_poll_that_is_older_than_a_mention_knows_less() {
-    let mut scenario = waiting();
+    let mut scenario = well_listed();
     for _ in 0..5 {
         scenario.advance(secs(60));
         let before = listing(&scenario, &[OTHER]);
@@ -152,7 +174,7 @@ fn a_poll_that_is_older_than_a_mention_knows_less() {
 
 #[test]
 fn a_restart_begins_the_row_anew() {
-    let mut scenario = waiting();
+    let mut scenario = well_listed();
     for _ in 0..5 {
         poll(&mut scenario, as_is, &[OTHER]);
         scenario.crash(&Found::NotStarted);
@@ -162,7 +184,7 @@ fn a_restart_begins_the_row_anew() {
 
 #[test]
 fn only_alerts_of_the_source_that_came_by_its_hook_are_missing() {
-    let mut scenario = waiting();
+    let mut scenario = well_listed();
     scenario.fire("second", Door::Webhook, A);
     scenario.fire("api", Door::Api, B);
     for _ in 0..2 {
@@ -187,9 +209,10 @@ fn a_listed_alert_never_lapses() {
 fn missing_while_its_healing_is_verified_is_reported() {
     let mut policy = ladder();
     policy.verify.within = secs(600);
-    let witnesses = Witnesses { prometheus: false, ..everybody() };
+    let witnesses = Witnesses { prometheuses: Vec::new(), ..everybody() };
     let mut scenario = Scenario::new(book(policy, witnesses), start_time());
     fire(&mut scenario, A);
+    scenario.send(Event::Polled(Box::new(listing(&scenario, &[OTHER, A]))));
     scenario.exit("restart", DONE);
     scenario.answer(Answer::AlertmanagerErrs("nobody is there".into()));
     poll(&mut scenario, as_is, &[OTHER]);
@@ -201,11 +224,11 @@ fn missing_while_its_healing_is_verified_is_reported() {
 
 #[test]
 fn a_late_firing_from_before_the_end_asks_the_alertmanager() {
-    let mut scenario = waiting();
+    let mut scenario = well_listed();
     let observation = |scenario: &Scenario| {
         let episode = scenario.state().all_firing().next().unwrap();
         let alert = scenario.state().episode(episode).unwrap().alert.clone();
-        Observation { alert, status: Status::Firing, ends_at: None }
+        Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
     };
     let late = observation(&scenario);
     scenario.end_silently(A);
@@ -221,7 +244,11 @@ fn a_late_firing_from_before_the_end_asks_the_alertmanager() {
 fn forgotten() -> Scenario {
     let mut policy = ladder();
     policy.settle = secs(24 * 3600);
-    let witnesses = Witnesses { alertmanagers: [].into(), prometheus: true };
+    let witnesses = Witnesses {
+        alertmanagers: [].into(),
+        webhooks: [].into(),
+        prometheuses: vec![PrometheusWitness::new("main")],
+    };
     let mut scenario = Scenario::new(book(policy, witnesses), start_time());
     scenario.fire("api", Door::Api, A);
     scenario.crash(&Found::NotStarted);
@@ -293,7 +320,11 @@ fn a_rule_that_knows_nothing_ends_nothing() {
 fn a_prometheus_that_repeats_its_alerts_is_not_asked_about_them() {
     let mut policy = ladder();
     policy.settle = secs(24 * 3600);
-    let witnesses = Witnesses { alertmanagers: [].into(), prometheus: true };
+    let witnesses = Witnesses {
+        alertmanagers: [].into(),
+        webhooks: [].into(),
+        prometheuses: vec![PrometheusWitness::new("main")],
+    };
     let mut scenario = Scenario::new(book(policy, witnesses), start_time());
     scenario.fire("api", Door::Api, A);
     // Were it asked, it would say that nothing fires.

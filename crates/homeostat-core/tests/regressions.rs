@@ -49,12 +49,12 @@ fn alert(door: Door, labels: &[(&str, &str)], starts_at: Timestamp) -> Alert {
 
 fn firing(labels: &[(&str, &str)], starts_at: Timestamp) -> Observation {
     let alert = alert(Door::Webhook, labels, starts_at);
-    Observation { alert, status: Status::Firing, ends_at: None }
+    Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
 }
 
 fn resolved(labels: &[(&str, &str)], starts_at: Timestamp, ends_at: Timestamp) -> Observation {
     let alert = alert(Door::Webhook, labels, starts_at);
-    Observation { alert, status: Status::Resolved, ends_at: Some(ends_at) }
+    Observation { alert, status: Status::Resolved, ends_at: Some(ends_at), unproven: None }
 }
 
 fn seen(observation: Observation) -> Event {
@@ -123,7 +123,8 @@ fn answer(effects: &[Effect], gathered_at: Timestamp) -> Option<Event> {
                     starts_at: gathered_at,
                 }),
             })),
-            Ask::Rule { .. } => Finding::Rule(Ok(None)),
+            Ask::Rule { .. } => Finding::Rule(Vec::new()),
+            Ask::Instance { .. } => Finding::Instance(Ok(None)),
             Ask::Present { .. } => panic!("no policy of these asks this"),
             Ask::Query { .. } => Finding::Query(Ok(0)),
             Ask::Inventory { .. } => Finding::Inventory(Ok(0)),
@@ -288,9 +289,12 @@ fn what_resolves_before_a_returned_retry_did_not_recover_before_any_remedy_ran()
 
 #[test]
 fn an_order_that_never_started_does_not_cool_down_its_target() {
-    let mut play = alone(ladder());
+    let mut policy = ladder();
+    policy.guard.fresh_max_age = secs(1);
+    let mut play = alone(policy);
     fire(&mut play, A);
     orders(&mut play);
+    play.advance(secs(2));
     play.crash(&Found::NotStarted);
     play.advance(secs(1));
     resolve(&mut play, A);
@@ -420,6 +424,7 @@ fn an_api_alert_ends_when_its_sender_last_said() {
         alert: alert.clone(),
         status: Status::Firing,
         ends_at: Some(ends_at),
+        unproven: None,
     };
     play.observe(until(now + secs(24 * 3600)));
     play.observe(until(now + secs(300)));
@@ -588,7 +593,9 @@ fn a_run_that_did_not_start_is_not_held_by_its_own_charge() {
 /// was absent in the second only.
 #[test]
 fn an_alert_that_fires_again_between_two_looks_is_not_gone_after_the_second() {
-    let mut play = witnessed(policy(vec![remedy("restart")]));
+    let mut both = policy(vec![remedy("restart")]);
+    both.settle = secs(1);
+    let mut play = witnessed(both);
     play.answer(Answer::NoRule);
     fire(&mut play, A);
     fire(&mut play, A2);

@@ -116,7 +116,7 @@ fn storms() -> StormLimits {
 fn asking(guard: impl FnOnce(&mut Policy)) -> Policy {
     let mut asking = policy(vec![Remedy { mode: Mode::Approve, ..remedy("restart") }]);
     asking.mode = Mode::Approve;
-    asking.escalate = Escalate::After { after: secs(600), severity: "critical".into() };
+    asking.escalate = Escalate::after(secs(600), "critical");
     guard(&mut asking);
     asking
 }

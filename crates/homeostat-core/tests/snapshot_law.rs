@@ -97,7 +97,16 @@ fn a_snapshot_of_version_1_is_still_read() {
     let lines: Vec<String> =
         include_str!("snapshots/version_1.jsonl").lines().map(str::to_owned).collect();
     let state = read(&lines);
-    assert_eq!(write(&state), lines);
+    // How often all alerts together were absent is not kept any more: each is counted by itself. And what
+    // that version counted by the mere name of a remedy is read, and counts for nobody.
+    let kept = |line: &String| line.replace("\"absent\":0,", "").replace("\"absent\":false,", "");
+    let is_kept = |line: &&String| !line.contains("everywhere");
+    let mut kept: Vec<String> = lines.iter().filter(is_kept).map(kept).collect();
+    assert_eq!(kept.len(), lines.len() - 1);
+    let mut written = write(&state);
+    written.sort();
+    kept.sort();
+    assert_eq!(written, kept);
     let stages: Vec<&str> = state.incidents().map(|incident| incident.stage.as_str()).collect();
     assert_eq!(stages, ["closed", "verifying", "acting", "waiting"]);
     assert!(state.ledgers().paused.is_some());

@@ -194,7 +194,7 @@ fn where_prometheus_sends_again_an_alertmanager_knows_that_it_still_fires() {
         let book = Book::new(
             vec![policy(vec![remedy("restart")])],
             BookLimits::default(),
-            Witnesses { prometheus: false, ..everybody() },
+            Witnesses { prometheuses: Vec::new(), ..everybody() },
         );
         let mut scenario = Scenario::new(book, start_time());
         if let Some(every) = resend {

@@ -18,7 +18,8 @@ use homeostat_core::name::{BootId, IncidentId, OrderId, PolicyName, SourceName};
 use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Ended;
 use homeostat_core::policy::{
-    BlastRadius, Book, BookLimits, Escalate, Extent, Policy, Rate, Target, Witnesses,
+    BlastRadius, Book, BookLimits, Escalate, Extent, Policy, PrometheusWitness, Rate, Target,
+    Witnesses,
 };
 use homeostat_core::state::State;
 use homeostat_core::storm::StormLimits;
@@ -46,8 +47,11 @@ impl Rig {
     fn new(policy: Policy) -> Self {
         let limits =
             BookLimits { concurrency: 10_000, rate: Rate { max: 100_000, per: secs(3600) } };
-        let witnesses =
-            Witnesses { alertmanagers: [SourceName::new("main")].into(), prometheus: true };
+        let witnesses = Witnesses {
+            alertmanagers: [SourceName::new("main")].into(),
+            webhooks: [].into(),
+            prometheuses: vec![PrometheusWitness::new("main")],
+        };
         let book = Book::new(vec![policy], limits, witnesses);
         let now = start_time();
         let mut rig = Self {
@@ -100,7 +104,8 @@ impl Rig {
                     let alert = self.firing.contains(fingerprint).then_some(listed);
                     Finding::Listed(Ok(Listing { uptime: secs(3600), total: ALL, alert }))
                 }
-                Ask::Rule { .. } => Finding::Rule(Ok(None)),
+                Ask::Rule { .. } => Finding::Rule(Vec::new()),
+                Ask::Instance { .. } => Finding::Instance(Ok(None)),
                 Ask::Query { .. } => Finding::Query(Ok(0)),
                 Ask::Inventory { .. } => Finding::Inventory(Ok(ALL as u64)),
                 Ask::Present { .. } => unreachable!("the policy has no regression"),
@@ -135,13 +140,18 @@ impl Rig {
 
     fn fire(&mut self, alert: Alert) -> Event {
         self.firing.insert(alert.fingerprint);
-        Event::observed(Observation { alert, status: Status::Firing, ends_at: None })
+        Event::observed(Observation {
+            alert,
+            status: Status::Firing,
+            ends_at: None,
+            unproven: None,
+        })
     }
 
     fn resolve(&mut self, alert: Alert) -> Event {
         self.firing.remove(&alert.fingerprint);
         let ends_at = Some(self.now);
-        Event::observed(Observation { alert, status: Status::Resolved, ends_at })
+        Event::observed(Observation { alert, status: Status::Resolved, ends_at, unproven: None })
     }
 
     fn count(&self, kind: &str) -> usize {
@@ -200,7 +210,7 @@ fn cautious() -> Policy {
     let extent = Extent::Share { percent: 2, inventory: inventory.clone(), max: None, min: 0 };
     let mut policy = ladder();
     policy.verify.within = secs(60);
-    policy.escalate = Escalate::After { after: secs(900), severity: "critical".into() };
+    policy.escalate = Escalate::after(secs(900), "critical");
     policy.guard.rate = Rate { max: 3_600, per: secs(3600) };
     policy.guard.concurrency = 10_000;
     policy.guard.blast_radius = Some(BlastRadius { window: WINDOW, extent });

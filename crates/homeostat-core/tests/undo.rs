@@ -166,7 +166,7 @@ fn nothing_is_healed_until_it_is_known_that_nothing_else_became_worse() {
 
 #[test]
 fn a_resolve_alone_does_not_heal_where_something_else_may_be_worse() {
-    let witnesses = Witnesses { prometheus: false, ..everybody() };
+    let witnesses = Witnesses { prometheuses: Vec::new(), ..everybody() };
     let mut play = Scenario::new(book(watching(Worse::Tell), witnesses), start_time());
     fire(&mut play, A);
     play.answer(Answer::AlertmanagerErrs("refused".into()));
@@ -195,7 +195,7 @@ fn whether_it_is_worse_being_unknown_goes_to_a_person_and_never_to_the_next_reme
 
 #[test]
 fn where_only_the_others_are_unknown_an_alert_that_fires_on_does_not_climb() {
-    let witnesses = Witnesses { prometheus: false, ..everybody() };
+    let witnesses = Witnesses { prometheuses: Vec::new(), ..everybody() };
     let mut watching = watching(Worse::Undo);
     watching.verify.within = secs(60);
     let mut play = Scenario::new(book(watching, witnesses), start_time());
@@ -225,9 +225,9 @@ fn what_still_fires_and_made_nothing_worse_leads_to_the_next_remedy() {
 #[test]
 fn without_a_listing_nothing_is_done() {
     for (answer, why) in [
-        (Answer::PrometheusErrs("refused".into()), "Prometheus could not be asked: refused"),
-        (Answer::RuleUnhealthy("many-to-many".into()), "Prometheus cannot tell: many-to-many"),
-        (Answer::NoRule, "Prometheus has no rule that could fire such an alert"),
+        (Answer::PrometheusErrs("refused".into()), "Prometheus main could not be asked: refused"),
+        (Answer::RuleUnhealthy("many-to-many".into()), "Prometheus main cannot tell: many-to-many"),
+        (Answer::NoRule, "Prometheus main has no rule that could fire such an alert"),
     ] {
         let mut play = witnessed(watching(Worse::Tell));
         play.answer(answer);
@@ -239,7 +239,7 @@ fn without_a_listing_nothing_is_done() {
         play.advance(limits::LOOK_AGAIN.saturating_mul(2));
         assert_eq!(orders(&mut play), ["1.restart.1"]);
     }
-    let witnesses = Witnesses { prometheus: false, ..everybody() };
+    let witnesses = Witnesses { prometheuses: Vec::new(), ..everybody() };
     let mut play = Scenario::new(book(watching(Worse::Tell), witnesses), start_time());
     play.answer(Answer::AlertmanagerEmpty);
     fire(&mut play, A);
@@ -358,6 +358,7 @@ fn the_target_stays_locked_until_the_undo_is_over() {
     let mut other = ladder();
     other.name = PolicyName::new("other");
     other.matchers = Matchers::parse("alertname=\"Other\"").unwrap().matchers;
+    other.guard.cooldown = secs(0);
     let policies = vec![watching(Worse::Undo), other];
     let mut play =
         Scenario::new(Book::new(policies, BookLimits::default(), everybody()), start_time());

@@ -15,13 +15,13 @@ use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::notice::Matter;
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::policy::{
-    Book, BookLimits, Escalate, Mode, Policy, Rate, TargetLabels, Witnesses,
+    Book, BookLimits, Escalate, Mode, Policy, PrometheusWitness, Rate, TargetLabels, Witnesses,
 };
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::template::Template;
 use homeostat_core::time::Timestamp;
 use stage::{
-    A, B, DONE, FAILED, alone, closings, fire, ladder, orders, policy, remedy, resolve, secs,
+    A, A2, B, DONE, FAILED, alone, closings, fire, ladder, orders, policy, remedy, resolve, secs,
     witnessed,
 };
 
@@ -42,7 +42,7 @@ fn first_observation(play: &Scenario) -> Observation {
         What::EpisodeBegan { alert, .. } => Some(alert.clone()),
         _ => None,
     });
-    Observation { alert: alert.unwrap(), status: Status::Firing, ends_at: None }
+    Observation { alert: alert.unwrap(), status: Status::Firing, ends_at: None, unproven: None }
 }
 
 #[test]
@@ -282,17 +282,33 @@ fn an_order_is_told_when_its_resolved_alerts_ended() {
 
 #[test]
 fn closing_latches_until_all_alerts_have_ended() {
+    let mut play = witnessed(policy(vec![remedy("restart")]));
+    fire(&mut play, A);
+    play.exit("restart", FAILED);
+    play.advance(secs(5));
+    assert_eq!(last_closing(&play).outcome, End::Escalated);
+    play.fire("main", Door::Webhook, &[("alertname", "Down"), ("instance", "a:80"), ("x", "y")]);
+    play.advance(secs(600));
+    assert_eq!(orders(&mut play).len(), 1, "a further alert of a closed incident starts nothing");
+    resolve(&mut play, A);
+    assert!(play.incident().is_some(), "one alert still fires");
+}
+
+#[test]
+fn an_alert_that_had_no_part_in_the_proof_opens_another_incident() {
     let mut play = witnessed(ladder());
     fire(&mut play, A);
     play.end_silently(A);
     play.exit("restart", DONE);
     play.advance(secs(5));
     assert_eq!(last_closing(&play).outcome, End::Healed);
-    play.fire("main", Door::Webhook, &[("alertname", "Down"), ("instance", "a:80"), ("x", "y")]);
     play.advance(secs(600));
-    assert_eq!(orders(&mut play).len(), 1, "a further alert of a closed incident starts nothing");
+    fire(&mut play, A2);
+    let incident = play.incident().unwrap();
+    assert_eq!(incident.relapse_of.map(|id| id.0), Some(1));
     resolve(&mut play, A);
-    assert!(play.incident().is_some(), "one alert still fires");
+    assert_eq!(play.state().incidents().count(), 1, "the healed one is forgotten by itself");
+    assert_eq!(play.incident().unwrap().episodes.len(), 1);
 }
 
 #[test]
@@ -338,15 +354,20 @@ fn a_healing_that_held_is_followed_by_the_first_remedy_again() {
 
 #[test]
 fn the_default_lock_holds_across_policies_until_the_other_closes() {
-    let other = Policy {
+    let mut other = Policy {
         name: PolicyName::new("disk"),
         matchers: Matchers::parse("alertname=\"Full\"").unwrap().matchers,
         ..policy(vec![remedy("clean")])
     };
+    other.guard.cooldown = secs(0);
     let alertmanagers = [SourceName::new("main")].into();
     let mut first = ladder();
     first.verify.within = secs(60);
-    let witnesses = Witnesses { alertmanagers, prometheus: true };
+    let witnesses = Witnesses {
+        alertmanagers,
+        webhooks: [].into(),
+        prometheuses: vec![PrometheusWitness::new("main")],
+    };
     let book = Book::new(vec![first, other], BookLimits::default(), witnesses);
     let mut play = Scenario::new(book, Timestamp::from_seconds(1_000_000));
     fire(&mut play, A);
@@ -539,11 +560,24 @@ fn a_crash_before_the_start_runs_the_same_order_once() {
     let mut play = alone(ladder());
     fire(&mut play, A);
     assert_eq!(orders(&mut play), ["1.restart.1"]);
+    play.advance(secs(1));
+    play.crash(&Found::NotStarted);
+    assert_eq!(orders(&mut play), ["1.restart.1"], "the same id: it began a second ago");
+    assert_eq!(play.incident().unwrap().ladder.orders, 1, "not charged twice");
+}
+
+#[test]
+fn after_a_crash_what_began_long_ago_waits_until_it_is_mentioned() {
+    let mut policy = ladder();
+    policy.guard.fresh_max_age = secs(10);
+    let mut play = alone(policy);
+    fire(&mut play, A);
+    orders(&mut play);
+    play.advance(secs(11));
     play.crash(&Found::NotStarted);
     assert!(orders(&mut play).is_empty(), "nobody has vouched for it since the restart");
     fire(&mut play, A);
     assert_eq!(orders(&mut play), ["1.restart.1"], "the same id");
-    assert_eq!(play.incident().unwrap().ladder.orders, 1, "not charged twice");
 }
 
 #[test]
@@ -586,7 +620,7 @@ fn an_outcome_found_after_a_crash_is_taken() {
 #[test]
 fn a_person_is_told_when_it_takes_long_and_healing_goes_on() {
     let mut slow = ladder();
-    slow.escalate = Escalate::After { after: secs(20), severity: "page".into() };
+    slow.escalate = Escalate::after(secs(20), "page");
     let mut play = witnessed(slow);
     fire(&mut play, A);
     play.advance(secs(21));
@@ -662,7 +696,11 @@ fn a_removed_policy_cancels_after_the_running_order_is_verified() {
     let mut play = witnessed(ladder());
     fire(&mut play, A);
     let alertmanagers = [SourceName::new("main")].into();
-    let witnesses = Witnesses { alertmanagers, prometheus: true };
+    let witnesses = Witnesses {
+        alertmanagers,
+        webhooks: [].into(),
+        prometheuses: vec![PrometheusWitness::new("main")],
+    };
     play.reload(Book::new(Vec::new(), BookLimits::default(), witnesses));
     play.exit("restart", DONE);
     assert!(matches!(play.incident().unwrap().stage, Stage::Verifying(_)));

@@ -62,7 +62,7 @@ fn an_order_says_what_there_was_to_choose_from_and_what_was_known() {
         answers(&why),
         [
             "Alertmanager main, alert 3c008cf376942edc: lists it active, updated 0s before, 0s",
-            "Prometheus, rule Down: fires, evaluated 0s before, 0s",
+            "Prometheus, rule Down: main shows it: fires, evaluated 0s before, 0s",
         ]
     );
     play.exit("restart", FAILED);

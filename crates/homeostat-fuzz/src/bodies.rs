@@ -53,7 +53,7 @@ static ACTING: LazyLock<Arc<Book>> = LazyLock::new(|| match config::parse("actin
 
 /// Reads a webhook's body, and takes in what it tells.
 pub fn webhook(bytes: &[u8]) {
-    match webhook::parse(bytes, &SourceName::new("main")) {
+    match webhook::parse(bytes, &SourceName::new("main"), NOW) {
         Ok(parsed) => take_in(&parsed.observations),
         Err(error) => drop(error.to_string()),
     }

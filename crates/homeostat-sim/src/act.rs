@@ -20,6 +20,12 @@ pub struct Plan {
     pub takes: Span,
     /// Whether it heals its target at its end.
     pub heals: bool,
+    /// How long after its end it heals, where it does so late: its time limit was too short.
+    pub heals_after: Option<Span>,
+    /// For how long it heals, where that does not last.
+    pub heals_for: Option<Span>,
+    /// Whether it takes its target away as it heals.
+    pub removes: bool,
     /// Whether it breaks something else on its target.
     pub worsens: bool,
     /// What is known of it in the end.
@@ -82,12 +88,25 @@ impl Acts {
         let quick = Span::from_micros(limit.as_micros() / 2).min(dice.seconds(0, 40));
         let heals = dice.percent(self.manners.heals);
         let worsens = dice.percent(self.manners.worsens);
+        let heals_for = dice.percent(self.manners.briefly).then(|| dice.seconds(20, 900));
+        let removes = dice.percent(self.manners.removes);
+        let plan = Plan {
+            takes: quick,
+            heals,
+            heals_after: None,
+            heals_for,
+            removes,
+            worsens,
+            outcome: Outcome::Exited { code: 0 },
+        };
         if dice.percent(self.manners.hangs) {
             let heals = heals && dice.percent(50);
-            return Plan { takes: limit, heals, worsens, outcome: Outcome::TimedOut };
+            let late = dice.percent(self.manners.late_cures);
+            let heals_after = late.then(|| dice.seconds(5, 240));
+            return Plan { takes: limit, heals, heals_after, outcome: Outcome::TimedOut, ..plan };
         }
         if !dice.percent(self.manners.fails) {
-            return Plan { takes: quick, heals, worsens, outcome: Outcome::Exited { code: 0 } };
+            return plan;
         }
         let outcome = match dice.below(20) {
             0 => Outcome::Refused { reason: "a label cannot be carried".into() },
@@ -98,7 +117,7 @@ impl Acts {
         };
         let nothing = matches!(outcome, Outcome::Refused { .. } | Outcome::NotStarted { .. });
         let heals = heals && !nothing && dice.percent(20);
-        Plan { takes: quick, heals, worsens: worsens && !nothing, outcome }
+        Plan { heals, worsens: worsens && !nothing, outcome, ..plan }
     }
 
     /// Ends a run and records its exit, if its process still lives.

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use homeostat_core::interval::TimeInterval;
-use homeostat_core::label::Matchers;
-use homeostat_core::name::{PolicyName, RemedyName, SourceName};
+use homeostat_core::label::{LabelSet, Matchers};
+use homeostat_core::name::{CircuitName, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::{
     Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
-    OnResolve, Policy, Rate, Regression, Remedy, TargetLabels, Undo, Verify, Watchdog, Witnesses,
-    Worse,
+    OnResolve, Policy, PrometheusWitness, Rate, Regression, Remedy, TargetLabels, Undo, Verify,
+    Watchdog, Witnesses, Worse,
 };
 use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
-use crate::cast::{MAIN, NAMES};
+use crate::cast::{MAIN, NAMES, OTHER};
 use crate::frost;
+use crate::prometheus::Prometheus;
 use crate::random::Dice;
 use crate::script::Mood;
+
+/// Microseconds in which nobody may hear that a rule fires no more: an Alertmanager may be behind.
+const UNHEARD: u64 = 200_000_000;
 
 /// What all inventories ask.
 const INVENTORY: &str = "count(up)";
@@ -26,8 +30,8 @@ const INVENTORY: &str = "count(up)";
 pub const RUNGS: [&str; 3] = ["restart", "reboot", "replace"];
 
 /// Draws a book, and others to which it may be reloaded.
-pub fn draw(dice: &mut Dice, mood: Mood) -> Vec<Book> {
-    let first = first(dice, mood);
+pub fn draw(dice: &mut Dice, mood: Mood, proms: &[Prometheus]) -> Vec<Book> {
+    let first = first(dice, mood, proms);
     let mut books = vec![first];
     for _ in 0..2 {
         let changed = changed(dice, &books[0], mood);
@@ -36,7 +40,20 @@ pub fn draw(dice: &mut Dice, mood: Mood) -> Vec<Book> {
     books
 }
 
-fn first(dice: &mut Dice, mood: Mood) -> Book {
+/// Keeps what rules remember short where no Prometheus is asked: nobody knows it there, and whoever is
+/// listed after the window is over is taken to fire.
+pub fn fit(proms: &mut [Prometheus], books: &[Book]) {
+    if books.iter().any(|book| !book.witnesses.prometheuses.is_empty()) {
+        return;
+    }
+    let windows = books.iter().flat_map(Book::policies).map(|policy| policy.verify.within);
+    let least = windows.min().unwrap_or_default();
+    for prom in proms {
+        prom.remember_at_most(Span::from_micros(least.as_micros().saturating_sub(UNHEARD)));
+    }
+}
+
+fn first(dice: &mut Dice, mood: Mood, proms: &[Prometheus]) -> Book {
     let mut policies = Vec::new();
     for number in 0..dice.range(1, 3) {
         policies.push(policy(dice, number, mood));
@@ -45,10 +62,42 @@ fn first(dice: &mut Dice, mood: Mood) -> Book {
         Mood::Plain | Mood::Shaken => (70, 65),
         Mood::Meddled => (45, 40),
     };
-    let asked = dice.percent(alertmanager);
-    let alertmanagers = if asked { [SourceName::new(MAIN)].into() } else { [].into() };
-    let witnesses = Witnesses { alertmanagers, prometheus: dice.percent(prometheus) };
+    let listed = dice.percent(alertmanager);
+    let alertmanagers = if listed { [SourceName::new(MAIN)].into() } else { [].into() };
+    let prometheuses = if dice.percent(prometheus) { asked(dice, proms) } else { Vec::new() };
+    if prometheuses.is_empty() {
+        for policy in &mut policies {
+            policy.verify.query = None;
+        }
+    } else if prometheuses.len() > 1 {
+        for policy in &mut policies {
+            if dice.percent(20) {
+                policy.sources = Some(vec![dice.pick(&prometheuses).name.clone()]);
+            }
+        }
+    }
+    // Where anybody is named, what comes by a hook that is not is not acted on.
+    let named = dice.percent(85);
+    let webhooks = if named { [SourceName::new(OTHER)].into() } else { [].into() };
+    let witnesses = Witnesses { alertmanagers, webhooks, prometheuses };
     Book::new(policies, book_limits(dice), witnesses)
+}
+
+/// Who may be asked. Where the door does not know what one puts on the wire, and another one has rules
+/// of the same names, the labels of its alerts tell the two apart.
+fn asked(dice: &mut Dice, proms: &[Prometheus]) -> Vec<PrometheusWitness> {
+    let mut asked = Vec::new();
+    for prom in proms {
+        if proms.len() > 1 && dice.percent(15) {
+            continue;
+        }
+        let mut witness = PrometheusWitness::new(prom.name.as_str());
+        if !prom.mapped || dice.percent(40) {
+            witness.labels = LabelSet::from_pairs(prom.cluster());
+        }
+        asked.push(witness);
+    }
+    asked
 }
 
 fn book_limits(dice: &mut Dice) -> BookLimits {
@@ -112,7 +161,7 @@ fn policy(dice: &mut Dice, number: u64, mood: Mood) -> Policy {
     let remedies: Vec<Remedy> =
         RUNGS.iter().take(rungs).map(|rung| remedy(dice, rung, mode, mood)).collect();
     let escalate = if dice.percent(85) {
-        Escalate::After { after: dice.seconds(300, 3_600), severity: "page".into() }
+        Escalate::after(dice.seconds(300, 3_600), "page")
     } else {
         Escalate::Nobody
     };
@@ -135,6 +184,8 @@ fn policy(dice: &mut Dice, number: u64, mood: Mood) -> Policy {
             query,
             every: dice.seconds(5, 30),
             times: small(dice, 1, 3),
+            patience: if dice.percent(60) { Span::from_secs(3_600) } else { dice.seconds(60, 900) },
+            vanishes: dice.percent(8),
         },
         escalate,
         continues: dice.percent(40),
@@ -203,7 +254,9 @@ fn breaker(dice: &mut Dice) -> Option<Breaker> {
         _ => {
             let failures = small(dice, 1, 3);
             let of = failures + small(dice, 0, 4);
-            Some(Breaker { failures, of, after: dice.seconds(60, 1_800) })
+            let after = dice.seconds(60, 1_800);
+            let shared = dice.percent(35).then(|| CircuitName::new("fleet"));
+            Some(Breaker { failures, of, after, shared })
         }
     }
 }

@@ -29,6 +29,11 @@ usage: homeostat-sim [--seed N | --seeds N] [--start N] [--incidents N] [--jobs 
   --core-alone   no faults and no oracles: to measure the core
 ";
 
+/// How incidents are counted that had whole and honest witnesses from before their first order, and
+/// those of them that ended unknown.
+const WHOLE: &str = "acted, with whole and honest witnesses";
+const UNKNOWN_WHOLE: &str = "unknown, with whole and honest witnesses";
+
 /// How often progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(500);
 
@@ -219,12 +224,46 @@ fn many(options: Options) -> ExitCode {
     }
     say(&sentence(&tally, took));
     say(&format!("met: {}", tally.met));
+    say(&unknowns(&tally.met));
+    let unknown_is_rare = is_unknown_rare(&tally.met);
+    if !unknown_is_rare {
+        say("more than one of a thousand that had whole and honest witnesses ended unknown");
+    }
     for (seed, violation) in &tally.violations {
         say(&format!(
             "seed {seed} breaks {violation}\n  cargo run -p homeostat-sim -- --seed {seed}"
         ));
     }
-    ExitCode::from(u8::from(!tally.violations.is_empty()))
+    ExitCode::from(u8::from(!tally.violations.is_empty() || !unknown_is_rare))
+}
+
+/// Tells whether unknown is no way out: of those incidents that acted and had a complete, honest
+/// witness from before, fewer than one of a thousand ends unknown.
+pub fn is_unknown_rare(met: &Met) -> bool {
+    let (acted, unknown) = (met.of(WHOLE), met.of(UNKNOWN_WHOLE));
+    unknown * 1_000 < acted.max(1_000)
+}
+
+/// How many ended unknown, and what the last looks lacked: of one, several may be told.
+fn unknowns(met: &Met) -> String {
+    let mut text = format!(
+        "of {} incidents that acted and whose outcome was to be proven, {} ended unknown; with \
+         whole and honest witnesses {} of {}",
+        met.of("acted"),
+        met.of("unknown"),
+        met.of(UNKNOWN_WHOLE),
+        met.of(WHOLE)
+    );
+    let mut why: Vec<(u64, &str)> = met
+        .all()
+        .filter_map(|(what, count)| Some((count, what.strip_prefix("unknown: ")?)))
+        .collect();
+    why.sort_unstable_by_key(|(count, _)| std::cmp::Reverse(*count));
+    for (count, what) in why {
+        // Writing to a string cannot fail.
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("\n  {count:>8}  {what}"));
+    }
+    text
 }
 
 fn sentence(tally: &Tally, took: Duration) -> String {

@@ -6,6 +6,7 @@ use homeostat_core::alert::{Door, Observation, Status};
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::cast::Part;
+use crate::health::Spell;
 use crate::random::{Dice, Fate};
 use crate::script::Manners;
 
@@ -13,7 +14,7 @@ use crate::script::Manners;
 const BELIEVED: u64 = 4;
 
 /// A notification under way.
-pub type Letter = (Timestamp, Observation);
+pub type Letter = (Timestamp, Vec<Observation>);
 
 /// Sends what the sources of a cast send.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Mail {
     /// clock, and so is `since`.
     pub fn firing(
         &self,
-        part: usize,
+        (part, value): (usize, u64),
         since: Timestamp,
         (generation, count): (u64, u64),
         (now, wall): (Timestamp, Timestamp),
@@ -53,48 +54,91 @@ impl Mail {
         let who = &self.cast[part];
         match who.alert.door {
             Door::Api => {
-                let believed = self.manners.repeat.saturating_mul(BELIEVED);
-                let tells = who.tells(Status::Firing, since, Some(wall + believed));
-                self.post(&mut dice, now, &tells)
+                let tells = who.tells(Status::Firing, value, since, Some(wall + self.believed()));
+                self.post(&mut dice, now, &[tells])
             }
             Door::Webhook => {
                 let wait = if count == 0 { self.manners.group_wait } else { Span::ZERO };
                 // A Prometheus that restarts forgets since when an alert fires.
                 let forgot = count > 0 && dice.percent(3);
                 let since = if forgot { wall - Span::from_secs(5) } else { since };
-                self.post(&mut dice, now + wait, &who.tells(Status::Firing, since, None))
+                let tells = who.tells(Status::Firing, value, since, None);
+                self.post(&mut dice, now + wait, &[tells])
             }
         }
     }
 
-    /// What is sent of a part that recovered.
+    /// What is sent of a part that fires no more, if that is told.
     pub fn resolved(
         &self,
-        part: usize,
-        (since, generation): (Timestamp, u64),
+        (part, spell): (usize, &Spell),
+        (since, number): (Timestamp, u64),
         (now, wall): (Timestamp, Timestamp),
     ) -> Vec<Letter> {
-        let mut dice = self.fate.of("resolved", &[part as u64, generation]);
-        let tells = self.cast[part].tells(Status::Resolved, since, Some(wall));
+        let mut dice = self.fate.of("resolved", &[part as u64, number]);
+        let who = &self.cast[part];
+        let tells = who.tells(Status::Resolved, spell.value, since, Some(wall));
         let wait = dice.seconds(0, 30);
-        let mut letters = self.post(&mut dice, now + wait, &tells);
-        if self.cast[part].alert.door == Door::Api {
-            letters.extend(self.post(&mut dice, now + Span::from_secs(60), &tells));
+        if who.alert.door == Door::Webhook && !self.manners.tells_resolved {
+            return Vec::new();
+        }
+        let mut letters = self.post(&mut dice, now + wait, std::slice::from_ref(&tells));
+        if who.alert.door == Door::Api {
+            letters.extend(self.post(&mut dice, now + Span::from_secs(60), &[tells]));
         }
         letters
     }
 
-    /// An old notification that comes once more.
-    pub fn stray(&self, part: usize, since: Timestamp) -> Observation {
+    /// What is sent of a part that fires on with other labels: both in one notification, in one order
+    /// or the other.
+    pub fn changed(
+        &self,
+        (part, before, value): (usize, &Spell, u64),
+        (since, number): (Timestamp, u64),
+        (now, wall): (Timestamp, Timestamp),
+    ) -> Vec<Letter> {
+        let mut dice = self.fate.of("changed", &[part as u64, number]);
         let who = &self.cast[part];
-        let ends_at = match who.alert.door {
-            Door::Api => Some(since + self.manners.repeat.saturating_mul(BELIEVED)),
-            Door::Webhook => None,
-        };
-        who.tells(Status::Firing, since, ends_at)
+        let ends = (who.alert.door == Door::Api).then(|| wall + self.believed());
+        let fires = who.tells(Status::Firing, value, wall, ends);
+        let mut tells = vec![fires];
+        if who.alert.door == Door::Api || self.manners.tells_resolved {
+            let over = who.tells(Status::Resolved, before.value, since, Some(wall));
+            tells.insert(usize::from(dice.percent(50)), over);
+        }
+        let wait = dice.seconds(0, 30);
+        self.post(&mut dice, now + wait, &tells)
     }
 
-    fn post(&self, dice: &mut Dice, at: Timestamp, tells: &Observation) -> Vec<Letter> {
+    /// What is sent by a source that does not know any more whether a part fires.
+    pub fn gave_up(
+        &self,
+        (part, spell): (usize, &Spell),
+        (since, number): (Timestamp, u64),
+        (now, wall): (Timestamp, Timestamp),
+    ) -> Vec<Letter> {
+        let mut dice = self.fate.of("gave up", &[part as u64, number]);
+        let why = *dice.pick(&["NoData", "MissingSeries", "Paused", "RuleDeleted", "Error"]);
+        let tells = self.cast[part].gives_up(spell.value, since, wall, why);
+        let wait = dice.seconds(0, 30);
+        self.post(&mut dice, now + wait, &[tells])
+    }
+
+    /// An old notification that comes once more.
+    pub fn stray(&self, part: usize, (since, value): (Timestamp, u64)) -> Observation {
+        let who = &self.cast[part];
+        let ends_at = match who.alert.door {
+            Door::Api => Some(since + self.believed()),
+            Door::Webhook => None,
+        };
+        who.tells(Status::Firing, value, since, ends_at)
+    }
+
+    fn believed(&self) -> Span {
+        self.manners.repeat.saturating_mul(BELIEVED)
+    }
+
+    fn post(&self, dice: &mut Dice, at: Timestamp, tells: &[Observation]) -> Vec<Letter> {
         let peers = if dice.percent(self.manners.doubled) { 2 } else { 1 };
         let mut letters = Vec::new();
         for peer in 0..peers {
@@ -102,7 +146,7 @@ impl Mail {
             let late =
                 if dice.percent(self.manners.late) { dice.seconds(30, 600) } else { Span::ZERO };
             if !dice.percent(self.manners.lost) {
-                letters.push((at + apart + late, tells.clone()));
+                letters.push((at + apart + late, tells.to_vec()));
             }
         }
         letters

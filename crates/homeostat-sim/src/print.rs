@@ -51,8 +51,9 @@ impl Line {
     /// The Alertmanager changed its ways.
     pub fn alertmanager(at: Span, honesty: Honesty) -> Self {
         let answer = match honesty {
-            Honesty::True => Answer::AlertmanagerTruth,
-            Honesty::Errs => Answer::AlertmanagerErrs("connection refused".into()),
+            Honesty::True | Honesty::Skips => Answer::AlertmanagerTruth,
+            Honesty::Differs => return Self::remark(at, "one of two peers lists half"),
+            Honesty::Errs | Honesty::Dead => Answer::AlertmanagerErrs("connection refused".into()),
             Honesty::Empty => Answer::AlertmanagerEmpty,
             Honesty::Odd => Answer::Silenced("silence 1".into()),
             Honesty::Truncated => Answer::AlertmanagerErrs("its answer was cut off".into()),
@@ -66,19 +67,22 @@ impl Line {
     }
 
     /// The Prometheus changed its ways.
-    pub fn prometheus(at: Span, honesty: Honesty) -> Self {
+    pub fn prometheus(at: Span, name: &SourceName, honesty: Honesty) -> Self {
         let answer = match honesty {
-            Honesty::True | Honesty::Young | Honesty::Partial => Answer::PrometheusTruth,
-            Honesty::Errs | Honesty::Truncated => {
+            Honesty::True | Honesty::Young | Honesty::Partial | Honesty::Differs => {
+                Answer::PrometheusTruth
+            }
+            Honesty::Errs | Honesty::Truncated | Honesty::Dead => {
                 Answer::PrometheusErrs("connection refused".into())
             }
             Honesty::Empty => Answer::NoRule,
             Honesty::Odd => Answer::RuleUnhealthy("many-to-many matching".into()),
+            Honesty::Skips => return Self::remark(at, "Prometheus skips evaluations"),
             Honesty::Stale => return Self::remark(at, "Prometheus is two minutes behind"),
             Honesty::Slow => return Self::remark(at, "Prometheus answers late"),
             Honesty::Mute => return Self::remark(at, "Prometheus does not answer"),
         };
-        Self::step(at, Input::Answer(Asked::default(), answer))
+        Self(format!("{} # {name}", Self::step(at, Input::Answer(Asked::default(), answer)).0))
     }
 
     /// The inventory changed its ways.
@@ -135,12 +139,12 @@ pub fn test(name: &str, start: &str, lines: &[Line]) -> String {
 /// Prints a book as remarks: what a person needs to write its configuration.
 pub fn book(book: &Book) -> String {
     let asked: Vec<&str> = book.witnesses.alertmanagers.iter().map(SourceName::as_str).collect();
+    let proms = &book.witnesses.prometheuses;
+    let proms: Vec<String> =
+        proms.iter().map(|known| format!("{} {}", known.name, known.labels)).collect();
     let mut text = format!(
-        "# asked: alertmanagers {asked:?}, prometheus {}; limits: concurrency {}, rate {} per {}\n",
-        book.witnesses.prometheus,
-        book.limits.concurrency,
-        book.limits.rate.max,
-        book.limits.rate.per,
+        "# asked: alertmanagers {asked:?}, prometheuses {proms:?}; limits: concurrency {}, rate {} per {}\n",
+        book.limits.concurrency, book.limits.rate.max, book.limits.rate.per,
     );
     for policy in book.policies() {
         policy_lines(&mut text, policy);

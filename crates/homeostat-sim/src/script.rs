@@ -10,6 +10,7 @@ use homeostat_core::time::Span;
 
 use crate::book;
 use crate::cast::{self, Part};
+use crate::prometheus::{self, Prometheus};
 use crate::random::Dice;
 
 /// Where an Alertmanager or a Prometheus stands with the truth.
@@ -36,6 +37,21 @@ pub enum Honesty {
     Partial,
     /// An Alertmanager that does not list all that there is, and errs for it. A Prometheus errs.
     Truncated,
+    /// An Alertmanager of which a peer that was told of half answers now and then. A Prometheus tells
+    /// the truth.
+    Differs,
+    /// A Prometheus that is gone: it neither answers nor evaluates nor sends, and Alertmanager takes
+    /// its alerts for resolved after a while. An Alertmanager errs.
+    Dead,
+    /// A Prometheus that skips evaluations, and answers of before. An Alertmanager tells the truth.
+    Skips,
+}
+
+impl Honesty {
+    /// Whether a Prometheus evaluates its rules.
+    pub fn evaluates(self) -> bool {
+        !matches!(self, Self::Dead | Self::Skips)
+    }
 }
 
 /// What the inventory of all targets says.
@@ -87,8 +103,36 @@ pub enum Deed {
     Stray(usize),
     /// The Alertmanager changes its ways.
     Alertmanager(Honesty),
-    /// The Prometheus changes its ways.
-    Prometheus(Honesty),
+    /// A Prometheus changes its ways.
+    Prometheus(usize, Honesty),
+    /// The target of a part vanishes, with its series, or comes back.
+    Vanish {
+        /// Of which part.
+        part: usize,
+        /// Whether it is gone.
+        gone: bool,
+    },
+    /// The value that a part's labels carry changes, if they carry one.
+    Value(usize),
+    /// A rule of a Prometheus is replaced by another of the same name.
+    Replace(usize, usize),
+    /// The Alertmanager takes a part for resolved that fires on, because it was not told for too long;
+    /// after a while it is told again, since then or since before.
+    TimeOut {
+        /// Which part.
+        part: usize,
+        /// After which time it is told again.
+        after: Span,
+        /// Whether it is told that it began then.
+        later: bool,
+    },
+    /// The source of a part resolves it without knowing that it is over.
+    Unproven {
+        /// Which part.
+        part: usize,
+        /// After which time it fires again.
+        after: Span,
+    },
     /// The inventory changes its ways.
     Inventory(Stock),
     /// The engine dies and starts again; so does its machine, if `reboot` is set.
@@ -146,6 +190,16 @@ pub struct Manners {
     pub worsens: u64,
     /// Hosts that never fall ill.
     pub idle: u64,
+    /// Actions that heal only for a while.
+    pub briefly: u64,
+    /// Actions that heal after their time limit.
+    pub late_cures: u64,
+    /// Cures that take the target away.
+    pub removes: u64,
+    /// Whether webhooks tell that alerts resolved.
+    pub tells_resolved: bool,
+    /// How far what queries read is behind.
+    pub query_lag: Span,
 }
 
 /// One world and what happens to it.
@@ -157,6 +211,8 @@ pub struct Script {
     pub world: World,
     /// Who may fall ill.
     pub cast: Vec<Part>,
+    /// Who evaluates rules.
+    pub proms: Vec<Prometheus>,
     /// The book in force at the start, and others.
     pub books: Vec<Book>,
     /// How messages and actions are treated.
@@ -206,8 +262,13 @@ impl Script {
             (false, 1) => dice.range(3, 8),
             (false, _) => dice.range(8, 24),
         };
-        let cast = cast::draw(&mut dice, usize::try_from(hosts).unwrap_or(1));
-        let books = book::draw(&mut dice, mood);
+        let mut proms = prometheus::draw(&mut dice);
+        let cast = cast::draw(&mut dice, usize::try_from(hosts).unwrap_or(1), &proms);
+        let books = book::draw(&mut dice, mood, &proms);
+        if world == World::Kind {
+            proms.iter_mut().for_each(Prometheus::forget_nothing);
+        }
+        book::fit(&mut proms, &books);
         let manners = manners(&mut dice, world);
         let mut steps = if storm {
             let mut steps = storm_steps(&mut dice, &cast);
@@ -220,9 +281,10 @@ impl Script {
         let calm_at = calm_at.saturating_add(Span::from_secs(300));
         if world == World::Hostile {
             steps.extend(fault_steps(&mut dice, books.len(), calm_at, mood));
+            steps.extend(doubt_steps(&mut dice, &cast, &proms, calm_at));
         }
         steps.sort_by_key(|step| step.at);
-        Self { seed, world, cast, books, manners, steps, calm_at }
+        Self { seed, world, cast, proms, books, manners, steps, calm_at }
     }
 }
 
@@ -239,10 +301,20 @@ fn manners(dice: &mut Dice, world: World) -> Manners {
         hangs: some(12),
         worsens: some(20),
         group_wait: dice.seconds(0, 30),
-        repeat: dice.seconds(120, 1_200),
+        // Some tell a thing once a day.
+        repeat: if dice.percent(88) {
+            dice.seconds(120, 1_200)
+        } else {
+            dice.seconds(14_400, 86_400)
+        },
         evaluation: dice.seconds(5, 30),
         heals: if world == World::Kind { 100 } else { dice.range(30, 95) },
         idle: if dice.percent(55) { 0 } else { dice.range(40, 200) },
+        briefly: if world == World::Kind { 0 } else { dice.below(3) * 6 },
+        late_cures: if world == World::Kind { 0 } else { dice.below(3) * 20 },
+        removes: if world == World::Kind { 0 } else { dice.below(4) * 5 },
+        tells_resolved: world == World::Kind || dice.percent(90),
+        query_lag: if dice.percent(60) { Span::ZERO } else { dice.seconds(5, 90) },
     }
 }
 
@@ -297,7 +369,6 @@ fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span, mood: Mood) -> Vec<
         }
     };
     pairs(dice, 4, &|dice| Deed::Alertmanager(lie(dice)), Deed::Alertmanager(Honesty::True));
-    pairs(dice, 4, &|dice| Deed::Prometheus(lie(dice)), Deed::Prometheus(Honesty::True));
     let stock = Deed::Inventory(Stock::True);
     pairs(dice, 3, &|dice| Deed::Inventory(wrong_count(dice)), stock);
     pairs(dice, 2, &|_| Deed::Pause, Deed::Resume);
@@ -345,6 +416,50 @@ fn fault_steps(dice: &mut Dice, books: usize, calm_at: Span, mood: Mood) -> Vec<
     steps
 }
 
+/// What makes it doubtful who may say that it is over.
+fn doubt_steps(dice: &mut Dice, cast: &[Part], proms: &[Prometheus], calm_at: Span) -> Vec<Step> {
+    let last = (calm_at.as_micros() / 1_000_000).saturating_sub(600).max(1);
+    let mut steps = Vec::new();
+    // In some worlds every Prometheus is up and tells the truth.
+    let honest = dice.percent(40);
+    for number in 0..if honest { 0 } else { proms.len() } {
+        for _ in 0..dice.below(5) {
+            let at = dice.seconds(1, last);
+            let honesty = if dice.percent(35) { Honesty::Dead } else { lie(dice) };
+            steps.push(Step { at, deed: Deed::Prometheus(number, honesty) });
+            let at = at.saturating_add(dice.seconds(10, 1_800));
+            steps.push(Step { at, deed: Deed::Prometheus(number, Honesty::True) });
+        }
+    }
+    let any = |dice: &mut Dice| usize::try_from(dice.below(cast.len() as u64)).unwrap_or(0);
+    for _ in 0..dice.below(if honest { 3 } else { 12 }) {
+        let (at, part) = (dice.seconds(1, last), any(dice));
+        steps.push(Step { at, deed: Deed::Vanish { part, gone: true } });
+        let at = at.saturating_add(dice.seconds(30, 1_200));
+        steps.push(Step { at, deed: Deed::Vanish { part, gone: false } });
+    }
+    let carriers: Vec<usize> = (0..cast.len()).filter(|part| cast[*part].carries).collect();
+    for _ in 0..if carriers.is_empty() { 0 } else { dice.below(60) } {
+        let value = Deed::Value(*dice.pick(&carriers));
+        steps.push(Step { at: dice.seconds(1, last), deed: value });
+    }
+    for _ in 0..dice.below(3) {
+        let prom = usize::try_from(dice.below(proms.len() as u64)).unwrap_or(0);
+        let rule = usize::try_from(dice.below(2)).unwrap_or(0);
+        steps.push(Step { at: dice.seconds(1, last), deed: Deed::Replace(prom, rule) });
+    }
+    for _ in 0..dice.below(12) {
+        let (part, after, later) = (any(dice), dice.seconds(5, 900), dice.percent(50));
+        let deed = Deed::TimeOut { part, after, later };
+        steps.push(Step { at: dice.seconds(1, last), deed });
+    }
+    for _ in 0..dice.below(12) {
+        let deed = Deed::Unproven { part: any(dice), after: dice.seconds(5, 900) };
+        steps.push(Step { at: dice.seconds(1, last), deed });
+    }
+    steps
+}
+
 fn wrong_count(dice: &mut Dice) -> Stock {
     match dice.below(6) {
         0 => Stock::Errs,
@@ -357,6 +472,8 @@ fn wrong_count(dice: &mut Dice) -> Stock {
 }
 
 fn lie(dice: &mut Dice) -> Honesty {
-    use Honesty::{Empty, Errs, Mute, Odd, Partial, Slow, Stale, Truncated, Young};
-    *dice.pick(&[Errs, Empty, Stale, Slow, Mute, Odd, Odd, Young, Partial, Truncated])
+    use Honesty::{Differs, Empty, Errs, Mute, Odd, Partial, Skips, Slow, Stale, Truncated, Young};
+    *dice.pick(&[
+        Errs, Empty, Stale, Slow, Mute, Odd, Odd, Young, Partial, Truncated, Differs, Skips,
+    ])
 }

@@ -1,28 +1,33 @@
 //! What is true, and what witnesses say about it.
 //!
-//! The truth is simple: a part of the cast fires since a time, or it does not. Witnesses know it by
-//! their last evaluation, and lie in their own ways.
+//! ```text
+//!  fault ──> each rule that looks at it ──> what its source tells, and its Alertmanager lists
+//!            (at its evaluations, and for as long as it remembers)
+//! ```
+//!
+//! A part of the cast is faulty since a time, or it is not: that alone is the truth. Its alert fires
+//! because a rule says so, later, longer, or not at all where its series are gone; and an Alertmanager
+//! lists it because it was told. Witnesses know this by their last evaluation, and lie in their own
+//! ways.
 //!
 //! Each call is told `now` by `Play`: the time that passes. What somebody stamps is by the clock on
 //! the wall, as it was at that moment (`clock`).
 
+mod answers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use homeostat_core::evidence::{
-    Ask, Finding, ListedAlert, Lister, Listing, Present, PresentAlert, RuleReport, Sight, Trouble,
-    is_asked_for, is_same_alert,
-};
-use homeostat_core::label::{Fingerprint, LabelSet, Matchers};
-use homeostat_core::limits::POLL_EVERY;
+use homeostat_core::alert::Alert;
+use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;
-use homeostat_core::policy::{Target, TargetLabels};
-use homeostat_core::poll::Roll;
 use homeostat_core::time::{Span, Timestamp};
 
-use crate::cast::{NAMES, Part, host_name};
+use crate::cast::{Part, without_value};
 use crate::clock::Clocks;
-use crate::script::{Honesty, Manners, Stock};
+use crate::health::{History, Spell};
+use crate::prometheus::{Prometheus, Reads, Rule};
+use crate::script::{Honesty, Manners, Script, Stock};
 
 /// How far behind a stale witness is.
 const STALE_BY: Span = Span::from_secs(120);
@@ -30,295 +35,326 @@ const STALE_BY: Span = Span::from_secs(120);
 /// One part of the cast, over time.
 #[derive(Debug, Clone, Default)]
 struct Health {
-    since: Option<Timestamp>,
-    before: Option<(Timestamp, Timestamp)>,
+    /// When its fault was there.
+    faults: History,
+    /// When its target was gone, with its series.
+    gone: History,
+    /// When each of its rules fired, in the order of its homes.
+    rules: Vec<History>,
+    /// When its source told that it fires.
+    told: History,
+    /// Since when its source says that it fires, where that is not when it began to say it.
+    starts_at: Option<Timestamp>,
+    value: u64,
+    /// Whether its source was made to say nothing of it, though it fires.
+    muted: bool,
     generation: u64,
-}
-
-impl Health {
-    /// Since when it fired at that time.
-    fn firing_at(&self, at: Timestamp) -> Option<Timestamp> {
-        match (self.since, self.before) {
-            (Some(since), _) if since <= at => Some(since),
-            (_, Some((since, until))) if since <= at && at < until => Some(since),
-            _ => None,
-        }
-    }
 }
 
 /// The truth, and who may be asked about it.
 #[derive(Debug)]
 pub struct World {
     cast: Arc<[Part]>,
+    proms: Arc<[Prometheus]>,
     health: Vec<Health>,
-    by_key: BTreeMap<(SourceName, Fingerprint), usize>,
     evaluation: Span,
     idle: u64,
+    query_lag: Span,
+    by_labels: BTreeMap<(SourceName, LabelSet), usize>,
+    /// Since when each Prometheus is as it is.
+    ways: Vec<(Honesty, Timestamp)>,
+    /// From when to when each of them did not evaluate, the last time.
+    gaps: Vec<Option<(Timestamp, Timestamp)>>,
+    /// Whether what it told last is not believed any more.
+    buried: Vec<bool>,
+    /// How often each rule was replaced, by its Prometheus and name.
+    versions: BTreeMap<(usize, String), u64>,
     /// What time it is, and for whom.
     pub clocks: Clocks,
     /// How the Alertmanager is.
     pub alertmanager: Honesty,
-    /// How the Prometheus is.
-    pub prometheus: Honesty,
     /// What the inventory says.
     pub stock: Stock,
 }
 
+/// What became of what a source tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It tells that the part fires.
+    Begins,
+    /// It tells that it does not any more.
+    Ends(Spell),
+    /// It tells that it fires with other labels, and not with these any more.
+    Changes(Spell),
+}
+
 impl World {
     /// Begins with everything well.
-    pub fn new(cast: Arc<[Part]>, manners: &Manners, clocks: Clocks) -> Self {
-        let (evaluation, idle) = (manners.evaluation, manners.idle);
+    pub fn new(script: &Script, clocks: Clocks, begin: Timestamp) -> Self {
+        let Manners { evaluation, idle, query_lag, .. } = script.manners;
+        let cast: Arc<[Part]> = script.cast.clone().into();
+        let health = cast.iter().map(|part| {
+            let rules = vec![History::default(); part.homes.len()];
+            Health { rules, ..Health::default() }
+        });
         let keys = cast.iter().enumerate();
-        let by_key = keys
-            .map(|(number, part)| ((part.alert.source.clone(), part.alert.fingerprint), number))
+        let by_labels = keys
+            .map(|(number, part)| ((part.alert.source.clone(), part.alert.labels.clone()), number))
             .collect();
-        let health = vec![Health::default(); cast.len()];
-        let (alertmanager, prometheus) = (Honesty::True, Honesty::True);
-        let stock = Stock::True;
-        Self { cast, health, by_key, evaluation, idle, clocks, alertmanager, prometheus, stock }
+        Self {
+            health: health.collect(),
+            by_labels,
+            cast,
+            proms: script.proms.clone().into(),
+            evaluation,
+            idle,
+            query_lag,
+            ways: vec![(Honesty::True, begin); script.proms.len()],
+            gaps: vec![None; script.proms.len()],
+            buried: vec![false; script.proms.len()],
+            versions: BTreeMap::new(),
+            clocks,
+            alertmanager: Honesty::True,
+            stock: Stock::True,
+        }
     }
 
     /// Lets a part fall ill. Returns the number of this illness, if it was well before.
     pub fn break_down(&mut self, part: usize, now: Timestamp) -> Option<u64> {
         let health = &mut self.health[part];
-        if health.since.is_some() {
+        if health.faults.now().is_some() {
             return None;
         }
-        health.since = Some(now);
+        health.faults.begin(now, 0);
         health.generation += 1;
         Some(health.generation)
     }
 
-    /// Lets a part recover. Returns since when it was ill by its stamp, and the number of that
-    /// illness.
-    pub fn mend(&mut self, part: usize, now: Timestamp) -> Option<(Timestamp, u64)> {
-        let health = &mut self.health[part];
-        let since = health.since.take()?;
-        health.before = Some((since, now));
-        Some((self.clocks.wall(since), health.generation))
+    /// Lets a part recover. Returns whether it was ill.
+    pub fn mend(&mut self, part: usize, now: Timestamp) -> bool {
+        self.health[part].faults.end(now).is_some()
     }
 
-    /// Since when a part is ill, by its stamp.
-    pub fn ill_since(&self, part: usize) -> Option<Timestamp> {
-        Some(self.clocks.wall(self.health[part].since?))
+    /// Lets the target of a part vanish, or come back. Returns whether that is new.
+    pub fn vanish(&mut self, part: usize, gone: bool, now: Timestamp) -> bool {
+        let history = &mut self.health[part].gone;
+        match (history.now().is_some(), gone) {
+            (false, true) => history.begin(now, 0),
+            (true, false) => drop(history.end(now)),
+            (true, true) | (false, false) => return false,
+        }
+        true
+    }
+
+    /// Lets the value change that a part's labels carry.
+    pub fn change_value(&mut self, part: usize) {
+        self.health[part].value += u64::from(self.cast[part].carries);
+    }
+
+    /// Makes the source of a part say nothing of it, or lets it speak again.
+    pub fn mute(&mut self, part: usize, muted: bool) {
+        self.health[part].muted = muted;
+    }
+
+    /// Sets the ways of a Prometheus.
+    pub fn behaves(&mut self, prom: usize, honesty: Honesty, now: Timestamp) {
+        let (before, since) = std::mem::replace(&mut self.ways[prom], (honesty, now));
+        if !before.evaluates() {
+            // Another way not to evaluate goes on with the same gap.
+            let begun = self.gaps[prom].filter(|(_, to)| *to == since).map(|(from, _)| from);
+            self.gaps[prom] = Some((begun.unwrap_or(since), now));
+        }
+        self.buried[prom] = false;
+    }
+
+    /// What a Prometheus told last is not believed any more, if it has been silent since then.
+    pub fn bury(&mut self, prom: usize, since: Timestamp) -> bool {
+        let (honesty, begun) = self.ways[prom];
+        self.buried[prom] = !honesty.evaluates() && begun == since;
+        self.buried[prom]
+    }
+
+    /// The last moment up to which a part's source can have told anything.
+    fn heard_until(&self, part: usize, at: Timestamp) -> Timestamp {
+        let heard = self.cast[part].homes.iter().map(|home| match self.ways[*home] {
+            (honesty, since) if !honesty.evaluates() => since.min(at),
+            _ => at,
+        });
+        heard.max().unwrap_or(at)
+    }
+
+    /// How a Prometheus is.
+    pub fn way(&self, prom: usize) -> Honesty {
+        self.ways[prom].0
+    }
+
+    /// Takes another rule of this name in the place of one.
+    pub fn replace_rule(&mut self, prom: usize, name: &str) {
+        *self.versions.entry((prom, name.to_owned())).or_default() += 1;
     }
 
     /// Tells whether this illness of a part still lasts.
     pub fn lasts(&self, part: usize, generation: u64) -> bool {
-        self.health[part].generation == generation && self.health[part].since.is_some()
+        let health = &self.health[part];
+        health.generation == generation && health.faults.now().is_some()
     }
 
-    /// Since when a part was ill before the present illness, or last, by its stamp.
-    pub fn earlier(&self, part: usize) -> Option<Timestamp> {
-        let (since, _) = self.health[part].before?;
+    /// What a part's source tells now, if it tells that it fires.
+    pub fn told(&self, part: usize) -> Option<&Spell> {
+        self.health[part].told.now()
+    }
+
+    /// Since when a part fires, by its source and its stamp.
+    pub fn fires_since(&self, part: usize) -> Option<Timestamp> {
+        let health = &self.health[part];
+        let since = health.starts_at.unwrap_or(health.told.now()?.from);
         Some(self.clocks.wall(since))
+    }
+
+    /// Lets the source of a part say that it fires since then.
+    pub fn began_at(&mut self, part: usize, at: Option<Timestamp>) {
+        self.health[part].starts_at = at;
+    }
+
+    /// Since when a part fired before the present firing, or last, by its stamp, and with which value.
+    pub fn earlier(&self, part: usize) -> Option<(Timestamp, u64)> {
+        let spell = self.health[part].told.past().next()?;
+        Some((self.clocks.wall(spell.from), spell.value))
     }
 
     /// All parts that are ill.
     pub fn ill(&self) -> impl Iterator<Item = usize> + '_ {
-        self.health.iter().enumerate().filter(|(_, h)| h.since.is_some()).map(|(part, _)| part)
+        let all = self.health.iter().enumerate();
+        all.filter(|(_, h)| h.faults.now().is_some()).map(|(part, _)| part)
     }
 
-    /// All parts on the host with this `instance`.
+    /// Since when the fault of a part is there.
+    pub fn faulty_since(&self, part: usize) -> Option<Timestamp> {
+        Some(self.health[part].faults.now()?.from)
+    }
+
+    /// Whether the fault of a part was there at any moment after one and up to another.
+    pub fn was_faulty(&self, part: usize, after: Timestamp, to: Timestamp) -> bool {
+        self.health[part].faults.within(after, to)
+    }
+
+    /// Whether the target of a part was gone at any moment after one and up to another.
+    pub fn was_gone(&self, part: usize, after: Timestamp, to: Timestamp) -> bool {
+        self.health[part].gone.within(after, to)
+    }
+
+    /// Whose alert this is.
+    pub fn part_of(&self, alert: &Alert) -> Option<usize> {
+        self.by_labels.get(&(alert.source.clone(), without_value(&alert.labels))).copied()
+    }
+
+    /// One of the cast.
+    pub fn part(&self, part: usize) -> &Part {
+        &self.cast[part]
+    }
+
+    /// One of the Prometheuses.
+    pub fn prom(&self, prom: usize) -> &Prometheus {
+        &self.proms[prom]
+    }
+
+    /// The number of the Prometheus of this name.
+    pub fn prom_of(&self, name: &SourceName) -> Option<usize> {
+        self.proms.iter().position(|prom| prom.name == *name)
+    }
+
+    /// Time between two evaluations of a rule.
+    pub fn evaluation(&self) -> Span {
+        self.evaluation
+    }
+
+    /// The rules that fire a part, with the numbers of their Prometheuses.
+    pub fn rules(&self, part: usize) -> impl Iterator<Item = (usize, &Rule)> + '_ {
+        let part = &self.cast[part];
+        let name = part.alert.name();
+        part.homes.iter().filter_map(move |home| Some((*home, self.proms[*home].rule(name)?)))
+    }
+
+    /// All parts on what actions call by this `instance`.
     pub fn on_instance(&self, instance: &str) -> Vec<usize> {
         let on = self.cast.iter().enumerate();
-        on.filter(|(_, part)| part.alert.labels.get("instance") == Some(instance))
-            .map(|(number, _)| number)
-            .collect()
+        on.filter(|(_, part)| part.target() == instance).map(|(number, _)| number).collect()
     }
 
-    /// How a witness answers a question now.
-    pub fn find(&self, ask: &Ask, now: Timestamp) -> Finding {
-        match ask {
-            Ask::Listed { source, fingerprint } => {
-                Finding::Listed(self.listing(&(source.clone(), *fingerprint), now))
+    /// All parts that a Prometheus fires.
+    pub fn fired_by(&self, prom: usize) -> Vec<usize> {
+        let all = self.cast.iter().enumerate();
+        all.filter(|(_, part)| part.homes.contains(&prom)).map(|(number, _)| number).collect()
+    }
+
+    /// When a rule of a part is evaluated next.
+    pub fn evaluates(&self, part: usize, place: usize, at: Timestamp) -> Timestamp {
+        self.proms[self.cast[part].homes[place]].evaluates(at, self.evaluation)
+    }
+
+    /// Evaluates a rule of a part. Returns when something may change though nothing happens.
+    pub fn evaluate(&mut self, part: usize, place: usize, now: Timestamp) -> Option<Timestamp> {
+        let who = &self.cast[part];
+        let home = who.homes[place];
+        let rule = *self.proms[home].rule(who.alert.name())?;
+        if !self.ways[home].0.evaluates() {
+            return None;
+        }
+        let health = &mut self.health[part];
+        let value = health.value;
+        let (there, gone) = (health.faults.now().is_some(), health.gone.now().is_some());
+        let hidden = gone && rule.reads != Reads::Absence;
+        let sees = !hidden && (there || health.faults.within(now - rule.memory, now));
+        let over = health.faults.past().next().and_then(|spell| spell.until);
+        let history = &mut health.rules[place];
+        match (history.now().copied(), sees) {
+            (None, true) => history.begin(now, value),
+            (Some(spell), true) if spell.value != value => history.begin(now, value),
+            (None, false) => {}
+            (Some(_), true) => {
+                history.now_mut().into_iter().for_each(|spell| spell.kept_since = None);
             }
-            Ask::Rule { alertname, labels, target } => {
-                Finding::Rule(self.rule(alertname, labels, target, now))
-            }
-            Ask::Query { promql } => Finding::Query(self.query(promql, now)),
-            Ask::Inventory { .. } => Finding::Inventory(self.count()),
-            Ask::Present { by, matchers, target } => {
-                Finding::Present(self.present(by, matchers, target, now))
+            (Some(spell), false) => {
+                let since = spell.kept_since.unwrap_or(now);
+                if hidden || now >= since + rule.keep {
+                    history.end(now);
+                    return None;
+                }
+                history.now_mut().into_iter().for_each(|spell| spell.kept_since = Some(since));
+                return Some(since + rule.keep);
             }
         }
+        over.filter(|_| sees && !there).map(|at| at + rule.memory)
     }
 
-    /// How many hosts there are, by the inventory.
-    fn count(&self) -> Result<u64, Trouble> {
-        let trouble = |text: &str| Err(Trouble(text.to_owned()));
-        match self.stock {
-            Stock::True => {
-                let hosts = self.cast.iter().map(|part| part.host).max();
-                Ok(hosts.map_or(0, |last| last as u64 + 1) + self.idle)
-            }
-            Stock::Says(count) => Ok(count),
-            Stock::Errs => trouble("connection refused"),
-            Stock::Empty => trouble("the result is empty"),
-            Stock::NotANumber => trouble("the result is NaN"),
-        }
-    }
-
-    /// Which alerts of a target a witness lists.
-    fn present(
-        &self,
-        by: &Lister,
-        matchers: &Matchers,
-        target: &Target,
-        now: Timestamp,
-    ) -> Result<Present, Trouble> {
-        let honesty = match by {
-            Lister::Prometheus => self.prometheus,
-            Lister::Alertmanager(_) => self.alertmanager,
+    /// Compares what a part's source should tell now with what it told.
+    pub fn follow(&mut self, part: usize, now: Timestamp) -> Option<Turn> {
+        let who = &self.cast[part];
+        let buried = &self.buried;
+        let health = &mut self.health[part];
+        let alive = |(place, home): (usize, &usize)| {
+            let fires = health.rules[place].now().filter(|_| !buried[*home]);
+            fires.map(|spell| spell.value)
         };
-        let at = Self::known_at(honesty, now)?;
-        let empty = honesty == Honesty::Empty;
-        let (at, sight) = match by {
-            Lister::Prometheus => {
-                let evaluated_at = self.clocks.wall(self.evaluated(Timestamp::EPOCH, at));
-                let unhealthy = honesty == Honesty::Odd;
-                let unhealthy = unhealthy.then(|| "many-to-many matching".to_owned());
-                let evaluated_at = (!empty).then_some(evaluated_at);
-                let known = if empty { at } else { self.evaluated(Timestamp::EPOCH, at) };
-                (known, Sight::Rules { evaluated_at, unhealthy })
+        let by_rule = who.homes.iter().enumerate().filter_map(alive).max();
+        let alone = who.homes.is_empty() && health.faults.now().is_some();
+        let fires = by_rule.or(alone.then_some(health.value)).filter(|_| !health.muted);
+        match (health.told.now().copied(), fires) {
+            (None, Some(value)) => {
+                health.told.begin(now, value);
+                Some(Turn::Begins)
             }
-            Lister::Alertmanager(_) => (at, Sight::Alertmanager { uptime: self.uptime() }),
-        };
-        let known = self.health.iter().zip(self.cast.iter()).filter(|_| !empty);
-        let known = known.filter(|(_, part)| match by {
-            Lister::Prometheus => true,
-            Lister::Alertmanager(source) => part.alert.source == *source && self.was_told(part),
-        });
-        let ill = known.filter(|(health, _)| health.firing_at(at).is_some());
-        let labels = ill.map(|(_, part)| &part.alert.labels);
-        let asked = labels.filter(|labels| is_asked_for(labels, matchers, target));
-        let alerts = asked.map(|labels| PresentAlert { labels: labels.clone(), fires: true });
-        Ok(Present { alerts: alerts.collect(), more: 0, sight })
-    }
-
-    fn listing(&self, key: &(SourceName, Fingerprint), now: Timestamp) -> Result<Listing, Trouble> {
-        let at = Self::known_at(self.alertmanager, now)?;
-        let uptime = self.uptime();
-        if self.alertmanager == Honesty::Empty {
-            return Ok(Listing { uptime, total: 0, alert: None });
-        }
-        let silenced = self.alertmanager == Honesty::Odd;
-        let suppressed_by = silenced.then(|| "silence 1".to_owned());
-        let part = self.by_key.get(key).filter(|part| self.was_told(&self.cast[**part]));
-        let since = part.and_then(|part| self.health[*part].firing_at(at));
-        let alert = since.map(|since| ListedAlert {
-            suppressed_by,
-            updated_at: self.clocks.wall(self.evaluated(since, at)),
-            starts_at: self.clocks.wall(since),
-        });
-        Ok(Listing { uptime, total: self.ill().count() + 1, alert })
-    }
-
-    /// What a source that is asked for all of its alerts says, and which parts it lists.
-    pub fn poll(&self, source: &SourceName, now: Timestamp) -> Result<(Roll, Vec<usize>), Trouble> {
-        let at = Self::known_at(self.alertmanager, now)?;
-        let empty = self.alertmanager == Honesty::Empty;
-        let all = self.cast.iter().enumerate().filter(|_| !empty);
-        let told = all.filter(|(_, part)| part.alert.source == *source && self.was_told(part));
-        let firing = told.filter_map(|(number, part)| {
-            let since = self.health[number].firing_at(at)?;
-            Some((number, part.alert.fingerprint, self.clocks.wall(since)))
-        });
-        let (mut alerts, mut listed) = (BTreeMap::new(), Vec::new());
-        // A watchdog of its own always fires, so that a healthy one never lists nothing.
-        if !empty {
-            alerts.insert(Fingerprint(0), self.clocks.wall(at));
-        }
-        for (number, fingerprint, since) in firing {
-            alerts.insert(fingerprint, since);
-            // What began within the last turn may still wait for its group.
-            let wall = self.clocks.wall(now);
-            if wall.since(since).max(since.since(wall)) >= POLL_EVERY {
-                listed.push(number);
+            (Some(_), None) => {
+                health.starts_at = None;
+                health.told.end(now).map(Turn::Ends)
             }
+            (Some(spell), Some(value)) if spell.value != value => {
+                health.starts_at = None;
+                let ended = health.told.end(now)?;
+                health.told.begin(now, value);
+                Some(Turn::Changes(ended))
+            }
+            (Some(_), Some(_)) | (None, None) => None,
         }
-        Ok((Roll { uptime: self.uptime(), alerts }, listed))
-    }
-
-    /// Of when a witness tells what it knows.
-    fn known_at(honesty: Honesty, now: Timestamp) -> Result<Timestamp, Trouble> {
-        match honesty {
-            Honesty::Errs => Err(Trouble("connection refused".into())),
-            Honesty::Truncated => Err(Trouble("its answer was cut off".into())),
-            Honesty::Stale => Ok(now - STALE_BY),
-            Honesty::True
-            | Honesty::Empty
-            | Honesty::Slow
-            | Honesty::Mute
-            | Honesty::Odd
-            | Honesty::Young
-            | Honesty::Partial => Ok(now),
-        }
-    }
-
-    /// For how long the Alertmanager runs.
-    fn uptime(&self) -> Span {
-        match self.alertmanager {
-            Honesty::Young => Span::from_secs(100),
-            _ => Span::from_secs(86_400),
-        }
-    }
-
-    /// Whether the Alertmanager was told of a part.
-    fn was_told(&self, part: &Part) -> bool {
-        match self.alertmanager {
-            Honesty::Young | Honesty::Partial => part.alert.fingerprint.0.is_multiple_of(2),
-            _ => true,
-        }
-    }
-
-    /// The last evaluation of a rule at that time; those of a firing alert count from its begin.
-    fn evaluated(&self, from: Timestamp, at: Timestamp) -> Timestamp {
-        let every = self.evaluation.as_micros().max(1);
-        from + Span::from_micros(at.since(from).as_micros() / every * every)
-    }
-
-    fn rule(
-        &self,
-        alertname: &str,
-        sent: &LabelSet,
-        target: &TargetLabels,
-        now: Timestamp,
-    ) -> Result<Option<RuleReport>, Trouble> {
-        let at = Self::known_at(self.prometheus, now)?;
-        if self.prometheus == Honesty::Empty {
-            return Ok(None);
-        }
-        let unhealthy = self.prometheus == Honesty::Odd;
-        let unhealthy = unhealthy.then(|| "many-to-many matching".to_owned());
-        // What is full is told by the application itself: no rule explains it.
-        if alertname == NAMES[2] {
-            return Ok(None);
-        }
-        let last_evaluation = self.evaluated(Timestamp::EPOCH, at);
-        let ill = self.health.iter().zip(self.cast.iter());
-        let ill = ill.filter(|(health, _)| health.firing_at(last_evaluation).is_some());
-        let firing = ill.filter(|(_, part)| is_same_alert(&part.alert.labels, sent, target));
-        let firing = if unhealthy.is_some() { 0 } else { firing.count() };
-        Ok(Some(RuleReport {
-            unhealthy,
-            last_evaluation: self.clocks.wall(last_evaluation),
-            firing,
-            pending: 0,
-            kept_firing: 0,
-            keep_firing_for: Span::ZERO,
-        }))
-    }
-
-    /// The query of all books: whether a host is well.
-    fn query(&self, promql: &str, now: Timestamp) -> Result<usize, Trouble> {
-        let at = Self::known_at(self.prometheus, now)?;
-        if matches!(self.prometheus, Honesty::Empty | Honesty::Odd) {
-            return Ok(0);
-        }
-        let ill = self.health.iter().zip(self.cast.iter());
-        let mut ill = ill.filter(|(health, _)| health.firing_at(at).is_some());
-        let sick = ill.any(|(_, part)| promql.contains(&format!("\"{}\"", host_name(part.host))));
-        Ok(usize::from(!sick))
     }
 }

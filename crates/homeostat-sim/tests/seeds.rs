@@ -5,30 +5,34 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use homeostat_sim::command::{Options, Tally, play_many, play_safely};
+use homeostat_sim::command::{Options, Tally, is_unknown_rare, play_many, play_safely};
 use homeostat_sim::play::Watch;
 use homeostat_sim::script::{Script, World};
 
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
-/// core.
-const FOUND: [(u64, &str); 9] = [
-    (6, "what may still run was handed over, and its lock given away"),
-    (15, "what ended as soon as it began was no flap when it began again"),
-    (188, "an end after the wall clock was set back was taken for one before its beginning"),
-    (231, "what may still run was taken back beside it"),
-    (401, "the oracle did not know that clocks are changed back in autumn"),
+/// core. Those that were found before there were Prometheuses with labels of their own stand only there.
+const FOUND: [(u64, &str); 10] = [
     (
-        721,
-        "a rule that was evaluated before the wall clock was set back proved what was done after",
+        2,
+        "an end of this moment was taken for one before the act, since the clock had been set back",
     ),
-    (1793, "a shadow handed over what may still run"),
-    (4124, "people were told on of a guard that a jump of the clock had made let all go at once"),
-    (6105, "a late mention of before the wall clock was set back was taken for the latest"),
+    (62, "another alert of its target ended what people were told of one that was lost sight of"),
+    (96, "an Alertmanager's word made a relapse of what its rule only remembers"),
+    (102, "what fired again was over by what a query had said before"),
+    (123, "what was lost sight of, and of which nobody is told, was never forgotten"),
+    (142, "a target with two incidents counted twice in a storm"),
+    (
+        436,
+        "what fired anew was over by its source's word, though a look before had shown that it fires",
+    ),
+    (439, "who was shown at a look to see an alert was forgotten between two proofs of one order"),
+    (479, "an absence that began before the order was taken for an end before it"),
+    (554, "a relapse past a memory opened an incident beside the one that was open"),
 ];
 
 /// Worlds that are played at every commit.
-const FIXED: u64 = 60;
+const FIXED: u64 = 120;
 
 /// Worlds that are new each time.
 const RANDOM: u64 = 40;
@@ -41,7 +45,7 @@ fn plain(start: u64, seeds: u64) -> Tally {
 
 /// What the fixed worlds must come to, and how often at least: a law about what never happens says
 /// nothing. About a third of what was counted when this was written.
-const MET: [(&str, u64); 31] = [
+const MET: [(&str, u64); 52] = [
     ("pause", 400),
     ("freeze", 60),
     ("watchdog", 30),
@@ -58,8 +62,8 @@ const MET: [(&str, u64); 31] = [
     ("regression", 80),
     ("blast_radius", 50),
     ("storm", 600),
-    ("storm that stops", 500),
-    ("storm that slows", 20),
+    ("storm that stops", 100),
+    ("storm that slows", 6),
     ("approval", 200),
     ("order in a storm", 1),
     ("commit that failed", 50),
@@ -68,11 +72,32 @@ const MET: [(&str, u64); 31] = [
     ("death before a commit", 20),
     ("death before effects", 25),
     ("death while an action runs", 12),
-    ("undo", 3),
+    ("undo", 1),
     ("jump forwards", 15),
     ("jump back", 12),
     ("poll", 8_000),
     ("absent", 40),
+    ("stranger", 900),
+    ("Prometheus that died, or skips evaluations", 14),
+    ("alert of a Prometheus that is gone", 18),
+    ("alert that timed out", 45),
+    ("resolve that proves nothing", 50),
+    ("labels that changed", 170),
+    ("target that vanished", 40),
+    ("rule that was replaced", 18),
+    ("cure for a while", 7),
+    ("cure that takes its target away", 8),
+    ("policy removed while it acts", 1),
+    ("begun anew under a closed incident", 170),
+    ("escalation that ended", 200),
+    ("escalation that an operator ended", 12),
+    ("window prolonged for a memory", 10),
+    ("healed, reported", 35),
+    ("healed, confirmed", 25),
+    ("healed, proven", 6),
+    ("healed, proven while a rule remembers", 4),
+    ("healed by the wrong word of its source", 2),
+    ("acted, with whole and honest witnesses", 4),
 ];
 
 fn assert_lawful(tally: &Tally) {
@@ -95,6 +120,7 @@ fn no_law_is_broken_in_worlds_that_are_always_the_same() {
     let tally = plain(1, FIXED);
     assert_lawful(&tally);
     println!("met: {}", tally.met);
+    assert!(is_unknown_rare(&tally.met), "unknown is a way out");
     let few = MET.iter().filter(|(what, least)| tally.met.of(what) < *least);
     let few: Vec<String> =
         few.map(|(what, least)| format!("{what} {} of {least}", tally.met.of(what))).collect();

@@ -2,20 +2,27 @@
 //!
 //! Duty: which policies take it, what they would do, and why others do not. Everything is computed
 //! by the same code that the engine decides by. What the guards have counted is known to a running
-//! engine only, which gives its account of them. Not its duty: showing it.
+//! engine only, which gives its account of them; who could prove a healing, those who are asked.
+//! Not its duty: asking and showing.
+
+pub(crate) mod prospect;
 
 use std::sync::Arc;
 
 use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::decide::Account;
 use homeostat_core::label::LabelSet;
+use homeostat_core::name::CircuitName;
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
-    Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, Rate, Remedy, Target, Worse,
+    Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, PrometheusWitness, Rate, Remedy,
+    Target, Worse,
 };
 use homeostat_core::template::{Place, Values};
 use homeostat_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use prospect::Prospect;
 
 /// How many policies that nearly take the alert are listed.
 const NEAR_MISSES: usize = 10;
@@ -62,6 +69,10 @@ pub(crate) struct Taken {
     pub(crate) remedies: Vec<Rung>,
     pub(crate) locks: Outcome<Vec<String>>,
     pub(crate) guards: Guards,
+    /// The Prometheuses that may be its witnesses; `None`: all.
+    pub(crate) sources: Option<Vec<String>>,
+    /// The Prometheuses among them that this alert is not asked of, and why.
+    pub(crate) not_asked: Vec<Bystander>,
     pub(crate) verify: Proof,
     /// `None`: what else becomes worse is not looked at.
     pub(crate) regression: Option<Harm>,
@@ -70,12 +81,15 @@ pub(crate) struct Taken {
     pub(crate) relapse: Span,
     #[serde(rename = "continue")]
     pub(crate) continues: bool,
+    /// Who could say that the alert is over, where they were asked.
+    #[serde(default)]
+    pub(crate) prospect: Option<Outcome<Prospect>>,
     /// What the guards have counted, where a running engine was asked.
     pub(crate) account: Option<Account>,
 }
 
 /// A value, or why there is none.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome<T> {
     Is(T),
@@ -151,6 +165,9 @@ pub(crate) struct Break {
     pub(crate) failures: u32,
     pub(crate) of: u32,
     pub(crate) after: Span,
+    /// The breaker that counts the results of all policies that name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shared: Option<CircuitName>,
 }
 
 /// How many targets may be acted on in a time.
@@ -183,6 +200,17 @@ pub(crate) struct Proof {
     pub(crate) query: Option<Outcome<String>>,
     pub(crate) every: Span,
     pub(crate) times: u32,
+    /// What rules remember for longer than this is not waited for.
+    pub(crate) patience: Span,
+    /// Whether a target that is gone is healed.
+    pub(crate) vanishes: bool,
+}
+
+/// A Prometheus that is no witness of an alert.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Bystander {
+    pub(crate) prometheus: String,
+    pub(crate) because: String,
 }
 
 /// When a person is told.
@@ -236,6 +264,11 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         remedies: rungs.map(|remedy| rung(remedy, &values(remedy.name.as_str()))).collect(),
         locks: outcome(locks),
         guards: guards(&policy.guard, &book.limits),
+        sources: policy
+            .sources
+            .as_ref()
+            .map(|names| names.iter().map(ToString::to_string).collect()),
+        not_asked: not_asked(policy, book, labels),
         verify: Proof {
             within: policy.verify.within,
             query: policy
@@ -245,6 +278,8 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
                 .map(|query| outcome(query.render(Place::Promql, &values(first)))),
             every: policy.verify.every,
             times: policy.verify.times,
+            patience: policy.verify.patience,
+            vanishes: policy.verify.vanishes,
         },
         regression: policy.regression.as_ref().map(|regression| Harm {
             matchers: regression.matchers.iter().map(ToString::to_string).collect(),
@@ -252,15 +287,33 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         }),
         escalate: match &policy.escalate {
             Escalate::Nobody => None,
-            Escalate::After { after, severity } => {
+            Escalate::After { after, severity, .. } => {
                 Some(Person { after: *after, severity: severity.to_string() })
             }
         },
         relapse: policy.relapse,
         continues: policy.continues,
+        prospect: None,
         account: None,
         target,
     }
+}
+
+/// Of the Prometheuses that a policy may ask, those whose `labels` this alert does not have.
+fn not_asked(policy: &Policy, book: &Book, labels: &LabelSet) -> Vec<Bystander> {
+    let may_be_asked = |witness: &&PrometheusWitness| {
+        policy.sources.as_ref().is_none_or(|names| names.contains(&witness.name))
+    };
+    let bystander = |witness: &PrometheusWitness| {
+        let (name, value) =
+            witness.labels.iter().find(|(name, value)| labels.get(name) != Some(value))?;
+        let because = match labels.get(name) {
+            Some(other) => format!("it is for {name}={value:?}, and this is {other:?}"),
+            None => format!("it is for {name}={value:?}, and there is no such label"),
+        };
+        Some(Bystander { prometheus: witness.name.to_string(), because })
+    };
+    book.witnesses.prometheuses.iter().filter(may_be_asked).filter_map(bystander).collect()
 }
 
 fn outcome<T, E: ToString>(result: Result<T, E>) -> Outcome<T> {
@@ -304,10 +357,11 @@ fn guards(own: &GuardLimits, book: &BookLimits) -> Guards {
             suppress: flap.suppress,
             reuse: flap.reuse,
         }),
-        breaker: own.breaker.map(|breaker| Break {
+        breaker: own.breaker.as_ref().map(|breaker| Break {
             failures: breaker.failures,
             of: breaker.of,
             after: breaker.after,
+            shared: breaker.shared.clone(),
         }),
         blast_radius: own
             .blast_radius

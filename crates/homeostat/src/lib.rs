@@ -36,6 +36,8 @@ pub mod config;
 pub mod queue;
 pub mod telemetry;
 pub mod client;
+pub mod relabelling;
+pub mod promql;
 mod listing;
 mod inherited;
 mod explanation;

@@ -42,6 +42,8 @@ const SUPPRESSORS_NAMED: usize = 3;
 pub(crate) struct Told {
     uptime: Span,
     alerts: HashMap<Fingerprint, Entry>,
+    /// Its configuration, as it writes it.
+    config: Option<String>,
 }
 
 /// An alert as one peer lists it.
@@ -117,6 +119,11 @@ impl<'a> Together<'a> {
         }
     }
 
+    /// The configuration of the first peer that shows one: all peers of a cluster have the same.
+    pub(crate) fn config(&self) -> Option<&'a str> {
+        self.told.iter().find_map(|told| told.config.as_deref())
+    }
+
     /// The labels of all that is listed, by each peer that lists it.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &'a LabelSet> {
         self.told.iter().flat_map(|told| told.alerts.values()).map(|entry| &entry.labels)
@@ -153,7 +160,8 @@ pub(crate) async fn ask(client: &Client, now: Timestamp) -> Result<Told, Trouble
     let alerts: Vec<AlertAnswer> = decode(alerts?, client.server()).await?;
     let foreign = alerts.into_iter().filter(|alert| alert.labels.get(OWN_LABEL).is_none());
     let alerts = foreign.map(|alert| (alert.fingerprint, alert.entry())).collect();
-    Ok(Told { uptime: now.since(status.uptime), alerts })
+    let config = status.config.and_then(|config| config.original);
+    Ok(Told { uptime: now.since(status.uptime), alerts, config })
 }
 
 async fn decode<T: serde::de::DeserializeOwned + Send + 'static>(
@@ -167,6 +175,14 @@ async fn decode<T: serde::de::DeserializeOwned + Send + 'static>(
 struct StatusAnswer {
     /// In spite of its name, when the process started.
     uptime: Timestamp,
+    #[serde(default)]
+    config: Option<ConfigAnswer>,
+}
+
+#[derive(Deserialize)]
+struct ConfigAnswer {
+    #[serde(default)]
+    original: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -98,6 +98,13 @@ async fn an_end_that_nobody_heard_of_is_found_by_the_rule() {
         .await
         .unwrap();
     engine.incident_in("waiting").await;
+    // Only who saw it fire may say that it is over.
+    until("who sees it fire", || async {
+        let incident = engine.incidents().await.pop()?;
+        let timeline = incident["timeline"].as_array()?;
+        timeline.iter().any(|entry| entry["kind"] == "episode_sighted").then_some(())
+    })
+    .await;
     engine.kill();
     serve(service).await;
     until("a rule that finds nothing", || async {

@@ -43,8 +43,13 @@ fn passes(mut command: Command, file: &Path) {
 #[test]
 fn every_configuration_in_the_documents_is_valid() {
     let mut seen = 0;
-    let documents =
-        ["README.md", "docs/configuration.md", "docs/migrating.md", "docs/testing-policies.md"];
+    let documents = [
+        "README.md",
+        "docs/configuration.md",
+        "docs/migrating.md",
+        "docs/sources.md",
+        "docs/testing-policies.md",
+    ];
     for document in documents {
         let text = read(document);
         for block in blocks(&text, &["policies:", "sources:", "time_intervals:", "notify:"]) {
@@ -54,7 +59,7 @@ fn every_configuration_in_the_documents_is_valid() {
             }
         }
     }
-    assert!(seen >= 9, "the configurations in the documents were not found");
+    assert!(seen >= 10, "the configurations in the documents were not found");
 }
 
 #[test]
@@ -129,6 +134,7 @@ fn every_default_in_the_documents_is_the_one_in_the_code() {
         ("### `remedies`", "backoff", one(&defaults::BACKOFF)),
         ("### `verify`", "every", one(&defaults::VERIFY_EVERY)),
         ("### `verify`", "times", one(&defaults::VERIFY_TIMES)),
+        ("### `verify`", "patience", one(&defaults::VERIFY_PATIENCE)),
         ("### `guard`", "cooldown", one(&defaults::COOLDOWN)),
         ("### `guard`", "rate", rate(defaults::POLICY_RATE_MAX, defaults::POLICY_RATE_PER)),
         ("### `guard`", "concurrency", one(&defaults::POLICY_CONCURRENCY)),
@@ -167,6 +173,7 @@ fn every_default_in_the_documents_is_the_one_in_the_code() {
 fn every_metric_is_documented_and_every_documented_metric_is_there() {
     let metrics = Metrics::new("1.2.3", "abc", "main");
     metrics.notification("main", "accepted");
+    metrics.refused("unknown_path");
     metrics.alerts("main", "firing", 1);
     metrics.notices("oncall", "accepted", 1);
     metrics.polled("main", "listed");

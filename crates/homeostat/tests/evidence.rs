@@ -4,37 +4,14 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use homeostat::demo::stack::{Prometheus, Sandbox};
 use serde_json::Value;
+use support::exporter::exporter;
 use support::{Engine, notification, ran, until};
 
 const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
-
-/// Serves metrics until the test ends; whether the file `acted` is there says whether the remedy ran.
-fn exporter(directory: PathBuf, print: fn(bool) -> &'static str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = BufReader::new(&stream);
-            let mut line = String::new();
-            while request.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
-            }
-            let body = print(directory.join("acted").exists());
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n";
-            let length = body.len();
-            let _ =
-                write!(stream, "{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-        }
-    });
-    address
-}
 
 fn config(directory: &Path, prometheus: &str, query: &str) -> String {
     let directory = directory.display();
@@ -60,7 +37,8 @@ policies:
     )
 }
 
-/// Fires under this rule, acts, and returns the incident when it has closed.
+/// Fires under this rule, acts, and returns the incident when it has closed. What is printed depends on
+/// whether the remedy ran: on whether the file `acted` is there.
 async fn play(
     sandbox: &Sandbox,
     expression: &str,
@@ -69,8 +47,9 @@ async fn play(
 ) -> (Value, Prometheus) {
     let rules =
         format!("groups: [{{ name: g, rules: [{{ alert: Down, expr: '{expression}' }}] }}]");
+    let acted = sandbox.path().join("acted");
     let prometheus = Prometheus::builder()
-        .scrape("web", "a:80", exporter(sandbox.path().to_owned(), print))
+        .scrape("web", "a:80", exporter(move || print(acted.exists()).to_owned()))
         .rules(&rules)
         .start(sandbox.path())
         .await

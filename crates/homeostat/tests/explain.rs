@@ -268,15 +268,6 @@ async fn a_running_engine_tells_what_its_guards_have_counted() {
                   "state": "closed"
                 },
                 "results": []
-              },
-              {
-                "circuit": {
-                  "everywhere": "restart"
-                },
-                "position": {
-                  "state": "closed"
-                },
-                "results": []
               }
             ],
             "opinions": [
@@ -301,15 +292,6 @@ async fn a_running_engine_tells_what_its_guards_have_counted() {
                     "web",
                     "reboot"
                   ]
-                },
-                "position": {
-                  "state": "closed"
-                },
-                "results": []
-              },
-              {
-                "circuit": {
-                  "everywhere": "reboot"
                 },
                 "position": {
                   "state": "closed"

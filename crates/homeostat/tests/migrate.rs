@@ -39,7 +39,8 @@ fn a_real_configuration_is_translated_and_passes_the_check() {
     std::fs::write(&file, &new.stdout).unwrap();
     let check = homeostat(&["check", "--config.file", file.to_str().unwrap()]);
     assert_eq!(check.status.code(), Some(0), "{}", text(check.stderr));
-    assert!(text(check.stdout).ends_with("valid, with 2 policies\n"));
+    // What is not on this machine, and ladders of one rung, are worth a warning.
+    assert!(text(check.stdout).contains(": valid, with 2 policies"));
 }
 
 #[tokio::test]

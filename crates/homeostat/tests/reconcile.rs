@@ -243,6 +243,92 @@ async fn only_what_is_routed_here_begins() {
     assert_eq!(incident["alerts"][0]["source"], "main");
 }
 
+/// Routes by instance to a receiver whose notifications reach nobody: what begins was found.
+fn routes(location: &str) -> String {
+    format!(
+        "receivers: [{{ name: web.hook, webhook_configs: [{{ url: \"http://127.0.0.1:9/\" }}] }}]
+route:
+  receiver: web.hook
+  group_wait: 1s
+  routes:
+  - {{ matchers: ['instance=\"waits\"'], group_wait: 4s }}
+  - {{ matchers: ['instance=\"waits for long\"'], group_wait: 1h }}
+  - {{ match: {{ instance: mute }}, mute_time_intervals: [always] }}
+  - {{ match_re: {{ instance: not.active }}, active_time_intervals: [never] }}
+  - {{ matchers: [instance=~active.*], active_time_intervals: [never, always] }}
+  - {{ matchers: [instance=goes-on], group_wait: 1h, continue: true }}
+  - {{ matchers: [instance=goes-on], group_wait: 0s }}
+time_intervals:
+- name: always
+  time_intervals:
+  - times: [{{ start_time: '00:00', end_time: '24:00' }}]
+    weekdays: ['sunday:saturday']
+    days_of_month: ['1:-1']
+    months: ['january:december']
+    years: ['2000:2999']
+    location: {location}
+- {{ name: never, time_intervals: [{{ years: ['1999'] }}] }}
+"
+    )
+}
+
+const INSTANCES: [&str; 7] =
+    ["plain", "waits", "waits for long", "mute", "not active", "active", "goes-on"];
+
+async fn fire_all(alertmanager: &Alertmanager) {
+    let alert = |instance| json!({ "labels": { "alertname": "Down", "instance": instance } });
+    alertmanager.post(INSTANCES.into_iter().map(alert).collect()).await.unwrap();
+}
+
+/// The instances of all incidents.
+async fn begun(engine: &Engine) -> Vec<String> {
+    let incidents = engine.incidents().await;
+    let instances = incidents.iter().map(|incident| incident["target"]["instance"].as_str());
+    let mut instances: Vec<String> = instances.map(|name| name.unwrap().to_owned()).collect();
+    instances.sort();
+    instances
+}
+
+#[tokio::test]
+async fn what_waits_or_is_mute_begins_when_the_alertmanager_would_tell_of_it() {
+    let sandbox = Sandbox::new().unwrap();
+    let address = stack::free_address().unwrap();
+    let policy = policy(sandbox.path(), "", LATER);
+    let config = format!("{}{policy}", sources(&[address], ", receivers: [web.hook]"));
+    let engine = Engine::start(&sandbox, &config, &CLOSE).await;
+    let builder = Alertmanager::builder().listen(address).configuration(&routes("Europe/Berlin"));
+    let alertmanager = builder.start(sandbox.path()).await.unwrap();
+    let fired = std::time::Instant::now();
+    fire_all(&alertmanager).await;
+    until("what does not wait", || async { (begun(&engine).await.len() == 3).then_some(()) }).await;
+    assert!(fired.elapsed() < Duration::from_secs(4), "the machine is too slow for this test");
+    assert_eq!(begun(&engine).await, ["active", "goes-on", "plain"]);
+    until("what waits", || async { (begun(&engine).await.len() == 4).then_some(()) }).await;
+    assert!(fired.elapsed() >= Duration::from_secs(4), "{:?}", fired.elapsed());
+    three_polls(&engine, "listed").await;
+    three_polls(&engine, "listed").await;
+    assert_eq!(begun(&engine).await, ["active", "goes-on", "plain", "waits"]);
+    assert!(!engine.whole_log().contains("cannot be read"), "{}", engine.whole_log());
+}
+
+#[tokio::test]
+async fn where_the_routes_cannot_be_read_all_that_is_listed_for_us_begins() {
+    let sandbox = Sandbox::new().unwrap();
+    let address = stack::free_address().unwrap();
+    let policy = policy(sandbox.path(), "", LATER);
+    let config = format!("{}{policy}", sources(&[address], ", receivers: [web.hook]"));
+    let engine = Engine::start(&sandbox, &config, &CLOSE).await;
+    // Whose time that is, nobody else can tell.
+    let builder = Alertmanager::builder().listen(address).configuration(&routes("Local"));
+    let alertmanager = builder.start(sandbox.path()).await.unwrap();
+    fire_all(&alertmanager).await;
+    until("all of them", || async { (begun(&engine).await.len() == 7).then_some(()) }).await;
+    three_polls(&engine, "listed").await;
+    let told = "the configuration of the Alertmanager cannot be read";
+    assert_eq!(engine.whole_log().matches(told).count(), 1, "{}", engine.whole_log());
+    assert!(engine.whole_log().contains("there is no time zone"), "{}", engine.whole_log());
+}
+
 #[tokio::test]
 async fn two_peers_and_an_engine_that_was_down_make_one_action() {
     let sandbox = Sandbox::new().unwrap();

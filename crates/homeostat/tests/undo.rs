@@ -5,13 +5,12 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use homeostat::demo::stack::{Alertmanager, Prometheus, Sandbox, Timings};
 use serde_json::Value;
+use support::exporter::exporter;
 use support::{Engine, notification, ran, until};
 
 const DOWN: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
@@ -24,29 +23,11 @@ groups:
       - { alert: Errors, expr: 'errors == 1', labels: { severity: page } }
 ";
 
-/// Serves the metrics of something that is down until `healed` is there, and gives errors while
-/// `broken` is. It ends with the test.
-fn patient(directory: PathBuf) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = BufReader::new(&stream);
-            let mut line = String::new();
-            while request.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
-            }
-            let down = u8::from(!directory.join("healed").exists());
-            let errors = u8::from(directory.join("broken").exists());
-            let body = format!("down {down}\nerrors {errors}\n");
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n";
-            let length = body.len();
-            let _ =
-                write!(stream, "{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-        }
-    });
-    address
+/// The metrics of something that is down until `healed` is there, and gives errors while `broken` is.
+fn patient(directory: &Path) -> String {
+    let down = u8::from(!directory.join("healed").exists());
+    let errors = u8::from(directory.join("broken").exists());
+    format!("down {down}\nerrors {errors}\n")
 }
 
 fn config(directory: &Path, alertmanager: &str, prometheus: &str) -> String {
@@ -87,9 +68,10 @@ async fn a_remedy_that_makes_another_alert_of_its_target_fire_is_taken_back_and_
         .start(sandbox.path())
         .await
         .unwrap();
+    let directory = sandbox.path().to_owned();
     let prometheus = Prometheus::builder()
         .interval(Duration::from_secs(1))
-        .scrape("web", "a:80", patient(sandbox.path().to_owned()))
+        .scrape("web", "a:80", exporter(move || patient(&directory)))
         .rules(RULES)
         .alertmanager(alertmanager.address())
         .start(sandbox.path())

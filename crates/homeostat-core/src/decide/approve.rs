@@ -8,8 +8,8 @@ use super::{Desk, closing, firing, pursue, telling};
 use crate::approval::{Approved, Asked};
 use crate::fact::What;
 use crate::guard::Grant;
-use crate::incident::{Incident, Stage};
-use crate::notice::{Matter, Notice, Topic};
+use crate::incident::{Cause, Incident, Stage};
+use crate::notice::{Carried, Matter, Notice, Topic};
 use crate::policy::{Escalate, Mode, Policy};
 use crate::why::Why;
 
@@ -28,8 +28,9 @@ pub(super) fn ask(
 }
 
 fn tell(desk: &mut Desk<'_>, incident: &Incident, escalate: &Escalate, asked: &Asked) {
-    let Escalate::After { severity, .. } = escalate else { return };
-    let Some((_, leading)) = firing(desk.state, incident).next() else { return };
+    let Escalate::After { severity, carries, .. } = escalate else { return };
+    let alerts = || firing(desk.state, incident).map(|(_, alert)| alert);
+    let Some(leading) = alerts().next() else { return };
     let notice = Notice {
         matter: Matter::Approval {
             incident: incident.id,
@@ -46,6 +47,7 @@ fn tell(desk: &mut Desk<'_>, incident: &Incident, escalate: &Escalate, asked: &A
             asked.order.remedy, incident.id
         ),
         since: desk.now,
+        carried: Carried::of(alerts(), &incident.target).with(carries),
     };
     telling::raise(desk, notice);
 }
@@ -66,7 +68,7 @@ pub(super) fn expire(desk: &mut Desk<'_>, incident: &Incident, asked: &Asked) {
         "nobody approved remedy {} by {:.0}: it was not run",
         asked.order.remedy, asked.expires_at
     );
-    closing::hand_over(desk, incident, policy, reason);
+    closing::hand_over(desk, incident, policy, Cause::Unapproved, reason);
 }
 
 /// Nobody could make use of an approval in its time. Whoever gave it is told so; asked again, they
@@ -90,7 +92,7 @@ pub(super) fn expire_unused(desk: &mut Desk<'_>, incident: &Incident, approved: 
     };
     let expired = approved.asked.expires_at;
     let reason = format!("the approval of remedy {remedy} expired at {expired:.0} unused; {held}");
-    closing::hand_over(desk, incident, policy, reason);
+    closing::hand_over(desk, incident, policy, Cause::Unapproved, reason);
 }
 
 /// What was asked and what was approved expires with a jump of the wall clock.
@@ -108,7 +110,7 @@ pub(super) fn expire_by(desk: &mut Desk<'_>, incident: &Incident, why: &str) {
     };
     withdraw(desk, incident);
     match desk.book.policy(&incident.policy) {
-        Some(policy) => closing::hand_over(desk, incident, policy, reason),
+        Some(policy) => closing::hand_over(desk, incident, policy, Cause::Unapproved, reason),
         None => closing::cancel_without_policy(desk, incident),
     }
 }

@@ -16,12 +16,12 @@ use crate::approval::{Asked, Digest};
 use crate::command::{Command, Reply};
 use crate::event::Effect;
 use crate::fact::What;
-use crate::incident::{Closing, End, Incident, Stage};
+use crate::healing::Verification;
+use crate::incident::{Cause, Closing, End, Incident, Stage};
 use crate::name::IncidentId;
 use crate::notice::Topic;
 use crate::order::Order;
 use crate::time::Timestamp;
-use crate::verdict::Verification;
 
 /// Who commands, and why.
 pub(super) struct Word {
@@ -121,7 +121,7 @@ fn reject(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
         Err(refused) => return refused,
     };
     note(desk, incident.id, Command::Reject, word);
-    closing::dismiss(desk, incident, End::Rejected, word.ending("rejected"));
+    closing::dismiss(desk, incident, Cause::Rejected, word.ending("rejected"));
     Reply::Taken(format!(
         "remedy {} is rejected: nothing is done about this until its alerts have ended",
         asked.order.remedy
@@ -155,7 +155,7 @@ fn cancel(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
             _,
         ) => {
             note(desk, id, Command::Cancel, word);
-            closing::dismiss(desk, incident, End::Cancelled, word.ending("cancelled"));
+            closing::dismiss(desk, incident, Cause::Cancelled, word.ending("cancelled"));
             Reply::Taken(format!(
                 "incident {id} is cancelled: nothing is done about this until its alerts have ended"
             ))
@@ -178,7 +178,7 @@ pub(super) fn may_run(
 fn over_at(incident: &Incident, verification: &Verification, order: &Order) -> Timestamp {
     match &incident.worse {
         Some(_) => verification.until,
-        None => verification.until - order.proof.within,
+        None => verification.over_at(&order.proof),
     }
 }
 

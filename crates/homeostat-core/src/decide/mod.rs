@@ -5,9 +5,9 @@
 //!
 //! | event | settling | ready, held, backing off | asking | acting | verifying | closed |
 //! |---|---|---|---|---|---|---|
-//! | alarm | pursue | pursue | hold: no answer | – | conclude, look, or miss | tell, judge shadows |
-//! | next step due | recover | pursue | recover | – | heal | judge shadows, release |
-//! | answer | – | – | pursue | – | read | – |
+//! | alarm | pursue | pursue | hold: no answer | – | look, miss, or conclude | tell, judge shadows, look after |
+//! | next step due | recover | pursue | recover | – | heal | say that sight is lost, or release |
+//! | answer | – | – | pursue | – | read | read what was looked after |
 //! | progress | – | – | – | note | – | – |
 //! | run over | – | – | – | verify, retry, climb, close | – | – |
 //! | approve, reject | refuse | refuse | refuse | refuse | refuse | refuse |
@@ -27,9 +27,12 @@
 //! then only `pursue` differs, and what ends its alerts moves it no more.
 //!
 //! Recover: all alerts ended by themselves. A verification that finds the alert still firing
-//! climbs to the next remedy; one that knows nothing hands over to a person.
+//! climbs to the next remedy; one that knows nothing hands over to a person; one whose rules may only
+//! remember goes on. A notification is judged whole: what its ends lead to is decided after all of it
+//! (`engine`).
 
 mod account;
+mod aftermath;
 mod approve;
 mod closing;
 mod command;
@@ -49,6 +52,7 @@ use crate::clock::Jump;
 use crate::command::Reply;
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
+use crate::healing::{Look, Patient, Verdict};
 use crate::incident::{Incident, Stage, Standing};
 use crate::ledger::Pause;
 use crate::limits;
@@ -57,7 +61,6 @@ use crate::order::{Ended, Found, Outcome};
 use crate::policy::Book;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::verdict::Look;
 
 pub use account::{Account, Contents, Told, account};
 
@@ -114,13 +117,18 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
             desk.decision.effects = recover(state);
         }
         Event::ClockJumped(jump) => live_through(&mut desk, jump),
-        Event::Observed { observation, presence } => {
-            observe::observe(&mut desk, *observation, presence);
+        Event::Observed { observation, presence, ignored, .. } => {
+            let before = observe::Before { presence, ignored };
+            observe::observe(&mut desk, *observation, &before);
         }
         Event::Vouched { observation, evidence } => {
             observe::vouched(&mut desk, &observation, &evidence);
         }
         Event::Unseen(episode) => observe::lapse(&mut desk, episode),
+        Event::Listed(episode) => desk.note(What::EpisodeListed { episode }),
+        Event::Sighted { episode, sightings } => {
+            desk.note(What::EpisodeSighted { episode, sightings });
+        }
         Event::Missing { episode, since } => observe::miss(&mut desk, episode, since),
         // The engine has counted them, and sends those that are missing.
         Event::Polled(_) | Event::RulesPolled { .. } => {}
@@ -135,13 +143,19 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
                             prove::read(&mut desk, incident, verification, &evidence);
                         }
                     }
+                    Stage::Closed { .. } => {
+                        if let Some(left) = &incident.aftermath
+                            && let Look::Asked(_) = left.look
+                        {
+                            aftermath::read(&mut desk, incident, left, &evidence);
+                        }
+                    }
                     Stage::Settling { .. }
                     | Stage::Ready
                     | Stage::Held { .. }
                     | Stage::BackingOff { .. }
                     | Stage::AwaitingApproval(_)
-                    | Stage::Acting
-                    | Stage::Closed { .. } => {}
+                    | Stage::Acting => {}
                 }
             }
         }
@@ -208,13 +222,13 @@ fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
         }
         Stage::Acting => {}
         Stage::Verifying(verification) => {
-            if desk.state.is_healed(incident, verification) {
-                closing::heal(desk, incident, verification);
+            if let Verdict::Healed(healing) = desk.state.verdict(incident, verification) {
+                closing::heal(desk, incident, verification, &healing);
             }
         }
         Stage::Closed { .. } => {
             if incident.all_ended() {
-                closing::release(desk, incident);
+                closing::settle(desk, incident);
             }
         }
     }
@@ -227,6 +241,9 @@ fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
     }
     if incident.is_closed() {
         shadow::overdue(desk, incident);
+        if let Some(left) = &incident.aftermath {
+            aftermath::wake(desk, incident, left);
+        }
     }
     match &incident.stage {
         _ if incident.approval_expires_at().is_some_and(|at| at <= now) => {
@@ -340,7 +357,12 @@ fn release_those_whose_policy_is_back(desk: &mut Desk<'_>) -> BTreeSet<IncidentI
         | Stage::Acting
         | Stage::Verifying(_) => false,
     };
-    let back = state.incidents().filter(is_back);
+    // What was lost sight of opens nothing anew, nor does what became worse: people keep what they
+    // know of it.
+    let is_kept = |incident: &&Incident| {
+        incident.watches_worse() || (incident.unheard && state.is_owed_unheard(incident))
+    };
+    let back = state.incidents().filter(is_back).filter(|incident| !is_kept(incident));
     let released = back.map(|incident| {
         closing::release(desk, incident);
         incident.id
@@ -357,15 +379,12 @@ fn firing<'a>(
     firing.filter_map(|a| Some((a.episode, &state.episode(a.episode)?.alert)))
 }
 
-/// The incident's alerts, and whether the source of each said that it resolved.
-fn reports<'a>(
-    state: &'a State,
-    incident: &'a Incident,
-) -> impl Iterator<Item = (&'a Alert, bool)> {
-    incident.episodes.iter().filter_map(|attached| {
-        let resolved = attached.standing == Standing::Resolved;
-        Some((&state.episode(attached.episode)?.alert, resolved))
-    })
+/// The incident's alerts whose healing is proven, those that fire first, as many as may be asked about
+/// and all whose source has not said that they resolved.
+fn patients<'a>(state: &'a State, incident: &'a Incident) -> impl Iterator<Item = Patient<'a>> {
+    let mut all = state.patients(incident);
+    all.sort_by_key(|patient| patient.resolved);
+    all.into_iter().take(limits::ASKED_ALERTS)
 }
 
 /// The incident's alerts, those that fire first, each with when it ended, if it did.
@@ -374,6 +393,14 @@ fn alerts<'a>(state: &'a State, incident: &Incident) -> Vec<(&'a Alert, Option<T
     let mut alerts: Vec<_> = episodes.map(|e| (&e.alert, e.ended_at)).collect();
     alerts.sort_by_key(|(_, ended_at)| ended_at.is_some());
     alerts
+}
+
+/// The incident's alerts that one question may ask about, with their episodes.
+fn asked_episodes<'a>(
+    state: &'a State,
+    incident: &'a Incident,
+) -> impl Iterator<Item = (EpisodeId, &'a Alert)> {
+    patients(state, incident).map(|patient| (patient.episode, patient.alert))
 }
 
 /// The incident's alerts that one question may ask about.

@@ -3,30 +3,40 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Desk, closing, command, nth_incident};
-use crate::alert::{Alert, Door, Ending, Observation, Presence, Status};
+use crate::alert::{Alert, Door, Ending, Episode, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
-use crate::evidence::{Ask, Evidence};
+use crate::evidence::{Ask, Evidence, RuleWord};
 use crate::fact::What;
+use crate::healing::Patient;
 use crate::hold::{Gate, Guard};
-use crate::incident::{Attached, End, Stage, Standing};
+use crate::incident::{Attached, End, Incident, Stage, Standing};
 use crate::label::LabelSet;
 use crate::ledger::{Past, Subject};
 use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
 use crate::plan::Ladder;
-use crate::policy::{Escalate, OnResolve, Policy};
+use crate::policy::{Escalate, OnResolve, Policy, TargetLabels};
 use crate::state::State;
 use crate::time::{Span, Timestamp};
 
-pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, presence: Option<Presence>) {
+/// What the engine remembers of an alert outside the state.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Before {
+    /// When it was last mentioned, if it fires.
+    pub(super) presence: Option<Presence>,
+    /// How often in a row it was ignored as a late repeat since it ended.
+    pub(super) ignored: u32,
+}
+
+pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, before: &Before) {
     let remark = if observation.alert.is_own() {
         Remark::Own
     } else {
         match status(desk, &observation) {
-            Status::Resolved => resolve(desk, &observation, presence),
+            Status::Resolved => resolve(desk, &observation, before.presence),
             Status::Firing => {
                 let labels = observation.alert.labels.clone();
-                let remark = fire(desk, observation);
+                let remark = fire(desk, observation, before);
                 note_watchdogs(desk, &labels, remark);
                 remark
             }
@@ -61,20 +71,48 @@ fn note_watchdogs(desk: &mut Desk<'_>, labels: &LabelSet, remark: Remark) {
 fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Presence>) -> Remark {
     let alert = &observation.alert;
     let key = alert.key();
-    let Some(episode) = desk.state.firing(&key) else { return Remark::Strange };
-    let first = desk.state.episode(episode).and_then(|known| known.alert.starts_at);
+    let Some(episode) = desk.state.firing(&key) else { return resolve_lapsed(desk, observation) };
+    let first = desk.state.episode(episode).and_then(Episode::latest_start);
     let newest = presence.and_then(|presence| presence.starts_at);
     let clock = desk.state.clock();
     let began = clock.later(newest, first, desk.now);
+    if ended_earlier(desk, observation.ends_at, began) {
+        return Remark::Stale;
+    }
+    end(desk, episode, observation);
+    Remark::Ended
+}
+
+/// Tells whether what a source ends is an earlier firing than the one that began then.
+fn ended_earlier(desk: &Desk<'_>, ends_at: Option<Timestamp>, began: Option<Timestamp>) -> bool {
+    let (Some(began), Some(ends_at)) = (began, ends_at) else { return false };
+    ends_at != began && desk.state.clock().is_no_later(ends_at, began, desk.now)
+}
+
+/// Ends an episode by the word of its source, which may say why that proves nothing.
+fn end(desk: &mut Desk<'_>, episode: EpisodeId, observation: &Observation) {
+    if let Some(reason) = observation.unproven.clone() {
+        desk.note(What::EpisodeEnded { episode, ending: Ending::Unproven { reason } });
+        return;
+    }
     let ends_at = observation.ends_at;
-    if let (Some(began), Some(ends_at)) = (began, ends_at)
-        && ends_at != began
-        && clock.is_no_later(ends_at, began, desk.now)
-    {
+    desk.note(What::EpisodeEnded { episode, ending: Ending::Resolved { ends_at } });
+    signal_actions(desk, episode);
+}
+
+/// A person may have been left with an alert of which nothing was heard any more: now its source says
+/// that it is over.
+fn resolve_lapsed(desk: &mut Desk<'_>, observation: &Observation) -> Remark {
+    let lapsed = desk.state.lapsed(&observation.alert.key());
+    let Some(episode) = lapsed.filter(|_| observation.unproven.is_none()) else {
+        return Remark::Strange;
+    };
+    let ends_at = observation.ends_at;
+    let began = desk.state.episode(episode).and_then(Episode::latest_start);
+    if ended_earlier(desk, ends_at, began) {
         return Remark::Stale;
     }
     desk.note(What::EpisodeEnded { episode, ending: Ending::Resolved { ends_at } });
-    signal_actions(desk, episode);
     Remark::Ended
 }
 
@@ -95,32 +133,27 @@ fn signal_actions(desk: &mut Desk<'_>, episode: EpisodeId) {
     }
 }
 
-fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
+fn fire(desk: &mut Desk<'_>, observation: Observation, before: &Before) -> Remark {
     let alert = &observation.alert;
     let key = alert.key();
     if let Some(episode) = desk.state.firing(&key) {
-        if is_again_after_healing(desk, episode, alert) {
-            supersede(desk, episode, alert);
-            return Remark::Began;
-        }
-        wake_those_that_wait_for_it(desk, episode, &observation);
-        return Remark::Repeated;
+        return repeat(desk, episode, &observation, before);
     }
-    let stale = match (desk.state.last_end(&key), alert.starts_at) {
-        (Some(ended_at), Some(starts_at)) => {
-            desk.state.clock().is_no_later(starts_at, ended_at, desk.now)
-        }
-        (Some(_) | None, _) => false,
-    };
-    if !stale {
+    if let Some(lapsed) = desk.state.lapsed(&key) {
+        let left = leave_if_begun_anew(desk, lapsed, alert);
+        begin(desk, alert, &left);
+        return Remark::Began;
+    }
+    if !is_stale(desk, alert, before) {
         begin(desk, &observation.alert, &BTreeSet::new());
         return Remark::Began;
     }
     let witnesses = &desk.book.witnesses;
     let ask = if witnesses.alertmanagers.contains(&alert.source) {
         Ask::listed(alert)
-    } else if alert.door == Door::Api && witnesses.prometheus {
-        Ask::rule(alert, &crate::policy::TargetLabels::All)
+    } else if alert.door == Door::Api && !witnesses.prometheuses.is_empty() {
+        let by = witnesses.prometheuses.iter().map(|known| known.name.clone()).collect();
+        Ask::rule(alert, &TargetLabels::All, by)
     } else {
         return Remark::Stale;
     };
@@ -129,17 +162,55 @@ fn fire(desk: &mut Desk<'_>, observation: Observation) -> Remark {
     Remark::Doubted
 }
 
-/// A resolve and a new firing within one `group_interval` send nothing. Where a healing was proven
-/// and the alert fires since a later time, it is not the firing that was healed.
-fn is_again_after_healing(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) -> bool {
+/// What fires and is known to: it writes nothing, unless its source says that it began anew.
+fn repeat(
+    desk: &mut Desk<'_>,
+    episode: EpisodeId,
+    observation: &Observation,
+    before: &Before,
+) -> Remark {
+    let alert = &observation.alert;
+    let known = desk.state.episode(episode).and_then(Episode::latest_start);
+    let clock = desk.state.clock();
+    let known =
+        clock.later(before.presence.and_then(|presence| presence.starts_at), known, desk.now);
+    let moved = alert.starts_at.filter(|starts_at| {
+        known.is_none_or(|known| !clock.is_no_later(*starts_at, known, desk.now))
+    });
+    if moved.is_some() && is_new_trouble(desk, episode, alert) {
+        supersede(desk, episode, alert);
+        return Remark::Began;
+    }
+    if let (Some(starts_at), Some(_)) = (moved, desk.state.incidents_of(episode).next()) {
+        desk.note(What::EpisodeMoved { episode, starts_at });
+    }
+    wake_those_that_wait_for_it(desk, episode, observation);
+    Remark::Repeated
+}
+
+/// A late repeat comes soon after the resolve that ended what it repeats, and not time and again.
+fn is_stale(desk: &Desk<'_>, alert: &Alert, before: &Before) -> bool {
+    let Some((heard_at, ended_at)) = desk.state.last_end(&alert.key()) else { return false };
+    let (Some(ended_at), Some(starts_at)) = (ended_at, alert.starts_at) else { return false };
+    desk.now.since(heard_at) < limits::STALE_FOR
+        && before.ignored < limits::STALE_TIMES
+        && desk.state.clock().is_no_later(starts_at, ended_at, desk.now)
+}
+
+/// A resolve and a new firing within one `group_interval` send nothing. What fires since a later time
+/// than it did, under incidents that are all closed, is a new trouble.
+///
+/// After a healing it must have begun later than that: what is told of before is told late. So it must
+/// where the alerts API tells: two Prometheuses of a pair say different times in turn.
+fn is_new_trouble(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) -> bool {
     let clock = desk.state.clock();
     let mut incidents = desk.state.incidents_of(episode).peekable();
     incidents.peek().is_some()
         && incidents.all(|incident| match &incident.stage {
             Stage::Closed { at, closing } => {
-                let healing = clock.certainly_after(*at, desk.now);
-                closing.outcome == End::Healed
-                    && alert.starts_at.is_some_and(|began| healing.holds(began))
+                let closed = clock.certainly_after(*at, desk.now);
+                let late = closing.outcome == End::Healed || alert.door == Door::Api;
+                !late || alert.starts_at.is_some_and(|began| closed.holds(began))
             }
             Stage::Settling { .. }
             | Stage::Ready
@@ -152,19 +223,68 @@ fn is_again_after_healing(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) ->
         })
 }
 
-/// Ends the episode that was healed, releases what it alone has latched, and begins another.
+/// An alert that was lost sight of fires: it goes on, unless it fires since a later time. Returns the
+/// incidents that are left behind then: of those, what is still owed to people stays.
+fn leave_if_begun_anew(
+    desk: &mut Desk<'_>,
+    lapsed: EpisodeId,
+    alert: &Alert,
+) -> BTreeSet<IncidentId> {
+    let state = desk.state;
+    let anew = is_begun_anew(desk, lapsed, alert);
+    let is_left = |incident: &&Incident| incident.is_closed() && incident.all_ended();
+    let mut left = BTreeSet::new();
+    for incident in state.incidents_of(lapsed).filter(|incident| anew && is_left(incident)) {
+        left.insert(incident.id);
+        let is_other = |p: Patient<'_>| !p.resolved && p.alert.key() != alert.key();
+        let others = state.patients(incident).into_iter().any(is_other);
+        // Where no other incident stands for it, people have only this one's notice.
+        let nobody = !is_taken(desk, incident, alert);
+        let owed = state.is_owed_unheard(incident) && (others || nobody);
+        if !owed && !incident.watches_worse() {
+            closing::release(desk, incident);
+        }
+    }
+    left
+}
+
+/// Tells whether an alert that was lost sight of fires since a later time than it did.
+fn is_begun_anew(desk: &Desk<'_>, lapsed: EpisodeId, alert: &Alert) -> bool {
+    let known = desk.state.episode(lapsed).and_then(Episode::latest_start);
+    match (alert.starts_at, known) {
+        (Some(starts_at), Some(known)) => {
+            !desk.state.clock().is_no_later(starts_at, known, desk.now)
+        }
+        (Some(_) | None, _) => false,
+    }
+}
+
+/// Tells whether the policy of an incident takes an alert, for the incident's target.
+fn is_taken(desk: &Desk<'_>, incident: &Incident, alert: &Alert) -> bool {
+    desk.book.taking(&alert.labels).into_iter().any(|policy| {
+        let picked = policy.target.pick(&alert.labels);
+        let target = picked.unwrap_or_else(|_| policy.target.present(&alert.labels));
+        policy.name == incident.policy && target == incident.target
+    })
+}
+
+/// Ends the episode that was healed, leaves behind what it alone has latched, and begins another.
 fn supersede(desk: &mut Desk<'_>, episode: EpisodeId, alert: &Alert) {
     desk.note(What::EpisodeEnded { episode, ending: Ending::Superseded });
     let state = desk.state;
-    let mut released = BTreeSet::new();
+    let mut left = BTreeSet::new();
     for incident in state.incidents_of(episode) {
         let fires = |a: &Attached| a.standing == Standing::Firing && a.episode != episode;
-        if !incident.episodes.iter().any(fires) {
+        if incident.episodes.iter().any(fires) {
+            continue;
+        }
+        left.insert(incident.id);
+        // Of what else became worse, or was lost sight of, this alert says nothing.
+        if !incident.watches_worse() && !state.is_owed_unheard(incident) {
             closing::release(desk, incident);
-            released.insert(incident.id);
         }
     }
-    begin(desk, alert, &released);
+    begin(desk, alert, &left);
 }
 
 /// A repeat is what the guard `fresh` waits for, after a restart for instance. Where its
@@ -187,7 +307,7 @@ pub(super) fn vouched(desk: &mut Desk<'_>, observation: &Observation, evidence: 
     let alert = &observation.alert;
     let key = alert.key();
     let listed = matches!(evidence.listing(alert), Some(Ok(listing)) if listing.alert.is_some());
-    let by_rule = matches!(evidence.rule(alert), Some(Ok(Some(report))) if report.firing > 0);
+    let by_rule = evidence.words(alert).iter().any(RuleWord::fires);
     let remark = if desk.state.firing(&key).is_some() {
         Remark::Repeated
     } else if listed || by_rule {
@@ -215,39 +335,45 @@ pub(super) fn miss(desk: &mut Desk<'_>, episode: EpisodeId, since: Timestamp) {
     }
 }
 
-fn begin(desk: &mut Desk<'_>, alert: &Alert, released: &BTreeSet<IncidentId>) {
+fn begin(desk: &mut Desk<'_>, alert: &Alert, left: &BTreeSet<IncidentId>) {
     let episode = desk.state.next_episode();
     let taking = desk.book.taking(&alert.labels);
     let lapse = taking.iter().map(|policy| policy.lapse).max().unwrap_or(defaults::LAPSE);
     desk.note(What::EpisodeBegan { episode, alert: alert.clone(), lapse });
-    open_incidents(desk, episode, alert, &mut BTreeMap::new(), released);
+    open_incidents(desk, episode, alert, &mut BTreeMap::new(), left);
 }
 
 /// Gives an episode to the policies that take its alert: each opens an incident for its target, or
 /// attaches the episode to the one that is open or latched.
 ///
-/// `opened` and `released` are the incidents that this very decision has opened or released before.
+/// `opened` has the incidents that this very decision has opened or added to before, and `left` those
+/// that it has left behind.
 pub(super) fn open_incidents(
     desk: &mut Desk<'_>,
     episode: EpisodeId,
     alert: &Alert,
     opened: &mut BTreeMap<Subject, IncidentId>,
-    released: &BTreeSet<IncidentId>,
+    left: &BTreeSet<IncidentId>,
 ) {
     for policy in desk.book.taking(&alert.labels) {
         let picked = policy.target.pick(&alert.labels);
         let target = picked.clone().unwrap_or_else(|_| policy.target.present(&alert.labels));
         let subject = (policy.name.clone(), target);
-        let known = desk.state.incident_of(&subject).filter(|i| !released.contains(&i.id));
-        if known.is_some_and(|i| i.episodes.iter().any(|attached| attached.episode == episode)) {
+        let mut own = desk.state.incidents_of(episode).filter(|i| !left.contains(&i.id));
+        if own.any(|incident| incident.policy == subject.0 && incident.target == subject.1) {
             continue;
         }
-        let existing = known.map(|incident| incident.id).or_else(|| opened.get(&subject).copied());
+        let known = desk.state.incident_of(&subject).filter(|i| !left.contains(&i.id));
+        let known = known.filter(|incident| takes(desk, incident, alert));
+        let existing = opened.get(&subject).copied().or(known.map(|incident| incident.id));
         if let Some(incident) = existing {
             desk.note(What::EpisodeAttached { incident, episode });
+            opened.insert(subject, incident);
             continue;
         }
-        let incident = nth_incident(desk.state, opened.len() as u64);
+        let next = desk.state.next_incident();
+        let new = opened.values().filter(|incident| **incident >= next).count();
+        let incident = nth_incident(desk.state, new as u64);
         open(desk, incident, policy, &subject, episode);
         opened.insert(subject.clone(), incident);
         if let Err(missing) = picked {
@@ -258,6 +384,19 @@ pub(super) fn open_incidents(
     }
 }
 
+/// Tells whether an incident takes a further alert. One that is healed does not: this alert had no part
+/// in the proof. Nor does one whose alerts have all ended and that only a person still looks after,
+/// unless this is the alert of which nothing was heard any more, and it goes on.
+fn takes(desk: &Desk<'_>, incident: &Incident, alert: &Alert) -> bool {
+    let Stage::Closed { closing, .. } = &incident.stage else { return true };
+    if closing.outcome == End::Healed {
+        return false;
+    }
+    let is_its_own = |id: EpisodeId| incident.episodes.iter().any(|a| a.episode == id);
+    let goes_on = |id: EpisodeId| is_its_own(id) && !is_begun_anew(desk, id, alert);
+    !incident.all_ended() || desk.state.lapsed(&alert.key()).is_some_and(goes_on)
+}
+
 /// Where a new incident begins, by how the last one of its subject went.
 pub(super) struct Prospect {
     /// Of which incident it is a relapse.
@@ -266,6 +405,40 @@ pub(super) struct Prospect {
     pub(super) ladder: Ladder,
     /// Healings in a row before it that did not hold.
     pub(super) unheld: u32,
+}
+
+/// Opens the relapse of an incident that was healed by the word of a query, and whose rule fires on
+/// past its memory: of the same alerts. If a later incident takes them, they join it.
+pub(super) fn open_relapse(desk: &mut Desk<'_>, healed: &Incident, policy: &Policy) {
+    let state = desk.state;
+    let Stage::Closed { closing: healing, .. } = &healed.stage else { return };
+    let subject = healed.subject();
+    let firing = healed.episodes.iter().filter(|a| a.standing == Standing::Firing);
+    let firing: Vec<EpisodeId> = firing.map(|attached| attached.episode).collect();
+    let later = state.incident_of(&subject).filter(|later| {
+        let alerts = firing.iter().filter_map(|id| state.episode(*id));
+        alerts.map(|episode| &episode.alert).any(|alert| takes(desk, later, alert))
+    });
+    let has = |id: &EpisodeId| later.is_some_and(|i| i.episodes.iter().any(|a| a.episode == *id));
+    let mut joining = firing.iter().copied().filter(|id| !has(id)).peekable();
+    let Some(first) = joining.peek().copied() else { return };
+    closing::release(desk, healed);
+    let incident = if let Some(later) = later {
+        later.id
+    } else {
+        let prospect = Prospect {
+            relapse_of: Some(healed.id),
+            ladder: healed.ladder_after(healing),
+            unheld: healed.unheld + 1,
+        };
+        let incident = nth_incident(state, 0);
+        begin_incident(desk, incident, policy, &subject, first, prospect);
+        joining.next();
+        incident
+    };
+    for episode in joining {
+        desk.note(What::EpisodeAttached { incident, episode });
+    }
 }
 
 /// Tells where an incident would begin for what fires now. The same trouble soon after it was

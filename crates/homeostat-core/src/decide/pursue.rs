@@ -2,8 +2,8 @@
 
 use super::reasons::Held;
 use super::{
-    Desk, Presences, alerts, approve, asked_alerts, closing, firing, presence_of, prove, reasons,
-    storm, undo,
+    Desk, Presences, alerts, approve, asked_alerts, asked_episodes, closing, firing, presence_of,
+    prove, reasons, storm, undo,
 };
 use crate::alert::{Alert, Presence};
 use crate::approval::{Asked, Consent, Digest};
@@ -11,8 +11,9 @@ use crate::event::{About, Effect, Question, Run};
 use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
 use crate::guard::{self, Bench, Deed, Judgement, Permit};
+use crate::healing;
 use crate::hold::{Gate, Hold};
-use crate::incident::{End, Incident};
+use crate::incident::{Cause, Incident};
 use crate::limits;
 use crate::name::{BootId, Part};
 use crate::order::{Draft, Order, Outcome, Proof, Result as Taken, Undo};
@@ -22,8 +23,8 @@ use crate::regression;
 use crate::state::State;
 use crate::template::{Place, TemplateError, Values};
 use crate::time::Timestamp;
-use crate::verdict;
 use crate::why::Why;
+use crate::witness::Case;
 
 /// A remedy made concrete for one incident.
 struct Concrete<'a> {
@@ -59,7 +60,7 @@ pub(super) fn pursue(
     };
     if let Some(word) = &incident.cancelled {
         let reason = format!("cancelled by {word}");
-        return closing::dismiss(desk, incident, End::Cancelled, reason);
+        return closing::dismiss(desk, incident, Cause::Cancelled, reason);
     }
     if incident.all_ended() {
         return after_all_ended(desk, incident);
@@ -73,14 +74,14 @@ pub(super) fn pursue(
         Step::Gone(remedy) => {
             let reason =
                 format!("remedy {remedy}, the last that was tried, is gone from the policy");
-            return closing::hand_over(desk, incident, policy, reason);
+            return closing::hand_over(desk, incident, policy, Cause::RemedyGone, reason);
         }
     };
     match concrete(desk, incident, policy, remedy) {
         Ok(concrete) => weigh(desk, incident, &concrete, presence, evidence),
         Err(error) => {
             let reason = format!("remedy {} cannot be run for this alert: {error}", remedy.name);
-            closing::hand_over(desk, incident, policy, reason);
+            closing::hand_over(desk, incident, policy, Cause::Refused, reason);
         }
     }
 }
@@ -268,7 +269,7 @@ fn questions(
 ) -> Vec<Ask> {
     let mut asks = guard::questions(deed, desk.book);
     let alerts = asked_alerts(desk.state, incident);
-    for ask in verdict::questions_before(concrete.policy, alerts, &desk.book.witnesses) {
+    for ask in healing::questions_before(concrete.policy, alerts, &desk.book.witnesses) {
         if !asks.contains(&ask) {
             asks.push(ask);
         }
@@ -296,8 +297,9 @@ fn conclude(
             let held = Held { remedy, part: Part::Heal, holds, cleared, until };
             reasons::hold(desk, incident, held, evidence, Some(concrete.policy));
         }
-        Judgement::Stopped(reason) => {
-            closing::hand_over(desk, incident, concrete.policy, reason);
+        Judgement::Stopped(stop) => {
+            let reason = stop.to_string();
+            closing::hand_over(desk, incident, concrete.policy, Cause::Stopped, reason);
         }
         Judgement::Unapproved(grants) => {
             let (order, action) =
@@ -309,19 +311,30 @@ fn conclude(
             approve::ask(desk, incident, concrete.policy, &asked, grants, why);
         }
         Judgement::Permitted(permit) => {
-            let query = concrete.query.clone();
-            let alerts = asked_alerts(desk.state, incident);
-            let regression = concrete.policy.regression.as_ref();
-            let witnesses = &desk.book.witnesses;
-            let baseline = regression.and_then(|regression| {
-                // The guard has seen that there is one.
-                regression::baseline(regression, &incident.target, witnesses, evidence).ok()
-            });
-            let proof = verdict::proof(concrete.policy, query, baseline, alerts, evidence);
+            let proof = proof(desk, incident, concrete, evidence);
             let why = concrete.why(desk, incident, evidence);
             issue(desk, incident, concrete, proof, why, permit);
         }
     }
+}
+
+/// Sets what will prove the healing, by who is seen to see the alerts fire.
+fn proof(
+    desk: &Desk<'_>,
+    incident: &Incident,
+    concrete: &Concrete<'_>,
+    evidence: &Evidence,
+) -> Proof {
+    let (policy, witnesses) = (concrete.policy, &desk.book.witnesses);
+    let leading = firing(desk.state, incident).next().map(|(_, alert)| &alert.labels);
+    let query = concrete.query.clone().map(|query| (query, witnesses.asked(policy, leading)));
+    let baseline = policy.regression.as_ref().and_then(|regression| {
+        // The guard has seen that there is one.
+        regression::baseline(policy, regression, &incident.target, witnesses, evidence).ok()
+    });
+    let cases = asked_episodes(desk.state, incident)
+        .map(|(episode, alert)| Case::open(episode, alert, evidence));
+    healing::proof(policy, query, baseline, cases.collect())
 }
 
 fn issue(
@@ -342,6 +355,7 @@ fn issue(
         locks: concrete.locks.clone(),
         why,
         boot: boot(desk),
+        shared: concrete.policy.guard.breaker.as_ref().and_then(|breaker| breaker.shared.clone()),
     };
     send(desk, incident, Order::issue(draft, permit));
 }
@@ -431,7 +445,7 @@ pub(super) fn after_order(
         outcome.result() == Taken::Uncertain && after_crash && order.action.outlives_the_engine();
     if let Some(word) = incident.cancelled.as_ref().filter(|_| !may_still_run) {
         let reason = format!("cancelled by {word}; remedy {} {outcome}", order.id.remedy);
-        return closing::dismiss(desk, incident, End::Cancelled, reason);
+        return closing::dismiss(desk, incident, Cause::Cancelled, reason);
     }
     // Otherwise it would be handed over, or asked about, while it may still run.
     let runs_again = policy.is_some_and(|policy| policy.guard.attempts > incident.ladder.orders)
@@ -461,7 +475,9 @@ pub(super) fn after_order(
         Taken::Refused => {
             let reason = format!("remedy {} {outcome}", order.id.remedy);
             match policy {
-                Some(policy) => closing::hand_over(desk, incident, policy, reason),
+                Some(policy) => {
+                    closing::hand_over(desk, incident, policy, Cause::Refused, reason);
+                }
                 None => closing::cancel_without_policy(desk, incident),
             }
         }

@@ -9,7 +9,7 @@ use crate::guard::{self, Bench, Deed, Weather};
 use crate::hold::{Guard, Hold, Telling};
 use crate::incident::{Incident, Stage};
 use crate::name::{PolicyName, SourceName};
-use crate::notice::{Matter, Notice, Topic};
+use crate::notice::{Carried, Matter, Notice, Topic};
 use crate::policy::{Escalate, Target};
 use crate::storm::Storm;
 
@@ -67,6 +67,7 @@ pub(super) fn forget(desk: &mut Desk<'_>) {
             Guard::Pause
             | Guard::Freeze
             | Guard::Watchdog
+            | Guard::Stranger
             | Guard::Fresh
             | Guard::Silence
             | Guard::Lock
@@ -124,6 +125,7 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
         | Hold::RateSpent { .. } => true,
         Hold::Paused { .. }
         | Hold::Flapping { .. }
+        | Hold::Unnamed { .. }
         | Hold::NotFresh { .. }
         | Hold::Silenced { .. }
         | Hold::Locked { .. }
@@ -187,7 +189,7 @@ fn targets(desk: &Desk<'_>, policy: &PolicyName) -> Vec<Target> {
 fn tell(desk: &mut Desk<'_>, incident: &Incident, guard: Guard, held: Held, reason: String) {
     let (state, book) = (desk.state, desk.book);
     let Some(policy) = book.policy(&incident.policy) else { return };
-    let Escalate::After { severity, .. } = &policy.escalate else { return };
+    let Escalate::After { severity, carries, .. } = &policy.escalate else { return };
     let topic = Topic::Guard { policy: policy.name.clone(), guard };
     // What is told stands, but that a storm began is more than that nobody knows how many there are.
     let stands = state.notice(&topic).filter(|owed| !owed.cleared).is_some_and(|owed| match held {
@@ -214,6 +216,7 @@ fn tell(desk: &mut Desk<'_>, incident: &Incident, guard: Guard, held: Held, reas
         severity: severity.to_string(),
         reason,
         since: desk.now,
+        carried: Carried::of_policy(policy, leading).with(carries),
     };
     telling::raise(desk, notice);
 }

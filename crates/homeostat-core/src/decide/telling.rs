@@ -11,7 +11,7 @@ use crate::hold::{Hold, Telling};
 use crate::incident::{Incident, Stage};
 use crate::limits::{self, defaults};
 use crate::name::{IncidentId, SourceName};
-use crate::notice::{Matter, Notice, Obligation, Topic};
+use crate::notice::{Carried, Matter, Notice, Obligation, Topic};
 use crate::policy::{Escalate, Target};
 
 /// Tells a person that an incident is theirs.
@@ -21,16 +21,15 @@ pub(super) fn escalate(
     escalate: &Escalate,
     reason: String,
 ) {
-    let Escalate::After { severity, .. } = escalate else { return };
+    let Escalate::After { severity, carries, .. } = escalate else { return };
     let matter = Matter::Escalation { incident: incident.id, tried: incident.tried.to_vec() };
+    let alerts = || firing(desk.state, incident).map(|(_, alert)| alert);
     // What is not known any more, because no alert fires, the notice before this one has said.
-    let topic = Topic::Escalation { incident: incident.id };
-    let before = desk.state.notice(&topic).map(|owed| &owed.notice);
-    let (source, alertname) = match (firing(desk.state, incident).next(), before) {
-        (Some((_, alert)), _) => (alert.source.clone(), alert.name().to_owned()),
-        (None, Some(before)) => (before.source.clone(), before.alertname.clone()),
-        (None, None) => (SourceName::new(""), String::new()),
+    let (source, alertname) = match alerts().next() {
+        Some(alert) => (alert.source.clone(), alert.name().to_owned()),
+        None => (SourceName::new(""), String::new()),
     };
+    let carried = Carried::of(alerts(), &incident.target).with(carries);
     raise(
         desk,
         Notice {
@@ -42,6 +41,7 @@ pub(super) fn escalate(
             severity: severity.to_string(),
             reason,
             since: desk.now,
+            carried,
         },
     );
 }
@@ -91,7 +91,7 @@ pub(super) fn guards(desk: &mut Desk<'_>) {
 
 fn let_be(desk: &mut Desk<'_>, incident: &Incident, hold: &Hold) {
     let Some(policy) = desk.book.policy(&incident.policy) else { return };
-    let Escalate::After { severity, .. } = &policy.escalate else { return };
+    let Escalate::After { severity, carries, .. } = &policy.escalate else { return };
     let topic = Topic::Guard { policy: policy.name.clone(), guard: hold.guard() };
     if desk.state.notice(&topic).is_some_and(|owed| !owed.cleared) {
         return;
@@ -109,6 +109,7 @@ fn let_be(desk: &mut Desk<'_>, incident: &Incident, hold: &Hold) {
         severity: severity.to_string(),
         reason: format!("{}: {hold}", incident.target),
         since: desk.now,
+        carried: Carried::of_policy(policy, leading).with(carries),
     };
     raise(desk, notice);
 }
@@ -151,17 +152,20 @@ pub(super) fn delay(desk: &mut Desk<'_>, incident: &Incident) {
 
 /// How a person is told where no policy says it.
 pub(super) fn unless_said_otherwise() -> Escalate {
-    Escalate::After {
-        after: defaults::ESCALATE_AFTER,
-        severity: defaults::ESCALATE_SEVERITY.into(),
-    }
+    Escalate::after(defaults::ESCALATE_AFTER, defaults::ESCALATE_SEVERITY)
 }
 
-/// Owes a notice to people. One about a topic that is open already takes its place.
+/// Owes a notice to people. One about a topic that is open already takes its place, and goes on
+/// under the labels by which people know it.
 pub(super) fn raise(desk: &mut Desk<'_>, notice: Notice) {
     let topic = notice.topic();
     let open = desk.state.notices().len() + desk.raised;
-    if desk.state.notice(&topic).is_none() {
+    let known = desk.state.notice(&topic).map(|owed| &owed.notice);
+    let notice = match just_raised(desk, &topic).or(known) {
+        Some(before) => notice.in_place_of(before),
+        None => notice,
+    };
+    if known.is_none() {
         if open >= limits::OPEN_NOTICES {
             return desk.note(What::NoticeWithheld { topic, open: open as u64 });
         }

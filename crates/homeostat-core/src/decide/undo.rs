@@ -17,7 +17,7 @@ use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
 use crate::guard::{self, Bench, Grant, Judgement, Permit, Reversal};
 use crate::hold::Hold;
-use crate::incident::{End, Incident, Worsened};
+use crate::incident::{Cause, Incident, Worsened};
 use crate::limits;
 use crate::name::Part;
 use crate::order::{Draft, Order, Outcome, Result as Taken, Undo};
@@ -156,6 +156,7 @@ fn issue(
         locks: worse.order.locks.clone(),
         why: Why::default().on(evidence, desk.now),
         boot: pursue::boot(desk),
+        shared: None,
     };
     pursue::send(desk, incident, Order::issue(draft, permit));
 }
@@ -239,7 +240,7 @@ fn reason(worse: &Worsened) -> String {
 /// Closes because an operator cancelled the undo. Nobody is told any more, because somebody knows.
 fn dismiss(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened, word: &str, undone: &str) {
     let reason = format!("{}; {undone}; cancelled by {word}", reason(worse));
-    closing::dismiss(desk, incident, End::Cancelled, reason);
+    closing::dismiss(desk, incident, Cause::Cancelled, reason);
 }
 
 /// Hands over, with what became of the undo, where there is one.
@@ -250,7 +251,7 @@ fn close(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened, undone: Opt
     };
     let book = desk.book;
     match book.policy(&incident.policy) {
-        Some(policy) => closing::hand_over(desk, incident, policy, reason),
+        Some(policy) => closing::hand_over(desk, incident, policy, Cause::Worse, reason),
         None => closing::cancel_worse(desk, incident, &reason),
     }
 }

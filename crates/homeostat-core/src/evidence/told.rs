@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use super::{Ask, Finding, Listing, Present, RuleReport, Sight, Trouble};
+use super::{
+    Ask, Finding, InstanceState, Knows, Listing, Present, RuleSays, RuleWord, Sight, Trouble,
+};
 use crate::limits;
 use crate::time::{Span, Timestamp};
 
@@ -19,8 +21,11 @@ impl fmt::Display for Ask {
             Self::Present { by, matchers, target } => {
                 write!(f, "{by}, alerts of {target} that match {matchers}")
             }
-            Self::Query { promql } => write!(f, "query `{promql}`"),
-            Self::Inventory { promql } => write!(f, "inventory `{promql}`"),
+            Self::Instance { prometheus, rule, instance, .. } => {
+                write!(f, "Prometheus {prometheus}, rule {}, instance {instance}", rule.name)
+            }
+            Self::Query { promql, .. } => write!(f, "query `{promql}`"),
+            Self::Inventory { promql, .. } => write!(f, "inventory `{promql}`"),
         }
     }
 }
@@ -56,20 +61,42 @@ impl Told<'_> {
         write!(f, ", updated {} before", self.before(alert.updated_at))
     }
 
-    fn rule(&self, f: &mut fmt::Formatter<'_>, report: &RuleReport) -> fmt::Result {
-        let RuleReport { unhealthy, last_evaluation, firing, pending, kept_firing, .. } = report;
-        if let Some(error) = unhealthy {
-            write!(f, "not healthy ({error})")?;
-        } else if *firing > 0 {
-            f.write_str("fires")?;
-        } else if *kept_firing > 0 {
-            f.write_str("fires only because of keep_firing_for")?;
-        } else if *pending > 0 {
-            f.write_str("pending")?;
-        } else {
-            f.write_str("inactive")?;
+    fn says(&self, f: &mut fmt::Formatter<'_>, says: &RuleSays) -> fmt::Result {
+        match (&says.unhealthy, says.state) {
+            (Some(error), _) => write!(f, "not healthy ({error})")?,
+            (None, InstanceState::Firing) => f.write_str("fires")?,
+            (None, InstanceState::Kept) => {
+                f.write_str("fires only because of keep_firing_for")?;
+            }
+            (None, InstanceState::Pending) => f.write_str("pending")?,
+            (None, InstanceState::Absent) => f.write_str("inactive")?,
         }
-        write!(f, ", evaluated {} before", self.before(*last_evaluation))
+        write!(f, ", evaluated {} before", self.before(says.evaluated_at))
+    }
+
+    fn words(&self, f: &mut fmt::Formatter<'_>, words: &[RuleWord]) -> fmt::Result {
+        if words.is_empty() {
+            return f.write_str("no Prometheus was asked");
+        }
+        for (position, word) in words.iter().enumerate() {
+            let comma = if position == 0 { "" } else { "; " };
+            write!(f, "{comma}{} ", word.prometheus)?;
+            match &word.knows {
+                Err(Trouble(trouble)) => write!(f, "gave no answer: {trouble}")?,
+                Ok(Knows::NoRule) => f.write_str("has no such rule")?,
+                Ok(Knows::NotShown { why }) => write!(f, "has the rule, but {why}")?,
+                Ok(Knows::Shows(all)) => {
+                    f.write_str("shows it: ")?;
+                    for (position, says) in all.iter().enumerate() {
+                        if position > 0 {
+                            f.write_str(", ")?;
+                        }
+                        self.says(f, says)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn present(&self, f: &mut fmt::Formatter<'_>, present: &Present) -> fmt::Result {
@@ -105,15 +132,16 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Trouble(trouble) = match self.finding {
             Finding::Listed(Ok(listing)) => return self.listing(f, listing),
-            Finding::Rule(Ok(Some(report))) => return self.rule(f, report),
-            Finding::Rule(Ok(None)) => return f.write_str("no Prometheus knows it"),
+            Finding::Rule(words) => return self.words(f, words),
+            Finding::Instance(Ok(Some(says))) => return self.says(f, says),
+            Finding::Instance(Ok(None)) => return f.write_str("has no such rule any more"),
             Finding::Present(Ok(present)) => return self.present(f, present),
             Finding::Query(Ok(0)) => return f.write_str("returned nothing"),
             Finding::Query(Ok(1)) => return f.write_str("returned 1 sample"),
             Finding::Query(Ok(samples)) => return write!(f, "returned {samples} samples"),
             Finding::Inventory(Ok(count)) => return write!(f, "counts {count}"),
             Finding::Listed(Err(trouble))
-            | Finding::Rule(Err(trouble))
+            | Finding::Instance(Err(trouble))
             | Finding::Present(Err(trouble))
             | Finding::Query(Err(trouble))
             | Finding::Inventory(Err(trouble)) => trouble,
@@ -127,7 +155,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::evidence::{ListedAlert, Lister, PresentAlert};
+    use crate::evidence::{Beside, Inputs, ListedAlert, Lister, NotShown, PresentAlert, RuleId};
     use crate::label::{Fingerprint, LabelSet, Matchers};
     use crate::name::SourceName;
     use crate::policy::TargetLabels;
@@ -145,15 +173,27 @@ mod tests {
         listing(Some(ListedAlert { suppressed_by, updated_at: at(57), starts_at: at(0) }))
     }
 
-    fn rule(firing: usize, pending: usize, kept_firing: usize, error: Option<&str>) -> Finding {
-        Finding::Rule(Ok(Some(RuleReport {
+    fn says(state: InstanceState, error: Option<&str>) -> RuleSays {
+        RuleSays {
+            rule: RuleId::new("", "", "Down", "up == 0", &LabelSet::default()),
+            instance: LabelSet::default(),
+            state,
             unhealthy: error.map(str::to_owned),
-            last_evaluation: at(50),
-            firing,
-            pending,
-            kept_firing,
-            keep_firing_for: Span::ZERO,
-        })))
+            evaluated_at: at(50),
+            interval: Span::from_secs(15),
+            memory: None,
+            inputs: Inputs::Known(Vec::new()),
+            beside: Beside::default(),
+        }
+    }
+
+    fn rule(state: InstanceState, error: Option<&str>) -> Finding {
+        Finding::Instance(Ok(Some(Box::new(says(state, error)))))
+    }
+
+    fn words(all: Vec<Result<Knows, Trouble>>) -> Finding {
+        let word = |knows| RuleWord { prometheus: SourceName::new("main"), knows };
+        Finding::Rule(all.into_iter().map(word).collect())
     }
 
     fn present(alerts: usize, more: usize, sight: Sight) -> Finding {
@@ -176,12 +216,31 @@ mod tests {
             (listed(None), "lists it active, updated 3s before"),
             (listed(Some("silence 7")), "lists it suppressed by silence 7, updated 3s before"),
             (listing(None), "does not list it, of 12 in all; it runs for 1h"),
-            (rule(1, 0, 0, None), "fires, evaluated 10s before"),
-            (rule(0, 1, 0, None), "pending, evaluated 10s before"),
-            (rule(0, 0, 1, None), "fires only because of keep_firing_for, evaluated 10s before"),
-            (rule(0, 0, 0, None), "inactive, evaluated 10s before"),
-            (rule(1, 0, 0, Some("parse error")), "not healthy (parse error), evaluated 10s before"),
-            (Finding::Rule(Ok(None)), "no Prometheus knows it"),
+            (rule(InstanceState::Firing, None), "fires, evaluated 10s before"),
+            (rule(InstanceState::Pending, None), "pending, evaluated 10s before"),
+            (
+                rule(InstanceState::Kept, None),
+                "fires only because of keep_firing_for, evaluated 10s before",
+            ),
+            (rule(InstanceState::Absent, None), "inactive, evaluated 10s before"),
+            (
+                rule(InstanceState::Firing, Some("parse error")),
+                "not healthy (parse error), evaluated 10s before",
+            ),
+            (Finding::Instance(Ok(None)), "has no such rule any more"),
+            (words(vec![Ok(Knows::NoRule)]), "main has no such rule"),
+            (
+                words(vec![Ok(Knows::NotShown { why: NotShown::Ambiguous { instances: 2 } })]),
+                "main has the rule, but shows 2 instances that could be this alert",
+            ),
+            (
+                words(vec![
+                    Ok(Knows::Shows(vec![says(InstanceState::Firing, None)])),
+                    Err(trouble()),
+                ]),
+                "main shows it: fires, evaluated 10s before; \
+                 main gave no answer: connection refused",
+            ),
             (Finding::Query(Ok(0)), "returned nothing"),
             (Finding::Query(Ok(1)), "returned 1 sample"),
             (Finding::Query(Ok(2)), "returned 2 samples"),
@@ -212,6 +271,7 @@ mod tests {
             alertname: "Down".into(),
             labels: target.clone(),
             target: TargetLabels::All,
+            by: Vec::new(),
         };
         let main = SourceName::new("main");
         let by = Lister::Alertmanager(main.clone());
@@ -226,8 +286,8 @@ mod tests {
                 Ask::Present { by, matchers, target },
                 "Alertmanager main, alerts of {instance=\"a:80\"} that match {severity = \"critical\"}",
             ),
-            (Ask::Query { promql: "up == 0".into() }, "query `up == 0`"),
-            (Ask::Inventory { promql: query }, "inventory `count(up)`"),
+            (Ask::Query { promql: "up == 0".into(), by: None }, "query `up == 0`"),
+            (Ask::Inventory { promql: query, by: None }, "inventory `count(up)`"),
         ] {
             assert_eq!(ask.to_string(), told);
         }

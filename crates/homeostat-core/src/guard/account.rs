@@ -158,7 +158,7 @@ pub struct RemedyAccount {
     pub remedy: RemedyName,
     /// What the guards say that look at the remedy.
     pub opinions: Vec<Opinion>,
-    /// Its breakers: for its policy, and for all; none where the policy has switched them off.
+    /// Its breakers: its own, and what it shares; none where the policy has switched them off.
     pub breakers: Vec<Breaking>,
 }
 
@@ -226,9 +226,8 @@ pub fn of_remedy(deed: &Deed<'_>, bench: Bench<'_>) -> RemedyAccount {
 }
 
 fn breakers(policy: &Policy, deed: &Deed<'_>, bench: Bench<'_>) -> Vec<Breaking> {
-    let Some(breaker) = policy.guard.breaker else { return Vec::new() };
-    let circuits = Circuit::of(&policy.name, &deed.remedy.name).into_iter();
-    circuits
+    let Some(breaker) = &policy.guard.breaker else { return Vec::new() };
+    breaker::circuits(deed, breaker)
         .map(|circuit| {
             let marks = breaker::newest(&circuit, breaker, bench.ledgers);
             let position = breaker::position(&circuit, &marks, breaker, deed, bench.ledgers);
@@ -245,7 +244,7 @@ fn told(rulings: Vec<(Guard, Ruling)>) -> Vec<Opinion> {
             Ruling::Hold(hold) => {
                 Says::Hold { reason: bare(guard, &hold.to_string()), until: hold.until() }
             }
-            Ruling::Stop(reason) => Says::Stop { reason: bare(guard, &reason) },
+            Ruling::Stop(stop) => Says::Stop { reason: bare(guard, &stop.to_string()) },
         };
         Some(Opinion { guard, says })
     };

@@ -11,17 +11,15 @@
 //! incident tries the remedy while the others wait. A success closes it. The failures before it
 //! still count until they are more than `of` results ago: one more opens it again.
 //!
-//! The same is counted for the remedy's name in all policies. That breaker opens only if the
-//! failures come from two policies at least: remedies of one name may do different things, and what
-//! fails for one policy only is the affair of that policy.
+//! A breaker is about one remedy of one policy. Remedies of other policies that have the same name
+//! may do different things, so that nothing is concluded from a name. Policies whose remedies do one
+//! thing say so: `shared` names a breaker that counts the results of all of them, by the same rule.
 //!
 //! `after` does not grow. The cooldown of each target grows already; a breaker that grew, too,
 //! would be the last to notice that somebody has repaired what the remedy needs.
 //!
 //! What is a result, [`crate::ledger::Circuits`] says. Source: the circuit breaker of M. Nygard,
 //! "Release It!", with its three states.
-
-use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,16 +28,15 @@ use super::{Deed, Ruling};
 use crate::hold::{Circuit, Hold};
 use crate::ledger::{Ledgers, Mark, Trial};
 use crate::limits;
-use crate::name::PolicyName;
 use crate::policy::Breaker;
 use crate::time::Timestamp;
 
 pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
-    let Some(breaker) = deed.policy.guard.breaker else {
+    let Some(breaker) = &deed.policy.guard.breaker else {
         return Ruling::Unset;
     };
     let mut clear = "it did not fail often of late".to_owned();
-    for circuit in Circuit::of(&deed.policy.name, &deed.remedy.name) {
+    for circuit in circuits(deed, breaker) {
         let marks = newest(&circuit, breaker, ledgers);
         match position(&circuit, &marks, breaker, deed, ledgers) {
             Position::Closed => {}
@@ -61,6 +58,11 @@ pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
         }
     }
     Ruling::Clear(clear)
+}
+
+/// Lists the circuits that a deed closes: its remedy's own, and what that shares.
+pub(super) fn circuits(deed: &Deed<'_>, breaker: &Breaker) -> impl Iterator<Item = Circuit> {
+    Circuit::of(&deed.policy.name, &deed.remedy.name, breaker.shared.as_ref())
 }
 
 /// Where a breaker stands.
@@ -89,11 +91,11 @@ pub enum Position {
 pub(super) fn position(
     circuit: &Circuit,
     marks: &[&Mark],
-    breaker: Breaker,
+    breaker: &Breaker,
     deed: &Deed<'_>,
     ledgers: &Ledgers,
 ) -> Position {
-    let Some(Open { newest, failures }) = Open::find(circuit, marks, breaker) else {
+    let Some(Open { newest, failures }) = Open::find(marks, breaker) else {
         return Position::Closed;
     };
     let until = newest.at + breaker.after;
@@ -107,7 +109,7 @@ pub(super) fn position(
 /// Lists the results that a breaker looks at, the newest first.
 pub(super) fn newest<'a>(
     circuit: &Circuit,
-    breaker: Breaker,
+    breaker: &Breaker,
     ledgers: &'a Ledgers,
 ) -> Vec<&'a Mark> {
     ledgers.circuits.newest(circuit).take(size(breaker)).collect()
@@ -116,7 +118,7 @@ pub(super) fn newest<'a>(
 /// How many of the last failures a reason tells.
 const TOLD: usize = 3;
 
-fn size(breaker: Breaker) -> usize {
+fn size(breaker: &Breaker) -> usize {
     usize::try_from(breaker.of).unwrap_or(usize::MAX).min(limits::CIRCUIT_MARKS)
 }
 
@@ -138,47 +140,38 @@ struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    fn find(circuit: &Circuit, marks: &[&'a Mark], breaker: Breaker) -> Option<Self> {
+    fn find(marks: &[&'a Mark], breaker: &Breaker) -> Option<Self> {
         let newest = *marks.first()?;
         failure(newest)?;
-        let failed: Vec<&Mark> =
-            marks.iter().copied().filter(|mark| failure(mark).is_some()).collect();
-        let policies: BTreeSet<&PolicyName> = failed.iter().map(|mark| &mark.policy).collect();
-        let shared = match circuit {
-            Circuit::Remedy(..) => true,
-            Circuit::Everywhere(_) => policies.len() > 1,
-        };
-        let failures = u32::try_from(failed.len()).unwrap_or(u32::MAX);
-        let worse =
-            matches!(newest.trial, Trial::Worse(_)) && matches!(circuit, Circuit::Remedy(..));
-        (worse || (shared && failures >= breaker.failures)).then_some(Self { newest, failures })
+        let failed = marks.iter().filter(|mark| failure(mark).is_some()).count();
+        let failures = u32::try_from(failed).unwrap_or(u32::MAX);
+        let worse = matches!(newest.trial, Trial::Worse(_));
+        (worse || failures >= breaker.failures).then_some(Self { newest, failures })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::{IncidentId, RemedyName};
+    use crate::name::{IncidentId, PolicyName};
 
-    /// One letter a result, the oldest first: `h`ealed, `f`ailed, `w`orse; a capital one is of
-    /// another policy.
-    fn is_open(results: &str, everywhere: bool, breaker: Breaker) -> bool {
+    /// One letter a result, the oldest first: `h`ealed, `f`ailed, `w`orse.
+    fn is_open(results: &str, breaker: &Breaker) -> bool {
         let marks: Vec<Mark> = results
             .bytes()
             .map(|result| Mark {
                 at: Timestamp::EPOCH,
-                policy: PolicyName::new(if result.is_ascii_uppercase() { "b" } else { "a" }),
+                policy: PolicyName::new("a"),
                 incident: IncidentId(1),
-                trial: match result.to_ascii_lowercase() {
+                trial: match result {
                     b'h' => Trial::Healed,
                     b'f' => Trial::Failed("exited with code 1".into()),
                     _ => Trial::Worse("more alerts than before".into()),
                 },
             })
             .collect();
-        let circuits = Circuit::of(&PolicyName::new("a"), &RemedyName::new("restart"));
         let newest: Vec<&Mark> = marks.iter().rev().take(size(breaker)).collect();
-        Open::find(&circuits[usize::from(everywhere)], &newest, breaker).is_some()
+        Open::find(&newest, breaker).is_some()
     }
 
     #[test]
@@ -197,35 +190,21 @@ mod tests {
             ("wh", false),
             ("whf", false),
         ] {
-            assert_eq!(is_open(results, false, Breaker::default()), open, "{results}");
-        }
-    }
-
-    #[test]
-    fn the_breaker_of_all_policies_opens_only_if_two_of_them_fail() {
-        for (results, open) in
-            [("fff", false), ("FFF", false), ("ffF", true), ("fHfF", true), ("w", false)]
-        {
-            assert_eq!(is_open(results, true, Breaker::default()), open, "{results}");
+            assert_eq!(is_open(results, &Breaker::default()), open, "{results}");
         }
     }
 
     #[test]
     fn more_allowed_failures_never_open_it_sooner() {
-        let results: Vec<String> = (0..3_u32.pow(6))
-            .map(|n| {
-                (0..6).map(|place| ['h', 'f', 'F'][(n / 3_u32.pow(place) % 3) as usize]).collect()
-            })
+        let results: Vec<String> = (0..2_u32.pow(6))
+            .map(|n| (0..6).map(|place| ['h', 'f'][(n / 2_u32.pow(place) % 2) as usize]).collect())
             .collect();
         for failures in 1..5 {
             let strict = Breaker { failures, ..Breaker::default() };
-            let wide = Breaker { failures: failures + 1, ..strict };
+            let wide = Breaker { failures: failures + 1, ..strict.clone() };
             for text in &results {
-                for everywhere in [false, true] {
-                    let (narrow, wide) =
-                        (is_open(text, everywhere, strict), is_open(text, everywhere, wide));
-                    assert!(narrow || !wide, "{text} with {failures}");
-                }
+                let (narrow, wide) = (is_open(text, &strict), is_open(text, &wide));
+                assert!(narrow || !wide, "{text} with {failures}");
             }
         }
     }

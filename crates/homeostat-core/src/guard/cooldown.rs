@@ -1,5 +1,10 @@
 //! Cooldown: time lies between two healings of one target, `base·2ⁿ` after n healings in a row
 //! that did not hold. Retries and the next remedy of one incident are exempt.
+//!
+//! A target is its labels and their values. It does not matter which policy healed it, or what that
+//! policy is called now: a machine that was restarted a moment ago is not restarted for another
+//! reason. Nor does a policy that comes to a target make it one that holds: n is what is known of the
+//! target by any policy.
 
 use super::{Deed, Ruling};
 use crate::hold::{Cooling, Hold};
@@ -12,16 +17,21 @@ pub(super) fn judge(deed: &Deed<'_>, ledgers: &Ledgers) -> Ruling {
         return Ruling::Clear("the same incident goes on".into());
     }
     let subject = (deed.policy.name.clone(), deed.target.clone());
-    let Some(past) = ledgers.past(&subject) else {
+    let pasts: Vec<_> = ledgers.pasts(&subject).collect();
+    if pasts.is_empty() {
         return Ruling::Clear("this target was not healed before".into());
-    };
-    let cooldown = length(deed.policy.guard.cooldown, deed.unheld);
-    let closed = past.closed_at.map(|at| (at + cooldown, Cooling::Closed(past.incident)));
-    let ran = past.ran_at.get(&deed.remedy.name).map(|&at| (at + cooldown, Cooling::Ran));
-    let ends = closed.into_iter().chain(ran).max_by_key(|(until, _)| *until);
-    match ends {
+    }
+    let others = pasts.iter().filter(|(by, _)| **by != subject.0).map(|(_, past)| past.unheld);
+    let unheld = others.fold(deed.unheld, u32::max);
+    let cooldown = length(deed.policy.guard.cooldown, unheld);
+    let counts = pasts.iter().flat_map(|(_, past)| {
+        let closed = past.closed_at.map(|at| (at + cooldown, Cooling::Closed(past.incident)));
+        let ran = past.ran_at.get(&deed.remedy.name).map(|&at| (at + cooldown, Cooling::Ran));
+        closed.into_iter().chain(ran)
+    });
+    match counts.max_by_key(|(until, _)| *until) {
         Some((until, since)) if until > deed.now => {
-            Ruling::Hold(Hold::CoolingDown { since, cooldown, unheld: deed.unheld, until })
+            Ruling::Hold(Hold::CoolingDown { since, cooldown, unheld, until })
         }
         Some(_) | None => Ruling::Clear(format!("the last healing is more than {cooldown} ago")),
     }

@@ -12,7 +12,7 @@
 
 use super::{Deed, Ruling};
 use crate::alert::{Alert, Door, Presence};
-use crate::evidence::{Ask, Evidence};
+use crate::evidence::{Ask, Evidence, Knows, NotShown, RuleWord, Trouble};
 use crate::hold::Hold;
 use crate::policy::Book;
 
@@ -21,8 +21,11 @@ pub(super) fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
     for (alert, _) in &deed.firing {
         if book.witnesses.alertmanagers.contains(&alert.source) {
             asks.push(Ask::listed(alert));
-        } else if alert.door == Door::Api && book.witnesses.prometheus {
-            asks.push(Ask::rule(alert, &deed.policy.target));
+        } else if alert.door == Door::Api {
+            let by = book.witnesses.of_alert(deed.policy, &alert.labels);
+            if !by.is_empty() {
+                asks.push(Ask::rule(alert, &deed.policy.target, by));
+            }
         }
     }
     asks
@@ -50,11 +53,9 @@ fn vouch(
         return vouch_by_listing(alert, evidence);
     }
     if alert.door == Door::Api {
-        return match evidence.rule(alert) {
-            Some(Err(trouble)) => Err(format!("Prometheus could not be asked: {}", trouble.0)),
-            Some(Ok(Some(report))) if report.firing > 0 => Ok("its rule fires now".into()),
-            Some(Ok(Some(_))) => Err("its rule does not fire now".into()),
-            Some(Ok(None)) | None => match presence.ends_at {
+        return match vouch_by_rules(evidence.words(alert)) {
+            Some(vouched) => vouched,
+            None => match presence.ends_at {
                 Some(ends_at) if ends_at > deed.wall => {
                     Ok(format!("its sender says that it fires until {ends_at:.0}"))
                 }
@@ -68,13 +69,36 @@ fn vouch(
     }
     let age = deed.now.since(presence.seen_at);
     let max_age = deed.policy.guard.fresh_max_age;
-    if !presence.known {
+    if presence.written && age <= max_age {
+        Ok(format!("it began {age} ago"))
+    } else if !presence.known {
         Err("it has not been mentioned since the engine started or its clock jumped".into())
     } else if age > max_age {
         Err(format!("it was last mentioned {age} ago, and may be at most {max_age} old"))
     } else {
         Ok(format!("it was mentioned {age} ago"))
     }
+}
+
+/// What rules say; `None` where no Prometheus has a rule that could have sent the alert.
+fn vouch_by_rules(words: &[RuleWord]) -> Option<Result<String, String>> {
+    if words.iter().any(RuleWord::fires) {
+        return Some(Ok("its rule fires now".into()));
+    }
+    let doubt = |word: &RuleWord| match &word.knows {
+        Err(Trouble(why)) => {
+            Some(format!("Prometheus {} could not be asked: {why}", word.prometheus))
+        }
+        Ok(Knows::Shows(_)) => Some("its rule does not fire now".to_owned()),
+        Ok(Knows::NotShown { why: NotShown::Nothing }) => {
+            Some("its rule does not fire now".to_owned())
+        }
+        Ok(Knows::NotShown { why }) => {
+            Some(format!("Prometheus {} has its rule, but {why}", word.prometheus))
+        }
+        Ok(Knows::NoRule) => None,
+    };
+    words.iter().find_map(doubt).map(Err)
 }
 
 fn vouch_by_listing(alert: &Alert, evidence: &Evidence) -> Result<String, String> {

@@ -8,15 +8,18 @@ use std::sync::Arc;
 use super::{Deed, Ruling};
 use crate::evidence::{Ask, Evidence};
 use crate::hold::{Guard, Hold};
+use crate::policy::Book;
 
 /// Lists the inventories that the guards of a deed must know, each once.
-pub(super) fn questions(deed: &Deed<'_>) -> Vec<Ask> {
+pub(super) fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
     let limits = &deed.policy.guard;
     let radius = limits.blast_radius.as_ref().and_then(|radius| radius.extent.inventory());
     let storm = limits.storm.as_ref().map(|storm| &storm.inventory);
     let mut asks: Vec<Ask> = Vec::new();
+    let leading = deed.firing.first().map(|(alert, _)| &alert.labels);
     for promql in [radius, storm].into_iter().flatten().cloned() {
-        let ask = Ask::Inventory { promql };
+        let by = book.witnesses.asked(deed.policy, leading);
+        let ask = Ask::Inventory { promql, by };
         if !asks.contains(&ask) {
             asks.push(ask);
         }

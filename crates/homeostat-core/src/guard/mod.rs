@@ -6,9 +6,9 @@
 //! make one, and no order can be built without one.
 //!
 //! ```text
-//!  deed ─> pause ─ freeze ─ watchdog ─ lock ─ cooldown ─ flap ─ rate ─ concurrency ─ breaker ─┐
-//!   ┌──────────────────────────────────────────────────────────────────────────────────────────┘
-//!   └─> attempts ─ blast radius ─> ask ─> fresh ─ silence ─ blast radius ─ storm ─ regression ─┐
+//!  deed ─> pause ─ freeze ─ watchdog ─ stranger ─ lock ─ cooldown ─ flap ─ rate ─ concurrency ─┐
+//!   ┌───────────────────────────────────────────────────────────────────────────────────────────┘
+//!   └─> breaker ─ attempts ─ blast radius ─> ask ─> fresh ─ silence ─ blast radius ─ storm ─ regression ─┐
 //!   ┌────────────────────────────────────────────────────────────────────────────────────────────┘
 //!   └─> approval ─> Permit;  or Hold { reason }, or Stop, by any of them
 //! ```
@@ -32,6 +32,7 @@ mod rate;
 mod regression;
 mod silence;
 mod storm;
+mod stranger;
 mod undo;
 mod watchdog;
 
@@ -43,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{Alert, Presence};
 use crate::approval::Consent;
 use crate::evidence::{Ask, Evidence};
-use crate::hold::{Guard, Hold};
+use crate::hold::{Guard, Hold, Stop};
 use crate::ledger::{Charge, Ledgers};
 use crate::name::IncidentId;
 use crate::plan::{Ladder, LockKey};
@@ -104,7 +105,7 @@ enum Ruling {
     /// Not now.
     Hold(Hold),
     /// Never for this incident.
-    Stop(String),
+    Stop(Stop),
     /// Not before a person has agreed.
     Unapproved,
 }
@@ -145,7 +146,7 @@ pub enum Judgement {
         cleared: Vec<Grant>,
     },
     /// Never for this incident.
-    Stopped(String),
+    Stopped(Stop),
     /// Nothing speaks against it, for these reasons, and a person must agree first.
     Unapproved(Vec<Grant>),
 }
@@ -163,7 +164,7 @@ impl Judgement {
 /// Lists what must be asked before [`judge`] can clear this deed.
 pub fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
     let mut asks = fresh::questions(deed, book);
-    asks.extend(inventory::questions(deed));
+    asks.extend(inventory::questions(deed, book));
     asks.extend(regression::questions(deed, book));
     asks
 }
@@ -198,6 +199,7 @@ fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
         (Guard::Pause, pause::judge(bench.ledgers)),
         (Guard::Freeze, freeze::judge(deed)),
         (Guard::Watchdog, watchdog::judge(deed)),
+        (Guard::Stranger, stranger::judge(deed, bench.book)),
         (Guard::Lock, lock::judge(deed.incident, deed.locks, bench.ledgers)),
         (Guard::Cooldown, cooldown::judge(deed, bench.ledgers)),
         (Guard::Flap, flap::judge(deed, bench.ledgers)),
@@ -217,7 +219,7 @@ fn settle(rulings: Vec<(Guard, Ruling)>, charges: impl FnOnce() -> Vec<Charge>) 
             Ruling::Unset => {}
             Ruling::Clear(reason) => grants.push(Grant { guard, reason }),
             Ruling::Hold(hold) => holds.push(hold),
-            Ruling::Stop(reason) => return Judgement::Stopped(reason),
+            Ruling::Stop(stop) => return Judgement::Stopped(stop),
             Ruling::Unapproved => is_approved = false,
         }
     }

@@ -11,13 +11,13 @@ use crate::policy::Book;
 use crate::regression;
 
 pub(super) fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
-    let asked = deed.policy.regression.as_ref();
-    asked.map_or_else(Vec::new, |r| regression::questions(r, deed.target, &book.witnesses))
+    regression::questions(deed.policy, deed.target, &book.witnesses)
 }
 
 pub(super) fn judge(deed: &Deed<'_>, book: &Book, evidence: &Evidence) -> Option<Ruling> {
     let asked = deed.policy.regression.as_ref()?;
-    Some(match regression::baseline(asked, deed.target, &book.witnesses, evidence) {
+    let witnesses = &book.witnesses;
+    Some(match regression::baseline(deed.policy, asked, deed.target, witnesses, evidence) {
         Ok(baseline) => {
             let there: usize = baseline.listed.iter().map(|listed| listed.alerts.len()).sum();
             let alerts = if there == 1 { "alert" } else { "alerts" };

@@ -19,7 +19,7 @@
 use super::{Bench, Judgement, Ruling, Weather, concurrency, lock, pause, rate, settle};
 use crate::clock::After;
 use crate::evidence::Evidence;
-use crate::hold::{Guard, Hold};
+use crate::hold::{Guard, Hold, Stop};
 use crate::name::IncidentId;
 use crate::plan::LockKey;
 use crate::policy::Policy;
@@ -64,7 +64,7 @@ pub fn judge_undo(
 fn is_still_worse(reversal: &Reversal<'_>, evidence: &Evidence) -> Ruling {
     match reversal.baseline.compare(reversal.since, evidence) {
         Change::Worse { text } => Ruling::Clear(format!("still worse: {text}")),
-        Change::Same => Ruling::Stop("nothing is worse any more".to_owned()),
+        Change::Same => Ruling::Stop(Stop::NothingIsWorse),
         Change::Unknown { text } => Ruling::Hold(Hold::NoListing { why: text }),
     }
 }

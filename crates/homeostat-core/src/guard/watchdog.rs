@@ -78,6 +78,7 @@ mod tests {
         let watchdog = Watchdog { matchers, max_age: Span::from_secs(300) };
         let now = Timestamp::from_seconds(10_000);
         let seen = |ago: u64, known: bool| Presence {
+            written: false,
             seen_at: now - Span::from_secs(ago),
             ends_at: None,
             starts_at: None,

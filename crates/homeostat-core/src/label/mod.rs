@@ -37,6 +37,7 @@ pub use matcher::{Matcher, Matchers, Op};
 use packed::Unpack;
 pub use parse::{Disagreement, ParseError, Parsed};
 pub use re2::RegexError;
+pub(crate) use re2::{Found, Groups};
 
 /// A set of labels: names with values, immutable and cheap to clone.
 ///

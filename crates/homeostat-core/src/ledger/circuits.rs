@@ -11,8 +11,9 @@
 //! | the run was refused, a crash kept it from starting, or its policy was removed | none |
 //! | it made things worse | worse, at once |
 //!
-//! Each result is noted twice: for the remedy of its policy, and for the remedy's name in all
-//! policies. Limits are not kept, so that a changed configuration counts at once.
+//! A result is noted for the remedy of its policy, and for the breaker that the policy names to share
+//! one with others: equal names of remedies mean nothing. Limits are not kept, so that a changed
+//! configuration counts at once; what is shared counts from then on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::Line;
 use crate::hold::Circuit;
 use crate::limits;
-use crate::name::{IncidentId, PolicyName, RemedyName};
+use crate::name::{IncidentId, PolicyName};
 use crate::time::{Span, Timestamp, age};
 
 /// How a trial went.
@@ -69,13 +70,8 @@ impl Circuits {
     }
 
     /// Notes that an incident tries a remedy.
-    pub(crate) fn try_it(
-        &mut self,
-        policy: &PolicyName,
-        remedy: &RemedyName,
-        incident: IncidentId,
-    ) {
-        for circuit in Circuit::of(policy, remedy) {
+    pub(crate) fn try_it(&mut self, circuits: impl Iterator<Item = Circuit>, incident: IncidentId) {
+        for circuit in circuits {
             self.trying.entry(circuit).or_default().insert(incident);
         }
     }
@@ -85,17 +81,17 @@ impl Circuits {
     /// things worse is always noted.
     pub(crate) fn end(
         &mut self,
+        circuits: &[Circuit],
         policy: &PolicyName,
-        remedy: &RemedyName,
         incident: IncidentId,
         result: Option<&(Timestamp, Trial)>,
     ) {
-        for circuit in Circuit::of(policy, remedy) {
-            let tried = self.drop_out(&circuit, incident);
+        for circuit in circuits {
+            let tried = self.drop_out(circuit, incident);
             match result {
                 Some((at, trial)) if tried || matches!(trial, Trial::Worse(_)) => {
                     let (policy, trial) = (policy.clone(), trial.clone());
-                    self.mark(circuit, Mark { at: *at, policy, incident, trial });
+                    self.mark(circuit.clone(), Mark { at: *at, policy, incident, trial });
                 }
                 Some(_) | None => {}
             }
@@ -124,8 +120,13 @@ impl Circuits {
         results.chain(trying)
     }
 
-    /// Enters the results of a snapshot.
+    /// Enters the results of a snapshot. What version 0.1.0 counted by a remedy's name alone is
+    /// nobody's.
     pub(super) fn enter_results(&mut self, circuit: Circuit, marks: Vec<Mark>) {
+        match circuit {
+            Circuit::Remedy(..) | Circuit::Shared(_) => {}
+            Circuit::Everywhere(_) => return,
+        }
         if let Some(last) = marks.last() {
             self.by_age.insert((last.at, circuit.clone()));
         }
@@ -134,7 +135,12 @@ impl Circuits {
 
     /// Enters a trial of a snapshot.
     pub(super) fn enter_trying(&mut self, circuit: Circuit, incident: IncidentId) {
-        self.trying.entry(circuit).or_default().insert(incident);
+        match circuit {
+            Circuit::Remedy(..) | Circuit::Shared(_) => {
+                self.trying.entry(circuit).or_default().insert(incident);
+            }
+            Circuit::Everywhere(_) => {}
+        }
     }
 
     /// Moves all moments along.
@@ -173,24 +179,36 @@ impl Circuits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::{CircuitName, RemedyName};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
     }
 
-    fn run(circuits: &mut Circuits, policy: &str, incident: u64, at: Timestamp) {
+    /// The circuits of remedy `restart` of a policy, which all share one.
+    fn of(policy: &str) -> Vec<Circuit> {
         let (policy, remedy) = (PolicyName::new(policy), RemedyName::new("restart"));
-        circuits.try_it(&policy, &remedy, IncidentId(incident));
-        circuits.end(&policy, &remedy, IncidentId(incident), Some(&(at, Trial::Healed)));
+        Circuit::of(&policy, &remedy, Some(&CircuitName::new("fleet"))).collect()
     }
 
-    fn known(circuits: &Circuits, policy: &str) -> [Vec<u64>; 2] {
-        Circuit::of(&PolicyName::new(policy), &RemedyName::new("restart"))
-            .map(|circuit| circuits.newest(&circuit).map(|mark| mark.incident.0).collect())
+    fn end(circuits: &mut Circuits, incident: u64, result: Option<&(Timestamp, Trial)>) {
+        let (policy, incident) = (PolicyName::new("a"), IncidentId(incident));
+        circuits.end(&of("a"), &policy, incident, result);
+    }
+
+    fn run(circuits: &mut Circuits, policy: &str, incident: u64, at: Timestamp) {
+        let (of, incident) = (of(policy), IncidentId(incident));
+        circuits.try_it(of.iter().cloned(), incident);
+        circuits.end(&of, &PolicyName::new(policy), incident, Some(&(at, Trial::Healed)));
+    }
+
+    fn known(circuits: &Circuits, policy: &str) -> Vec<Vec<u64>> {
+        let newest = |circuit| circuits.newest(circuit).map(|mark| mark.incident.0).collect();
+        of(policy).iter().map(newest).collect()
     }
 
     #[test]
-    fn a_result_counts_for_the_policy_and_for_the_remedy_everywhere() {
+    fn a_result_counts_for_the_remedy_of_its_policy_and_for_what_it_shares() {
         let mut circuits = Circuits::default();
         run(&mut circuits, "a", 1, at(1));
         run(&mut circuits, "b", 2, at(2));
@@ -199,29 +217,38 @@ mod tests {
     }
 
     #[test]
+    fn what_an_old_snapshot_counts_by_a_name_alone_is_dropped() {
+        let mut circuits = Circuits::default();
+        let everywhere = Circuit::Everywhere(RemedyName::new("restart"));
+        let (policy, incident) = (PolicyName::new("a"), IncidentId(1));
+        let mark = Mark { at: at(1), policy, incident, trial: Trial::Healed };
+        circuits.enter_results(everywhere.clone(), vec![mark]);
+        circuits.enter_trying(everywhere, incident);
+        assert_eq!(circuits, Circuits::default());
+    }
+
+    #[test]
     fn a_trial_has_one_result_and_what_was_not_tried_has_none() {
-        let (policy, remedy) = (PolicyName::new("a"), RemedyName::new("restart"));
         let mut circuits = Circuits::default();
         run(&mut circuits, "a", 1, at(1));
-        circuits.end(&policy, &remedy, IncidentId(1), Some(&(at(2), Trial::Healed)));
-        circuits.try_it(&policy, &remedy, IncidentId(2));
-        let [circuit, _] = Circuit::of(&policy, &remedy);
-        assert_eq!(circuits.tried_by(&circuit, IncidentId(1)), Some(IncidentId(2)));
-        assert_eq!(circuits.tried_by(&circuit, IncidentId(2)), None);
-        circuits.end(&policy, &remedy, IncidentId(2), None);
-        assert_eq!(circuits.tried_by(&circuit, IncidentId(1)), None);
+        end(&mut circuits, 1, Some(&(at(2), Trial::Healed)));
+        circuits.try_it(of("a").into_iter(), IncidentId(2));
+        let circuit = &of("a")[0];
+        assert_eq!(circuits.tried_by(circuit, IncidentId(1)), Some(IncidentId(2)));
+        assert_eq!(circuits.tried_by(circuit, IncidentId(2)), None);
+        end(&mut circuits, 2, None);
+        assert_eq!(circuits.tried_by(circuit, IncidentId(1)), None);
         assert_eq!(known(&circuits, "a"), [vec![1], vec![1]]);
     }
 
     #[test]
     fn that_it_made_things_worse_is_noted_after_any_other_result() {
-        let (policy, remedy) = (PolicyName::new("a"), RemedyName::new("restart"));
         let mut circuits = Circuits::default();
         run(&mut circuits, "a", 1, at(1));
         let worse = Trial::Worse("two more alerts".into());
-        circuits.end(&policy, &remedy, IncidentId(1), Some(&(at(2), worse.clone())));
-        let [circuit, _] = Circuit::of(&policy, &remedy);
-        assert_eq!(circuits.newest(&circuit).next().map(|mark| &mark.trial), Some(&worse));
+        end(&mut circuits, 1, Some(&(at(2), worse.clone())));
+        let newest = circuits.newest(&of("a")[0]).next().map(|mark| &mark.trial);
+        assert_eq!(newest, Some(&worse));
     }
 
     #[test]
@@ -230,7 +257,7 @@ mod tests {
         for number in 1..=30 {
             run(&mut circuits, "a", number, at(1));
         }
-        let [newest, _] = known(&circuits, "a");
+        let newest = &known(&circuits, "a")[0];
         assert_eq!((newest.len(), newest[0]), (limits::CIRCUIT_MARKS, 30));
         let later = at(1) + limits::CIRCUIT_MEMORY + Span::from_secs(1);
         run(&mut circuits, "b", 31, later);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::interval::TimeInterval;
 use crate::label::Matchers;
 use crate::limits::{self, defaults};
+use crate::name::CircuitName;
 use crate::storm::StormLimits;
 use crate::template::Template;
 use crate::time::Span;
@@ -132,7 +133,7 @@ impl Default for Damping {
 }
 
 /// When a remedy that fails is not run any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     /// At so many failures.
     pub failures: u32,
@@ -140,6 +141,8 @@ pub struct Breaker {
     pub of: u32,
     /// How long after the last failure one trial may pass.
     pub after: Span,
+    /// The breaker that the policy's remedies share with those of all policies that name it.
+    pub shared: Option<CircuitName>,
 }
 
 impl Default for Breaker {
@@ -148,6 +151,7 @@ impl Default for Breaker {
             failures: defaults::BREAKER_FAILURES,
             of: defaults::BREAKER_OF,
             after: defaults::BREAKER_AFTER,
+            shared: None,
         }
     }
 }

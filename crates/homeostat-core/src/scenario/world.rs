@@ -3,16 +3,17 @@
 //! It tells the truth until it is made to lie. Of the answers that fit a question, the one that was
 //! said last counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alert::{Alert, AlertKey};
 use crate::evidence::{
-    Ask, Finding, ListedAlert, Lister, Listing, Present, PresentAlert, RuleReport, Sight, Trouble,
-    is_asked_for, is_same_alert,
+    Ask, Beside, Finding, Input, Inputs, InstanceState, Knows, ListedAlert, Lister, Listing,
+    Memory, NotShown, Present, PresentAlert, RuleId, RuleSays, RuleWord, Sight, Trouble,
+    is_asked_for, share_target,
 };
-use crate::label::{LabelSet, Matchers};
+use crate::label::{Fingerprint, LabelSet, Matchers};
 use crate::limits;
-use crate::name::PolicyName;
+use crate::name::{PolicyName, SourceName};
 use crate::policy::{Target, TargetLabels};
 use crate::time::{Span, Timestamp};
 
@@ -49,6 +50,15 @@ pub enum Answer {
     RuleKeptFiring(Span),
     /// Rules tell the truth again.
     RulesTruth,
+    /// Rules look back for so long.
+    LooksBack(Span),
+    /// Nobody knows how long rules look back.
+    LooksBackUnknown(String),
+    /// The series that rules read are there, or gone.
+    Inputs {
+        /// Whether they are there.
+        there: bool,
+    },
     /// Prometheus tells the truth again, about rules too.
     PrometheusTruth,
     /// The query has so many samples.
@@ -87,6 +97,8 @@ enum Probe {
     Alertmanager,
     Prometheus,
     Rules,
+    Memory,
+    Inputs,
     Query,
     Inventory,
 }
@@ -109,6 +121,8 @@ impl Answer {
             | Self::RulePending
             | Self::RuleKeptFiring(_)
             | Self::RulesTruth => Probe::Rules,
+            Self::LooksBack(_) | Self::LooksBackUnknown(_) => Probe::Memory,
+            Self::Inputs { .. } => Probe::Inputs,
             Self::Query(_) | Self::QueryErrs(_) => Probe::Query,
             Self::Inventory(_) | Self::InventoryErrs(_) => Probe::Inventory,
         }
@@ -207,21 +221,29 @@ impl World {
                 let said = self.said(&[Probe::Alertmanager], policy, labels, "");
                 Finding::Listed(self.listing(&key, said.map(|said| &said.answer), now))
             }
-            Ask::Rule { labels, target, .. } => {
-                let by = [Probe::Rules, Probe::Prometheus];
-                let said = self.said(&by, policy, Some(labels), "");
-                Finding::Rule(self.report(labels, target, said, now))
+            Ask::Rule { labels, target, by, .. } => {
+                let word = |prometheus: &SourceName| RuleWord {
+                    prometheus: prometheus.clone(),
+                    knows: self.knows(policy, labels, target, now),
+                };
+                Finding::Rule(by.iter().map(word).collect())
+            }
+            Ask::Instance { instance, target, .. } => {
+                let says = self.says(policy, instance, target, now);
+                Finding::Instance(says.map(|says| says.map(Box::new)))
             }
             Ask::Present { by, matchers, target } => {
                 let probes = match by {
-                    Lister::Prometheus => &[Probe::Rules, Probe::Prometheus][..],
+                    Lister::Prometheus | Lister::Prometheuses(_) => {
+                        &[Probe::Rules, Probe::Prometheus][..]
+                    }
                     Lister::Alertmanager(_) => &[Probe::Alertmanager],
                 };
                 let said = self.said(probes, policy, Some(target), "");
                 let sight = sight(by, said, now);
                 Finding::Present(sight.map(|sight| self.present(matchers, target, said, sight)))
             }
-            Ask::Query { promql } => {
+            Ask::Query { promql, .. } => {
                 Finding::Query(match self.said_to_promql(Probe::Query, policy, promql) {
                     Some(Answer::Query(samples)) => Ok(*samples),
                     Some(Answer::QueryErrs(error) | Answer::PrometheusErrs(error)) => {
@@ -230,7 +252,7 @@ impl World {
                     _ => Err(Trouble("the scenario gives no answer".into())),
                 })
             }
-            Ask::Inventory { promql } => {
+            Ask::Inventory { promql, .. } => {
                 Finding::Inventory(match self.said_to_promql(Probe::Inventory, policy, promql) {
                     Some(Answer::Inventory(count)) => Ok(*count),
                     Some(Answer::InventoryErrs(error) | Answer::PrometheusErrs(error)) => {
@@ -306,40 +328,96 @@ impl World {
         truth.updated_at + Span::from_micros(since - rest)
     }
 
-    fn report(
+    /// What a Prometheus knows of who fires an alert.
+    fn knows(
         &self,
+        policy: Option<&PolicyName>,
         labels: &LabelSet,
         target: &TargetLabels,
-        said: Option<&Said>,
         now: Timestamp,
-    ) -> Result<Option<RuleReport>, Trouble> {
-        let instances = self.firing.values().map(|truth| &truth.alert.labels);
-        let same = |instance: &&LabelSet| is_same_alert(instance, labels, target);
-        let mut report = RuleReport {
+    ) -> Result<Knows, Trouble> {
+        Ok(match self.says(policy, labels, target, now)? {
+            None => Knows::NoRule,
+            Some(says) if says.state == InstanceState::Absent => {
+                Knows::NotShown { why: NotShown::Nothing }
+            }
+            Some(says) => Knows::Shows(vec![says]),
+        })
+    }
+
+    /// What its rule says of an alert; `None` where there is none.
+    fn says(
+        &self,
+        policy: Option<&PolicyName>,
+        labels: &LabelSet,
+        target: &TargetLabels,
+        now: Timestamp,
+    ) -> Result<Option<RuleSays>, Trouble> {
+        let said = self.said(&[Probe::Rules, Probe::Prometheus], policy, Some(labels), "");
+        let fires = self.firing.values().any(|truth| truth.alert.labels == *labels);
+        let name = labels.get("alertname").unwrap_or_default();
+        let mut says = RuleSays {
+            rule: RuleId::new("", "", name, "", &LabelSet::default()),
+            instance: labels.clone(),
+            state: if fires { InstanceState::Firing } else { InstanceState::Absent },
             unhealthy: None,
-            last_evaluation: now,
-            firing: instances.filter(same).count(),
-            pending: 0,
-            kept_firing: 0,
-            keep_firing_for: Span::ZERO,
+            evaluated_at: now,
+            interval: Span::ZERO,
+            memory: Some(self.memory(policy, labels)),
+            inputs: self.inputs(policy, labels),
+            beside: self.beside(labels, target),
         };
         match said.map(|said| (&said.answer, said.at)) {
             Some((Answer::PrometheusErrs(error) | Answer::RulesErr(error), _)) => {
                 return Err(Trouble(error.clone()));
             }
             Some((Answer::NoRule, _)) => return Ok(None),
-            Some((Answer::RuleUnhealthy(error), _)) => report.unhealthy = Some(error.clone()),
-            Some((Answer::RuleStuck, at)) => report.last_evaluation = at,
-            Some((Answer::RuleFires, _)) => report.firing = report.firing.max(1),
-            Some((Answer::RuleInactive, _)) => report.firing = 0,
-            Some((Answer::RulePending, _)) => (report.firing, report.pending) = (0, 1),
+            Some((Answer::RuleUnhealthy(error), _)) => says.unhealthy = Some(error.clone()),
+            Some((Answer::RuleStuck, at)) => says.evaluated_at = at,
+            Some((Answer::RuleFires, _)) => says.state = InstanceState::Firing,
+            Some((Answer::RuleInactive, _)) => says.state = InstanceState::Absent,
+            Some((Answer::RulePending, _)) => says.state = InstanceState::Pending,
             Some((Answer::RuleKeptFiring(span), _)) => {
-                (report.firing, report.kept_firing) = (0, 1);
-                report.keep_firing_for = *span;
+                says.state = InstanceState::Kept;
+                says.memory = Some(Memory::Lasts(*span));
             }
             _ => {}
         }
-        Ok(Some(report))
+        Ok(Some(says))
+    }
+
+    fn memory(&self, policy: Option<&PolicyName>, labels: &LabelSet) -> Memory {
+        let said = self.said(&[Probe::Memory], policy, Some(labels), "");
+        match said.map(|said| &said.answer) {
+            Some(Answer::LooksBack(span)) => Memory::Lasts(*span),
+            Some(Answer::LooksBackUnknown(why)) => Memory::Unknown { why: why.clone() },
+            _ => Memory::Lasts(Span::ZERO),
+        }
+    }
+
+    /// Each rule reads one series about each of its instances.
+    fn inputs(&self, policy: Option<&PolicyName>, labels: &LabelSet) -> Inputs {
+        let said = self.said(&[Probe::Inputs], policy, Some(labels), "");
+        let has_data =
+            !matches!(said.map(|said| &said.answer), Some(Answer::Inputs { there: false }));
+        let selector = format!("series{labels}").into();
+        Inputs::Known(vec![Input { selector, has_data }])
+    }
+
+    /// Other alerts of the same name that fire under the same target.
+    fn beside(&self, labels: &LabelSet, target: &TargetLabels) -> Beside {
+        let all = self.firing.values().map(|truth| &truth.alert.labels);
+        let others = all.filter(|other| {
+            *other != labels
+                && other.get("alertname") == labels.get("alertname")
+                && share_target(other, labels, target)
+        });
+        let mut instances: BTreeSet<Fingerprint> = others.map(LabelSet::fingerprint).collect();
+        let more = instances.len().saturating_sub(limits::BESIDE);
+        while instances.len() > limits::BESIDE {
+            instances.pop_last();
+        }
+        Beside { instances, more }
     }
 }
 
@@ -354,7 +432,7 @@ fn sight(by: &Lister, said: Option<&Said>, now: Timestamp) -> Result<Sight, Trou
             }
             _ => Ok(Sight::Alertmanager { uptime: limits::YOUNG_ALERTMANAGER }),
         },
-        Lister::Prometheus => match answer {
+        Lister::Prometheus | Lister::Prometheuses(_) => match answer {
             Some((Answer::PrometheusErrs(error) | Answer::RulesErr(error), _)) => {
                 Err(Trouble(error.clone()))
             }

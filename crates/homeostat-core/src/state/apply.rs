@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use crate::alert::Episode;
 use crate::fact::{Fact, What};
+use crate::healing::{Look, Verdict, Verification};
 use crate::hold::Gate;
-use crate::incident::{Attached, Closing, End, Incident, Rare, Stage, Standing, Worsened};
-use crate::ledger::{Past, Trial};
+use crate::incident::{
+    Aftermath, Attached, Closing, End, Incident, Loose, Rare, Stage, Standing, Worsened,
+};
+use crate::ledger::{Past, Subject, Trial};
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId};
+use crate::notice::Topic;
 use crate::shadow::Shadow;
 use crate::time::Timestamp;
-use crate::verdict::{Look, Verification};
 
+use super::succession::Succession;
 use super::trials::told;
 use super::{Counted, State};
 
@@ -38,10 +42,24 @@ impl State {
                 self.last_episode = *episode;
                 self.firing.insert(&alert.source, alert.fingerprint, *episode);
                 let (alert, lapse) = (alert.clone(), *lapse);
-                let begun = Episode { alert, began_at: at, lapse, ended_at: None };
+                let begun = Episode {
+                    alert,
+                    began_at: at,
+                    lapse,
+                    ended_at: None,
+                    moved_to: None,
+                    listed: false,
+                };
                 self.episodes.insert(*episode, Arc::new(begun));
             }
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
+            What::EpisodeMoved { episode, starts_at } => self.move_episode(*episode, *starts_at),
+            What::EpisodeListed { episode } => self.list_episode(*episode),
+            What::EpisodeSighted { episode, sightings } => {
+                if self.is_firing(*episode) {
+                    self.sighted.insert(*episode, sightings.clone().into());
+                }
+            }
             What::IncidentOpened { incident, episode, .. } => {
                 self.open(*incident, *episode, fact);
             }
@@ -83,7 +101,14 @@ impl State {
             | What::OrderHeld { .. }
             | What::RemedyShadowed { .. }
             | What::RetryScheduled { .. }
+            | What::VerificationProlonged { .. }
             | What::TurnedWorse { .. } => self.move_on(&fact.what, at),
+            What::AftermathSeen { incident, next, .. } => self.look_after(*incident, *next),
+            What::SightLost { incident } => {
+                self.change(*incident, |incident| incident.unheard = true);
+                // Where nobody is owed a word of it, it is nobody's.
+                self.consider(*incident);
+            }
             What::RemedyGivenUp { incident, .. } => {
                 self.move_on(&fact.what, at);
                 self.make_room(*incident);
@@ -129,14 +154,26 @@ impl State {
         self.change(id, |incident| match what {
             What::EvidenceAsked { step, .. } => {
                 incident.step = *step;
-                match &mut incident.stage {
-                    Stage::Verifying(verification) => verification.look = Look::Asked(at),
-                    stage => *stage = Stage::Asking { asked_at: at },
+                match (&mut incident.stage, &mut incident.aftermath) {
+                    (Stage::Verifying(verification), _) => verification.look = Look::Asked(at),
+                    (Stage::Closed { .. }, Some(left)) => left.look = Look::Asked(at),
+                    (Stage::Closed { .. }, None) => {}
+                    (stage, _) => *stage = Stage::Asking { asked_at: at },
                 }
             }
             What::EvidenceSeen { reading, next, .. } => {
-                if let Stage::Verifying(verification) = &mut incident.stage {
-                    verification.note(reading, *next);
+                if let (Stage::Verifying(verification), Some(order)) =
+                    (&mut incident.stage, &incident.order)
+                {
+                    verification.note(&order.proof, reading, *next);
+                }
+            }
+            What::VerificationProlonged { until, .. } => {
+                if let (Stage::Verifying(verification), Some(order)) =
+                    (&mut incident.stage, &incident.order)
+                {
+                    verification.until = *until;
+                    verification.look = Look::Due((at + order.proof.every).min(*until));
                 }
             }
             What::OrderHeld { holds, until, .. } => {
@@ -146,6 +183,7 @@ impl State {
             What::RemedyShadowed { remedy, .. } | What::RemedyGivenUp { remedy, .. } => {
                 incident.ladder.climbed = Some(remedy.clone());
                 incident.ladder.failures = 0;
+                incident.keep_sightings();
                 incident.let_go();
                 incident.looks = 0;
                 incident.approved = None;
@@ -177,8 +215,10 @@ impl State {
                         ended_at: *ended_at,
                         until: *until,
                         look: look.map_or(Look::Nobody, Look::Due),
+                        over_at: Some((*until - order.proof.within).max(*ended_at)),
                         held: 0,
-                        absent: 0,
+                        missed: BTreeMap::new(),
+                        cases: Vec::new(),
                         last: None,
                         resolved_during_action: *resolved,
                     }));
@@ -208,11 +248,23 @@ impl State {
     pub(super) fn count(&mut self, id: IncidentId, stood: Counted) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let stands = Counted::of(incident);
-        if stood.fires != stands.fires {
-            self.ledgers.fires(&incident.policy, id, stands.fires);
-        }
         if stood.flies != stands.flies {
             self.ledgers.flies(&incident.subject(), stands.flies);
+        }
+        if stood.fires != stands.fires {
+            let subject = incident.subject();
+            self.ledgers.fires(&subject.0, id, stands.fires);
+            self.count_once(&subject);
+        }
+    }
+
+    /// A target fires once, however many incidents of it do: the oldest stands for them.
+    fn count_once(&mut self, subject: &Subject) {
+        let Some(succession) = self.by_subject.get(&subject.0, &subject.1) else { return };
+        let fires = |id: &IncidentId| self.incident(*id).is_some_and(|i| Counted::of(i).fires);
+        let firing: Vec<IncidentId> = succession.iter().filter(fires).collect();
+        for (place, id) in firing.into_iter().enumerate() {
+            self.ledgers.fires(&subject.0, id, place == 0);
         }
     }
 
@@ -241,13 +293,19 @@ impl State {
                         verification.look = Look::Due(at);
                     }
                 }
+                Stage::Closed { .. } => {
+                    if let Some(left) = &mut incident.aftermath
+                        && let Look::Asked(_) = left.look
+                    {
+                        left.look = Look::Due(at);
+                    }
+                }
                 Stage::Settling { .. }
                 | Stage::Ready
                 | Stage::Held { .. }
                 | Stage::BackingOff { .. }
                 | Stage::AwaitingApproval(_)
-                | Stage::Acting
-                | Stage::Closed { .. } => {}
+                | Stage::Acting => {}
             });
         }
     }
@@ -263,14 +321,20 @@ impl State {
         let Some(incident) = self.incidents.get(&id) else { return };
         let moves = match &incident.stage {
             Stage::Acting => false,
-            Stage::Verifying(verification) => self.is_healed(incident, verification),
+            Stage::Verifying(verification) => {
+                matches!(self.verdict(incident, verification), Verdict::Healed(_))
+            }
             Stage::Settling { .. }
             | Stage::Ready
             | Stage::Asking { .. }
             | Stage::Held { .. }
             | Stage::BackingOff { .. }
             | Stage::AwaitingApproval(_) => incident.all_ended() && incident.worse.is_none(),
-            Stage::Closed { .. } => incident.all_ended(),
+            Stage::Closed { .. } => {
+                incident.all_ended()
+                    && !incident.watches_worse()
+                    && !(incident.unheard && self.is_owed_unheard(incident))
+            }
         };
         if moves {
             self.ready.insert(id);
@@ -339,9 +403,12 @@ impl State {
             tell_at: None,
             overdue: false,
             shadows: Rare::default(),
+            acted_at: None,
+            aftermath: None,
+            unheard: false,
         };
         self.ledgers.flaps.began(&incident.subject(), fact.at);
-        self.by_subject.insert(&incident.policy, incident.target.clone(), id);
+        self.enter_subject(&incident);
         self.by_episode.insert((episode, id));
         self.incidents.insert(id, Arc::new(incident));
         self.count(id, Counted::default());
@@ -362,11 +429,7 @@ impl State {
         let has_acted = incident.has_acted();
         if has_acted {
             let subject = incident.subject();
-            let mut ladder = incident.ladder.clone();
-            ladder.failures = 0;
-            if let Some(remedy) = &closing.remedy {
-                ladder.climbed = Some(remedy.clone());
-            }
+            let ladder = incident.ladder_after(closing);
             let past = Past {
                 incident: id,
                 closed_at: Some(at),
@@ -391,13 +454,17 @@ impl State {
         for key in locks.iter() {
             self.open_gate(&Gate::Lock(key.clone()), limits::WOKEN_PER_GATE);
         }
+        let topic = Topic::Escalation { incident: id };
+        let is_told = self.notices.get(&topic).is_some_and(|owed| !owed.cleared);
         let by_itself = matches!(closing.outcome, End::Shadowed | End::Recovered);
         self.change(id, |incident| {
             incident.tell_at = tell_at;
             if has_acted || !by_itself {
                 incident.shadows.clear();
             }
-            incident.stage = Stage::Closed { at, closing: closing.clone() };
+            let stage = Stage::Closed { at, closing: closing.clone() };
+            let before = std::mem::replace(&mut incident.stage, stage);
+            incident.aftermath = aftermath(incident, before, closing, at, is_told).map(Box::new);
         });
         if has_acted {
             self.make_room(id);
@@ -409,18 +476,67 @@ impl State {
         // What is forgotten wakes nobody.
         self.change(id, |incident| {
             incident.tell_at = None;
+            incident.aftermath = None;
             incident.shadows.clear();
         });
         let Some(incident) = self.incidents.remove(&id) else { return };
         if incident.all_ended() {
             self.ledgers.flaps.ended(&incident.subject(), at);
         }
-        self.by_subject.remove(&incident.policy, &incident.target);
+        self.leave_subject(&incident);
         if Counted::of(&incident).fires {
             self.ledgers.fires(&incident.policy, id, false);
+            self.count_once(&incident.subject());
         }
         for attached in &incident.episodes {
             self.detach(attached.episode, id);
         }
+    }
+}
+
+impl State {
+    pub(super) fn enter_subject(&mut self, incident: &Incident) {
+        let (policy, target, id) = (&incident.policy, &incident.target, incident.id);
+        match self.by_subject.get_mut(policy, target) {
+            Some(succession) => succession.enter(id),
+            None => self.by_subject.insert(policy, target.clone(), Succession::of(id)),
+        }
+    }
+
+    fn leave_subject(&mut self, incident: &Incident) {
+        let (policy, target) = (&incident.policy, &incident.target);
+        let left = self.by_subject.get_mut(policy, target);
+        if left.is_some_and(|succession| !succession.leave(incident.id)) {
+            self.by_subject.remove(policy, target);
+        }
+    }
+
+    fn look_after(&mut self, id: IncidentId, next: Option<Timestamp>) {
+        self.amend(id, |incident| match (next, &mut incident.aftermath) {
+            (Some(next), Some(left)) => left.look = Look::Due(next),
+            (None | Some(_), left) => *left = None,
+        });
+        self.consider(id);
+    }
+}
+
+/// What is still to be found out of an incident that closes.
+fn aftermath(
+    incident: &Incident,
+    before: Stage,
+    closing: &Closing,
+    at: Timestamp,
+    is_told: bool,
+) -> Option<Aftermath> {
+    match (before, closing.remembered_until) {
+        (Stage::Verifying(verification), Some(until)) => {
+            let look = Look::Due(until.max(at));
+            Some(Aftermath { matter: Loose::Memory(verification), look })
+        }
+        _ if is_told && incident.worse.is_some() => {
+            let look = Look::Due(at + limits::AFTERMATH_LOOK);
+            Some(Aftermath { matter: Loose::Worse, look })
+        }
+        (_, _) => None,
     }
 }

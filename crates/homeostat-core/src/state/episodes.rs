@@ -7,6 +7,7 @@ use crate::incident::{Attached, Stage, Standing};
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId};
 use crate::time::{Timestamp, age};
+use crate::witness::Case;
 
 use super::State;
 
@@ -16,9 +17,24 @@ impl State {
         let ends_at = match ending {
             Ending::Resolved { ends_at } => *ends_at,
             Ending::Absent { since } => Some(self.clock.wall(*since)),
-            Ending::Superseded | Ending::Lapsed => None,
+            Ending::Superseded | Ending::Lapsed | Ending::Unproven { .. } => None,
         };
-        episode.ended_at = Some(ends_at.unwrap_or(self.clock.wall(at)));
+        let standing = match ending {
+            Ending::Resolved { .. } | Ending::Superseded | Ending::Absent { .. } => {
+                Standing::Resolved
+            }
+            Ending::Lapsed | Ending::Unproven { .. } => Standing::Lapsed,
+        };
+        self.sighted.remove(&id);
+        // Since when it was missing is not when its source ended it: it may have been listed since.
+        episode.ended_at = Some(match ending {
+            Ending::Resolved { ends_at: Some(ends_at) } => *ends_at,
+            Ending::Resolved { ends_at: None }
+            | Ending::Absent { .. }
+            | Ending::Superseded
+            | Ending::Lapsed
+            | Ending::Unproven { .. } => self.clock.wall(at),
+        });
         let key = episode.alert.key();
         if self.firing.get(&key.1, &key.0) == Some(&id) {
             self.firing.remove(&key.1, &key.0);
@@ -26,45 +42,89 @@ impl State {
         if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
             self.ended_by_age.remove(&(before, key.clone()));
         }
-        self.ended_by_age.insert((at, key));
+        self.ended_by_age.insert((at, key.clone()));
         self.forget_ended(at);
-        let incidents: Vec<IncidentId> = self.ids_of(id).collect();
-        if incidents.is_empty() {
+        if self.ids_of(id).next().is_none() {
             self.episodes.remove(&id);
         }
-        for incident in incidents {
+        self.stand(id, standing);
+        if standing == Standing::Resolved {
+            // What was lost sight of before is known to be over, too.
+            let earlier: Vec<EpisodeId> = self.all_lapsed(&key).collect();
+            for episode in earlier {
+                self.stand(episode, standing);
+            }
+        }
+    }
+
+    /// Sets how an episode that has ended stands in its incidents.
+    fn stand(&mut self, id: EpisodeId, standing: Standing) {
+        let incidents: Vec<IncidentId> = self.ids_of(id).collect();
+        for &incident in &incidents {
             self.amend(incident, |incident| {
                 for attached in incident.episodes.iter_mut().filter(|a| a.episode == id) {
-                    attached.standing = match ending {
-                        Ending::Resolved { .. } | Ending::Superseded | Ending::Absent { .. } => {
-                            Standing::Resolved
-                        }
-                        Ending::Lapsed => Standing::Lapsed,
-                    };
+                    attached.standing = standing;
                 }
             });
+        }
+        self.index_lapsed(id);
+        for incident in incidents {
             self.consider(incident);
+        }
+    }
+
+    /// Enters an episode into the index of those that were lost sight of, or takes it out.
+    pub(super) fn index_lapsed(&mut self, id: EpisodeId) {
+        let Some(key) = self.episodes.get(&id).map(|episode| episode.alert.key()) else { return };
+        let lapsed =
+            |attached: &Attached| attached.episode == id && attached.standing == Standing::Lapsed;
+        if self.incidents_of(id).any(|incident| incident.episodes.iter().any(lapsed)) {
+            self.lapsed.insert((key, id));
+        } else {
+            self.lapsed.remove(&(key, id));
+        }
+    }
+
+    pub(super) fn move_episode(&mut self, id: EpisodeId, starts_at: Timestamp) {
+        if let Some(episode) = self.episodes.get_mut(&id) {
+            Arc::make_mut(episode).moved_to = Some(starts_at);
+        }
+    }
+
+    pub(super) fn list_episode(&mut self, id: EpisodeId) {
+        if let Some(episode) = self.episodes.get_mut(&id) {
+            Arc::make_mut(episode).listed = true;
         }
     }
 
     pub(super) fn attach(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
         self.by_episode.insert((episode, id));
-        self.forget_earlier(id, episode, at);
+        let earlier = self.forget_earlier(id, episode, at);
         self.amend(id, |incident| {
             let attached = Attached { episode, standing: Standing::Firing };
             incident.episodes = incident.episodes.iter().copied().chain([attached]).collect();
-            // Absence is counted for all alerts together: this one was not looked for yet.
+            incident.unheard = false;
+            // Whoever saw this alert fire before has seen this very alert.
+            let is_earlier = |case: &&mut Case| earlier.contains(&case.episode);
+            let known = incident.order.iter_mut().flat_map(|order| &mut order.proof.cases);
+            known.filter(is_earlier).for_each(|case| case.episode = episode);
             if let Stage::Verifying(verification) = &mut incident.stage {
-                verification.absent = 0;
+                verification.fires_again(&earlier, episode);
             }
         });
         self.reconsider(id);
     }
 
     /// An incident remembers one episode of each alert that ended, and not each time that it did.
-    fn forget_earlier(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
-        let Some(new) = self.episodes.get(&episode).map(|e| e.alert.key()) else { return };
-        let Some(incident) = self.incidents.get_mut(&id).map(Arc::make_mut) else { return };
+    fn forget_earlier(
+        &mut self,
+        id: IncidentId,
+        episode: EpisodeId,
+        at: Timestamp,
+    ) -> Vec<EpisodeId> {
+        let new = self.episodes.get(&episode).map(|e| e.alert.key());
+        let incident = self.incidents.get_mut(&id).map(Arc::make_mut);
+        let (Some(new), Some(incident)) = (new, incident) else { return Vec::new() };
         let episodes = &self.episodes;
         let is_earlier = |attached: &Attached| {
             attached.standing != Standing::Firing
@@ -76,13 +136,16 @@ impl State {
             incident.episodes = others.into();
             self.ledgers.flaps.again(&incident.subject(), at);
         }
-        for attached in earlier {
-            self.detach(attached.episode, id);
+        let earlier: Vec<EpisodeId> = earlier.iter().map(|attached| attached.episode).collect();
+        for &episode in &earlier {
+            self.detach(episode, id);
         }
+        earlier
     }
 
     pub(super) fn detach(&mut self, episode: EpisodeId, id: IncidentId) {
         self.by_episode.remove(&(episode, id));
+        self.index_lapsed(episode);
         if self.ids_of(episode).next().is_none() && !self.is_firing(episode) {
             self.episodes.remove(&episode);
         }

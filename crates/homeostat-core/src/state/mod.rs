@@ -11,6 +11,7 @@ mod jump;
 mod nested;
 mod orders;
 mod recall;
+mod succession;
 mod trials;
 mod word;
 
@@ -19,8 +20,9 @@ use std::sync::Arc;
 
 use crate::alert::{AlertKey, Episode};
 use crate::clock::Clock;
+use crate::healing::{self, Patient, Verdict, Verification};
 use crate::hold::{Gate, Guard};
-use crate::incident::{Incident, Standing};
+use crate::incident::{Attached, Incident, Standing};
 use crate::label::Fingerprint;
 use crate::ledger::{Ledgers, Subject};
 use crate::limits::WOKEN_PER_GATE;
@@ -28,9 +30,10 @@ use crate::name::{BootId, EpisodeId, IncidentId, PolicyName, SourceName};
 use crate::notice::{Obligation, Topic};
 use crate::policy::Target;
 use crate::time::Timestamp;
-use crate::verdict::{self, Verification};
+use crate::witness::Sighting;
 
 use nested::Nested;
+use succession::Succession;
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,8 +45,12 @@ pub struct State {
     ended: BTreeMap<AlertKey, (Timestamp, Option<Timestamp>)>,
     ended_by_age: BTreeSet<(Timestamp, AlertKey)>,
     incidents: BTreeMap<IncidentId, Arc<Incident>>,
-    by_subject: Nested<PolicyName, Target, IncidentId>,
+    by_subject: Nested<PolicyName, Target, Succession>,
     by_episode: BTreeSet<(EpisodeId, IncidentId)>,
+    /// Episodes of incidents of which nothing is heard any more, or that ended without proof.
+    lapsed: BTreeSet<(AlertKey, EpisodeId)>,
+    /// Which rules were seen to fire alerts of the alerts API.
+    sighted: BTreeMap<EpisodeId, Arc<[Sighting]>>,
     notices: BTreeMap<Topic, Obligation>,
     ledgers: Ledgers,
     alarms: BTreeSet<(Timestamp, IncidentId)>,
@@ -91,6 +98,11 @@ impl State {
         self.firing.get(source, fingerprint).copied()
     }
 
+    /// Returns the rules that were seen to fire an alert of the alerts API, where that is written down.
+    pub fn sightings(&self, id: EpisodeId) -> &[Sighting] {
+        self.sighted.get(&id).map_or(&[], |all| all)
+    }
+
     /// Returns all episodes that fire.
     pub fn all_firing(&self) -> impl Iterator<Item = EpisodeId> + '_ {
         self.firing.values().copied()
@@ -107,9 +119,39 @@ impl State {
         alert.is_some_and(|a| self.firing.get(&a.source, &a.fingerprint) == Some(&id))
     }
 
-    /// Returns the `endsAt` with which an alert's last episode ended, where it is remembered.
-    pub fn last_end(&self, key: &AlertKey) -> Option<Timestamp> {
-        self.ended.get(key).and_then(|(_, ends_at)| *ends_at)
+    /// Returns when we heard that an alert's last episode had ended, and with which `endsAt`, where that
+    /// is remembered.
+    pub fn last_end(&self, key: &AlertKey) -> Option<(Timestamp, Option<Timestamp>)> {
+        self.ended.get(key).copied()
+    }
+
+    /// Returns the last episode of an alert that an incident still knows and of which nothing is heard
+    /// any more, or that ended without proof.
+    pub fn lapsed(&self, key: &AlertKey) -> Option<EpisodeId> {
+        self.all_lapsed(key).next_back()
+    }
+
+    fn all_lapsed(&self, key: &AlertKey) -> impl DoubleEndedIterator<Item = EpisodeId> + '_ {
+        let all = (key.clone(), EpisodeId(0))..=(key.clone(), EpisodeId(u64::MAX));
+        self.lapsed.range(all).map(|(_, episode)| *episode)
+    }
+
+    /// Returns the closed incidents of a subject of whose alerts nothing is heard any more, and which
+    /// only a person still looks after.
+    pub fn unheard_of(&self, subject: &Subject) -> impl Iterator<Item = &Incident> {
+        let ids: BTreeSet<IncidentId> =
+            self.lapsed.iter().flat_map(|(_, episode)| self.ids_of(*episode)).collect();
+        let (policy, target) = subject.clone();
+        ids.into_iter().filter_map(|id| self.incident(id)).filter(move |incident| {
+            incident.unheard && incident.policy == policy && incident.target == target
+        })
+    }
+
+    /// Tells whether a person was told of an incident whose alerts ended without proof: then it is
+    /// theirs until it is known that the trouble is over.
+    pub fn is_owed_unheard(&self, incident: &Incident) -> bool {
+        let topic = Topic::Escalation { incident: incident.id };
+        incident.any_lapsed() && self.notices.get(&topic).is_some_and(|owed| !owed.cleared)
     }
 
     /// Returns an incident that is open or latched.
@@ -122,9 +164,9 @@ impl State {
         self.incidents.values().map(Arc::as_ref)
     }
 
-    /// Returns the incident that is open or latched for a policy and a target.
+    /// Returns the newest incident that is open or latched for a policy and a target.
     pub fn incident_of(&self, subject: &Subject) -> Option<&Incident> {
-        self.by_subject.get(&subject.0, &subject.1).and_then(|id| self.incident(*id))
+        self.by_subject.get(&subject.0, &subject.1).and_then(|ids| self.incident(ids.newest()))
     }
 
     /// Returns the incidents of an episode.
@@ -194,18 +236,21 @@ impl State {
         self.last_incident.next()
     }
 
-    /// Tells whether the required grade holds for an incident whose action is over.
-    pub fn is_healed(&self, incident: &Incident, verification: &Verification) -> bool {
-        let Some(order) = incident.order.as_ref().filter(|_| incident.worse.is_none()) else {
-            return false;
+    /// Returns what is known about the healing of an incident whose action is over.
+    pub fn verdict(&self, incident: &Incident, verification: &Verification) -> Verdict {
+        match incident.order.as_ref().filter(|_| incident.worse.is_none()) {
+            Some(order) => healing::judge(&order.proof, verification, &self.patients(incident)),
+            None => Verdict::Unknown,
+        }
+    }
+
+    /// Returns the alerts of an incident whose healing is proven.
+    pub fn patients(&self, incident: &Incident) -> Vec<Patient<'_>> {
+        let patient = |attached: &Attached| {
+            let alert = &self.episode(attached.episode)?.alert;
+            let resolved = attached.standing == Standing::Resolved;
+            Some(Patient { episode: attached.episode, alert, resolved })
         };
-        let reported = incident.episodes.iter().all(|attached| {
-            attached.standing == Standing::Resolved
-                || self
-                    .episodes
-                    .get(&attached.episode)
-                    .is_some_and(|episode| verdict::explains(&order.proof, &episode.alert))
-        });
-        verification.is_healed(&order.proof, reported)
+        incident.episodes.iter().filter_map(patient).collect()
     }
 }

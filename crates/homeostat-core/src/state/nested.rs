@@ -21,6 +21,10 @@ impl<A: Ord + Clone, B: Ord, V> Nested<A, B, V> {
         self.rows.get(first)?.get(second)
     }
 
+    pub(super) fn get_mut(&mut self, first: &A, second: &B) -> Option<&mut V> {
+        self.rows.get_mut(first)?.get_mut(second)
+    }
+
     pub(super) fn insert(&mut self, first: &A, second: B, value: V) {
         let row = match self.rows.get_mut(first) {
             Some(row) => row,

@@ -17,7 +17,7 @@ impl State {
         self.ledgers.take(&order.charges, at);
         self.ledgers.lock(&order.locks, id);
         self.ledgers.started(&subject.0);
-        self.try_remedy(&order.id);
+        self.try_remedy(order);
         self.ledgers.acted(&subject, at);
         self.change(id, |incident| {
             match order.id.part {
@@ -31,6 +31,7 @@ impl State {
             incident.locks.room().extend(order.locks.iter().cloned());
             incident.order = Some(Box::new(order.without_grants()));
             incident.ordered_at = at;
+            incident.acted_at = incident.acted_at.or(Some(at));
             incident.progressed = 0;
             incident.order_cancelled = false;
             // It is kept for the case that a restart finds the order not started.
@@ -42,7 +43,7 @@ impl State {
     pub(super) fn reissue(&mut self, order: &Order, at: Timestamp) {
         self.ledgers.lock(&order.locks, order.id.incident);
         self.ledgers.started(&self.policy_of(order.id.incident));
-        self.try_remedy(&order.id);
+        self.try_remedy(order);
         self.change(order.id.incident, |incident| {
             incident.locks.room().extend(order.locks.iter().cloned());
             incident.order = Some(Box::new(order.without_grants()));
@@ -76,6 +77,9 @@ impl State {
             }
             incident.approved = None;
             incident.stage = Stage::Ready;
+            if !incident.has_acted() {
+                incident.acted_at = None;
+            }
         });
     }
 

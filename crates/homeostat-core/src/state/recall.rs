@@ -32,6 +32,7 @@ impl State {
         let episodes: Vec<(EpisodeId, Arc<Episode>)> =
             self.episodes.iter().map(|(&id, episode)| (id, episode.clone())).collect();
         let ended: Vec<_> = self.ended.iter().map(|(key, times)| (key.clone(), *times)).collect();
+        let sighted: Vec<_> = self.sighted.iter().map(|(id, all)| (*id, all.clone())).collect();
         let incidents: Vec<Arc<Incident>> = self.incidents.values().cloned().collect();
         let ready = self.ready.clone();
         let notices: Vec<_> = self.notices.values().cloned().collect();
@@ -47,6 +48,7 @@ impl State {
             at,
             ends_at,
         });
+        let sighted = sighted.into_iter().map(|(id, sightings)| Record::Sighted { id, sightings });
         let incidents = incidents.into_iter().map(move |incident| {
             let ready = ready.contains(&incident.id);
             Record::Incident { ready, incident }
@@ -54,7 +56,7 @@ impl State {
         let notices = notices.into_iter().map(Record::Notice);
         let lines = lines.into_iter().map(Record::Ledger);
         let first = std::iter::once(counters).chain(known.map(Record::Clock));
-        let all = first.chain(episodes).chain(ended).chain(incidents);
+        let all = first.chain(episodes).chain(sighted).chain(ended).chain(incidents);
         all.chain(notices).chain(lines)
     }
 
@@ -74,7 +76,9 @@ impl State {
                     self.firing.insert(&alert.source, alert.fingerprint, id);
                 }
                 self.episodes.insert(id, episode);
+                self.index_lapsed(id);
             }
+            Record::Sighted { id, sightings } => drop(self.sighted.insert(id, sightings)),
             Record::Ended { source, fingerprint, at, ends_at } => {
                 let key = (fingerprint, source);
                 self.ended_by_age.insert((at, key.clone()));
@@ -88,11 +92,15 @@ impl State {
 
     fn recall_incident(&mut self, ready: bool, incident: Arc<Incident>) {
         let id = incident.id;
-        self.by_subject.insert(&incident.policy, incident.target.clone(), id);
+        self.enter_subject(&incident);
         for attached in &incident.episodes {
             self.by_episode.insert((attached.episode, id));
         }
+        let episodes: Vec<EpisodeId> = incident.episodes.iter().map(|a| a.episode).collect();
         self.incidents.insert(id, incident);
+        for episode in episodes {
+            self.index_lapsed(episode);
+        }
         self.count(id, Counted::default());
         self.index(id);
         if ready {

@@ -5,24 +5,27 @@ use crate::hold::{Circuit, Gate};
 use crate::ledger::Trial;
 use crate::limits;
 use crate::name::{IncidentId, OrderId, Part};
-use crate::order::{Outcome, Result};
+use crate::order::{Order, Outcome, Result};
 use crate::time::Timestamp;
 
 impl State {
     /// An incident tries a remedy: until its result is known, it alone may where the breaker is
     /// half open. What it tried before and a changed ladder took from it has no result.
-    pub(super) fn try_remedy(&mut self, order: &OrderId) {
-        let Some(incident) = self.incidents.get(&order.incident) else { return };
-        match order.part {
+    pub(super) fn try_remedy(&mut self, order: &Order) {
+        let id = &order.id;
+        let Some(incident) = self.incidents.get(&id.incident) else { return };
+        match id.part {
             Part::Heal => {}
             Part::Undo => return,
         }
-        let policy = incident.policy.clone();
-        let before = incident.order.as_ref().map(|before| before.id.clone());
-        if let Some(before) = before.filter(|before| before.remedy != order.remedy) {
+        let circuits = Circuit::of(&incident.policy, &id.remedy, order.shared.as_ref());
+        let is_another =
+            |before: &&Order| before.id.remedy != id.remedy || before.shared != order.shared;
+        let before = incident.order.as_deref().filter(is_another).map(|before| before.id.clone());
+        if let Some(before) = before {
             self.end_trial(&before, None);
         }
-        self.ledgers.circuits.try_it(&policy, &order.remedy, order.incident);
+        self.ledgers.circuits.try_it(circuits, id.incident);
     }
 
     /// A cooldown counts from the last run: an order that certainly did not start is none, and
@@ -67,8 +70,10 @@ impl State {
 
     pub(super) fn end_trial(&mut self, order: &OrderId, result: Option<&(Timestamp, Trial)>) {
         let Some(incident) = self.incidents.get(&order.incident) else { return };
-        let circuits = Circuit::of(&incident.policy, &order.remedy);
-        self.ledgers.circuits.end(&incident.policy, &order.remedy, incident.id, result);
+        let last = incident.order.as_ref().filter(|last| last.id.remedy == order.remedy);
+        let shared = last.and_then(|last| last.shared.as_ref());
+        let circuits: Vec<_> = Circuit::of(&incident.policy, &order.remedy, shared).collect();
+        self.ledgers.circuits.end(&circuits, &incident.policy, incident.id, result);
         for circuit in circuits {
             self.open_gate(&Gate::Circuit(circuit), limits::WOKEN_PER_GATE);
         }

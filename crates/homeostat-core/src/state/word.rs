@@ -55,11 +55,25 @@ impl State {
                 if let Some(owed) = self.notices.get_mut(topic) {
                     owed.cleared = true;
                 }
+                self.let_go_of(topic);
             }
             What::NoticeEnded { topic } => {
                 self.notices.remove(topic);
             }
             _ => {}
+        }
+    }
+
+    /// Nobody is told of a closed incident any more: what was still looked after for them is not.
+    fn let_go_of(&mut self, topic: &Topic) {
+        let Topic::Escalation { incident: id } = topic else { return };
+        if self.incidents.get(id).is_some_and(|incident| incident.is_closed()) {
+            self.amend(*id, |incident| {
+                if incident.watches_worse() {
+                    incident.aftermath = None;
+                }
+            });
+            self.consider(*id);
         }
     }
 

@@ -10,7 +10,8 @@ use homeostat_core::label::Matchers;
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
 use homeostat_core::order::Outcome;
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Remedy, TargetLabels, Witnesses,
+    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, PrometheusWitness, Remedy,
+    TargetLabels, Witnesses,
 };
 use homeostat_core::scenario::Scenario;
 use homeostat_core::template::Template;
@@ -51,7 +52,7 @@ pub(crate) fn policy(remedies: Vec<Remedy>) -> Policy {
         target: TargetLabels::Named(vec!["instance".into()]),
         mode: Mode::Auto,
         remedies,
-        escalate: Escalate::After { after: secs(3600), severity: "critical".into() },
+        escalate: Escalate::after(secs(3600), "critical"),
         guard: GuardLimits { attempts: 9, ..Policy::observe().guard },
         ..Policy::observe()
     }
@@ -71,7 +72,11 @@ pub(crate) fn nobody() -> Witnesses {
 
 /// The Alertmanager `main` and a Prometheus can be asked.
 pub(crate) fn everybody() -> Witnesses {
-    Witnesses { alertmanagers: [SourceName::new("main")].into(), prometheus: true }
+    Witnesses {
+        alertmanagers: [SourceName::new("main")].into(),
+        webhooks: [].into(),
+        prometheuses: vec![PrometheusWitness::new("main")],
+    }
 }
 
 pub(crate) fn book(policy: Policy, witnesses: Witnesses) -> Book {

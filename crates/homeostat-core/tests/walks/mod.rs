@@ -9,7 +9,7 @@ use homeostat_core::name::{IncidentId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{
     Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
-    Policy, Regression, Remedy, TargetLabels, Undo, Watchdog, Witnesses, Worse,
+    Policy, PrometheusWitness, Regression, Remedy, TargetLabels, Undo, Watchdog, Witnesses, Worse,
 };
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::storm::StormLimits;
@@ -73,7 +73,7 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
         target: TargetLabels::Named(vec!["instance".into()]),
         mode: Mode::Auto,
         remedies: vec![remedy("first", 1), remedy("second", 0)],
-        escalate: Escalate::After { after: Span::from_secs(600), severity: "page".into() },
+        escalate: Escalate::after(Span::from_secs(600), "page"),
         guard: GuardLimits {
             attempts: 3,
             concurrency: if narrow { 1 } else { 4 },
@@ -106,7 +106,8 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
     }
     let policies = vec![down, any];
     let alertmanagers = if witnessed { [SourceName::new("main")].into() } else { [].into() };
-    let asked = Witnesses { alertmanagers, prometheus: witnessed };
+    let prometheuses = witnessed.then(|| PrometheusWitness::new("main")).into_iter().collect();
+    let asked = Witnesses { alertmanagers, webhooks: [].into(), prometheuses };
     Book::new(policies, BookLimits::default(), asked)
 }
 

@@ -9,6 +9,7 @@ use homeostat_core::name::EpisodeId;
 use homeostat_core::poll::{Occasion, Poll};
 use homeostat_core::time::{Span, Timestamp};
 
+use super::witness::{After, Seen};
 use super::{Heard, Key, Oracle, Verdict, Violation};
 
 /// How long an Alertmanager must run before its silence says anything.
@@ -41,6 +42,10 @@ pub(super) struct Absences {
     rows: BTreeMap<EpisodeId, Row>,
     /// When each was last mentioned, on the engine's clock.
     named: BTreeMap<EpisodeId, Timestamp>,
+    /// Which their Alertmanager was seen to list, and certainly knows the engine of that.
+    listed: BTreeMap<EpisodeId, bool>,
+    /// Which rules show those of the alerts API.
+    seen: BTreeMap<EpisodeId, Seen>,
     /// When a commit failed last.
     failed_at: Option<Timestamp>,
     /// Who may end as absent in this turn, and who must.
@@ -49,9 +54,15 @@ pub(super) struct Absences {
 }
 
 impl Absences {
-    /// Nothing is known any more: neither how often one was missing nor when it was mentioned.
+    /// Nothing is known any more: neither how often one was missing nor when it was mentioned. Who was
+    /// listed may be written down, and who saw it fire is.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        let mut listed = std::mem::take(&mut self.listed);
+        for certainly in listed.values_mut() {
+            *certainly = false;
+        }
+        let seen = std::mem::take(&mut self.seen);
+        *self = Self { listed, seen, ..Self::default() };
     }
 
     /// Rows begin anew.
@@ -62,7 +73,21 @@ impl Absences {
     /// A commit failed: rows begin anew, and what ended in it was not mentioned before now.
     pub(super) fn fail(&mut self, shown: Timestamp) {
         self.rows.clear();
+        // That it was listed may be forgotten with its end, where nobody waits for that.
+        for id in &self.may_end {
+            self.listed.insert(*id, false);
+        }
         self.failed_at = Some(shown);
+    }
+
+    /// Its Alertmanager was seen to list it.
+    pub(super) fn list(&mut self, id: EpisodeId) {
+        self.listed.insert(id, true);
+    }
+
+    /// It was listed, perhaps before its episode began.
+    pub(super) fn list_perhaps(&mut self, id: EpisodeId) {
+        self.listed.entry(id).or_insert(false);
     }
 
     /// It is there.
@@ -125,31 +150,37 @@ impl Oracle {
                 *newest = self.hours.later(starts_at, *newest, now);
                 let at = named.map_or(poll.asked_at, |named| named.max(poll.asked_at));
                 self.absences.name(*id, at);
+                self.absences.list(*id);
                 if let Some(mention) = self.mentions.get_mut(key) {
                     mention.at = mention.at.max(self.hours.own(poll.asked_at));
                 }
             } else if !knows {
                 self.absences.rows.remove(id);
             } else if due && named.is_none_or(|named| named < poll.asked_at) {
-                let certainly = !self.hours.is_before_jump(poll.asked_at)
+                // What it never listed it cannot miss.
+                let Some(listed) = self.absences.listed.get(id).copied() else { continue };
+                let certainly = listed
+                    && !self.hours.is_before_jump(poll.asked_at)
                     && self.absences.failed_at < Some(poll.asked_at);
                 self.absences.miss(*id, poll.asked_at, certainly);
             }
         }
     }
 
-    /// A rule that was evaluated and finds nothing says so.
+    /// A rule that was seen to fire it, was evaluated since and finds nothing says so.
     fn take_rules(&mut self, episodes: &[EpisodeId], evidence: &Evidence, now: Timestamp) {
         for id in episodes {
             let Some(known) = self.episodes.get(id) else { continue };
-            let quiet = match evidence.rule(&known.alert) {
-                Some(Ok(Some(report))) => {
-                    let firing = report.firing + report.pending + report.kept_firing;
-                    (report.unhealthy.is_none() && firing == 0).then_some(report.last_evaluation)
-                }
-                Some(Ok(None) | Err(_)) | None => None,
+            let Some(seen) = self.absences.seen.get(id).filter(|seen| !seen.rules.is_empty())
+            else {
+                self.absences.seen.insert(*id, known.shown_by(evidence));
+                continue;
             };
-            match quiet {
+            // One that may be of after the jump is, once another one follows it.
+            let jumped = self.hours.set_at().map(|set_at| set_at + Span::from_micros(1));
+            let since = jumped.unwrap_or(Timestamp::MIN);
+            let after = After { hours: &self.hours, since, now };
+            match known.gone_by(seen, evidence, &after) {
                 Some(at) => self.absences.miss(*id, self.hours.latest(at, now), false),
                 None => {
                     self.absences.rows.remove(id);

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::alert::{Alert, Door, Ending, Status};
+use homeostat_core::evidence::RuleWord;
+use homeostat_core::incident::End;
 use homeostat_core::name::{EpisodeId, IncidentId};
 use homeostat_core::policy::Book;
 use homeostat_core::time::{Span, Timestamp};
 
+use super::witness::Word;
 use super::{Heard, Known, Mention, Oracle, Verdict, Violation, key};
 
-/// How long the end of an alert is certainly remembered.
-const MEMORY: Span = Span::from_secs(3_600);
+/// How soon after a resolve what it ended is late, and how often that is ignored.
+const STALE_FOR: Span = Span::from_secs(300);
+const STALE_TIMES: u32 = 3;
 
 /// How long an alert of the alerts API is believed that names no end.
 const BELIEVED: Span = Span::from_secs(300);
@@ -20,7 +24,10 @@ impl Oracle {
     pub fn note_mentions(&mut self, heard: &Heard, shown: Timestamp) {
         self.count_absences(heard, shown);
         self.absences.fail(shown);
-        self.mention(heard, self.hours.own(shown));
+        let now = self.hours.own(shown);
+        self.disturbed_at = Some(now);
+        self.count_ignored(heard, now);
+        self.mention(heard, now);
     }
 
     pub(super) fn mention(&mut self, heard: &Heard, now: Timestamp) {
@@ -42,6 +49,30 @@ impl Oracle {
         }
     }
 
+    /// Whether a firing is from before the end that was heard of a while ago.
+    pub(super) fn is_stale(&self, alert: &Alert, now: Timestamp) -> bool {
+        let Some((at, Some(ended_at))) = self.last_end.get(&key(alert)) else { return false };
+        now.since(*at) < STALE_FOR
+            && alert.starts_at.is_some_and(|starts_at| {
+                self.hours.place(starts_at, now) <= self.hours.place(*ended_at, now)
+            })
+    }
+
+    /// Counts how often late repeats were ignored.
+    pub(super) fn count_ignored(&mut self, heard: &Heard, now: Timestamp) {
+        let wall = self.hours.wall(now);
+        for observation in &heard.observations {
+            let alert = &observation.alert;
+            let said = status(observation.status, alert.door, observation.ends_at, wall);
+            if said == Status::Firing
+                && !self.firing.contains_key(&key(alert))
+                && self.is_stale(alert, now)
+            {
+                *self.ignored.entry(key(alert)).or_default() += 1;
+            }
+        }
+    }
+
     pub(super) fn begins(
         &mut self,
         episode: EpisodeId,
@@ -50,41 +81,49 @@ impl Oracle {
         now: Timestamp,
     ) -> Verdict {
         let key = key(alert);
-        if let Some((at, Some(ended_at))) = self.last_end.get(&key)
-            && now.since(*at) <= MEMORY
-            && alert.starts_at.is_some_and(|starts_at| {
-                self.hours.place(starts_at, now) <= self.hours.place(*ended_at, now)
-            })
-        {
+        if self.is_stale(alert, now) {
             let vouched = heard.vouched.iter().filter(|(about, _)| *about == key);
             let fires = vouched.into_iter().any(|(_, evidence)| {
                 let listing = evidence.listing(alert);
-                let rule = evidence.rule(alert);
                 matches!(listing, Some(Ok(listing)) if listing.alert.is_some())
-                    || matches!(rule, Some(Ok(Some(report))) if report.firing > 0)
+                    || evidence.words(alert).iter().any(RuleWord::fires)
             });
-            if !fires {
+            // What goes on being sent is no late repeat.
+            let told = heard.observations.iter().filter(|o| self::key(&o.alert) == key).count();
+            let ignored = self.ignored.get(&key).copied().unwrap_or(0) as usize;
+            if !fires && ignored + told.saturating_sub(1) < STALE_TIMES as usize {
                 let text =
                     format!("{} fires since before it ended, on nobody's word", alert.labels);
                 return Err(Violation::new(now, "stale", text));
             }
         }
         self.firing.insert(key, episode);
-        let known = Known { alert: alert.clone(), fires: true, resolved: false };
+        let known = Known {
+            alert: alert.clone(),
+            began_at: now,
+            fires: true,
+            resolved: false,
+            ended_at: None,
+        };
         self.episodes.insert(episode, known);
         Ok(())
     }
 
     pub(super) fn ends(&mut self, episode: EpisodeId, ending: &Ending, now: Timestamp) -> Verdict {
-        let Some(known) = self.episodes.get_mut(&episode).filter(|known| known.fires) else {
+        let lapsed = |known: &&mut Known| !known.fires && !known.resolved;
+        let again = matches!(ending, Ending::Resolved { .. });
+        let known = self.episodes.get_mut(&episode);
+        let Some(known) = known.filter(|known| known.fires || (again && lapsed(known))) else {
             let text = format!("episode {episode} ends, and did not fire");
             return Err(Violation::new(now, "alerts", text));
         };
-        known.fires = false;
+        let fired = std::mem::take(&mut known.fires);
         let key = key(&known.alert);
+        let wall = self.hours.wall(now);
         let ends_at = match ending {
             Ending::Resolved { ends_at } => {
                 known.resolved = true;
+                known.ended_at = Some(ends_at.unwrap_or(wall));
                 *ends_at
             }
             Ending::Superseded => {
@@ -95,8 +134,19 @@ impl Oracle {
                 known.resolved = true;
                 Some(self.hours.wall(self.hours.own(*since)))
             }
-            Ending::Lapsed => None,
+            // Neither is evidence that it is over.
+            Ending::Lapsed | Ending::Unproven { .. } => None,
         };
+        if known.resolved {
+            // What was lost sight of before is known to be over, too.
+            let same = |known: &&mut Known| self::key(&known.alert) == key && !known.fires;
+            self.episodes.values_mut().filter(same).for_each(|known| known.resolved = true);
+        }
+        self.ignored.remove(&key);
+        if !fired {
+            self.last_end.insert(key, (now, ends_at));
+            return Ok(());
+        }
         self.firing.remove(&key);
         // One group may say that an alert ended and that it fires again.
         if self.mentions.get(&key).is_some_and(|mention| mention.at < now) {
@@ -108,11 +158,23 @@ impl Oracle {
     }
 
     /// A new episode of an alert stands for those before it.
-    pub(super) fn attaches(&mut self, incident: IncidentId, episode: EpisodeId, now: Timestamp) {
+    pub(super) fn attaches(
+        &mut self,
+        incident: IncidentId,
+        episode: EpisodeId,
+        now: Timestamp,
+    ) -> Verdict {
         let (Some(case), Some(new)) = (self.cases.get_mut(&incident), self.episodes.get(&episode))
         else {
-            return;
+            return Ok(());
         };
+        if matches!(case.closed, Some((_, End::Healed))) {
+            let text = format!(
+                "{} is attached to incident {incident}, in whose healing it had no part",
+                new.alert.labels
+            );
+            return Err(Violation::new(now, "attached", text));
+        }
         let same = |known: &Known| key(&known.alert) == key(&new.alert);
         let before = case.episodes.len();
         case.episodes.retain(|earlier| !self.episodes.get(earlier).is_some_and(same));
@@ -120,6 +182,7 @@ impl Oracle {
             self.flaps.again(&case.subject, now);
         }
         case.episodes.push(episode);
+        Ok(())
     }
 
     /// The next firing is a new trouble only when all alerts of the old one have ended.
@@ -139,11 +202,25 @@ impl Oracle {
             self.retried.insert(case.subject.clone());
         }
         let fires = episodes.any(|known| known.fires);
-        if case.closed.is_none() || (!back && fires) {
-            let text = format!("incident {incident} is forgotten while its alert fires");
+        let healed = matches!(case.closed, Some((_, End::Healed)));
+        let relapsed = healed && self.still_fires(case, now) == Some(Word::Fires);
+        if relapsed {
+            self.met.count("relapse past its memory");
+            self.climbs_for_a_reason(incident, Word::Fires, now)?;
+        }
+        let Some(case) = self.cases.get(&incident) else { return Ok(()) };
+        if case.closed.is_none() || (!back && !relapsed && fires) {
+            let words: Vec<Word> =
+                self.alerts(case).map(|known| self.word(case, known, now)).collect();
+            let text = format!("incident {incident} is forgotten while its alert fires: {words:?}");
             return Err(Violation::new(now, "latch", text));
         }
-        self.open.remove(&case.subject);
+        if self.open.get(&case.subject) == Some(&incident) {
+            self.open.remove(&case.subject);
+        }
+        if relapsed {
+            self.relapsed = Some(incident);
+        }
         if !fires {
             self.flaps.ends(&case.subject, now);
         }
@@ -160,11 +237,7 @@ impl Oracle {
             let episode = self.firing.get(&key);
             let fires = episode.is_some();
             let wrong = match status(observation.status, alert.door, observation.ends_at, wall) {
-                Status::Firing => {
-                    let ended = self.last_end.get(&key).and_then(|(_, ends_at)| *ends_at);
-                    let stale = ended.is_some() && place(alert.starts_at) <= place(ended);
-                    !fires && !stale
-                }
+                Status::Firing => !fires && !self.is_stale(alert, now),
                 Status::Resolved => {
                     let newest = self.newest_start.get(&key).copied();
                     let newest = place(newest).max(place(alert.starts_at));

@@ -1,11 +1,11 @@
 //! Breaker: what fails time and again is tried by one incident at a time, by a tally of our own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use homeostat_core::fact::What;
 use homeostat_core::hold::Circuit;
 use homeostat_core::incident::End;
-use homeostat_core::name::{IncidentId, OrderId, PolicyName, RemedyName};
+use homeostat_core::name::{CircuitName, IncidentId, OrderId, PolicyName, RemedyName};
 use homeostat_core::order::Outcome;
 use homeostat_core::policy::{Breaker, Policy};
 use homeostat_core::time::Timestamp;
@@ -34,49 +34,59 @@ enum State {
     HalfOpen,
 }
 
+/// What an incident tries, and the breaker that its policy shared when it was ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Trial {
+    policy: PolicyName,
+    remedy: RemedyName,
+    shared: Option<CircuitName>,
+}
+
+impl Trial {
+    fn circuits(&self) -> Vec<Circuit> {
+        let own = Circuit::Remedy(self.policy.clone(), self.remedy.clone());
+        [own].into_iter().chain(self.shared.clone().map(Circuit::Shared)).collect()
+    }
+}
+
 /// What remedies came to, and who tries them.
 #[derive(Debug, Default)]
 pub(super) struct Breakers {
-    results: BTreeMap<Circuit, Vec<(Timestamp, PolicyName, Result)>>,
-    trials: BTreeMap<IncidentId, (PolicyName, RemedyName)>,
+    results: BTreeMap<Circuit, Vec<(Timestamp, Result)>>,
+    trials: BTreeMap<IncidentId, Trial>,
 }
 
 impl Breakers {
-    fn tries(&mut self, incident: IncidentId, policy: &PolicyName, remedy: &RemedyName) {
-        self.trials.insert(incident, (policy.clone(), remedy.clone()));
+    fn tries(&mut self, incident: IncidentId, trial: Trial) {
+        self.trials.insert(incident, trial);
     }
 
     /// A trial is over. Each has one result; that it made things worse is one more.
     fn ends(&mut self, incident: IncidentId, result: Option<Result>, now: Timestamp) {
-        if let Some((policy, remedy)) = self.trials.remove(&incident)
+        if let Some(trial) = self.trials.remove(&incident)
             && let Some(result) = result
         {
-            self.note(&policy, &remedy, result, now);
+            self.note(&trial, result, now);
         }
     }
 
-    fn note(&mut self, policy: &PolicyName, remedy: &RemedyName, result: Result, now: Timestamp) {
-        for circuit in circuits(policy, remedy) {
+    fn note(&mut self, trial: &Trial, result: Result, now: Timestamp) {
+        for circuit in trial.circuits() {
             let results = self.results.entry(circuit).or_default();
-            results.push((now, policy.clone(), result));
+            results.push((now, result));
             let surplus = results.len().saturating_sub(REMEMBERED);
             results.drain(..surplus);
         }
     }
 
-    fn state(&self, circuit: &Circuit, breaker: Breaker, now: Timestamp) -> State {
+    fn state(&self, circuit: &Circuit, breaker: &Breaker, now: Timestamp) -> State {
         let results = self.results.get(circuit).map_or(&[][..], Vec::as_slice);
         let counted = &results[results.len().saturating_sub(breaker.of as usize)..];
-        let failed: Vec<_> = counted.iter().filter(|(.., r)| *r != Result::Healed).collect();
-        let Some((at, _, newest)) = counted.last().filter(|(.., r)| *r != Result::Healed) else {
+        let failed = counted.iter().filter(|(_, r)| *r != Result::Healed).count();
+        let Some((at, newest)) = counted.last().filter(|(_, r)| *r != Result::Healed) else {
             return State::Closed;
         };
-        let policies: BTreeSet<_> = failed.iter().map(|(_, policy, _)| policy).collect();
-        let often = failed.len() >= breaker.failures as usize;
-        let opens = match circuit {
-            Circuit::Remedy(..) => often || *newest == Result::Worse,
-            Circuit::Everywhere(_) => often && policies.len() > 1,
-        };
+        let opens = failed >= breaker.failures as usize || *newest == Result::Worse;
         match *at + breaker.after {
             _ if !opens => State::Closed,
             until if until > now => State::Open(until),
@@ -86,18 +96,16 @@ impl Breakers {
 
     /// Who else tries what a circuit is about.
     fn others(&self, circuit: &Circuit, besides: IncidentId) -> impl Iterator<Item = IncidentId> {
-        let tries = |(policy, remedy): &(PolicyName, RemedyName)| match circuit {
-            Circuit::Remedy(p, r) => p == policy && r == remedy,
-            Circuit::Everywhere(r) => r == remedy,
-        };
         let others = self.trials.iter().filter(move |(id, _)| **id != besides);
-        others.filter(move |(_, trial)| tries(trial)).map(|(id, _)| *id)
+        others.filter(|(_, trial)| trial.circuits().contains(circuit)).map(|(id, _)| *id)
     }
 
     /// No order by a breaker that is open, and one at a time where it is half open.
     pub(super) fn lets_pass(&self, policy: &Policy, id: &OrderId, now: Timestamp) -> Verdict {
-        let Some(breaker) = policy.guard.breaker else { return Ok(()) };
-        for circuit in circuits(&policy.name, &id.remedy) {
+        let Some(breaker) = &policy.guard.breaker else { return Ok(()) };
+        let (policy, remedy) = (policy.name.clone(), id.remedy.clone());
+        let trial = Trial { policy, remedy, shared: breaker.shared.clone() };
+        for circuit in trial.circuits() {
             let text = match self.state(&circuit, breaker, now) {
                 State::Closed => continue,
                 State::Open(until) => format!("order {id}, but {circuit} is open until {until}"),
@@ -119,7 +127,7 @@ impl Breakers {
         until: Timestamp,
         now: Timestamp,
     ) -> Verdict {
-        let found = policy.guard.breaker.map(|breaker| self.state(circuit, breaker, now));
+        let found = policy.guard.breaker.as_ref().map(|breaker| self.state(circuit, breaker, now));
         if found == Some(State::Open(until)) {
             return Ok(());
         }
@@ -135,7 +143,7 @@ impl Breakers {
         (mine, by): (IncidentId, IncidentId),
         now: Timestamp,
     ) -> Verdict {
-        let found = policy.guard.breaker.map(|breaker| self.state(circuit, breaker, now));
+        let found = policy.guard.breaker.as_ref().map(|breaker| self.state(circuit, breaker, now));
         if found == Some(State::HalfOpen) && self.others(circuit, mine).any(|other| other == by) {
             return Ok(());
         }
@@ -150,7 +158,9 @@ impl Oracle {
         match what {
             What::OrderIssued { order } | What::OrderReissued { order } if !is_undo(&order.id) => {
                 if let Some(case) = self.cases.get(&order.id.incident) {
-                    self.breakers.tries(order.id.incident, &case.subject.0, &order.id.remedy);
+                    let (policy, remedy) = (case.subject.0.clone(), order.id.remedy.clone());
+                    let trial = Trial { policy, remedy, shared: order.shared.clone() };
+                    self.breakers.tries(order.id.incident, trial);
                 }
             }
             What::OrderReturned { order } if !is_undo(order) => {
@@ -171,7 +181,9 @@ impl Oracle {
             What::TurnedWorse { order, .. } => {
                 self.breakers.ends(order.incident, None, now);
                 if let Some(case) = self.cases.get(&order.incident) {
-                    self.breakers.note(&case.subject.0, &order.remedy, Result::Worse, now);
+                    let (policy, remedy) = (case.subject.0.clone(), order.remedy.clone());
+                    let shared = case.runs.last().and_then(|run| run.order.shared.clone());
+                    self.breakers.note(&Trial { policy, remedy, shared }, Result::Worse, now);
                 }
             }
             What::IncidentClosed { incident, closing, .. } => {
@@ -185,8 +197,4 @@ impl Oracle {
             _ => {}
         }
     }
-}
-
-fn circuits(policy: &PolicyName, remedy: &RemedyName) -> [Circuit; 2] {
-    [Circuit::Remedy(policy.clone(), remedy.clone()), Circuit::Everywhere(remedy.clone())]
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use homeostat_core::fact::What;
-use homeostat_core::incident::{Closing, End};
+use homeostat_core::incident::{Cause, Closing, End};
 use homeostat_core::name::{IncidentId, OrderId, RemedyName};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::policy::{Book, Escalate, Mode, Policy};
 use homeostat_core::time::{Span, Timestamp};
 
-use super::fresh::still_fires;
 use super::guards::is_undo;
+use super::witness::Sightings;
 use super::{Case, Heard, Oracle, Past, Run, Verdict, Violation};
 
 impl Oracle {
@@ -25,7 +25,8 @@ impl Oracle {
             return Ok(());
         };
         let subject = (policy.clone(), target.clone());
-        if let Some(other) = self.open.insert(subject.clone(), incident) {
+        let beside = self.open.insert(subject.clone(), incident);
+        if let Some(other) = beside.filter(|other| !self.lets_others_open(*other)) {
             let text = format!("incident {incident} opens beside {other}, which still latches");
             return Err(Violation::new(now, "latch", text));
         }
@@ -35,12 +36,13 @@ impl Oracle {
         let again = self.retried.contains(&subject);
         let recent = past.filter(|past| past.healed && now.since(past.closed_at) <= relapses);
         let recent = recent.filter(|_| !again);
-        if recent.is_some() != relapse_of.is_some() {
+        let past_memory = relapse_of.is_some() && self.relapsed.take() == *relapse_of;
+        if recent.is_some() != relapse_of.is_some() && !past_memory {
             let text = format!("incident {incident}: relapse of {relapse_of:?}, and {recent:?}");
             return Err(Violation::new(now, "relapse", text));
         }
         let unheld = match past {
-            Some(past) if recent.is_some() || !past.healed => past.unheld + 1,
+            Some(past) if recent.is_some() || past_memory || !past.healed => past.unheld + 1,
             Some(_) | None => 0,
         };
         let earlier = relapse_of.and_then(|id| self.cases.get(&id));
@@ -66,6 +68,12 @@ impl Oracle {
             answer: None,
             proving_since: None,
             looks: Vec::new(),
+            sightings: Sightings::new(),
+            window: None,
+            looked_at: None,
+            knows: None,
+            last_words: Vec::new(),
+            released: false,
             closed: None,
             removed: false,
             told: false,
@@ -74,6 +82,7 @@ impl Oracle {
             approved: None,
             retried: false,
             stopped: false,
+            rejected: false,
             worse: false,
             undo: None,
             again_since: None,
@@ -201,13 +210,19 @@ impl Oracle {
         reason: &str,
         now: Timestamp,
     ) -> Verdict {
-        let Some(case) = self.cases.get_mut(&incident) else { return Ok(()) };
+        let Some(case) = self.cases.get(&incident) else { return Ok(()) };
         let last = case.runs.last().and_then(|run| run.outcome.as_ref());
         let failed = last.is_some_and(is_failure);
-        if reason.is_empty() || !(failed || still_fires(case, &self.hours, now)) {
+        let fires = self.still_fires(case, now);
+        if reason.is_empty() || !(failed || fires.is_some()) {
             let text = format!("{incident}: {remedy} is given up without evidence: {reason}");
             return Err(Violation::new(now, "unknown", text));
         }
+        if let Some(word) = fires.filter(|_| !failed) {
+            looked_to_the_end(incident, case, now)?;
+            self.climbs_for_a_reason(incident, word, now)?;
+        }
+        let Some(case) = self.cases.get_mut(&incident) else { return Ok(()) };
         case.given_up.insert(remedy.clone());
         case.proving_since = None;
         Ok(())
@@ -221,9 +236,10 @@ impl Oracle {
         now: Timestamp,
     ) -> Verdict {
         let broken = |law, text: String| Err(Violation::new(now, law, text));
-        let Some(case) = self.cases.get(&incident) else {
+        let Some(case) = self.cases.get(&incident).cloned() else {
             return broken("course", format!("incident {incident} closes and never opened"));
         };
+        let case = &case;
         if case.closed.is_some() {
             return broken("course", format!("incident {incident} closes twice"));
         }
@@ -233,7 +249,18 @@ impl Oracle {
         let acted = case.has_acted();
         Self::leaves_nothing_running(case, closing, now)?;
         match closing.outcome {
-            End::Healed => self.heals(incident, case, closing, now)?,
+            End::Healed => {
+                self.heals(incident, case, closing, now)?;
+                self.is_truly_healed(incident, closing, now)?;
+            }
+            // What its source ended before anything was done was not healed by it.
+            End::Recovered if acted && closing.cause() == Some(Cause::EndedBeforeAct) => {
+                if !self.ended_before_act(case, now) {
+                    let text = format!("incident {incident} fired when its order was issued");
+                    return broken("before", text);
+                }
+                self.met.count("ended before the act");
+            }
             End::Recovered | End::Shadowed if acted => {
                 let text = format!("incident {incident} is {}, but acted", closing.outcome);
                 return broken("course", text);
@@ -242,6 +269,9 @@ impl Oracle {
                 return broken("worse", format!("incident {incident} ends, and nobody has it"));
             }
             End::Escalated => {
+                if closing.cause() == Some(Cause::Unproven) && !case.worse {
+                    looked_to_the_end(incident, case, now)?;
+                }
                 if closing.reason.starts_with("attempts:") {
                     self.met.count("attempts");
                 }
@@ -256,6 +286,8 @@ impl Oracle {
             }
             _ => {}
         }
+        self.note_outcome(incident, closing, now);
+        let Some(case) = self.cases.get(&incident) else { return Ok(()) };
         let (subject, unheld) = (case.subject.clone(), case.unheld);
         self.unlock(incident);
         if acted {
@@ -270,13 +302,14 @@ impl Oracle {
         Ok(())
     }
 
-    /// What may still run keeps its locks until it certainly does not any more, unless its healing
-    /// was proven all the same, or it was to be run again meanwhile: that does no harm.
+    /// What may still run keeps its locks until it certainly does not any more, unless its trouble
+    /// was proven to be over all the same, or it was to be run again meanwhile: that does no harm.
     fn leaves_nothing_running(case: &Case, closing: &Closing, now: Timestamp) -> Verdict {
         let last = case.undo.as_ref().or_else(|| case.runs.last());
         let again = case.again_since.is_some_and(|since| since < now);
         if let Some(run) = last.filter(|run| run.may_still_run(now))
             && closing.outcome != End::Healed
+            && closing.cause() != Some(Cause::EndedBeforeAct)
             && !again
         {
             let text = format!("{} may still run, and its incident closes", run.order.id);
@@ -304,7 +337,16 @@ impl Oracle {
             }
             None => Some("it did nothing".to_owned()),
             Some(Run { outcome: None, .. }) => Some("its action is not over".to_owned()),
-            Some(run) => self.is_proven(case, &run.order, now).err(),
+            Some(run) => match self.is_proven(case, &run.order, now) {
+                Err(why) => Some(why),
+                Ok(grade) if closing.grade > Some(grade) => {
+                    Some(format!("{:?}, and what was said gives {grade}", closing.grade))
+                }
+                Ok(_) if self.ended_before_act(case, now) => {
+                    Some("its alerts had ended before the first order was issued".to_owned())
+                }
+                Ok(_) => None,
+            },
         };
         match why {
             None => Ok(()),
@@ -313,6 +355,20 @@ impl Oracle {
                 Err(Violation::new(now, "healed", text))
             }
         }
+    }
+}
+
+/// At the end of the window there is one last look, where anybody can be asked at all.
+fn looked_to_the_end(incident: IncidentId, case: &Case, now: Timestamp) -> Verdict {
+    match (case.looked_at, case.window) {
+        (Some(looked_at), Some(until)) if looked_at < until => {
+            let text = format!(
+                "incident {incident} is given up, and was looked at last at {looked_at}, before \
+                 its window ended at {until}"
+            );
+            Err(Violation::new(now, "last look", text))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -135,7 +135,7 @@ impl Oracle {
             // The same word stands beside the incident that follows.
             Command::Retry => case.retried = case.closed.is_some(),
             Command::Cancel => case.stopped = true,
-            Command::Reject => {}
+            Command::Reject => case.rejected = true,
         }
         Ok(())
     }
@@ -189,7 +189,7 @@ pub(super) fn is_undo(id: &OrderId) -> bool {
 pub(super) fn counted(promql: &str, evidence: Option<&Evidence>) -> Option<u64> {
     let found = &evidence?.found;
     found.iter().find_map(|(ask, finding)| match (ask, finding) {
-        (Ask::Inventory { promql: asked }, Finding::Inventory(Ok(count)))
+        (Ask::Inventory { promql: asked, .. }, Finding::Inventory(Ok(count)))
             if **asked == *promql && *count > 0 =>
         {
             Some(*count)
@@ -199,7 +199,7 @@ pub(super) fn counted(promql: &str, evidence: Option<&Evidence>) -> Option<u64> 
 }
 
 /// Whether a look lists an alert that fires and was not there before.
-fn has_new(proof: &Proof, look: &Evidence) -> bool {
+pub(super) fn has_new(proof: &Proof, look: &Evidence) -> bool {
     let Some(baseline) = &proof.baseline else { return false };
     look.found.iter().any(|(ask, finding)| match (ask, finding) {
         (Ask::Present { by, .. }, Finding::Present(Ok(present))) => {

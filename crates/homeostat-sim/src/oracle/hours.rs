@@ -79,6 +79,11 @@ impl Hours {
         self.last.as_ref().is_some_and(|jump| shown < jump.to)
     }
 
+    /// A moment of our own, unless the clock has jumped since.
+    pub(super) fn unless_jumped(&self, at: Timestamp) -> Option<Timestamp> {
+        self.set_at().is_none_or(|set_at| at > set_at).then_some(at)
+    }
+
     /// How long ago evidence was gathered.
     pub(super) fn age(&self, evidence: &Evidence, now: Timestamp) -> Span {
         now.since(self.own(evidence.gathered_at))

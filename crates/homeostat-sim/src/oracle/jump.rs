@@ -37,6 +37,7 @@ impl Oracle {
         }
         self.mentions.clear();
         self.absences.clear();
+        self.disturbed_at = Some(self.truth.now());
         for (incident, case) in self.cases.iter_mut().filter(|(_, case)| case.closed.is_none()) {
             let before = Before {
                 answer: case.answer.take(),
@@ -88,5 +89,7 @@ impl Oracle {
         self.absences.clear();
         self.mentions.clear();
         self.newest_start.clear();
+        self.ignored.clear();
+        self.disturbed_at = Some(self.truth.now());
     }
 }

@@ -196,10 +196,17 @@ impl Oracle {
             return Ok(());
         }
         let base = policy.guard.cooldown;
-        let grown = base.saturating_mul(1 << case.unheld.min(20));
+        // The same labels with the same values are one target, whatever the policy is.
+        let target = &case.subject.1;
+        let pasts = || self.past.iter().filter(|((_, healed), _)| healed == target);
+        let others = pasts().filter(|(subject, _)| **subject != case.subject);
+        let unheld = others.map(|(_, past)| past.unheld).fold(case.unheld, u32::max);
+        let grown = base.saturating_mul(1 << unheld.min(20));
         let length = grown.min(LONGEST_COOLDOWN.max(base));
-        let closed = self.past.get(&case.subject).map(|past| past.closed_at);
-        let ran = self.ran.get(&(case.subject.clone(), id.remedy.clone())).copied();
+        let closed = pasts().map(|(_, past)| past.closed_at).max();
+        let ran =
+            self.ran.iter().filter(|(((_, ran), remedy), _)| ran == target && *remedy == id.remedy);
+        let ran = ran.map(|(_, at)| *at).max();
         match closed.max(ran) {
             Some(last) if now < last + length => {
                 let ago = now.since(last);

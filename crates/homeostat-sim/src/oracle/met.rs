@@ -21,6 +21,11 @@ impl Met {
         self.0.get(what).copied().unwrap_or(0)
     }
 
+    /// All that was met.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().map(|(what, count)| (*what, *count))
+    }
+
     /// Takes in what another run met.
     pub fn add(&mut self, other: &Self) {
         for (what, count) in &other.0 {

@@ -31,13 +31,16 @@ mod hours;
 mod jump;
 mod limits;
 mod met;
+mod notices;
 mod storm;
 mod telling;
+mod truth;
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use homeostat_core::alert::{Alert, Ending, Observation, Status};
+use homeostat_core::alert::{Alert, Door, Ending, Observation, Status};
 use homeostat_core::approval::Asked;
 use homeostat_core::command::Command;
 use homeostat_core::engine::Turn;
@@ -56,9 +59,14 @@ use homeostat_core::state::State;
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::act::Acts;
+use crate::cast::without_value;
+use crate::script::Script;
 
 use absence::{Absences, Roster};
+use guards::is_undo;
 pub use met::Met;
+pub use truth::{KnownAt, Truth};
+use witness::Sightings;
 
 /// A law that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +113,8 @@ pub struct Heard {
     paused: Option<bool>,
     rosters: Vec<Roster>,
     commands: Vec<(IncidentId, Command)>,
+    /// What one notification says ended, where it also says that the same fires with other labels.
+    changed: Vec<(Key, Alert)>,
 }
 
 /// One order of a case.
@@ -153,6 +163,17 @@ struct Case {
     /// Since when evidence of a healing counts.
     proving_since: Option<Timestamp>,
     looks: Vec<Evidence>,
+    /// Who saw its alerts fire when its last order was issued, and since.
+    sightings: Sightings,
+    /// When its window is over, and when it was looked last.
+    window: Option<Timestamp>,
+    looked_at: Option<Timestamp>,
+    /// Of when the last look told the truth.
+    knows: Option<KnownAt>,
+    /// What core read from the last look, for the table of what stays unknown.
+    last_words: Vec<&'static str>,
+    /// Whether it was forgotten.
+    released: bool,
     closed: Option<(Timestamp, End)>,
     /// Whether it was closed only because its policy was gone.
     removed: bool,
@@ -165,6 +186,7 @@ struct Case {
     /// Whether an operator wanted it to be tried again, or to be stopped.
     retried: bool,
     stopped: bool,
+    rejected: bool,
     /// Whether an order made something else worse, and what takes it back.
     worse: bool,
     undo: Option<Run>,
@@ -194,8 +216,11 @@ impl Case {
 #[derive(Debug, Clone)]
 struct Known {
     alert: Alert,
+    began_at: Timestamp,
     fires: bool,
     resolved: bool,
+    /// When it ended by its source.
+    ended_at: Option<Timestamp>,
 }
 
 /// What was last heard of an alert since the engine started.
@@ -244,20 +269,48 @@ pub struct Oracle {
     /// Whom an operator's retry has let go in this turn.
     retried: BTreeSet<Subject>,
     jumps: jump::Jumps,
+    /// Which incident turned out not to be healed, because a rule fires on past its memory.
+    relapsed: Option<IncidentId>,
+    /// Which one is to be a trouble again for that.
+    owes_relapse: Option<IncidentId>,
+    /// How often a late repeat of an alert was ignored.
+    ignored: BTreeMap<Key, u32>,
+    /// When anybody lied last, the engine was away, or the configuration was changed.
+    disturbed_at: Option<Timestamp>,
+    /// The truth, as far as the laws need it.
+    pub truth: Truth,
+    notices: notices::Notices,
+}
+
+/// What a notification says ended of which it says that it fires with other labels.
+fn changed_in(letter: &[&Observation]) -> Vec<(Key, Alert)> {
+    let bare = |observation: &Observation| without_value(&observation.alert.labels);
+    let over = letter.iter().filter(|observation| observation.status == Status::Resolved);
+    let fires = |over: &Observation| {
+        let mut others = letter.iter().filter(|other| other.status == Status::Firing);
+        others.find(|other| bare(other) == bare(over)).map(|other| other.alert.clone())
+    };
+    over.filter_map(|over| Some((key(&over.alert), fires(over)?))).collect()
 }
 
 impl Oracle {
-    /// Knows nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Knows the world, and nothing of what happens yet.
+    pub fn new(script: &Script) -> Self {
+        Self { truth: Truth::new(script), ..Self::default() }
     }
 
     /// Notes what the engine is about to be told.
     pub fn hear(&mut self, events: &[Event]) -> Heard {
         let mut heard = Heard::default();
+        let mut letter: Vec<&Observation> = Vec::new();
         for event in events {
             match event {
-                Event::Observed { observation, .. } => {
+                Event::Observed { observation, more, .. } => {
+                    letter.push(observation);
+                    if !more {
+                        heard.changed.extend(changed_in(&letter));
+                        letter.clear();
+                    }
                     if observation.status == Status::Firing {
                         heard.rosters.push(Roster::Named(key(&observation.alert)));
                     }
@@ -291,6 +344,13 @@ impl Oracle {
                 _ => {}
             }
         }
+        // What ends in the same group after all, ends.
+        let observations = &heard.observations;
+        heard.changed.retain(|(_, fires)| {
+            let of = |told: &&Observation| key(&told.alert) == key(fires);
+            let last = observations.iter().rev().find(of);
+            last.is_some_and(|told| told.status == Status::Firing)
+        });
         heard
     }
 
@@ -308,11 +368,13 @@ impl Oracle {
         shown: Timestamp,
     ) -> Verdict {
         let now = self.hours.own(shown);
+        self.note_lies(now);
         self.count_absences(heard, shown);
         self.take_in(heard, now);
         self.retried.clear();
         for fact in &turn.facts {
             self.see(fact, heard, book)?;
+            self.follow_notices(&fact.what);
             self.note_flight(&fact.what);
             self.note_telling(&fact.what, now);
             self.note_trials(&fact.what, now);
@@ -322,8 +384,12 @@ impl Oracle {
         self.is_voided(turn, now)?;
         self.missing_have_ended(now)?;
         self.told_guards_hold(now)?;
+        self.notices_end(now)?;
+        self.relapses_are_open(book, now)?;
+        self.begun_anew_is_new(now)?;
         Self::effects_follow_facts(turn, now)?;
         self.nothing_is_lost(heard, now)?;
+        self.count_ignored(heard, now);
         self.running_is_counted(state, now)
     }
 
@@ -344,23 +410,44 @@ impl Oracle {
         if let Some(paused) = heard.paused {
             self.paused = paused;
         }
+        let mut looked = Vec::new();
         let valid = heard.answers.iter().filter(|(.., evidence)| !self.hours.is_void(evidence));
         for (incident, step, evidence) in valid {
             if let Some(case) = self.cases.get_mut(incident).filter(|case| case.step == *step) {
                 case.answer = Some((now, evidence.clone()));
                 if case.proving_since.is_some() {
                     case.looks.push(evidence.clone());
+                    case.knows = self.truth.known_of(*incident, *step);
+                    looked.push((*incident, evidence));
                 }
             }
         }
+        for (incident, evidence) in looked {
+            let Some(case) = self.cases.get(&incident) else { continue };
+            let sightings = self.sees_more(case, evidence);
+            if let Some(case) = self.cases.get_mut(&incident) {
+                case.sightings = sightings;
+            }
+        }
+        self.note_what_begins_anew(heard, now);
         self.mention(heard, now);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each fact that a law is about")]
     fn see(&mut self, fact: &Fact, heard: &Heard, book: &Book) -> Verdict {
         let at = self.hours.own(fact.at);
         match &fact.what {
             What::EpisodeBegan { episode, alert, .. } => {
                 self.absences.name(*episode, fact.at);
+                let lists = |roster: &Roster| match roster {
+                    Roster::Poll(poll) => {
+                        poll.source == alert.source && poll.lists(alert.fingerprint).is_some()
+                    }
+                    Roster::Named(_) | Roster::Rules(..) => false,
+                };
+                if alert.door == Door::Webhook && heard.rosters.iter().any(lists) {
+                    self.absences.list_perhaps(*episode);
+                }
                 self.begins(*episode, alert, heard, at)
             }
             What::EpisodeEnded { episode, ending } => {
@@ -369,18 +456,29 @@ impl Oracle {
                 }
                 self.ends(*episode, ending, at)
             }
-            What::IncidentOpened { incident, .. } => self.opens(*incident, &fact.what, book, at),
-            What::EpisodeAttached { incident, episode } => {
-                self.attaches(*incident, *episode, at);
+            What::EpisodeListed { episode } => {
+                self.absences.list(*episode);
                 Ok(())
             }
+            What::EpisodeMoved { episode, starts_at } => {
+                if let Some(known) = self.episodes.get_mut(episode) {
+                    known.alert.starts_at = Some(*starts_at);
+                }
+                Ok(())
+            }
+            What::IncidentOpened { incident, .. } => self.opens(*incident, &fact.what, book, at),
+            What::EpisodeAttached { incident, episode } => self.attaches(*incident, *episode, at),
             What::EvidenceAsked { incident, step } => {
                 if let Some(case) = self.cases.get_mut(incident) {
+                    case.looked_at = Some(at);
                     case.step = *step;
                 }
                 Ok(())
             }
-            What::EvidenceSeen { incident, .. } => {
+            What::EvidenceSeen { incident, reading, .. } => {
+                if let Some(case) = self.cases.get_mut(incident) {
+                    case.last_words = truth::words_of(reading);
+                }
                 // What nobody answered was a look, too.
                 let case = self.cases.get_mut(incident);
                 let unanswered = |case: &&mut Case| {
@@ -396,6 +494,7 @@ impl Oracle {
                 Ok(())
             }
             What::BookChanged => {
+                self.disturbed_at = Some(at);
                 self.absences.forget_rows();
                 self.reloaded_at = Some(at);
                 Ok(())
@@ -403,15 +502,37 @@ impl Oracle {
             What::OrderHeld { incident, holds, until, .. } => {
                 self.holds(*incident, (holds, until.map(|until| self.hours.own(until))), book, at)
             }
-            What::OrderIssued { order } => self.issues(order, book, at),
+            What::OrderIssued { order } => {
+                self.issues(order, book, at)?;
+                let case = self.cases.get(&order.id.incident).filter(|_| !is_undo(&order.id));
+                if let Some(sightings) = case.map(|case| self.who_sees(case, at))
+                    && let Some(case) = self.cases.get_mut(&order.id.incident)
+                {
+                    case.sightings = sightings;
+                }
+                Ok(())
+            }
             What::OrderReissued { order } => self.issues_again(order, book, at),
             What::OrderReturned { order } => self.returns(order, heard, at),
             What::OrderEnded { order, ended } => self.order_ends(order, ended, heard, at),
             What::RemedyGivenUp { incident, remedy, reason } => {
                 self.gives_up(*incident, remedy, reason, at)
             }
-            What::VerificationBegan { incident, ended_at, .. } => {
+            What::VerificationProlonged { incident, until } => {
+                self.met.count("window prolonged for a memory");
                 if let Some(case) = self.cases.get_mut(incident) {
+                    case.window = Some(self.hours.own(*until));
+                }
+                Ok(())
+            }
+            What::AftermathSeen { incident, next, .. } => {
+                self.looks_after(*incident, next.is_none(), at);
+                Ok(())
+            }
+            What::VerificationBegan { incident, ended_at, until, .. } => {
+                if let Some(case) = self.cases.get_mut(incident) {
+                    case.window = Some(self.hours.own(*until));
+                    case.looked_at = None;
                     case.proving_since = Some(self.hours.own(*ended_at));
                     case.asked = None;
                     case.looks.clear();
@@ -444,6 +565,7 @@ impl Oracle {
                 Ok(())
             }
             What::IncidentClosed { incident, closing, .. } => {
+                self.is_judged_whole(*incident, closing, heard, book, at)?;
                 self.closes(*incident, closing, book, at)
             }
             What::LatchReleased { incident } => self.releases(*incident, book, at),

@@ -1,7 +1,9 @@
 //! Storm: where very many targets fire at once, orders are stopped or slowed, by a count of our own.
 
+use std::collections::BTreeSet;
+
 use homeostat_core::fact::What;
-use homeostat_core::name::{IncidentId, OrderId, PolicyName};
+use homeostat_core::name::{OrderId, PolicyName};
 use homeostat_core::policy::{Book, Policy, Rate};
 use homeostat_core::storm::{Gauge, StormLimits};
 use homeostat_core::time::{Span, Timestamp};
@@ -189,13 +191,12 @@ impl Oracle {
 
     /// How many targets of a policy have an alert that fires, also where their incident is closed.
     fn targets_that_fire(&self, policy: &PolicyName) -> u64 {
-        let mine = self.open.iter().filter(|(subject, _)| subject.0 == *policy);
-        let fires = |incident: &IncidentId| {
-            let case = self.cases.get(incident);
-            let mut episodes = case.into_iter().flat_map(|case| &case.episodes);
-            episodes.any(|id| self.episodes.get(id).is_some_and(|known| known.fires))
+        let fires = |case: &&Case| {
+            let mut episodes = case.episodes.iter().filter_map(|id| self.episodes.get(id));
+            case.subject.0 == *policy && !case.released && episodes.any(|known| known.fires)
         };
-        mine.filter(|(_, incident)| fires(incident)).count() as u64
+        let targets = self.cases.values().filter(fires).map(|case| &case.subject.1);
+        targets.collect::<BTreeSet<_>>().len() as u64
     }
 }
 

@@ -11,6 +11,7 @@
 mod poll;
 mod react;
 mod turn;
+mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +47,9 @@ const CALM: Span = Span::from_secs(3 * 3_600);
 
 /// A calm world in which all is well: longer than a lapse and than what a latch waits for.
 const WELL: Span = Span::from_secs(3 * 86_400);
+
+/// How long it is waited once an operator has ended what nobody else ends.
+const DAY: Span = Span::from_secs(86_400);
 
 /// Turns without any time passing, after which the engine is said not to come to rest.
 const TURNS_AT_ONCE: u32 = 500;
@@ -97,7 +101,32 @@ enum Happening {
         generation: u64,
         count: u64,
     },
-    Arrives(Box<Observation>),
+    /// One notification.
+    Arrives(Vec<Observation>),
+    /// A rule of a part is evaluated.
+    Evaluates {
+        part: usize,
+        place: usize,
+    },
+    /// An Alertmanager takes the alerts of a Prometheus that is gone for resolved.
+    Buried {
+        prom: usize,
+        since: Timestamp,
+    },
+    /// The value changes that the labels of a part carry.
+    Revalued {
+        part: usize,
+    },
+    /// The source of a part speaks of it again.
+    Speaks {
+        part: usize,
+    },
+    /// An action heals what it was done to, after its end.
+    Cures {
+        instance: String,
+        removes: bool,
+        heals_for: Option<Span>,
+    },
     Ends(OrderId),
     /// This life of the engine is over, because an action runs.
     Dies {
@@ -122,7 +151,7 @@ enum Happening {
     Lists {
         life: u32,
         poll: Box<Poll>,
-        parts: Vec<(usize, Timestamp)>,
+        parts: Vec<(usize, u64, Timestamp)>,
     },
     Restarts,
     DiskFree,
@@ -186,7 +215,7 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
         now: BEGIN,
         queue: BTreeMap::new(),
         posted: 0,
-        world: World::new(cast.clone(), &script.manners, Clocks::new(BEGIN)),
+        world: World::new(script, Clocks::new(BEGIN), BEGIN),
         mail: Mail::new(cast, script.manners.clone(), script.seed),
         acts: Acts::new(script.manners.clone(), script.seed),
         fate: Fate::new(script.seed),
@@ -205,7 +234,7 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
         calm: script.world == crate::script::World::Kind,
         well: false,
         owed: Vec::new(),
-        oracle: Oracle::new(),
+        oracle: Oracle::new(script),
         turns_at_once: (BEGIN, 0),
         turns: 0,
         report: Report::default(),
@@ -232,11 +261,27 @@ impl Play<'_> {
         }
         self.post(self.now, Happening::Heals);
         self.run_until(calm + CALM + WELL)?;
+        // What is kept alive for days is lost sight of later.
+        for day in 1..=2 {
+            self.end_what_is_unheard();
+            self.run_until(calm + CALM + WELL + DAY.saturating_mul(day))?;
+        }
         if self.watch == Watch::Closely {
             self.check_fold()?;
             self.oracle.judge_end(&self.folded, self.shown())?;
         }
         Ok(())
+    }
+
+    /// Where nobody says that an alert is over, an operator does.
+    fn end_what_is_unheard(&mut self) {
+        let unheard = self.folded.incidents().filter(|incident| incident.unheard);
+        let unheard: Vec<IncidentId> = unheard.map(|incident| incident.id).collect();
+        for incident in unheard {
+            self.oracle.met.count("escalation that an operator ended");
+            let cancel = Command::Word(incident, WordOf::Cancel, None);
+            self.post(self.now, Happening::Commands(cancel));
+        }
     }
 
     fn post(&mut self, at: Timestamp, happening: Happening) {
@@ -331,18 +376,27 @@ impl Play<'_> {
                 }
             }
             Happening::Repeats { part, generation, count } => {
-                if self.world.lasts(part, generation) {
+                if self.fires_on(part, generation) {
                     self.tell(part, generation, count);
                 }
             }
-            Happening::Arrives(observation) => {
+            Happening::Arrives(observations) => {
                 if self.engine.is_some() && self.writable {
                     let at = self.since_begin();
-                    self.write(|| Line::observed(at, &observation));
-                    events.push(Event::observed(*observation));
+                    for observation in &observations {
+                        self.write(|| Line::observed(at, observation));
+                    }
+                    events.extend(Event::notified(observations));
                 } else {
-                    self.post(self.now + SENDS_AGAIN, Happening::Arrives(observation));
+                    self.post(self.now + SENDS_AGAIN, Happening::Arrives(observations));
                 }
+            }
+            Happening::Evaluates { part, place } => self.evaluate(part, place),
+            Happening::Buried { prom, since } => self.bury(prom, since),
+            Happening::Revalued { part } => self.change_value(part),
+            Happening::Speaks { part } => self.speak(part),
+            Happening::Cures { instance, removes, heals_for } => {
+                self.cure(&instance, removes, heals_for);
             }
             Happening::Ends(order) => self.end(&order),
             Happening::Dies { life } => {
@@ -400,18 +454,25 @@ impl Play<'_> {
             Deed::Mend(part) => self.mend(part),
             Deed::Stray(part) => {
                 if let Some(since) = self.world.earlier(part) {
-                    let stray = Box::new(self.mail.stray(part, since));
+                    let stray = vec![self.mail.stray(part, since)];
                     let mut commands = Vec::new();
                     self.happen(Happening::Arrives(stray), events, &mut commands)?;
                 }
             }
+            Deed::Vanish { part, gone } => self.vanish(part, gone),
+            Deed::Value(part) => self.change_value(part),
+            Deed::Replace(prom, rule) => self.replace_rule(prom, rule),
+            Deed::TimeOut { part, after, later } => self.time_out(part, after, later),
+            Deed::Unproven { part, after } => self.give_up(part, after),
             Deed::Alertmanager(honesty) => {
                 self.world.alertmanager = honesty;
+                self.oracle.truth.lists(honesty);
                 self.write(|| Line::alertmanager(at, honesty));
             }
-            Deed::Prometheus(honesty) => {
-                self.world.prometheus = honesty;
-                self.write(|| Line::prometheus(at, honesty));
+            Deed::Prometheus(prom, honesty) => {
+                self.behave(prom, honesty);
+                let name = &self.script.proms[prom].name;
+                self.write(|| Line::prometheus(at, name, honesty));
             }
             Deed::Inventory(stock) => {
                 self.world.stock = stock;
@@ -467,7 +528,14 @@ impl Play<'_> {
     fn calm(&mut self, commands: &mut Vec<Command>) {
         self.calm = true;
         self.world.alertmanager = Honesty::True;
-        self.world.prometheus = Honesty::True;
+        self.oracle.truth.lists(Honesty::True);
+        for prom in 0..self.script.proms.len() {
+            self.behave(prom, Honesty::True);
+        }
+        for part in 0..self.script.cast.len() {
+            self.speak(part);
+            self.vanish(part, false);
+        }
         self.world.stock = Stock::True;
         self.mail.calm();
         self.death = None;
@@ -475,47 +543,23 @@ impl Play<'_> {
         commands.push(Command::Resume);
     }
 
-    fn break_down(&mut self, part: usize, lasts: Option<Span>) {
-        if self.well {
-            return;
-        }
-        let Some(generation) = self.world.break_down(part, self.now) else { return };
-        let (at, script) = (self.since_begin(), self.script);
-        self.write(|| Line::truth(at, &script.cast[part], true));
-        if let Some(lasts) = lasts {
-            self.post(self.now + lasts, Happening::Recovers { part, generation });
-        }
-        self.tell(part, generation, 0);
-    }
-
-    /// Sends that a part fires, and plans the repeat.
-    fn tell(&mut self, part: usize, generation: u64, count: u64) {
-        let Some(since) = self.world.ill_since(part) else { return };
-        for (at, observation) in self.mail.firing(part, since, (generation, count), self.times()) {
-            self.post(at, Happening::Arrives(Box::new(observation)));
-        }
-        let again = Happening::Repeats { part, generation, count: count + 1 };
-        self.post(self.now + self.mail.repeat(), again);
-    }
-
-    fn mend(&mut self, part: usize) {
-        let Some(illness) = self.world.mend(part, self.now) else { return };
-        let (at, script) = (self.since_begin(), self.script);
-        self.write(|| Line::truth(at, &script.cast[part], false));
-        for (at, observation) in self.mail.resolved(part, illness, self.times()) {
-            self.post(at, Happening::Arrives(Box::new(observation)));
-        }
-    }
-
     /// An action is over: what it did, and who hears of it.
     fn end(&mut self, order: &OrderId) {
         let Some(claim) = self.acts.end(order) else { return };
+        self.oracle.truth.ends(order, self.now);
         let labels = claim.run.alerts.first().map(|(alert, _)| alert.labels.clone());
         let instance = labels.as_ref().and_then(|labels| labels.get("instance"));
         let on = self.world.on_instance(instance.unwrap_or_default());
         if claim.plan.heals {
-            for part in &on {
-                self.mend(*part);
+            let instance = instance.unwrap_or_default().to_owned();
+            let (removes, heals_for) = (claim.plan.removes, claim.plan.heals_for);
+            match claim.plan.heals_after {
+                None => self.cure(&instance, removes, heals_for),
+                Some(after) => {
+                    self.oracle.met.count("cure after its time limit");
+                    let cures = Happening::Cures { instance, removes, heals_for };
+                    self.post(self.now + after, cures);
+                }
             }
         }
         if claim.plan.worsens

@@ -45,8 +45,10 @@ impl Play<'_> {
         let prompted = dice.percent(5);
         let occasion = if prompted { Occasion::Prompted } else { Occasion::Due };
         let poll = Box::new(Poll { source, asked_at: self.shown(), occasion, said });
-        let since =
-            |part: usize| Some((part, poll.lists(self.script.cast[part].alert.fingerprint)?));
+        let since = |(part, value): (usize, u64)| {
+            let fingerprint = self.script.cast[part].alert(value).fingerprint;
+            Some((part, value, poll.lists(fingerprint)?))
+        };
         let parts = parts.into_iter().filter_map(since).collect();
         self.post(self.now + wait, Happening::Lists { life, poll, parts });
     }
@@ -55,13 +57,14 @@ impl Play<'_> {
     pub(super) fn list(
         &mut self,
         mut poll: Box<Poll>,
-        parts: Vec<(usize, Timestamp)>,
+        parts: Vec<(usize, u64, Timestamp)>,
         events: &mut Vec<Event>,
     ) {
         self.oracle.met.count("poll");
         if self.writable {
-            for (part, since) in parts {
-                let observation = self.script.cast[part].tells(Status::Firing, since, None);
+            for (part, value, since) in parts {
+                let who = &self.script.cast[part];
+                let observation = who.tells(Status::Firing, value, since, None);
                 events.push(Event::observed(observation));
             }
         } else if !parts.is_empty() {

@@ -31,6 +31,7 @@ impl Play<'_> {
                     self.post(self.now + lasts, Happening::Commands(Command::Resume));
                 }
             }
+            What::OrderIssued { order } => self.remove_policy(order.id.incident),
             What::VerificationBegan { incident, .. } => self.flicker(*incident),
             _ => {}
         }
@@ -74,7 +75,21 @@ impl Play<'_> {
         }
     }
 
-    /// What is being proven looks well for a moment, and is ill again.
+    /// The policy is removed while it acts, where there is a book without it.
+    fn remove_policy(&mut self, incident: IncidentId) {
+        let mut dice = self.fate.of("removed", &[incident.0, self.now.micros().unsigned_abs()]);
+        let policy = self.folded.incident(incident).map(|incident| incident.policy.clone());
+        let (Some(policy), true) = (policy, dice.percent(4)) else { return };
+        let without = self.books.iter().position(|book| book.policy(&policy).is_none());
+        if let Some(without) = without {
+            self.oracle.met.count("policy removed while it acts");
+            let (gone, back) = (dice.seconds(0, 60), dice.seconds(60, 3_600));
+            self.post(self.now + gone, Happening::Commands(Command::Reload(without)));
+            self.post(self.now + back, Happening::Commands(Command::Reload(0)));
+        }
+    }
+
+    /// What is being proven looks well for a moment, and is ill again; or its labels change.
     fn flicker(&mut self, incident: IncidentId) {
         let mut dice = self.fate.of("flicker", &[incident.0, self.now.micros().unsigned_abs()]);
         if !dice.percent(12) {
@@ -83,6 +98,10 @@ impl Play<'_> {
         let incident = self.folded.incident(incident);
         let instance = incident.and_then(|incident| incident.target.get("instance"));
         let parts = self.world.on_instance(instance.unwrap_or_default());
+        let carrier = parts.iter().find(|part| self.script.cast[**part].carries).copied();
+        if let Some(part) = carrier.filter(|_| dice.percent(50)) {
+            return self.post(self.now + dice.seconds(1, 40), Happening::Revalued { part });
+        }
         let Some(part) = parts.first().copied() else { return };
         let well = dice.seconds(1, 20);
         let ill = well.saturating_add(dice.seconds(2, 40));

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{About, Effect, Event, Question};
-use homeostat_core::evidence::Evidence;
+use homeostat_core::evidence::{Ask, Evidence, Lister};
 use homeostat_core::fact::What;
-use homeostat_core::name::BootId;
+use homeostat_core::name::{BootId, SourceName};
 use homeostat_core::policy::Book;
 use homeostat_core::snapshot::Record;
 use homeostat_core::state::State;
@@ -133,6 +133,7 @@ impl Play<'_> {
             let text = "the fold of the journal is not the state";
             return Err(Violation::new(self.now, "fold", text));
         }
+        self.oracle.truth.at(self.now);
         self.oracle.watch(heard, turn, &self.folded, &self.book, self.shown())
     }
 
@@ -152,10 +153,15 @@ impl Play<'_> {
 
     /// Senders send their observations again; what comes from the engine's own doors is kept.
     pub(super) fn send_again(&mut self, events: Vec<Event>) {
+        let mut letter = Vec::new();
         for event in events {
             match event {
-                Event::Observed { observation, .. } => {
-                    self.post(self.now + SENDS_AGAIN, Happening::Arrives(observation));
+                Event::Observed { observation, more, .. } => {
+                    letter.push(*observation);
+                    if !more {
+                        let letter = std::mem::take(&mut letter);
+                        self.post(self.now + SENDS_AGAIN, Happening::Arrives(letter));
+                    }
                 }
                 Event::Pause { .. }
                 | Event::Resume { .. }
@@ -310,8 +316,28 @@ impl Play<'_> {
         Ok(())
     }
 
+    /// How those are who are asked.
+    fn ways_of(&self, ask: &Ask) -> Vec<Honesty> {
+        let all = || (0..self.script.proms.len()).map(|prom| self.world.way(prom)).collect();
+        let named = |names: &[SourceName]| {
+            let asked = names.iter().filter_map(|name| self.world.prom_of(name));
+            asked.map(|prom| self.world.way(prom)).collect()
+        };
+        match ask {
+            Ask::Listed { .. } | Ask::Present { by: Lister::Alertmanager(_), .. } => {
+                vec![self.world.alertmanager]
+            }
+            Ask::Rule { by, .. } | Ask::Present { by: Lister::Prometheuses(by), .. } => named(by),
+            Ask::Instance { prometheus, .. } => named(std::slice::from_ref(prometheus)),
+            Ask::Present { by: Lister::Prometheus, .. } => all(),
+            Ask::Query { by, .. } => named(by.as_slice()),
+            Ask::Inventory { .. } => Vec::new(),
+        }
+    }
+
     fn answer(&mut self, question: Question) {
-        let ways = [self.world.alertmanager, self.world.prometheus];
+        let asked = question.asks.iter().flat_map(|ask| self.ways_of(ask));
+        let ways: Vec<Honesty> = asked.collect();
         if ways.contains(&Honesty::Mute) {
             return;
         }
@@ -321,6 +347,10 @@ impl Play<'_> {
         } else {
             Span::from_millis(dice.below(1_500))
         };
+        if let About::Incident(incident, step) = question.about {
+            let knows = self.world.known_at(&question.asks, self.now);
+            self.oracle.truth.answers(incident, step, knows);
+        }
         let asks = question.asks.into_iter();
         let found = asks.map(|ask| (self.world.find(&ask, self.now), ask)).map(|(f, a)| (a, f));
         let evidence = Evidence { found: found.collect(), gathered_at: self.shown() };

@@ -112,14 +112,14 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     swapped!(
         "unknown climbs the ladder",
-        "verdict.rs",
-        "self.last.as_ref().is_some_and(|reading| reading.firing == Firing::Yes)",
-        "self.last.as_ref().is_none_or(|reading| reading.firing != Firing::No)"
+        "decide/prove.rs",
+        "verdict == Verdict::Fires",
+        "matches!(verdict, Verdict::Fires | Verdict::Unknown)"
     ),
     swapped!(
         "a latch is forgotten",
         "decide/observe.rs",
-        "desk.state.incident_of(&subject).filter(|i| !released.contains(&i.id))",
+        "desk.state.incident_of(&subject).filter(|i| !left.contains(&i.id))",
         "desk.state.incident_of(&subject).filter(|i| !i.is_closed())"
     ),
     swapped!("a time-out is tried again", "order.rs", "Result::Uncertain", "Result::Failed"),
@@ -149,21 +149,21 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     swapped!(
         "a query need not hold often enough",
-        "verdict.rs",
-        "self.held >= proof.times",
-        "self.held >= 1"
+        "healing.rs",
+        "verification.held >= proof.times",
+        "verification.held >= 1"
     ),
-    swapped!(
+    mutation(
         "rules are not asked for the proof",
-        "verdict.rs",
-        "proof.rules.is_empty() || firing == Firing::No",
-        "true"
+        "healing.rs",
+        "return by_rules(heard(case, said, true));",
+        "if !{M} { return by_rules(heard(case, said, true)); }",
     ),
     swapped!(
         "one absence is enough",
-        "verdict.rs",
-        "self.absent >= limits::ABSENT_TIMES",
-        "self.absent >= 1"
+        "healing.rs",
+        "missed >= limits::ABSENT_TIMES",
+        "missed >= 1"
     ),
     swapped!(
         "retries have no end",
@@ -181,7 +181,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     left_out!(
         "nobody is told of a handing over",
         "decide/closing.rs",
-        "telling::escalate(desk, incident, &policy.escalate, reason.clone())"
+        "telling::escalate(desk, incident, &policy.escalate, told)"
     ),
     swapped!(
         "a relapse begins at the first remedy",
@@ -210,14 +210,20 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "a lapse is taken for a resolve",
         "state/episodes.rs",
-        "Ending::Lapsed => Standing::Lapsed,",
-        "Ending::Lapsed => if {M} { Standing::Resolved } else { Standing::Lapsed },",
+        "Ending::Lapsed | Ending::Unproven { .. } => Standing::Lapsed,",
+        "Ending::Lapsed if {M} => Standing::Resolved,
+            Ending::Lapsed | Ending::Unproven { .. } => Standing::Lapsed,",
     ),
-    swapped!(
+    mutation(
         "what was mentioned before a restart counts as mentioned",
         "engine.rs",
-        "self.mention(id, Presence::unknown(now), now)",
-        "self.mention(id, Presence { known: true, ..Presence::unknown(now) }, now)"
+        "let presence = Presence::written(episode, clock);",
+        "let presence = Presence::written(episode, clock);
+        let presence = if {M} {
+            Presence { known: true, seen_at: now, ..presence }
+        } else {
+            presence
+        };",
     ),
     swapped!(
         "an answer to an earlier question counts",
@@ -304,6 +310,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "level.suppressed && left > reuse",
         "false"
     ),
+    swapped!(
+        "a target cools down for the policy alone that healed it",
+        "ledger.rs",
+        "!target.is_empty() || by == policy",
+        "by == policy"
+    ),
     skipped!("breaker", "breaker::judge(deed, bench.ledgers)"),
     swapped!("a breaker never opens", "guard/breaker.rs", "failures >= breaker.failures", "false"),
     swapped!(
@@ -313,21 +325,21 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "None"
     ),
     swapped!(
-        "what fails for all policies opens no breaker",
-        "guard/breaker.rs",
-        "policies.len() > 1",
-        "false"
+        "what policies share opens no breaker",
+        "hold.rs",
+        "shared.cloned().map(Self::Shared)",
+        "None::<Self>"
     ),
     swapped!(
         "what made things worse opens no breaker",
         "guard/breaker.rs",
-        "matches!(newest.trial, Trial::Worse(_)) && matches!(circuit, Circuit::Remedy(..))",
+        "matches!(newest.trial, Trial::Worse(_))",
         "false"
     ),
     left_out!(
         "a trial is not noted",
         "state/trials.rs",
-        "self.ledgers.circuits.try_it(&policy, &order.remedy, order.incident)"
+        "self.ledgers.circuits.try_it(circuits, id.incident)"
     ),
     left_out!(
         "a time-out is no failure of its remedy",
@@ -445,7 +457,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "what is not worse any more is taken back",
         "guard/undo.rs",
-        "Ruling::Stop(\"nothing is worse any more\".to_owned())",
+        "Ruling::Stop(Stop::NothingIsWorse)",
         "Ruling::Clear(\"skipped\".into())"
     )
     .seen_in(161),
@@ -515,8 +527,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "jump: what was mentioned before counts as mentioned",
         "engine.rs",
-        "ends_at: None, starts_at, known: false };",
-        "ends_at: None, starts_at, known: {M} && known.presence.known };",
+        "Presence { starts_at, ..Presence::unknown(seen_at + by) };",
+        "Presence {
+                starts_at,
+                known: {M} && known.presence.known,
+                ..Presence::unknown(seen_at + by)
+            };",
     ),
     left_out!(
         "jump: what is counted has less time left",
@@ -539,12 +555,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "decide/mod.rs",
         "approve::expire_by(desk, incident, &why)"
     ),
-    left_out!(
-        "jump: a proof goes on",
-        "verdict.rs",
-        "(self.held, self.absent, self.last) = (0, 0, None)"
-    )
-    .seen_in(383),
     mutation(
         "jump: stamps of before and of after are compared as they are",
         "clock.rs",
@@ -571,11 +581,160 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "{M} || remedy.mode == Mode::Auto)",
     )
     .seen_in(1793),
+    skipped!("stranger", "stranger::judge(deed, bench.book)"),
     swapped!(
-        "people are told on of a guard that has let all go at once",
-        "decide/telling.rs",
-        "state.held_by(&incident.policy, guard).all(lets_go)",
-        "state.held_by(&incident.policy, guard).all(|other| other.id == id)"
+        "witness: gone without being evaluated after the act",
+        "witness.rs",
+        "act.after.holds(says.evaluated_at)",
+        "true"
+    ),
+    swapped!(
+        "witness: gone though what the rule reads is gone",
+        "witness.rs",
+        "asked.iter().find(|selector| !there.contains(selector))",
+        "None::<&Arc<str>>"
+    ),
+    mutation(
+        "witness: gone though nobody knows what the rule reads",
+        "witness.rs",
+        "(Inputs::Unknown { why }, _) => silent(NoWord::InputsUnknown { why: why.clone() }),",
+        "(Inputs::Unknown { .. }, _) if {M} => Testimony::Gone,
+            (Inputs::Unknown { why }, _) => silent(NoWord::InputsUnknown { why: why.clone() }),",
+    ),
+    mutation(
+        "witness: the same target under other labels is not seen",
+        "witness.rs",
+        "if others > 0 {",
+        "if others > 0 && !{M} {",
     )
-    .seen_in(4124),
+    .seen_in(194),
+    swapped!(
+        "witness: a rule remembers nothing",
+        "witness.rs",
+        "act.after.holds_by(says.evaluated_at, lasts)",
+        "true"
+    ),
+    mutation(
+        "witness: what remembers for nobody knows how long fires",
+        "witness.rs",
+        "return Testimony::Silent { why: NoWord::MemoryUnknown { why: why.clone() } };",
+        "if {M} { return Testimony::Fires; }
+                return Testimony::Silent { why: NoWord::MemoryUnknown { why: why.clone() } };",
+    ),
+    mutation(
+        "witness: an unhealthy rule says that it is gone",
+        "witness.rs",
+        "if let Some(error) = &says.unhealthy {",
+        "if let Some(error) = says.unhealthy.as_ref().filter(|_| !{M}) {",
+    ),
+    mutation(
+        "witness: an Alertmanager that did not answer is taken to list nothing of it",
+        "witness.rs",
+        "| (Witness::Listing { .. }, Some(Finding::Listed(Err(Trouble(why))))) => {",
+        "| (Witness::Listing { .. }, Some(Finding::Listed(Err(Trouble(why))))) => {
+                if {M} && self.rule().is_none() { return Testimony::Gone; }",
+    )
+    .seen_in(370),
+    mutation(
+        "healing: one rule's word is enough though another one is silent",
+        "healing.rs",
+        "(Standing::Unknown, _) | (_, Standing::Unknown) => Standing::Unknown,",
+        "(Standing::Unknown, one) | (one, Standing::Unknown) if {M} => one,
+            (Standing::Unknown, _) | (_, Standing::Unknown) => Standing::Unknown,",
+    ),
+    mutation(
+        "healing: a Prometheus that gave no answer is not awaited",
+        "healing.rs",
+        "if awaits || is_of_old(",
+        "if (awaits && !{M}) || is_of_old(",
+    ),
+    mutation(
+        "healing: a query heals what fires",
+        "healing.rs",
+        "if fires {
+        return Verdict::Fires;",
+        "if fires && !({M} && held) {
+        return Verdict::Fires;",
+    )
+    .seen_in(221),
+    mutation(
+        "healing: what is gone with its series is healed",
+        "healing.rs",
+        "Standing::OutOfSight if proof.vanishes =>",
+        "Standing::OutOfSight if proof.vanishes || {M} =>",
+    ),
+    swapped!(
+        "healing: the last look is skipped",
+        "decide/prove.rs",
+        "at <= now || verification.until <= now",
+        "{ if verification.until <= now { return conclude(desk, incident, verification); } at <= now }"
+    ),
+    mutation(
+        "healing: a memory is not waited for",
+        "decide/prove.rs",
+        "let Verdict::Remembers { until } = verdict else { return None };",
+        "let Verdict::Remembers { until } = verdict else { return None };
+    if {M} { return None; }",
+    ),
+    mutation(
+        "healing: what had ended before the act was healed by it",
+        "decide/closing.rs",
+        "if had_ended_before(desk, incident) {",
+        "if !{M} && had_ended_before(desk, incident) {",
+    ),
+    mutation(
+        "aftermath: what fires past its memory is let be",
+        "decide/aftermath.rs",
+        "observe::open_relapse(desk, incident, policy);",
+        "if !{M} { observe::open_relapse(desk, incident, policy); }",
+    ),
+    mutation(
+        "notice: a resolve that proves nothing counts",
+        "state/episodes.rs",
+        "Ending::Resolved { .. } | Ending::Superseded | Ending::Absent { .. } => {
+                Standing::Resolved
+            }",
+        "Ending::Resolved { .. } | Ending::Superseded | Ending::Absent { .. } => {
+                Standing::Resolved
+            }
+            Ending::Unproven { .. } if {M} => Standing::Resolved,",
+    ),
+    mutation(
+        "notice: a lapse ends it",
+        "state/mod.rs",
+        "incident.any_lapsed() && self.notices",
+        "!{M} && incident.any_lapsed() && self.notices",
+    ),
+    mutation(
+        "observe: what is late is late for ever",
+        "decide/observe.rs",
+        "desk.now.since(heard_at) < limits::STALE_FOR",
+        "({M} || desk.now.since(heard_at) < limits::STALE_FOR)",
+    ),
+    mutation(
+        "observe: what comes later is attached to what is healed",
+        "decide/observe.rs",
+        "if closing.outcome == End::Healed {
+        return false;",
+        "if closing.outcome == End::Healed && !{M} {
+        return false;",
+    ),
+    mutation(
+        "observe: what begins anew under a closed incident opens none",
+        "decide/observe.rs",
+        "if moved.is_some() && is_new_trouble(desk, episode, alert) {",
+        "if !{M} && moved.is_some() && is_new_trouble(desk, episode, alert) {",
+    ),
+    swapped!(
+        "observe: a notification is judged in parts",
+        "engine.rs",
+        "matches!(event, Event::Observed { more: true, .. })",
+        "false"
+    ),
+    mutation(
+        "poll: what was never listed is missed",
+        "engine/absences.rs",
+        "None if !known => {}",
+        "None if !known && !{M} => {}",
+    ),
 ];

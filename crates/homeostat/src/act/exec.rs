@@ -1,7 +1,8 @@
 //! One run of a process, from the claim to its recorded end.
 
+use std::fs::File;
 use std::future::Future;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::pin::{Pin, pin};
@@ -238,10 +239,30 @@ fn command(directory: &Directory, what: &prepare::Command) -> Result<Command, Re
             Ok(command)
         }
         prepare::Command::Script => {
-            let mut command = Command::new("/bin/sh");
-            command.arg(directory.script_path());
+            let path = directory.script_path();
+            let (program, argument) = interpreter(&path);
+            let mut command = Command::new(program);
+            command.args(argument).arg(path);
             Ok(command)
         }
+    }
+}
+
+/// The longest first line that is read for an interpreter, as in Linux.
+const SHEBANG: usize = 256;
+
+/// What runs a script: what its first line names after `#!`, with at most one argument, as the kernel
+/// reads it; else the shell.
+fn interpreter(script: &Path) -> (String, Option<String>) {
+    let mut head = Vec::new();
+    let read = File::open(script).and_then(|file| file.take(SHEBANG as u64).read_to_end(&mut head));
+    let text = read.ok().and_then(|_| head.strip_prefix(b"#!"));
+    let line = text.and_then(|text| text.split(|byte| *byte == b'\n').next());
+    let line = line.and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default().trim();
+    match line.split_once([' ', '\t']) {
+        _ if line.is_empty() => ("/bin/sh".to_owned(), None),
+        Some((program, argument)) => (program.to_owned(), Some(argument.trim().to_owned())),
+        None => (line.to_owned(), None),
     }
 }
 

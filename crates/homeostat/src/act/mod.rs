@@ -23,7 +23,7 @@
 //! | file | what |
 //! |---|---|
 //! | `alert.json` | the complete data, also the action's stdin |
-//! | `script` | the text of a `script` action, run as `/bin/sh script` |
+//! | `script` | the text of a `script` action, run by what its first line names, else by `/bin/sh` |
 //! | `claim` | made with `O_EXCL` right before the spawn: whoever makes it may spawn, once |
 //! | `stdout`, `stderr` | the output, middle left out where it is too long |
 //! | `response` | the beginning of the answer to a request, without our own secrets |

@@ -138,6 +138,34 @@ async fn an_exit_code_is_told_and_recorded() {
 }
 
 #[tokio::test]
+async fn a_script_is_run_by_what_its_first_line_names_or_else_by_the_shell() {
+    for (text, output) in [
+        (
+            "#!/usr/bin/env python3\nimport sys\nprint('python', sys.version_info[0])\n",
+            "python 3\n",
+        ),
+        ("#!/bin/sh -e\necho before\nfalse\necho not this\n", "before\n"),
+        ("#!/bin/cat\nas it stands\n", "#!/bin/cat\nas it stands\n"),
+        ("#! /bin/cat\r\nas it stands\n", "as it stands\n"),
+        ("#!\necho of the shell\n", "of the shell\n"),
+        ("# no interpreter\necho of the shell\n", "of the shell\n"),
+    ] {
+        let ended = Bench::new().run(script(text)).await;
+        assert!(ended.tail.contains(output), "{text:?}: {:?} {:?}", ended.tail, ended.outcome);
+        assert!(!ended.tail.contains("not this"), "{text:?}: {:?}", ended.tail);
+    }
+}
+
+#[tokio::test]
+async fn a_script_whose_interpreter_is_not_there_has_not_started() {
+    let ended = Bench::new().run(script("#!/no/such/interpreter\ntrue\n")).await;
+    let Outcome::Refused { reason: Refusal::Spawn { program, .. } } = &ended.outcome else {
+        panic!("{:?}", ended.outcome)
+    };
+    assert_eq!(program, "/no/such/interpreter");
+}
+
+#[tokio::test]
 async fn a_signal_is_told() {
     let ended = Bench::new().run(script("kill -KILL $$")).await;
     assert_eq!(ended.outcome, Outcome::Signalled { signal: 9 });

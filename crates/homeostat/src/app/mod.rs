@@ -12,7 +12,10 @@ mod builder;
 mod history;
 mod reload;
 mod signals;
+mod talk;
 mod wiring;
+
+pub(crate) use wiring::prober;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -244,7 +247,7 @@ impl Running {
         let (mut doors, telling) = wiring::doors(&options, &config, &queue, &clock, &metrics)?;
         doors.runner = wiring::runner(&options, fence, &metrics);
         let doors = Arc::new(doors);
-        let sources = intake::Sources::new(wiring::source_names(&config));
+        let sources = intake::Sources::new(wiring::named(&config));
         let leads = Leads::default();
         let reconciler = wiring::reconciler(&options, &leads, &queue, &clock, &metrics);
         let reconciler = Arc::new(reconciler);

@@ -69,7 +69,7 @@ impl Reloader {
         let recipients = wiring::recipients(&config).map_err(|error| error.to_string())?;
         let outlets = wiring::outlets(&config).map_err(|error| error.to_string())?;
         let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
-        let names = wiring::source_names(&config);
+        let names = wiring::named(&config);
         // The book first: if it cannot be put in force now, nothing else has changed.
         self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
         *self.doors.prober.write() = Arc::new(prober);

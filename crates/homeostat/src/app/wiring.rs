@@ -12,10 +12,10 @@ use tokio::runtime::Handle;
 
 use super::history::Committed;
 use super::reload::Reloader;
-use super::{Options, SharedStanding, StartError};
+use super::{Options, SharedStanding, StartError, talk};
 use crate::act::Outlet;
-use crate::client::{Authorization, BasicAuth, Client, ClientOptions, Secret, TlsOptions};
-use crate::config::{self, Config, Credentials, HttpConfig, SecretSource};
+use crate::client::{Client, ClientError};
+use crate::config::{self, Config, HttpConfig};
 use crate::driver::{Clock, Doors, Outlets};
 use crate::intake::reconcile::{self, Reconciler};
 use crate::intake::{self, Bounds, Intake, Leads, NotificationResult, Tally};
@@ -45,9 +45,14 @@ pub(super) struct Parts {
     pub(super) boot: BootId,
 }
 
-/// The names of the configured sources, in file order.
-pub(super) fn source_names(config: &Config) -> Vec<SourceName> {
-    config.sources.alertmanagers.iter().map(|source| source.name.clone()).collect()
+/// Who is configured, in file order.
+pub(super) fn named(config: &Config) -> intake::Named {
+    let alertmanagers = config.sources.alertmanagers.iter();
+    intake::Named {
+        alertmanagers: alertmanagers.map(|s| (s.name.clone(), s.urls.clone())).collect(),
+        webhooks: config.sources.webhooks.clone(),
+        witnesses: config.book.witnesses.clone(),
+    }
 }
 
 /// Opens the doors through which effects leave.
@@ -62,7 +67,7 @@ pub(super) fn doors(
     let settings = notice::Settings {
         external_url: options.external_url.clone(),
         clock: Box::new(move || told_at.wall()),
-        refresh: notice::REFRESH,
+        pace: notice::Pace::USUAL,
         tally: Arc::new(Counted(metrics.clone())),
     };
     let (teller, telling) = Teller::start(recipients(config)?, settings, queue.clone());
@@ -104,16 +109,17 @@ fn absolute(path: &Path) -> std::path::PathBuf {
 }
 
 /// Whom to ask, by this configuration.
-pub(super) fn prober(config: &Config) -> Result<Prober, StartError> {
+pub(crate) fn prober(config: &Config) -> Result<Prober, StartError> {
     let alertmanagers = config.sources.alertmanagers.iter().map(|source| {
         let peers = peers(&source.name, &source.urls, &source.http)?;
         Ok(probe::AlertmanagerSource { name: source.name.clone(), peers })
     });
-    let prometheuses = config
-        .sources
-        .prometheuses
-        .iter()
-        .map(|source| client(&source.name, source.url.as_str(), &source.http));
+    let prometheuses = config.sources.prometheuses.iter().map(|source| {
+        let client = talk::client(&source.url, &source.http);
+        let client = client.map_err(|error| unusable(&source.name, &error))?;
+        let (name, external_labels) = (source.name.clone(), source.external_labels.clone());
+        Ok(probe::PrometheusSource { name, client, external_labels })
+    });
     Ok(Prober::new(probe::Witnesses {
         alertmanagers: alertmanagers.collect::<Result<_, StartError>>()?,
         prometheuses: prometheuses.collect::<Result<_, StartError>>()?,
@@ -169,9 +175,9 @@ fn channel(channel: &config::Channel) -> Result<notice::Channel, StartError> {
     let way = match &channel.way {
         config::Way::Exec(argv) => notice::Way::Exec(argv.clone()),
         config::Way::Webhook { url, http } => {
-            let options = ClientOptions { single_use: true, ..client_options(http) };
-            let client = Client::new(url.as_str(), options).map_err(|error| {
-                StartError::Channel { name: name.clone(), reason: error.line() }
+            let client = talk::single_use(url, http).map_err(|error| StartError::Channel {
+                name: name.clone(),
+                reason: error.line(),
             })?;
             notice::Way::Webhook(Box::new(client))
         }
@@ -180,60 +186,31 @@ fn channel(channel: &config::Channel) -> Result<notice::Channel, StartError> {
     Ok(notice::Channel { name, way, timeout, send_resolved })
 }
 
+/// All peers of one source. They share its tokens.
 fn peers(name: &SourceName, urls: &[Url], http: &HttpConfig) -> Result<Vec<Client>, StartError> {
-    urls.iter().map(|url| client(name, url.as_str(), http)).collect()
+    let peers = talk::options(http).and_then(|options| {
+        urls.iter().map(|url| Client::new(url.as_str(), options.clone())).collect()
+    });
+    peers.map_err(|error| unusable(name, &error))
 }
 
-fn client(name: &SourceName, url: &str, http: &HttpConfig) -> Result<Client, StartError> {
-    Client::new(url, client_options(http))
-        .map_err(|error| StartError::Source { name: name.to_string(), reason: error.line() })
+fn unusable(name: &SourceName, error: &ClientError) -> StartError {
+    StartError::Source { name: name.to_string(), reason: error.line() }
 }
 
 /// Where requests go, by this configuration.
 pub(super) fn outlets(config: &Config) -> Result<Outlets, StartError> {
     let outlets = config.requests.iter().map(|(of, target)| {
-        let options = ClientOptions { single_use: true, ..client_options(&target.http) };
-        let client = Client::new(target.url.as_str(), options).map_err(|error| {
+        let client = talk::single_use(&target.url, &target.http).map_err(|error| {
             let (policy, remedy, part) = of;
             let remedy = format!("{} of policy {policy}", title(remedy, *part));
             StartError::Request { remedy, reason: error.line() }
         })?;
-        let headers = target.secrets.iter().map(|(name, value)| (name.clone(), secret(value)));
+        let headers =
+            target.secrets.iter().map(|(name, value)| (name.clone(), talk::secret(value)));
         Ok((of.clone(), Arc::new(Outlet { client, headers: headers.collect() })))
     });
     outlets.collect()
-}
-
-fn secret(source: &SecretSource) -> Secret {
-    match source {
-        SecretSource::Inline(secret) => Secret::Text(secret.reveal().to_owned()),
-        SecretSource::File(path) => Secret::File(path.clone()),
-    }
-}
-
-fn client_options(http: &HttpConfig) -> ClientOptions {
-    let mut options = ClientOptions {
-        tls: TlsOptions {
-            ca_file: http.tls.ca_file.clone(),
-            cert_file: http.tls.client.as_ref().map(|client| client.cert_file.clone()),
-            key_file: http.tls.client.as_ref().map(|client| client.key_file.clone()),
-            server_name: http.tls.server_name.clone(),
-            insecure_skip_verify: http.tls.insecure_skip_verify,
-        },
-        ..ClientOptions::default()
-    };
-    match &http.credentials {
-        Credentials::Anonymous => {}
-        Credentials::Basic { username, password } => {
-            let password = password.as_ref().map(secret);
-            options.basic_auth = Some(BasicAuth { username: username.clone(), password });
-        }
-        Credentials::Header { scheme, credentials } => {
-            let credentials = secret(credentials);
-            options.authorization = Some(Authorization { scheme: scheme.clone(), credentials });
-        }
-    }
-    options
 }
 
 /// Joins all routes.
@@ -267,11 +244,7 @@ pub(super) fn router(
         status,
     };
     let all = web::router(&web, intake::router(intake));
-    Ok(match options.route_prefix.as_str() {
-        "" => all,
-        // As a service, so that the page is at the prefix with a slash, too.
-        prefix => axum::Router::new().nest_service(prefix, all),
-    })
+    Ok(web::refusals::watch(all, &options.route_prefix, web.metrics.clone()))
 }
 
 fn status(options: &Options, parts: &Parts) -> Arc<dyn Fn() -> Status + Send + Sync> {

@@ -141,6 +141,7 @@ fn counted_by(guard: Guard, counts: &Counts) -> Option<String> {
         | Guard::Breaker
         | Guard::Attempts
         | Guard::BlastRadius
+        | Guard::Stranger
         | Guard::Fresh
         | Guard::Silence
         | Guard::Regression

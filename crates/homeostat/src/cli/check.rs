@@ -5,24 +5,31 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Exit, Output, answered, counted, write_json};
+use super::{Exit, Output, answered, counted, witnesses, write_json};
 use crate::config::{self, Config, Report, Row};
 
 /// Validate a configuration
 ///
 /// Finds all errors at once and shows each with its place and how to put it right. Exits with 0
 /// if the configuration is valid, with 1 if it is not, and with 2 if it cannot be read. Warnings
-/// do not change the exit code.
+/// and notes do not change the exit code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   homeostat check
+  homeostat check --ask-sources
   homeostat check --config.file /etc/homeostat/homeostat.yml
   homeostat check --output json | jq -r '.problems[] | \"\\(.file):\\(.line): \\(.message)\"'")]
 pub(crate) struct Args {
     /// The configuration
     #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
     config_file: PathBuf,
+    /// Ask the Prometheuses of the configuration about the rules behind its policies
+    ///
+    /// Tells which rules look back for longer than a policy waits, and which policies are about
+    /// alerts that no rule fires. Takes 20 seconds at most.
+    #[arg(long)]
+    ask_sources: bool,
     /// The form of the answer
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     output: Output,
@@ -39,7 +46,7 @@ struct Answer {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let loaded = config::load(&args.config_file);
+    let loaded = config::load_with_care(&args.config_file);
     let exit = match &loaded {
         Ok(_) => Exit::Fine,
         Err(report) if report.is_unreadable() => Exit::Cannot,
@@ -49,13 +56,19 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
         Ok(config) => &config.warnings,
         Err(report) => report,
     };
+    let said = match &loaded {
+        Ok(config) if args.ask_sources => witnesses::check(config),
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    let said = Report::new(report.name(), "", said);
     let written = match args.output {
-        Output::Json => write_json(out, &answer(report)),
+        Output::Json => write_json(out, &answer(report, &said)),
         Output::Text => {
-            let shown =
-                if report.problems().is_empty() { Ok(()) } else { writeln!(err, "{report}\n") };
+            let shown = [report, &said].into_iter().try_for_each(|report| {
+                if report.problems().is_empty() { Ok(()) } else { writeln!(err, "{report}\n") }
+            });
             shown.and_then(|()| match &loaded {
-                Ok(config) => writeln!(out, "{}", summary(args, config)),
+                Ok(config) => writeln!(out, "{}", summary(args, config, &said)),
                 Err(report) => writeln!(err, "{}", count(report)),
             })
         }
@@ -63,14 +76,14 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
     answered(&written, exit)
 }
 
-fn answer(report: &Report) -> Answer {
-    let errors = report.errors();
-    let problems = report.rows();
-    Answer { valid: errors == 0, errors, warnings: problems.len() - errors, problems }
+fn answer(report: &Report, said: &Report) -> Answer {
+    let (errors, warnings) = (report.errors(), report.warnings() + said.warnings());
+    let problems = [report.rows(), said.rows()].concat();
+    Answer { valid: errors == 0, errors, warnings, problems }
 }
 
-fn summary(args: &Args, config: &Config) -> String {
-    let warnings = config.warnings.problems().len();
+fn summary(args: &Args, config: &Config, said: &Report) -> String {
+    let warnings = config.warnings.warnings() + said.warnings();
     let known = format!(
         "{}: valid, with {}",
         args.config_file.display(),
@@ -85,7 +98,7 @@ fn summary(args: &Args, config: &Config) -> String {
 
 fn count(report: &Report) -> String {
     let errors = report.errors();
-    let warnings = report.problems().len() - errors;
+    let warnings = report.warnings();
     let errors = counted(errors, "error", "errors");
     let name = report.name();
     if warnings == 0 {
@@ -106,7 +119,7 @@ mod tests {
             std::fs::write(&config_file, text).unwrap();
         }
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = run(&Args { config_file, output }, &mut out, &mut err);
+        let exit = run(&Args { config_file, ask_sources: false, output }, &mut out, &mut err);
         let place = format!("{}/", directory.path().display());
         let read = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&place, "");
         (exit, read(out), read(err))

@@ -187,7 +187,7 @@ impl Client {
             StatusCode::UNAUTHORIZED => {
                 trouble.with_help("show the server's token with --token-file")
             }
-            StatusCode::NOT_FOUND if message == "there is nothing here" => {
+            StatusCode::NOT_FOUND if message.starts_with("there is nothing here") => {
                 trouble.with_help("is --url that of a Homeostat of this version?")
             }
             StatusCode::SERVICE_UNAVAILABLE => trouble.with_help("it may be tried again"),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use homeostat_core::limits::defaults;
 use homeostat_core::policy::{Extent, Worse};
 use reqwest::Url;
 
@@ -11,19 +12,21 @@ use super::account;
 use super::client::{Client, Server, Trouble};
 use super::labels::{self, Pair};
 use super::plain::plain;
-use super::{Exit, Output, answered, counted, write_json};
+use super::{Exit, Output, answered, counted, prospect, witnesses, write_json};
 use crate::config;
 use crate::explanation::{
-    self, Break, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung, Storm, Taken,
+    self, Break, Bystander, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung,
+    Storm, Taken,
 };
 
 /// Show what would be done about an alert
 ///
 /// Shows which policies take an alert with these labels, what it heals, the remedies with their
 /// arguments filled in, the limits of the guards and how the healing is proven; and the policies
-/// that nearly take it, with what is missing. With --url a running engine is asked, which also
-/// tells what its guards have counted and what each of them says now. Nothing is run. Exits with 1
-/// if no policy takes it.
+/// that nearly take it, with what is missing. The Prometheuses and Alertmanagers of the configuration
+/// are asked who sees the alert fire, how well its end can be known, and what its rule remembers; each
+/// gets 20 seconds. With --url a running engine is asked instead, which tells what its guards have
+/// counted and what each of them says now. Nothing is run. Exits with 1 if no policy takes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,6 +43,9 @@ pub(crate) struct Args {
     /// Show it the token in this file
     #[arg(long, value_name = "FILE", requires = "url")]
     token_file: Option<PathBuf>,
+    /// Ask nobody
+    #[arg(long, conflicts_with = "url")]
+    offline: bool,
     /// Labels of the alert
     #[arg(value_name = "name=value", required = true)]
     labels: Vec<Pair>,
@@ -73,7 +79,12 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
 fn read(args: &Args) -> Result<Explanation, String> {
     let config = config::load(&args.config_file).map_err(|report| report.to_string())?;
     let annotations = labels::set(&args.annotations);
-    Ok(explanation::explain(&config.book, labels::set(&args.labels), &annotations))
+    let mut explanation =
+        explanation::explain(&config.book, labels::set(&args.labels), &annotations);
+    if !args.offline {
+        witnesses::explain(&config, &mut explanation);
+    }
+    Ok(explanation)
 }
 
 fn ask(url: &Url, args: &Args) -> Result<Explanation, Trouble> {
@@ -145,7 +156,16 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
         line("", &text)?;
     }
     line("", &book_guards(&taken.guards))?;
+    for (position, text) in source_texts(taken).iter().enumerate() {
+        line(if position == 0 { "sources" } else { "" }, text)?;
+    }
     line("verify", &proof_text(&taken.verify))?;
+    for text in memory_texts(&taken.verify) {
+        line("", text.as_str())?;
+    }
+    for (name, text) in taken.prospect.iter().flat_map(prospect::lines) {
+        line(name, &text)?;
+    }
     if let Some(harm) = &taken.regression {
         line("worse if", &harm_text(harm))?;
     }
@@ -224,8 +244,10 @@ fn restraints(guards: &Guards) -> Vec<String> {
         format!("flapping above {suppress} waits to fall to {reuse}, half-life {half_life}")
     });
     let breaker = guards.breaker.as_ref().map(|breaker| {
-        let Break { failures, of, after } = breaker;
-        format!("breaker opens at {failures} failures of the last {of}, for {after}")
+        let Break { failures, of, after, shared } = breaker;
+        let shared = shared.as_ref().map(|name| format!("; {name} is shared with others"));
+        let shared = shared.unwrap_or_default();
+        format!("breaker opens at {failures} failures of the last {of}, for {after}{shared}")
     });
     freeze.into_iter().chain(watchdog).chain(flap).chain(breaker).collect()
 }
@@ -268,6 +290,24 @@ fn proof_text(proof: &Proof) -> String {
     format!("within {}: {} times, {} apart: {query}", proof.within, proof.times, proof.every)
 }
 
+/// Which Prometheuses are asked, where the policy or a source says so.
+fn source_texts(taken: &Taken) -> Vec<String> {
+    let named = taken.sources.as_ref().map(|names| format!("only {}", names.join(", ")));
+    let bystanders = taken.not_asked.iter();
+    let bystanders = bystanders
+        .map(|Bystander { prometheus, because }| format!("{prometheus} is not asked: {because}"));
+    named.into_iter().chain(bystanders).collect()
+}
+
+/// How a rule that remembers and a target that vanishes are read, where that is not as usual.
+fn memory_texts(proof: &Proof) -> impl Iterator<Item = String> {
+    let patience = proof.patience;
+    let patience = (patience != defaults::VERIFY_PATIENCE)
+        .then(|| format!("what a rule remembers is waited for up to {patience}"));
+    let vanishes = proof.vanishes.then(|| "a target that is gone is healed".to_owned());
+    patience.into_iter().chain(vanishes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +315,9 @@ mod tests {
     const BOOK: &str = r#"
 sources:
   alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }]
-  prometheuses: [{ name: main, url: "http://127.0.0.1:9090" }]
+  prometheuses:
+    - { name: main, url: "http://127.0.0.1:9090" }
+    - { name: eu, url: "http://127.0.0.1:9091", labels: { cluster: eu } }
 time_intervals:
   - { name: nights, time_intervals: [{ times: [{ start_time: "22:00", end_time: "24:00" }] }] }
 policies:
@@ -294,6 +336,8 @@ policies:
     matchers: ['alertname=~"Service.*"']
     mode: shadow
     remedies: [{ name: log, exec: [logger, "{{ labels.alertname }}"] }]
+    sources: [main]
+    verify: { patience: 2h, vanishes: true }
     guard:
       freeze: [nights]
       watchdog: { matchers: ['alertname="Watchdog"'] }
@@ -313,6 +357,7 @@ policies:
             config_file,
             url: None,
             token_file: None,
+            offline: true,
             labels,
             annotations: Vec::new(),
             output,
@@ -339,6 +384,7 @@ policies:
           guards    cooldown 5m; 6 orders per 1h, 4 at once; 2 attempts; alert at most 2m old
                     breaker opens at 3 failures of the last 5, for 15m
                     all policies: 60 orders per 1h, 16 at once
+          sources   eu is not asked: it is for cluster="eu", and there is no such label
           verify    within 2m: 3 times, 10s apart: up{instance="a:80"} == 1
           worse if  an alert with severity = "critical" begins to fire on this target: a person is told, and the remedy is taken back
           relapse   within 30m the ladder goes on where it stood
@@ -355,7 +401,10 @@ policies:
                     only if {alertname = "Watchdog"} was heard of in the last 5m
                     flapping above 2000 waits to fall to 750, half-life 15m
                     all policies: 60 orders per 1h, 16 at once
+          sources   only main
           verify    within 2m: the alert is resolved
+                    what a rule remembers is waited for up to 2h
+                    a target that is gone is healed
           relapse   within 30m the ladder goes on where it stood
           escalate  after 15m, as critical
 
@@ -468,11 +517,17 @@ policies:
                 },
                 "book_concurrency": 16
               },
+              "sources": [
+                "main"
+              ],
+              "not_asked": [],
               "verify": {
                 "within": "2m",
                 "query": null,
                 "every": "10s",
-                "times": 3
+                "times": 3,
+                "patience": "2h",
+                "vanishes": true
               },
               "regression": null,
               "escalate": {
@@ -481,6 +536,7 @@ policies:
               },
               "relapse": "30m",
               "continue": false,
+              "prospect": null,
               "account": null
             }
           ],

@@ -4,6 +4,7 @@
 //!  arguments ─> clap ─┬─> serve ──> the app
 //!                     ├─> check, explain, match, migrate ──> the configuration and core, no engine
 //!                     ├─> explain --url ──> Client
+//!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
 //!                     ├─> fire, incidents, approve, reject, cancel, retry, pause, resume
 //!                     │     └──> Client ──> HTTP
@@ -29,9 +30,11 @@ mod matching;
 mod migrate;
 mod pause;
 mod plain;
+mod prospect;
 mod reject;
 mod retry;
 mod test;
+mod witnesses;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -265,18 +265,18 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
       2026-01-05T09:00:00Z  Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
       2026-01-05T09:00:00Z  All guards agree: remedy restart starts: `systemctl restart web@a`.
                               asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
-                              asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
+                              asked   Prometheus, rule ServiceDown: main shows it: fires, evaluated 0s before (0s old)
       2026-01-05T09:00:03Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:03Z  It will be tried again at 2026-01-05T09:00:08Z.
       2026-01-05T09:00:08Z  All guards agree: remedy restart starts, run 2: `systemctl restart web@a`.
                               asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
-                              asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
+                              asked   Prometheus, rule ServiceDown: main shows it: fires, evaluated 0s before (0s old)
       2026-01-05T09:00:10Z  Remedy restart exited with code 1 after 2s.
       2026-01-05T09:00:10Z  Remedy restart is done with: it exited with code 1.
       2026-01-05T09:00:10Z  All guards agree: remedy reboot starts: `script: exec reboot`.
                               before  restart: tried: exited with code 1
                               asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
-                              asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
+                              asked   Prometheus, rule ServiceDown: main shows it: fires, evaluated 0s before (0s old)
       2026-01-05T09:00:14Z  Remedy reboot exited with code 0 after 2s.
       2026-01-05T09:00:14Z  Now it is checked whether that healed; the answer is due by 2026-01-05T09:15:14Z.
       2026-01-05T09:00:15Z  Looked: rule ServiceDown is inactive.
@@ -308,7 +308,7 @@ fn all_reasons_of_a_choice_are_told_on_demand() {
                             clear   fresh: Alertmanager main lists it now
                             clear   silence: not silenced
                             asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
-                            asked   Prometheus, rule ServiceDown: fires, evaluated 0s before (0s old)
+                            asked   Prometheus, rule ServiceDown: main shows it: fires, evaluated 0s before (0s old)
     "#);
 }
 

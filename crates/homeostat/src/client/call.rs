@@ -10,7 +10,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
 use reqwest::{Method, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
-use super::{BasicAuth, Client, ClientError};
+use super::{Client, ClientError};
 
 /// Shorter texts are not looked for in answers: they stand there by chance.
 const SECRET_BYTES: usize = 4;
@@ -90,21 +90,26 @@ impl Client {
         let client = self.client().await.map_err(NoAnswer::NotSent)?;
         let Outgoing { method, url, headers, body, .. } = request;
         let mut builder = self.address(&client, method, url).map_err(NoAnswer::NotSent)?;
-        builder = self.authorize(builder).await.map_err(NoAnswer::NotSent)?.headers(headers);
+        builder = self
+            .introduce(builder, self.options.basic_auth.as_ref())
+            .await
+            .map_err(NoAnswer::NotSent)?;
+        builder = builder.headers(headers);
         if let Some(body) = body {
             builder = builder.body(body);
         }
         let built = builder.build().map_err(|error| NoAnswer::NotSent(self.unreachable(error)))?;
         let ours = built.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         secrets.extend(ours.and_then(|text| text.split_once(' ')).map(|(_, rest)| rest.to_owned()));
-        if let Some(BasicAuth { password: Some(password), .. }) = &self.options.basic_auth {
-            secrets.push(self.reveal(password).await.map_err(NoAnswer::NotSent)?);
-        }
-        client.execute(built).await.map_err(|error| {
+        secrets.extend(self.own_secrets().await.map_err(NoAnswer::NotSent)?);
+        let sent_at = Instant::now();
+        let response = client.execute(built).await.map_err(|error| {
             let is_certain = error.is_connect() || error.is_builder();
             let error = self.unreachable(error);
             if is_certain { NoAnswer::NotSent(error) } else { NoAnswer::Broken(error) }
-        })
+        })?;
+        self.heed(response.status(), sent_at).await;
+        Ok(response)
     }
 }
 
@@ -126,7 +131,7 @@ async fn read(response: &mut Response, body: &mut Vec<u8>, keep: usize) -> bool 
 }
 
 /// Takes secrets out of a body.
-fn without(mut body: Vec<u8>, secrets: &[String]) -> Vec<u8> {
+pub(super) fn without(mut body: Vec<u8>, secrets: &[String]) -> Vec<u8> {
     for secret in secrets.iter().filter(|secret| secret.len() >= SECRET_BYTES) {
         let mut clean = Vec::with_capacity(body.len());
         let mut rest = body.as_slice();
@@ -143,8 +148,8 @@ fn without(mut body: Vec<u8>, secrets: &[String]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Canned, Server};
-    use super::super::{Authorization, ClientOptions, Secret};
+    use super::super::tests::{Canned, Server, ok};
+    use super::super::{Authorization, ClientOptions, ExtraHeader, Secret, TokenOptions, Tokens};
     use super::*;
 
     fn outgoing(server: &str) -> Outgoing {
@@ -187,6 +192,65 @@ mod tests {
         let body = String::from_utf8(answer.body).unwrap();
         assert!(body.contains("authorization: bearer <redacted>"), "{body}");
         assert!(body.contains("x-key: <redacted>") && !body.contains("5ecret"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn headers_of_the_server_go_with_a_deed_and_the_deed_has_the_last_word() {
+        let server = Server::start(|request| {
+            Canned::Answer(200, "", request.head.to_lowercase().into_bytes())
+        });
+        let headers = ["X-Key", "X-Org"].map(|name| ExtraHeader {
+            name: name.into(),
+            values: Vec::new(),
+            secrets: vec![Secret::Text("key-5ecret".into())],
+        });
+        let params = vec![("tenant".to_owned(), "a".to_owned())];
+        let options = ClientOptions { headers: headers.into(), params, ..Default::default() };
+        let client = Client::new(&server.url, options).unwrap();
+        let mut request = outgoing(&server.url);
+        request.headers.insert("x-org", "mine".parse().unwrap());
+        request.keep = 10_000;
+        let body = client.call(request, &[]).await.unwrap().body;
+        let body = String::from_utf8(body).unwrap();
+        assert!(body.starts_with("post /x?a=%2f "), "a deed has its own URL: {body}");
+        assert!(body.contains("x-key: <redacted>") && !body.contains("5ecret"), "{body}");
+        assert!(body.contains("x-org: mine"), "{body}");
+        assert_eq!(server.received()[0].header("x-key"), Some("key-5ecret"));
+    }
+
+    #[tokio::test]
+    async fn without_a_token_no_deed_is_sent_and_a_refused_one_is_not_used_again() {
+        let service = Server::start({
+            let count = std::sync::atomic::AtomicUsize::new(0);
+            move |_| match count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => Canned::Answer(503, "", Vec::new()),
+                number => ok(&format!(r#"{{"access_token":"token-{number}"}}"#)),
+            }
+        });
+        let server = Server::start(|request| {
+            let refused = request.header("authorization") == Some("Bearer token-1");
+            Canned::Answer(if refused { 401 } else { 200 }, "", request.head.clone().into_bytes())
+        });
+        let tokens = Tokens::new(TokenOptions {
+            client_id: "me".into(),
+            client_secret: None,
+            token_url: service.url.clone(),
+            scopes: Vec::new(),
+            endpoint_params: Vec::new(),
+            client: ClientOptions::default(),
+        });
+        let tokens = Some(std::sync::Arc::new(tokens.unwrap()));
+        let options = ClientOptions { tokens, ..Default::default() };
+        let client = Client::new(&server.url, options).unwrap();
+        let send = || client.call(Outgoing { keep: 10_000, ..outgoing(&server.url) }, &[]);
+        let refused = send().await.unwrap_err();
+        assert!(matches!(refused, NoAnswer::NotSent(ClientError::NoToken { .. })), "{refused:?}");
+        assert_eq!(server.received().len(), 0);
+        assert_eq!(send().await.unwrap().status, 401);
+        let answer = send().await.unwrap();
+        let body = String::from_utf8(answer.body).unwrap();
+        assert_eq!(answer.status, 200);
+        assert!(body.contains("Bearer <redacted>") && !body.contains("token-2"), "{body}");
     }
 
     #[tokio::test]

@@ -47,6 +47,22 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+    /// It began to answer, and the rest did not come.
+    #[error("the answer of {server} broke off: {reason}")]
+    Broken {
+        /// The server.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// Whoever should vouch for us did not.
+    #[error("no token from {server}: {reason}")]
+    NoToken {
+        /// Where it was asked for.
+        server: String,
+        /// Why.
+        reason: String,
+    },
     /// It took too long.
     #[error("{server} did not answer within {} s", REQUEST_TIMEOUT.as_secs())]
     TooSlow {
@@ -77,6 +93,8 @@ impl ClientError {
             Self::Url { .. }
             | Self::Settings { .. }
             | Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::NoToken { .. }
             | Self::TooSlow { .. }
             | Self::TooLong { .. }
             | Self::Redirected { .. } => self.to_string(),

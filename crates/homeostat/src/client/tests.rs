@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use super::*;
 
+mod proxy;
+mod token;
+
 /// What a test server was sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
@@ -28,6 +31,8 @@ impl Received {
 pub(crate) enum Canned {
     /// Status, headers with CRLF each, body.
     Answer(u16, &'static str, Vec<u8>),
+    /// These very bytes, and then the end of the connection.
+    Raw(&'static str),
     /// Nothing, until the server ends.
     Silence,
 }
@@ -58,6 +63,7 @@ impl Server {
                 seen.lock().push(request.clone());
                 match answer(&request) {
                     Canned::Silence => silent.push(stream),
+                    Canned::Raw(text) => stream.write_all(text.as_bytes()).unwrap(),
                     Canned::Answer(status, headers, body) => {
                         let length = body.len();
                         // A client that hangs up early is its own business.
@@ -216,6 +222,139 @@ async fn nobody_there_is_said_with_its_cause() {
     let error = client.get("/x", &[]).await.unwrap_err().line();
     assert!(error.starts_with(&format!("{url} could not be reached: ")), "{error}");
     assert!(error.contains("Connection refused"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_an_error_and_never_a_shorter_answer() {
+    for (kind, text) in [
+        ("length", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"data\":[]}"),
+        ("chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n{\"data\":[]}"),
+        ("end", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"data\":[]}\r\n"),
+    ] {
+        let server = Server::start(move |_| Canned::Raw(text));
+        let error = server.client().get("/x", &[]).await.unwrap_err().line();
+        let begin = format!("the answer of {} broke off: ", server.url);
+        assert!(error.starts_with(&begin), "{kind}: {error}");
+    }
+    // The same bytes with an end are an answer.
+    let whole =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"data\":[]}\r\n0\r\n\r\n";
+    let server = Server::start(move |_| Canned::Raw(whole));
+    assert_eq!(&*server.client().get("/x", &[]).await.unwrap().body, b"{\"data\":[]}");
+}
+
+#[tokio::test]
+async fn headers_and_parameters_go_with_every_question() {
+    let server = Server::start(|_| ok(""));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "from a file\n").unwrap();
+    let org = ExtraHeader {
+        name: "X-Scope-OrgID".into(),
+        values: vec!["a".into(), "b".into()],
+        secrets: Vec::new(),
+    };
+    let key = ExtraHeader {
+        name: "X-Key".into(),
+        values: Vec::new(),
+        secrets: vec![Secret::Text("s".into()), Secret::File(file.path().to_owned())],
+    };
+    let params = vec![("tenant".to_owned(), "a b".to_owned()), ("tenant".into(), "c".into())];
+    let options = ClientOptions { headers: vec![org, key], params, ..Default::default() };
+    let client = Client::new(&server.url, options).unwrap();
+    assert!(!format!("{client:?}").contains("X-Key"));
+    client.get("/g", &[("q", "1")]).await.unwrap();
+    client.post_form("/f", &[("q", "1")]).await.unwrap();
+    client.post_json("/j", b"[]".to_vec()).await.unwrap();
+    let received = server.received();
+    let lines: Vec<&str> = received.iter().filter_map(|sent| sent.head.lines().next()).collect();
+    assert_eq!(
+        lines,
+        [
+            "GET /g?q=1&tenant=a+b&tenant=c HTTP/1.1",
+            "POST /f?tenant=a+b&tenant=c HTTP/1.1",
+            "POST /j?tenant=a+b&tenant=c HTTP/1.1"
+        ]
+    );
+    for sent in &received {
+        let values = |name: &str| -> Vec<&str> {
+            let lines = sent.head.lines().filter_map(|line| line.split_once(": "));
+            lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, v)| v).collect()
+        };
+        assert_eq!(values("x-scope-orgid"), ["a", "b"]);
+        assert_eq!(values("x-key"), ["s", "from a file"]);
+    }
+    std::fs::write(file.path(), "two\nlines").unwrap();
+    let error = client.get("/g", &[]).await.unwrap_err().line();
+    assert!(error.contains("the header X-Key cannot carry its value"), "{error}");
+}
+
+/// What a server was asked, as method and path.
+fn asked(server: &Server) -> Vec<String> {
+    let received = server.received();
+    let line = |sent: &Received| sent.head.split(" HTTP").next().unwrap().to_owned();
+    received.iter().map(line).collect()
+}
+
+#[tokio::test]
+async fn a_post_that_is_refused_is_asked_again_by_get() {
+    for status in [403, 405, 501] {
+        let server = Server::start(move |request| {
+            let posted = request.head.starts_with("POST");
+            if posted { Canned::Answer(status, "", b"no".to_vec()) } else { ok("yes") }
+        });
+        let client = server.client();
+        for _ in 0..2 {
+            let reply = client.form_or_query("/q", &[("query", "a b")]).await.unwrap();
+            assert_eq!(&*reply.body, b"yes");
+        }
+        assert_eq!(asked(&server), ["POST /q", "GET /q?query=a+b", "GET /q?query=a+b"]);
+        *client.post_refused.lock() = tokio::time::Instant::now().checked_sub(form::REMEMBERED);
+        client.form_or_query("/q", &[]).await.unwrap();
+        assert_eq!(asked(&server)[3..], ["POST /q", "GET /q"], "a while later");
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_ask_at_all_is_not_taken_for_a_server_that_wants_get() {
+    let server = Server::start(|request| {
+        let posted = request.head.starts_with("POST");
+        let (status, text) = if posted { (403, "not you") } else { (405, "use POST") };
+        Canned::Answer(status, "", text.as_bytes().to_vec())
+    });
+    let client = server.client();
+    for _ in 0..2 {
+        let reply = client.form_or_query("/q", &[]).await.unwrap();
+        assert_eq!((reply.status.as_u16(), &*reply.body), (403, &b"not you"[..]));
+    }
+    assert_eq!(asked(&server), ["POST /q", "GET /q", "POST /q", "GET /q"]);
+}
+
+#[tokio::test]
+async fn other_refusals_of_a_post_are_answers() {
+    for status in [400, 401, 404, 422, 503] {
+        let server = Server::start(move |_| Canned::Answer(status, "", Vec::new()));
+        let reply = server.client().form_or_query("/q", &[]).await.unwrap();
+        assert_eq!(reply.status.as_u16(), status);
+        assert_eq!(asked(&server), ["POST /q"]);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_post_again_is_asked_by_post_again() {
+    let gets = Arc::<AtomicBool>::new(true.into());
+    let knob = gets.clone();
+    let server = Server::start(move |request| {
+        let taken = request.head.starts_with("GET") == knob.load(Ordering::Relaxed);
+        if taken { ok("yes") } else { Canned::Answer(405, "", Vec::new()) }
+    });
+    let client = server.client();
+    client.form_or_query("/q", &[]).await.unwrap();
+    gets.store(false, Ordering::Relaxed);
+    for _ in 0..2 {
+        let reply = client.form_or_query("/q", &[]).await.unwrap();
+        assert_eq!(reply.status, StatusCode::OK);
+    }
+    assert_eq!(asked(&server), ["POST /q", "GET /q", "GET /q", "POST /q", "POST /q"]);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! How a source is talked to, as plain data.
 //!
-//! Duty: what `basic_auth`, `authorization` and `tls_config` say. Not its duty: reading the files
+//! Duty: what `basic_auth`, `authorization`, `oauth2`, `tls_config`, `proxy_url` and `http_headers` say. Not its duty: reading the files
 //! that they name, which may change while we run, and talking HTTP (`probe`).
 //!
 //! Source: `http_config` of Prometheus's configuration.
 
 use std::fmt;
 use std::path::PathBuf;
+
+use reqwest::Url;
 
 /// How a source is talked to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +17,12 @@ pub struct HttpConfig {
     pub credentials: Credentials,
     /// How we trust each other.
     pub tls: TlsConfig,
+    /// Through whom it is reached.
+    pub proxy: Option<ProxyConfig>,
+    /// Headers of every request.
+    pub headers: Vec<HttpHeader>,
+    /// Query parameters of every request to a source.
+    pub params: Vec<(String, String)>,
 }
 
 /// How we say who we are: at most one of the ways that there are.
@@ -37,6 +45,47 @@ pub enum Credentials {
         /// The credentials.
         credentials: SecretSource,
     },
+    /// A token that is asked for, from `oauth2`.
+    Token(Box<OAuth2Config>),
+}
+
+/// Where tokens come from, and by which credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth2Config {
+    /// Who we are.
+    pub client_id: String,
+    /// How it is known that we are; `None` for an empty one.
+    pub client_secret: Option<SecretSource>,
+    /// Where it is asked for.
+    pub token_url: Url,
+    /// For what.
+    pub scopes: Vec<String>,
+    /// What else is told.
+    pub endpoint_params: Vec<(String, Secret)>,
+    /// How we trust each other.
+    pub tls: TlsConfig,
+    /// Through whom it is reached.
+    pub proxy: Option<ProxyConfig>,
+}
+
+/// A proxy, from `proxy_url` and `no_proxy`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// Its URL, in which there may be a password.
+    pub url: Secret,
+    /// What is reached without it.
+    pub except: Option<String>,
+}
+
+/// A header of every request, from `http_headers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpHeader {
+    /// Its name.
+    pub name: String,
+    /// Values that anybody may see.
+    pub values: Vec<String>,
+    /// Values that nobody may see.
+    pub secrets: Vec<SecretSource>,
 }
 
 /// Where a secret comes from.

@@ -3,8 +3,14 @@
 //! Duty: one table for each kind of map in the file. Not its duty: what a key's value means.
 
 mod notify;
+mod source;
 
 pub(super) use notify::{CHANNEL, WEBHOOK};
+use source::BEARER_HELP;
+pub(super) use source::{
+    ALERTMANAGER, AUTHORIZATION, BASIC_AUTH, HOOK, HTTP, HTTP_HEADER, OAUTH2, PROMETHEUS, SOURCES,
+    TLS,
+};
 
 /// The keys of one kind of map.
 #[derive(Debug)]
@@ -100,90 +106,6 @@ pub(super) static FILE: Keys = Keys {
         habit("alerting", "sources", "alertmanagers stand under `sources`"),
         habit("commands", "policies", "each command becomes a policy with a remedy"),
     ],
-};
-
-/// `sources`.
-pub(super) static SOURCES: Keys = Keys {
-    of: "sources",
-    known: &["alertmanagers", "prometheuses"],
-    later: &[],
-    habits: &[
-        habit("alertmanager", "alertmanagers", "write a list: alertmanagers: [{ name: main, … }]"),
-        habit("prometheus", "prometheuses", "write a list: prometheuses: [{ name: main, … }]"),
-    ],
-};
-
-const BEARER_HELP: &str =
-    "write authorization: { credentials_file: … }; its type is Bearer unless it says otherwise";
-
-/// One of `sources.alertmanagers`.
-pub(super) static ALERTMANAGER: Keys = Keys {
-    of: "an Alertmanager",
-    known: &[
-        "name",
-        "urls",
-        "receivers",
-        "http_config",
-        "basic_auth",
-        "authorization",
-        "tls_config",
-    ],
-    later: &["oauth2", "proxy_url", "http_headers", "sigv4"],
-    habits: &[
-        habit("receiver", "receivers", "write a list: receivers: [homeostat]"),
-        habit("url", "urls", "an Alertmanager has `urls`, all peers of one cluster: urls: [\"…\"]"),
-        habit("static_configs", "urls", "write urls: [\"http://host:9093\"]"),
-        habit("targets", "urls", "write urls: [\"http://host:9093\"]"),
-        habit("bearer_token", "", BEARER_HELP),
-        habit("bearer_token_file", "", BEARER_HELP),
-    ],
-};
-
-/// One of `sources.prometheuses`.
-pub(super) static PROMETHEUS: Keys = Keys {
-    of: "a Prometheus",
-    known: &["name", "url", "http_config", "basic_auth", "authorization", "tls_config"],
-    later: &["oauth2", "proxy_url", "http_headers", "sigv4"],
-    habits: &[
-        habit("urls", "url", "a Prometheus has one `url`; list replicas as sources of their own"),
-        habit("bearer_token", "", BEARER_HELP),
-        habit("bearer_token_file", "", BEARER_HELP),
-    ],
-};
-
-/// `http_config` of a source.
-pub(super) static HTTP: Keys = Keys {
-    of: "http_config",
-    known: &["basic_auth", "authorization", "tls_config"],
-    later: &["oauth2", "proxy_url", "http_headers", "sigv4", "follow_redirects", "enable_http2"],
-    habits: &[habit("bearer_token", "", BEARER_HELP), habit("bearer_token_file", "", BEARER_HELP)],
-};
-
-/// `basic_auth` of a source.
-pub(super) static BASIC_AUTH: Keys = Keys {
-    of: "basic_auth",
-    known: &["username", "password", "password_file"],
-    later: &["username_file"],
-    habits: &[habit("user", "username", "write `username`")],
-};
-
-/// `authorization` of a source.
-pub(super) static AUTHORIZATION: Keys = Keys {
-    of: "authorization",
-    known: &["type", "credentials", "credentials_file"],
-    later: &[],
-    habits: &[
-        habit("token", "credentials", "write `credentials`"),
-        habit("token_file", "credentials_file", "write `credentials_file`"),
-    ],
-};
-
-/// `tls_config` of a source.
-pub(super) static TLS: Keys = Keys {
-    of: "tls_config",
-    known: &["ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify"],
-    later: &["ca", "cert", "key", "min_version", "max_version"],
-    habits: &[],
 };
 
 /// `limits`.
@@ -324,7 +246,7 @@ pub(super) static FLAP: Keys = Keys {
 /// `guard.breaker`.
 pub(super) static BREAKER: Keys = Keys {
     of: "guard.breaker",
-    known: &["failures", "of", "after"],
+    known: &["failures", "of", "after", "shared"],
     later: &[],
     habits: &[
         habit("threshold", "failures", "write `failures`"),
@@ -387,6 +309,7 @@ pub(super) static POLICY: Keys = Keys {
         "mode",
         "for",
         "remedies",
+        "sources",
         "verify",
         "regression",
         "guard",
@@ -400,6 +323,9 @@ pub(super) static POLICY: Keys = Keys {
     later: &[],
     habits: &[
         habit("notify", "escalate", "write escalate: { notify: [NAME] }"),
+        habit("prometheus", "sources", "write a list: sources: [NAME]"),
+        habit("prometheuses", "sources", "write a list: sources: [NAME]"),
+        habit("source", "sources", "write a list: sources: [NAME]"),
         habit("match", "matchers", MATCHERS_HELP),
         habit("match_re", "matchers", "matchers are a list: matchers: ['job=~\"web|db\"']"),
         habit("matcher", "matchers", MATCHERS_HELP),
@@ -525,14 +451,17 @@ pub(super) static REQUEST: Keys = Keys {
         "http_config",
         "basic_auth",
         "authorization",
+        "oauth2",
         "tls_config",
+        "proxy_url",
+        "no_proxy",
+        "http_headers",
     ],
-    later: &["oauth2", "proxy_url", "sigv4"],
+    later: &["proxy_from_environment", "proxy_connect_header", "sigv4"],
     habits: &[
         habit("json", "body", "write `body`: a map is sent as JSON"),
         habit("data", "body", "write `body`: a map is sent as JSON"),
         habit("payload", "body", "write `body`: a map is sent as JSON"),
-        habit("http_headers", "headers", "write headers: { X-Name: value }"),
         habit("header", "headers", "write headers: { X-Name: value }"),
         habit("status", "expected_status", "write `expected_status`"),
         habit("valid_status_codes", "expected_status", "write `expected_status`"),
@@ -558,7 +487,7 @@ pub(super) static HEADER: Keys = Keys {
 /// `verify` of a policy.
 pub(super) static VERIFY: Keys = Keys {
     of: "verify",
-    known: &["within", "query", "every", "times"],
+    known: &["within", "query", "every", "times", "patience", "vanishes"],
     later: &[],
     habits: &[
         habit("worse", "", WORSE_HELP),
@@ -568,9 +497,26 @@ pub(super) static VERIFY: Keys = Keys {
         habit("timeout", "within", "write `within`"),
         habit("interval", "every", "write `every`"),
         habit("for", "within", "write `within`"),
+        habit("max_wait", "patience", "write `patience`"),
+        habit("vanish", "vanishes", "write `vanishes: true`"),
+        habit(
+            "sources",
+            "",
+            "which Prometheuses are asked stands beside `verify`: sources: [NAME]",
+        ),
     ],
 };
 
 /// `escalate` of a policy.
-pub(super) static ESCALATE: Keys =
-    Keys { of: "escalate", known: &["after", "severity", "notify"], later: &[], habits: &[] };
+pub(super) static ESCALATE: Keys = Keys {
+    of: "escalate",
+    known: &["after", "severity", "notify", "labels", "annotations"],
+    later: &[],
+    habits: &[
+        habit("label", "labels", "write labels: { team: web }"),
+        habit("annotation", "annotations", "write annotations: { runbook_url: \"https://…\" }"),
+        habit("runbook_url", "annotations", "write annotations: { runbook_url: \"https://…\" }"),
+        habit("runbook", "annotations", "write annotations: { runbook_url: \"https://…\" }"),
+        habit("team", "labels", "write labels: { team: NAME }"),
+    ],
+};

@@ -36,6 +36,12 @@ pub const CHANNEL_TIMEOUT: Span = Span::from_secs(10);
 /// How long one try to tell may take at most.
 pub const CHANNEL_TIMEOUT_MAX: Span = Span::from_secs(300);
 
+/// Labels, and as many annotations, that a policy puts on its notices.
+pub const CARRIED: usize = 32;
+
+/// Bytes of one of their values. It is written with each notice.
+pub const CARRIED_BYTES: usize = 1024;
+
 /// Retries of one remedy. Whoever needs more wants another remedy.
 pub const RETRIES: u32 = 100;
 

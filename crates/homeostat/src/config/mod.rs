@@ -11,6 +11,7 @@
 //!
 //! Not its duty: reading the secrets and certificates that a file names, and talking to anybody.
 
+pub(crate) mod alertmanager;
 mod check;
 mod http;
 mod keys;
@@ -33,11 +34,15 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
+use homeostat_core::label::LabelSet;
 use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::Book;
 use reqwest::Url;
 
-pub use http::{ClientCertificate, Credentials, HttpConfig, Secret, SecretSource, TlsConfig};
+pub use http::{
+    ClientCertificate, Credentials, HttpConfig, HttpHeader, OAuth2Config, ProxyConfig, Secret,
+    SecretSource, TlsConfig,
+};
 pub use notify::{Channel, Notify, Way};
 pub use report::{Problem, Report, Row, Severity};
 
@@ -86,6 +91,8 @@ pub struct RequestTarget {
 pub struct Sources {
     /// Alertmanagers, in file order: the first one also has the bare `/hooks`.
     pub alertmanagers: Vec<AlertmanagerSource>,
+    /// Names of hooks by which others send who are no Alertmanager that can be asked, in file order.
+    pub webhooks: Vec<SourceName>,
     /// Prometheuses, in file order.
     pub prometheuses: Vec<PrometheusSource>,
 }
@@ -110,6 +117,10 @@ pub struct PrometheusSource {
     pub name: SourceName,
     /// Where it is.
     pub url: Url,
+    /// What it adds to the labels of its alerts; `None`: it is asked.
+    pub external_labels: Option<LabelSet>,
+    /// What an alert must have for this Prometheus to be its witness.
+    pub labels: LabelSet,
     /// How it is talked to.
     pub http: HttpConfig,
 }
@@ -143,7 +154,27 @@ pub fn load(path: &Path) -> Result<Config, Report> {
 ///
 /// As [`load`], and it calls a handler that there is not.
 pub fn load_for(path: &Path, callable: Callable<'_>) -> Result<Config, Report> {
-    parse_for(&path.display().to_string(), &read_text(path)?, callable)
+    parse_for(&path.display().to_string(), &read_text(path)?, callable, Care::Usual)
+}
+
+/// Reads and checks a configuration file for somebody who writes it: warns also of programs and files
+/// that are not on this machine, and of what is valid and seldom meant.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with_care(path: &Path) -> Result<Config, Report> {
+    let (name, text) = (path.display().to_string(), read_text(path)?);
+    parse_for(&name, &text, Callable::Elsewhere, Care::Great)
+}
+
+/// How much is warned of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// What is wrong wherever the file is read.
+    Usual,
+    /// What only this machine shows, too, and what is seldom meant.
+    Great,
 }
 
 /// Reads a text file, bounded.
@@ -180,10 +211,10 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Report> {
 /// assert_eq!(config.book.policies().len(), 1);
 /// ```
 pub fn parse(name: &str, text: &str) -> Result<Config, Report> {
-    parse_for(name, text, Callable::Elsewhere)
+    parse_for(name, text, Callable::Elsewhere, Care::Usual)
 }
 
-fn parse_for(name: &str, text: &str, callable: Callable<'_>) -> Result<Config, Report> {
+fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Result<Config, Report> {
     if text.len() > limits::FILE_BYTES {
         let message = format!("larger than {} MiB", limits::FILE_BYTES / (1024 * 1024));
         return Err(Report::new(name, "", vec![Problem::of_file(message)]));
@@ -197,6 +228,9 @@ fn parse_for(name: &str, text: &str, callable: Callable<'_>) -> Result<Config, R
     let directory = Path::new(name).parent().unwrap_or(Path::new(""));
     let shown = mask(text, &mut reader.secrets);
     let mut problems = reader.problems;
+    if care == Care::Great {
+        problems.look_around();
+    }
     let checked = file.map(|file| check::check(&file, directory, callable, &mut problems));
     let report = Report::new(name, &shown, problems.into_vec());
     match checked {

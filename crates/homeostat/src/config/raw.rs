@@ -4,10 +4,12 @@
 
 pub(super) mod action;
 pub(super) mod guard;
+pub(super) mod http;
 pub(super) mod interval;
 pub(super) mod notify;
 pub(super) mod radius;
 pub(super) mod request;
+pub(super) mod source;
 mod trust;
 
 use std::ops::Range;
@@ -17,7 +19,6 @@ use homeostat_core::time::Span;
 
 use super::keys;
 use super::read::{Field, Reader, Spanned, Text, matchers_of};
-use super::report::Problem;
 use super::yaml::{Kind, Node};
 pub(super) use action::{Action, Regression, Undo};
 use action::{action, regression, undo};
@@ -25,10 +26,13 @@ use guard::guard;
 use trust::{approval, mode, on_resolve};
 
 pub(super) use guard::Guard;
+use http::http_of;
+pub(super) use http::{Authorization, BasicAuth, Http, Tls};
+pub(super) use source::{Source, Sources};
 
 type Length = Field<Spanned<Span>>;
 type Count = Field<Spanned<u32>>;
-type Words = Field<Spanned<Vec<Text>>>;
+pub(super) type Words = Field<Spanned<Vec<Text>>>;
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -39,61 +43,6 @@ pub(super) struct File {
     pub(super) defaults: Field<Guard>,
     pub(super) notify: Field<Spanned<Vec<notify::Channel>>>,
     pub(super) policies: Field<Spanned<Vec<Policy>>>,
-}
-
-/// `sources`.
-#[derive(Debug, Default)]
-pub(super) struct Sources {
-    pub(super) alertmanagers: Field<Spanned<Vec<Source>>>,
-    pub(super) prometheuses: Field<Spanned<Vec<Source>>>,
-}
-
-/// An Alertmanager or a Prometheus.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) span: Range<usize>,
-    pub(super) name: Field<Text>,
-    /// `urls` of an Alertmanager, the one `url` of a Prometheus.
-    pub(super) urls: Words,
-    /// `receivers` of an Alertmanager.
-    pub(super) receivers: Words,
-    pub(super) http: Http,
-}
-
-/// How a source is talked to.
-#[derive(Debug, Default)]
-pub(super) struct Http {
-    pub(super) basic_auth: Field<BasicAuth>,
-    pub(super) authorization: Field<Authorization>,
-    pub(super) tls: Field<Tls>,
-}
-
-/// `basic_auth`.
-#[derive(Debug)]
-pub(super) struct BasicAuth {
-    pub(super) span: Range<usize>,
-    pub(super) username: Field<Text>,
-    pub(super) password: Field<Text>,
-    pub(super) password_file: Field<Text>,
-}
-
-/// `authorization`.
-#[derive(Debug)]
-pub(super) struct Authorization {
-    pub(super) span: Range<usize>,
-    pub(super) scheme: Field<Text>,
-    pub(super) credentials: Field<Text>,
-    pub(super) credentials_file: Field<Text>,
-}
-
-/// `tls_config`.
-#[derive(Debug)]
-pub(super) struct Tls {
-    pub(super) ca_file: Field<Text>,
-    pub(super) cert_file: Field<Text>,
-    pub(super) key_file: Field<Text>,
-    pub(super) server_name: Field<Text>,
-    pub(super) insecure_skip_verify: Field<Spanned<bool>>,
 }
 
 /// `limits`.
@@ -121,6 +70,7 @@ pub(super) struct Policy {
     pub(super) mode: Field<Spanned<Mode>>,
     pub(super) settle: Length,
     pub(super) remedies: Field<Spanned<Vec<Remedy>>>,
+    pub(super) sources: Words,
     pub(super) verify: Field<Verify>,
     pub(super) regression: Field<Regression>,
     pub(super) guard: Field<Guard>,
@@ -155,6 +105,8 @@ pub(super) struct Verify {
     pub(super) query: Field<Text>,
     pub(super) every: Length,
     pub(super) times: Count,
+    pub(super) patience: Length,
+    pub(super) vanishes: Field<Spanned<bool>>,
 }
 
 /// `escalate`.
@@ -163,14 +115,21 @@ pub(super) enum Escalate {
     /// `none`.
     Nobody,
     /// A map.
-    Person { span: Range<usize>, after: Length, severity: Field<Text>, notify: Words },
+    Person {
+        span: Range<usize>,
+        after: Length,
+        severity: Field<Text>,
+        notify: Words,
+        labels: Field<Vec<(Text, Text)>>,
+        annotations: Field<Vec<(Text, Text)>>,
+    },
 }
 
 /// Reads the whole file.
 pub(super) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
     let fields = reader.fields(node, &keys::FILE)?;
     Some(File {
-        sources: fields.read(reader, "sources", sources),
+        sources: fields.read(reader, "sources", source::sources),
         time_intervals: fields.read(reader, "time_intervals", interval::time_intervals),
         limits: fields.read(reader, "limits", limits),
         defaults: fields.read(reader, "defaults", |reader, node| {
@@ -203,101 +162,6 @@ fn maps<T>(
     let read = |reader: &mut Reader<'_>, node: &Node| Some(read(reader, node));
     let list = reader.list(node, wanted, help, read)?;
     Some(Spanned { value: list.value.into_iter().flatten().collect(), span: list.span })
-}
-
-fn sources(reader: &mut Reader<'_>, node: &Node) -> Option<Sources> {
-    let fields = reader.fields(node, &keys::SOURCES)?;
-    Some(Sources {
-        alertmanagers: fields.read(reader, "alertmanagers", |reader, node| {
-            maps(reader, node, "a list of Alertmanagers", alertmanager)
-        }),
-        prometheuses: fields.read(reader, "prometheuses", |reader, node| {
-            maps(reader, node, "a list of Prometheuses", prometheus)
-        }),
-    })
-}
-
-fn alertmanager(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
-    let fields = reader.fields(node, &keys::ALERTMANAGER)?;
-    Some(Source {
-        name: fields.read(reader, "name", Reader::text),
-        urls: fields.read(reader, "urls", |reader, node| {
-            let urls = reader.texts(node, "urls")?;
-            urls.value.iter().for_each(|url| reader.hide_credentials(url));
-            Some(urls)
-        }),
-        receivers: fields
-            .read(reader, "receivers", |reader, node| reader.texts(node, "names of receivers")),
-        http: http_of(reader, &fields),
-        span: fields.span,
-    })
-}
-
-fn prometheus(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
-    let fields = reader.fields(node, &keys::PROMETHEUS)?;
-    Some(Source {
-        name: fields.read(reader, "name", Reader::text),
-        urls: fields.read(reader, "url", |reader, node| {
-            let url = reader.text(node)?;
-            reader.hide_credentials(&url);
-            Some(Spanned { span: url.span.clone(), value: vec![url] })
-        }),
-        receivers: Field::Absent,
-        http: http_of(reader, &fields),
-        span: fields.span,
-    })
-}
-
-/// Reads how a source is talked to: its keys stand beside `url`, as in a scrape configuration of
-/// Prometheus, or under `http_config`, as in Alertmanager.
-fn http_of(reader: &mut Reader<'_>, fields: &super::read::Fields<'_>) -> Http {
-    let nested = fields.read(reader, "http_config", |reader, node| {
-        let fields = reader.fields(node, &keys::HTTP)?;
-        Some(http(reader, &fields))
-    });
-    let beside = http(reader, fields);
-    let Field::Given(nested) = nested else { return beside };
-    let both = !(beside.basic_auth.is_absent()
-        && beside.authorization.is_absent()
-        && beside.tls.is_absent());
-    if let (true, Some(node)) = (both, fields.node("http_config")) {
-        let problem = Problem::error(node.span.clone(), "`http_config` is given in two places");
-        reader.problems.report(problem.help("move all of its keys here, or beside the URL"));
-    }
-    nested
-}
-
-fn http(reader: &mut Reader<'_>, fields: &super::read::Fields<'_>) -> Http {
-    Http {
-        basic_auth: fields.read(reader, "basic_auth", |reader, node| {
-            let fields = reader.fields(node, &keys::BASIC_AUTH)?;
-            Some(BasicAuth {
-                username: fields.read(reader, "username", Reader::text),
-                password: fields.read(reader, "password", Reader::secret),
-                password_file: fields.read(reader, "password_file", Reader::text),
-                span: fields.span,
-            })
-        }),
-        authorization: fields.read(reader, "authorization", |reader, node| {
-            let fields = reader.fields(node, &keys::AUTHORIZATION)?;
-            Some(Authorization {
-                scheme: fields.read(reader, "type", Reader::text),
-                credentials: fields.read(reader, "credentials", Reader::secret),
-                credentials_file: fields.read(reader, "credentials_file", Reader::text),
-                span: fields.span,
-            })
-        }),
-        tls: fields.read(reader, "tls_config", |reader, node| {
-            let fields = reader.fields(node, &keys::TLS)?;
-            Some(Tls {
-                ca_file: fields.read(reader, "ca_file", Reader::text),
-                cert_file: fields.read(reader, "cert_file", Reader::text),
-                key_file: fields.read(reader, "key_file", Reader::text),
-                server_name: fields.read(reader, "server_name", Reader::text),
-                insecure_skip_verify: fields.read(reader, "insecure_skip_verify", Reader::flag),
-            })
-        }),
-    }
 }
 
 fn limits(reader: &mut Reader<'_>, node: &Node) -> Option<Limits> {
@@ -335,6 +199,7 @@ fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
         remedies: fields.read(reader, "remedies", |reader, node| {
             maps(reader, node, "a list of remedies", remedy)
         }),
+        sources: fields.read(reader, "sources", |reader, node| reader.texts(node, "sources")),
         verify: fields.read(reader, "verify", verify),
         regression: fields.read(reader, "regression", regression),
         guard: fields.read(reader, "guard", |reader, node| guard(reader, node, &keys::GUARD)),
@@ -394,6 +259,8 @@ fn verify(reader: &mut Reader<'_>, node: &Node) -> Option<Verify> {
         query: fields.read(reader, "query", Reader::text),
         every: fields.read(reader, "every", Reader::duration),
         times: fields.read(reader, "times", Reader::count),
+        patience: fields.read(reader, "patience", Reader::duration),
+        vanishes: fields.read(reader, "vanishes", Reader::flag),
         span: fields.span,
     })
 }
@@ -412,8 +279,17 @@ fn escalate(reader: &mut Reader<'_>, node: &Node) -> Option<Escalate> {
                 after: fields.read(reader, "after", Reader::duration),
                 severity: fields.read(reader, "severity", Reader::text),
                 notify: fields.read(reader, "notify", |reader, node| reader.texts(node, "notify")),
+                labels: fields.read(reader, "labels", carried),
+                annotations: fields.read(reader, "annotations", carried),
                 span: fields.span,
             })
         }
     }
+}
+
+fn carried(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<(Text, Text)>> {
+    let Kind::Map(entries) = &node.kind else {
+        return reader.wrong(node, "texts as a map", Some("write { NAME: text }"));
+    };
+    request::pairs(reader, entries, |reader, name, node| Some((name, reader.text(node)?)))
 }

@@ -114,16 +114,27 @@ pub(super) struct Problems {
     kept: Vec<Problem>,
     errors: usize,
     warnings: usize,
+    looks_around: bool,
 }
 
 impl Problems {
+    /// Also tells what only this machine shows, and what is worth a thought while one writes.
+    pub(super) fn look_around(&mut self) {
+        self.looks_around = true;
+    }
+
+    /// Whether that is told.
+    pub(super) fn looks_around(&self) -> bool {
+        self.looks_around
+    }
+
     /// Errors and warnings are bounded apart: no flood of warnings may hide that there is an error.
     pub(super) fn report(&mut self, mut problem: Problem) {
         cut(&mut problem.message);
         problem.help.iter_mut().for_each(cut);
         let count = match problem.severity {
             Severity::Error => &mut self.errors,
-            Severity::Warning => &mut self.warnings,
+            Severity::Warning | Severity::Note => &mut self.warnings,
         };
         if *count < limits::PROBLEMS_KEPT {
             *count += 1;

@@ -32,6 +32,8 @@ pub enum Severity {
     Error,
     /// It can be used, and probably does not do what was meant.
     Warning,
+    /// It does what is said there, which may not be expected.
+    Note,
 }
 
 /// One thing that is wrong.
@@ -62,6 +64,16 @@ impl Problem {
     /// A warning at a place.
     pub fn warning(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(span, message) }
+    }
+
+    /// A warning about the file as a whole.
+    pub fn warning_of_file(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::of_file(message) }
+    }
+
+    /// A note about the file as a whole.
+    pub fn note_of_file(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::of_file(message) }
     }
 
     /// Adds how it is put right.
@@ -142,6 +154,11 @@ impl Report {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
 
+    /// How many warnings there are.
+    pub fn warnings(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Warning).count()
+    }
+
     /// The problems for a machine.
     pub fn rows(&self) -> Vec<Row> {
         let both = self.problems.iter().zip(&self.excerpts);
@@ -188,6 +205,7 @@ impl Report {
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let help = problem.help.as_deref().map(|help| Level::HELP.message(help));
         let Some(excerpt) = excerpt else {

@@ -14,6 +14,7 @@ mod notify;
 mod radius;
 mod regression;
 mod request;
+mod sources;
 
 use super::*;
 
@@ -29,6 +30,7 @@ fn problems(text: &str) -> String {
         let severity = match row.severity {
             Severity::Error => "",
             Severity::Warning => "warning: ",
+            Severity::Note => "note: ",
         };
         wrap(&mut shown, &format!("{place} {severity}{}", row.message));
         if let Some(help) = row.help {
@@ -120,12 +122,9 @@ fn the_example_of_the_repository_passes() {
     assert_eq!(config.book.policies().len(), 3);
     let web = &config.book.policies()[0];
     assert_eq!(web.guard.attempts, 3);
-    assert_eq!(
-        web.escalate,
-        Escalate::After { after: Span::from_secs(600), severity: "critical".into() }
-    );
+    assert_eq!(web.escalate, Escalate::after(Span::from_secs(600), "critical"));
     assert_eq!(config.book.witnesses.alertmanagers.len(), 1);
-    assert!(config.book.witnesses.prometheus);
+    assert_eq!(config.book.witnesses.prometheuses.len(), 1);
 }
 
 #[test]
@@ -409,7 +408,7 @@ remedies: { name: x, exec: [x] }"
         9:78 expected a list of texts, found a text
           => write a list: lock: ["x"]
         10:13 expected verify as a map, found a text
-          => verify is a map of: within, query, every, times
+          => verify is a map of: within, query, every, times, patience, vanishes
         11:15 expected a list of remedies, found a map
           => begin each element with `- `
         "#);
@@ -538,7 +537,7 @@ guard: { lock: ['{{ x }}', ''] }"
           => write placeholders as in {{ labels.instance | host }}
         4:27 the program itself cannot come from an alert
           => name the program; placeholders may stand in its arguments
-        5:27 warning: no shell splits this into words
+        5:27 no shell splits this into words
           => write exec: [systemctl, restart, web]
         6:25 unknown name "x"; there are labels, annotations, incident, policy, remedy, attempt
           => write placeholders as in {{ labels.instance | host }}
@@ -743,7 +742,7 @@ fn sources_are_checked() {
       authorization: { type: Basic, credentials: a }
       tls_config: { cert_file: a, insecure_skip_verify: true }
       http_config: { authorization: {} }
-      proxy_url: http://b
+      proxy_connect_header: {}
       bearer_token: x
 policies: []
 "), @r#"
@@ -762,7 +761,7 @@ policies: []
         4:72 credentials do not belong into a URL, which is logged
           => write basic_auth: { username: …, password_file: … }
         4:88 a source has no query and no fragment
-          => remove it from the URL
+          => write parameters beside the URL, as in params: { tenant: [a] }
         5:18 unknown key "url" in an Alertmanager
           => an Alertmanager has `urls`, all peers of one cluster: urls: ["…"]
         6:13 a second source is named "x"
@@ -771,7 +770,7 @@ policies: []
           => move all of its keys here, or beside the URL
         11:37 `authorization` has no credentials
           => add `credentials_file: …`
-        12:7 `proxy_url` is not built yet
+        12:7 `proxy_connect_header` is not built yet
           => remove it: an engine that ignored it would be less careful than it says
         13:7 unknown key "bearer_token" in an Alertmanager
           => write authorization: { credentials_file: … }; its type is Bearer unless it says
@@ -779,6 +778,52 @@ policies: []
         14:11 warning: there are no policies
           => until there are, every alert is recorded in shadow
         "#);
+}
+
+#[test]
+fn webhooks_are_named_once_and_have_a_name_only() {
+    insta::assert_snapshot!(problems("sources:
+  alertmanagers: [{ name: main, urls: ['http://a:9093'] }]
+  webhooks:
+    - { name: main }
+    - { name: grafana, hmac: x }
+    - { name: other }
+    - { name: a/b, url: 'http://grafana' }
+    - {}
+  prometheuses: [{ name: main, url: 'http://b' }]
+policies: []
+"), @r#"
+        4:15 a second source is named "main"
+          => names are unique
+        5:24 unknown key "hmac" in a webhook of `sources`
+          => a webhook of `sources` has: name
+        6:15 no source can be named "other"
+          => `api` names what comes by the alerts API, `other` what comes from unknown hooks
+        7:15 "a/b" cannot be the name of a source
+          => a name has at most 63 letters, digits, `_`, `.` and `-`, and begins with a letter or
+            a digit
+        7:20 unknown key "url" in a webhook of `sources`
+          => it is the sender that posts here: to /hooks/NAME
+        8:7 this source has no `name`
+          => add `name: …`
+        10:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
+    insta::assert_snapshot!(problems("sources: { webhooks: [grafana], grafana: {} }\npolicies: []"), @r#"
+        1:23 expected a webhook of `sources` as a map, found a text
+          => a webhook of `sources` is a map of: name
+        1:33 unknown key "grafana" in sources
+          => write webhooks: [{ name: grafana }]
+        2:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
+    let text = "sources: { webhooks: [{ name: grafana }, { name: alertmanager }] }";
+    let config = parse("t.yml", text).unwrap();
+    let named = |name: &str| SourceName::new(name);
+    assert_eq!(config.sources.webhooks, [named("grafana"), named("alertmanager")]);
+    let witnesses = &config.book.witnesses;
+    assert_eq!(witnesses.webhooks, [named("alertmanager"), named("grafana")].into());
+    assert!(witnesses.is_unnamed(&named("main")) && !witnesses.is_unnamed(&named("grafana")));
 }
 
 #[test]

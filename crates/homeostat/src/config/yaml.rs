@@ -43,6 +43,11 @@ impl Scalar {
     pub(super) fn is_nothing(&self) -> bool {
         self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
     }
+
+    /// Whether other programs that read YAML take it for a number or a truth value.
+    pub(super) fn is_number_or_truth(&self) -> bool {
+        self.plain && (is_number(&self.text) || matches!(self.text.as_str(), "true" | "false"))
+    }
 }
 
 impl Node {

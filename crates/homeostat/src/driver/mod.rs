@@ -275,7 +275,7 @@ impl Driver {
                     return;
                 }
                 let mine = events.len()..events.len() + observations.len();
-                events.extend(observations.into_iter().map(Event::observed));
+                events.extend(Event::notified(observations));
                 waiting.push(Waiting::Observations { events: mine, new_alerts, answer });
             }
             Request::Command { event, answer } => {
@@ -405,6 +405,8 @@ fn is_owed(event: &Event) -> bool {
         | Event::Polled(_)
         | Event::RulesPolled { .. }
         | Event::Missing { .. }
+        | Event::Listed(_)
+        | Event::Sighted { .. }
         | Event::Calmed(_)
         | Event::Ready { .. }
         | Event::Woke { .. }

@@ -52,7 +52,7 @@ fn driver_by(
     let settings = Settings {
         external_url: None,
         clock: Box::new(move || now.now()),
-        refresh: crate::notice::REFRESH,
+        pace: crate::notice::Pace::USUAL,
         tally: Arc::new(Uncounted),
     };
     let (teller, telling) = Teller::start(Recipients::default(), settings, queue.clone());
@@ -119,7 +119,7 @@ fn observation(number: usize, filler: usize) -> Observation {
         external_url: "".into(),
         group_labels: LabelSet::default(),
     };
-    Observation { alert, status: Status::Firing, ends_at: None }
+    Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
 }
 
 #[tokio::test]

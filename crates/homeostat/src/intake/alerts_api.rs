@@ -2,8 +2,8 @@
 //!
 //! Every alert is told again and again while it fires, with an `endsAt` that lies ahead; whether
 //! it still fires is for core to say, by that time. Validity is Alertmanager's: valid alerts of a
-//! batch are kept even where others are not. Beyond Alertmanager, one alert with a value of the
-//! wrong type does not lose the others.
+//! batch are kept even where others are not. Beyond Alertmanager, a number is a label value, too, and
+//! one value of the wrong type loses neither its own alert nor the others.
 //!
 //! Source: `postAlertsHandler` in `api/v2/api.go` of Alertmanager; `Alert.Validate` in
 //! `model/alert.go` of `prometheus/common`.
@@ -15,14 +15,16 @@ use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
 use thiserror::Error;
 
-use super::wire::{Alerts, Problems, Sent, Text, Time};
+use super::value::Text;
+use super::wire::{Alerts, Problems, Sent};
+use super::{mend, webhook};
 
 /// What a batch of alerts says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiParsed {
     /// The valid alerts, in the order in which they were sent.
     pub valid: Vec<Observation>,
-    /// The others.
+    /// The others, and what the valid ones had to leave out.
     pub invalid: Problems,
 }
 
@@ -46,6 +48,17 @@ pub enum Unparseable {
 ///
 /// The body is not an array, or has more alerts than may fire at once; none is kept.
 pub fn parse(body: &[u8], now: Timestamp) -> Result<ApiParsed, Unparseable> {
+    let body = mend::without_mark(body);
+    match parse_json(body, now) {
+        Err(Unparseable::NotJson(error)) => match mend::mended(body) {
+            Some(mended) => parse_json(&mended, now),
+            None => Err(Unparseable::NotJson(error)),
+        },
+        parsed => parsed,
+    }
+}
+
+fn parse_json(body: &[u8], now: Timestamp) -> Result<ApiParsed, Unparseable> {
     let batch = match serde_json::from_slice(body).map_err(Unparseable::NotJson)? {
         Alerts::Batch(batch) => batch,
         Alerts::Absent => return Err(Unparseable::NotAnArray("null")),
@@ -59,20 +72,32 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<ApiParsed, Unparseable> {
     for (index, sent) in batch.sent.into_iter().enumerate() {
         let observed = sent
             .map_err(|kind| format!("it is {kind}, not an object"))
-            .and_then(|sent| observe(&source, sent, now));
+            .and_then(|sent| observe(&source, &sent, now));
         match observed {
-            Ok(observation) => parsed.valid.push(observation),
+            Ok((observation, flaws)) => {
+                for flaw in flaws {
+                    parsed.invalid.add(index, flaw);
+                }
+                parsed.valid.push(observation);
+            }
             Err(reason) => parsed.invalid.add(index, reason),
         }
     }
     Ok(parsed)
 }
 
-fn observe(source: &SourceName, sent: Sent<'_>, now: Timestamp) -> Result<Observation, String> {
-    let moment = |name: &str, text: &Text<'_>| match text.time() {
-        Time::Absent => Ok(None),
-        Time::At(moment) => Ok(Some(moment)),
-        Time::Wrong => Err(format!("its {name} is not an RFC 3339 time")),
+/// Reads one alert, and what it had to leave out.
+fn observe(
+    source: &SourceName,
+    sent: &Sent<'_>,
+    now: Timestamp,
+) -> Result<(Observation, Vec<String>), String> {
+    let moment = |name: &str, text: &Text<'_>| {
+        let time = text.time();
+        match time.problem(name) {
+            Some(problem) => Err(problem),
+            None => Ok(time.known()),
+        }
     };
     let ends_at = moment("endsAt", &sent.ends_at)?;
     let starts_at = moment("startsAt", &sent.starts_at)?.or(ends_at).unwrap_or(now);
@@ -80,38 +105,40 @@ fn observe(source: &SourceName, sent: Sent<'_>, now: Timestamp) -> Result<Observ
     if ends_at < starts_at {
         return Err("start time must be before end time".into());
     }
-    let labels = named("labels", sent.labels)?;
+    let labels = sent.labels.set.clone();
     if labels.is_empty() {
-        return Err("at least one label pair required".into());
+        let wrong = sent.labels.problem("label");
+        return Err(wrong.unwrap_or_else(|| "at least one label pair required".into()));
     }
-    let annotations = named("annotations", sent.annotations)?;
-    let generator_url = match sent.generator_url {
-        Text::Wrong(kind) => return Err(format!("its generatorURL is {kind}")),
-        text @ (Text::Sent(_) | Text::Absent) => text.or_empty().into(),
+    // Any other name is valid since Alertmanager speaks UTF-8.
+    if labels.get("").is_some() {
+        return Err("invalid labels: a name is empty".into());
+    }
+    let annotations = sent.annotations.named();
+    let link = match &sent.generator_url {
+        Text::Wrong(kind) => Some(format!("its generatorURL is {kind}, and was left out")),
+        Text::Sent(_) | Text::Bare(..) | Text::Absent => None,
     };
-    Ok(Observation {
-        alert: Alert {
-            source: source.clone(),
-            door: Door::Api,
-            fingerprint: labels.fingerprint(),
-            labels,
-            annotations,
-            starts_at: Some(starts_at),
-            generator_url,
-            receiver: "".into(),
-            external_url: "".into(),
-            group_labels: LabelSet::default(),
-        },
-        status: Status::Firing,
-        ends_at: Some(ends_at),
-    })
-}
-
-/// Any name but the empty one is valid since Alertmanager speaks UTF-8.
-fn named(what: &str, sent: super::wire::Labels) -> Result<LabelSet, String> {
-    match sent.wrong {
-        Some(wrong) => Err(format!("invalid {what}: {wrong}")),
-        None if sent.set.get("").is_some() => Err(format!("invalid {what}: a name is empty")),
-        None => Ok(sent.set),
-    }
+    let flaws = [
+        sent.labels.problem("label"),
+        sent.annotations.problem("annotation"),
+        sent.annotations.nameless(),
+        link,
+    ];
+    let unproven = if ends_at > now { None } else { webhook::unproven(&labels, &annotations) };
+    let alert = Alert {
+        source: source.clone(),
+        door: Door::Api,
+        fingerprint: labels.fingerprint(),
+        labels,
+        annotations,
+        starts_at: Some(starts_at),
+        generator_url: sent.generator_url.or_empty().into(),
+        receiver: "".into(),
+        external_url: "".into(),
+        group_labels: LabelSet::default(),
+    };
+    let observation =
+        Observation { alert, status: Status::Firing, ends_at: Some(ends_at), unproven };
+    Ok((observation, flaws.into_iter().flatten().collect()))
 }

@@ -1,5 +1,7 @@
-//! Reading a request's body: bounded in size, in time, and in what all bodies take together.
+//! Reading a request's body: bounded in size, in time, and in what all bodies take together. A body
+//! that is compressed has the same bounds before and after.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
+
+use super::gzip;
 
 /// The bounds of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub(super) enum Refusal {
     Crowded,
     #[error("the sender broke off: {0}")]
     Aborted(#[source] axum::Error),
+    #[error("the body is not the gzip that it begins as: {0}")]
+    NotGzip(#[from] io::Error),
 }
 
 /// A body, and its share of what all bodies may take.
@@ -104,7 +110,25 @@ impl Reader {
         if refused {
             return Err(Refusal::TooLarge(limit));
         }
-        Ok(Taken { bytes: pieces.join(), _share: share })
+        let bytes = pieces.join();
+        if gzip::is_gzip(&bytes) {
+            return self.inflate(&bytes);
+        }
+        Ok(Taken { bytes, _share: share })
+    }
+
+    /// Inflates a body within the bounds of one that is not compressed.
+    fn inflate(&self, bytes: &[u8]) -> Result<Taken, Refusal> {
+        let Bounds { bytes: limit, bytes_together, .. } = self.bounds;
+        let mut share = Share { bytes: 0, taken: self.taken.clone() };
+        let inflated = gzip::inflate(bytes, |more| {
+            // First: whoever sends too much is told so, however crowded it is.
+            if share.bytes + more > limit {
+                return Err(Refusal::TooLarge(limit));
+            }
+            share.grow(more, bytes_together)
+        })?;
+        Ok(Taken { bytes: inflated.into(), _share: share })
     }
 }
 

@@ -18,7 +18,7 @@
 //! | a webhook's body is unusable | 200 | it would be sent again for ever; it is quarantined |
 //! | the same, or some of it, with the alerts API | 400 | not sent again; valid ones are kept |
 //! | overload, shutdown, the disk failed | 503 | Alertmanager tries again soon |
-//! | larger than the limit | 413 | |
+//! | larger than the limit, or inflates to more | 413 | |
 //! | slower than the time limits | 408 | |
 //! | another method | 405 | a GET that got 200 would count as delivered |
 //!
@@ -27,11 +27,16 @@
 
 pub mod alerts_api;
 mod body;
+mod gzip;
 mod leads;
+mod mend;
 pub mod reconcile;
+mod routes;
+mod senders;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod value;
 pub mod webhook;
 mod wire;
 
@@ -56,7 +61,8 @@ use crate::queue::{Busy, Queue};
 pub use body::Bounds;
 use body::{Reader, Refusal, Taken};
 pub use leads::Leads;
-pub use sources::{OTHER_NAMES, Sources};
+use senders::Senders;
+pub use sources::{Named, OTHER_NAMES, Sources};
 pub use wire::{Problem, Problems};
 
 /// Bytes of a quarantined body that are logged: enough to see what sent it and why it does not fit.
@@ -113,6 +119,7 @@ pub struct Intake {
     queue: Queue,
     sources: Sources,
     leads: Leads,
+    senders: Senders,
     reader: Reader,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     tally: Arc<dyn Tally>,
@@ -136,6 +143,7 @@ impl Intake {
             queue,
             sources,
             leads: Leads::default(),
+            senders: Senders::default(),
             reader: Reader::new(Bounds::default()),
             clock: Box::new(clock),
             tally,
@@ -162,7 +170,7 @@ impl Intake {
             Err(refusal) => return self.refuse(source, &refusal),
         };
         failpoint::reach("intake.read");
-        let parsed = match webhook::parse(&body.bytes, source) {
+        let parsed = match webhook::parse(&body.bytes, source, (self.clock)()) {
             Ok(parsed) => parsed,
             Err(unusable) => {
                 self.put_aside(source, &body, &unusable.to_string());
@@ -170,8 +178,10 @@ impl Intake {
             }
         };
         failpoint::reach("intake.parsed");
-        let named = parsed.observations.first().map(|observation| &*observation.alert.receiver);
-        self.leads.learn(source, named.unwrap_or_default());
+        if let Some(Observation { alert, .. }) = parsed.observations.first() {
+            self.leads.learn(source, &alert.receiver);
+            self.senders.compare(&self.sources, source, &alert.external_url);
+        }
         if let Err(busy) = self.commit(source, parsed.observations).await {
             return self.busy(source, busy);
         }
@@ -184,7 +194,7 @@ impl Intake {
             self.tally.notification(source, NotificationResult::Accepted);
         } else {
             let (skipped, problems) = (parsed.problems.count, &parsed.problems);
-            tracing::warn!(%source, skipped, %problems, "alerts of a notification skipped");
+            tracing::warn!(%source, skipped, %problems, "parts of a notification skipped");
             self.tally.notification(source, NotificationResult::Partial);
         }
         StatusCode::OK.into_response()
@@ -268,6 +278,13 @@ impl Intake {
             Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, NotificationResult::Incomplete),
             Refusal::Crowded => (StatusCode::SERVICE_UNAVAILABLE, NotificationResult::Busy),
             Refusal::Aborted(_) => (StatusCode::BAD_REQUEST, NotificationResult::Incomplete),
+            // Like any other body that cannot be read.
+            Refusal::NotGzip(_) => {
+                self.tally.notification(source, NotificationResult::Quarantined);
+                let is_api = source.as_str() == SourceName::API;
+                let reason = refusal.to_string();
+                return if is_api { bad_request(&reason) } else { StatusCode::OK.into_response() };
+            }
         };
         self.tally.notification(source, result);
         // The rest of the body may still be on its way: nothing else can follow it.
@@ -311,6 +328,7 @@ async fn named_hook(
         // What is not UTF-8 is not a name, but its alerts are alerts.
         Err(_) => intake.sources.other(),
     };
+    intake.senders.meet(&intake.sources, &source, name.as_deref().map_or("", String::as_str));
     intake.take_webhook(&source, body).await
 }
 

@@ -12,8 +12,11 @@
 //! is missing twice in a row is over ([`homeostat_core::poll`]).
 //!
 //! Only what is routed to us may begin: by a receiver that the configuration names for the source,
-//! else by one that its notifications have named. And only what began longer ago than a turn, unless
-//! a notification was incomplete: it is for Alertmanager to group, and to wait for what inhibits.
+//! else by one that its notifications have named. Only what that Alertmanager would tell us now: by
+//! its own routes, which its status shows, the group has waited and the route is not mute (`routes`).
+//! And only what began longer ago than a turn, unless a notification was incomplete: it is for
+//! Alertmanager to group, and to wait for what inhibits. Where its routes cannot be read, the last
+//! alone has to do.
 //!
 //! *Not* its duty: what absence means (core), and how an Alertmanager is asked
 //! ([`crate::listing`]).
@@ -36,7 +39,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Tally;
 use super::leads::{self, Lead, Leads};
+use super::routes;
 use crate::client::{self, Client};
+use crate::config::alertmanager::Route;
 use crate::listing::{self, Entry, Together};
 use crate::queue::{Busy, Queue};
 
@@ -45,6 +50,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Observations that are handed over together, so that no turn of the engine takes long.
 const BATCH: usize = 1024;
+
+/// Alerts that are looked at, each with all routes, before others get their turn.
+const LOOKS: usize = 256;
 
 /// One cluster of Alertmanagers.
 #[derive(Debug)]
@@ -124,6 +132,48 @@ struct Watch {
     silence: Option<Silence>,
     /// It was said that nobody knows which alerts are ours.
     told_of_no_receiver: bool,
+    routing: Routing,
+}
+
+/// How we hear of an alert that is active.
+enum Heard {
+    /// By this receiver, now.
+    By(String),
+    /// Not yet, or not at this time of the day.
+    Later,
+    /// It goes to others.
+    Never,
+}
+
+/// The routes of an Alertmanager, read again where its configuration has changed.
+#[derive(Default)]
+struct Routing {
+    config: Option<String>,
+    root: Option<Route>,
+    /// It was said that the routes cannot be read, and why: only changes are logged.
+    trouble: Option<String>,
+}
+
+impl Routing {
+    fn learn(&mut self, source: &SourceName, config: Option<&str>) {
+        if self.config.is_some() && self.config.as_deref() == config {
+            return;
+        }
+        self.config = config.map(str::to_owned);
+        let read = config.map_or_else(|| Err("its status does not show it".into()), Route::read);
+        let (root, trouble) = match read {
+            Ok(root) => (Some(root), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        if let Some(reason) = trouble.as_ref().filter(|_| trouble != self.trouble) {
+            tracing::warn!(
+                %source, reason,
+                "the configuration of the Alertmanager cannot be read: what it lists may begin \
+                 although its routes are mute, or wait longer"
+            );
+        }
+        (self.root, self.trouble) = (root, trouble);
+    }
 }
 
 /// What one poll found.
@@ -132,7 +182,8 @@ type Found = BTreeMap<Fingerprint, Entry>;
 impl Watch {
     fn new(cluster: Cluster, settings: Arc<Settings>) -> Self {
         let lead = settings.leads.of(&cluster.name);
-        Self { cluster, settings, lead, silence: None, told_of_no_receiver: false }
+        let routing = Routing::default();
+        Self { cluster, settings, lead, silence: None, told_of_no_receiver: false, routing }
     }
 
     async fn run(mut self) {
@@ -160,6 +211,7 @@ impl Watch {
         let answers = client::all(asked).await;
         let said = match Together::of(answers.iter()) {
             Ok(together) => {
+                self.routing.learn(&self.cluster.name, together.config());
                 let (uptime, found) = (together.uptime, together.all());
                 let alerts = found.iter().map(|(print, entry)| (*print, entry.listed.starts_at));
                 let roll = Roll { uptime, alerts: alerts.collect() };
@@ -186,23 +238,20 @@ impl Watch {
         let learned = self.lead.receivers();
         let ours =
             if self.cluster.receivers.is_empty() { &learned } else { &self.cluster.receivers };
-        let every = self.settings.polling.every;
-        // What fires since a time far ahead began before the wall clock was set back.
-        let is_old = |entry: &Entry| {
-            let starts_at = entry.listed.starts_at;
-            asked_at.since(starts_at).max(starts_at.since(asked_at)) >= every
-        };
         let mut batch = Vec::new();
         let mut unrouted = 0_usize;
         let mut begun = 0_usize;
-        for (fingerprint, entry) in found.into_iter().filter(|(_, entry)| entry.is_active) {
-            let receiver = entry.receivers.iter().find(|name| ours.contains(*name)).cloned();
-            match receiver {
-                Some(receiver) if occasion == Occasion::Prompted || is_old(&entry) => {
+        let active = found.into_iter().filter(|(_, entry)| entry.is_active);
+        for (looks, (fingerprint, entry)) in active.enumerate() {
+            match self.heard(ours, &entry, occasion, asked_at) {
+                Heard::By(receiver) => {
                     batch.push(self.observation(fingerprint, entry, &receiver));
                 }
-                Some(_) => {}
-                None => unrouted += 1,
+                Heard::Later => {}
+                Heard::Never => unrouted += 1,
+            }
+            if looks % LOOKS == LOOKS - 1 {
+                tokio::task::yield_now().await;
             }
             if batch.len() >= BATCH {
                 begun += self.observe(std::mem::take(&mut batch)).await?;
@@ -222,6 +271,31 @@ impl Watch {
             self.settings.tally.found(begun as u64);
         }
         Ok(())
+    }
+
+    /// Tells whether an alert that is listed as active is told to us, by one of these receivers.
+    fn heard(
+        &self,
+        ours: &BTreeSet<String>,
+        entry: &Entry,
+        occasion: Occasion,
+        asked_at: Timestamp,
+    ) -> Heard {
+        let mut receivers = entry.receivers.iter().filter(|name| ours.contains(*name)).peekable();
+        if receivers.peek().is_none() {
+            return Heard::Never;
+        }
+        // What fires since a time far ahead began before the wall clock was set back.
+        let starts_at = entry.listed.starts_at;
+        let age = asked_at.since(starts_at).max(starts_at.since(asked_at));
+        if occasion != Occasion::Prompted && age < self.settings.polling.every {
+            return Heard::Later;
+        }
+        let told = self.routing.root.as_ref();
+        let told = told.map(|root| routes::told(root, &entry.labels, age, asked_at));
+        let is_told =
+            |name: &&String| told.as_ref().is_none_or(|told| told.contains(&name.as_str()));
+        receivers.find(is_told).map_or(Heard::Later, |receiver| Heard::By(receiver.clone()))
     }
 
     async fn observe(&self, batch: Vec<Observation>) -> Result<usize, Busy> {
@@ -249,6 +323,7 @@ impl Watch {
             },
             status: Status::Firing,
             ends_at: None,
+            unproven: None,
         }
     }
 

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use homeostat_core::name::SourceName;
+use homeostat_core::policy::Witnesses;
 use parking_lot::RwLock;
+use reqwest::Url;
 
 /// Names beyond the configured ones; a person who has more should configure them.
 pub const OTHER_NAMES: usize = 16;
@@ -16,10 +18,21 @@ pub const OTHER_NAMES: usize = 16;
 const NAME_CHARS: usize = 64;
 
 /// The source of `/hooks` where none is configured.
-const BARE: &str = "alertmanager";
+const BARE: &str = SourceName::BARE;
 
 /// The source that all further names share.
 const OTHER: &str = "other";
+
+/// Who is configured.
+#[derive(Debug, Clone, Default)]
+pub struct Named {
+    /// Alertmanagers and their peers, in the order of the configuration.
+    pub alertmanagers: Vec<(SourceName, Vec<Url>)>,
+    /// Who else has a hook by a name.
+    pub webhooks: Vec<SourceName>,
+    /// Who may be asked, by whom core tells strangers.
+    pub witnesses: Witnesses,
+}
 
 /// Which names there are. Cheap to clone; clones share the names.
 #[derive(Debug, Clone, Default)]
@@ -29,20 +42,20 @@ pub struct Sources {
 
 #[derive(Debug, Default)]
 struct Names {
-    configured: Vec<SourceName>,
+    configured: Named,
     others: Vec<SourceName>,
 }
 
 impl Sources {
-    /// Knows the configured sources, in the order of the configuration.
-    pub fn new(configured: Vec<SourceName>) -> Self {
+    /// Knows the configured sources.
+    pub fn new(configured: Named) -> Self {
         let sources = Self::default();
         sources.configure(configured);
         sources
     }
 
     /// Puts other configured sources in force, after a reload.
-    pub fn configure(&self, configured: Vec<SourceName>) {
+    pub fn configure(&self, configured: Named) {
         self.names.write().configured = configured;
     }
 
@@ -57,7 +70,20 @@ impl Sources {
     /// Returns the source of `/hooks`.
     pub fn bare(&self) -> SourceName {
         let names = self.names.read();
-        names.configured.first().cloned().unwrap_or_else(|| SourceName::new(BARE))
+        let first = names.configured.alertmanagers.first();
+        first.map_or_else(|| SourceName::new(BARE), |(name, _)| name.clone())
+    }
+
+    /// Tells whether nobody has named this source although somebody is named.
+    pub(super) fn is_unnamed(&self, source: &SourceName) -> bool {
+        self.names.read().configured.witnesses.is_unnamed(source)
+    }
+
+    /// Returns the peers of an Alertmanager that is configured.
+    pub(super) fn peers(&self, source: &SourceName) -> Option<Vec<Url>> {
+        let names = self.names.read();
+        let mut alertmanagers = names.configured.alertmanagers.iter();
+        alertmanagers.find(|(name, _)| name == source).map(|(_, peers)| peers.clone())
     }
 
     /// Returns the source that all share who have no name of their own.
@@ -89,7 +115,9 @@ impl Sources {
 
 impl Names {
     fn find(&self, name: &str) -> Option<SourceName> {
-        let mut known = self.configured.iter().chain(&self.others);
+        let Named { alertmanagers, webhooks, .. } = &self.configured;
+        let known = alertmanagers.iter().map(|(name, _)| name).chain(webhooks);
+        let mut known = known.chain(&self.others);
         known.find(|known| known.as_str() == name).cloned()
     }
 }
@@ -107,8 +135,22 @@ fn is_sensible(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn sources(configured: &[&str]) -> Sources {
-        Sources::new(configured.iter().map(|name| SourceName::new(*name)).collect())
+    fn named(alertmanagers: &[&str], webhooks: &[&str]) -> Named {
+        let names = |names: &[&str]| -> Vec<SourceName> {
+            names.iter().map(|name| SourceName::new(*name)).collect()
+        };
+        let (alertmanagers, webhooks) = (names(alertmanagers), names(webhooks));
+        let witnesses = Witnesses {
+            alertmanagers: alertmanagers.iter().cloned().collect(),
+            webhooks: webhooks.iter().cloned().collect(),
+            prometheuses: Vec::new(),
+        };
+        let alertmanagers = alertmanagers.into_iter().map(|name| (name, Vec::new())).collect();
+        Named { alertmanagers, webhooks, witnesses }
+    }
+
+    fn sources(alertmanagers: &[&str]) -> Sources {
+        Sources::new(named(alertmanagers, &[]))
     }
 
     #[test]
@@ -157,7 +199,21 @@ mod tests {
     #[test]
     fn a_reload_changes_the_configured_sources() {
         let sources = sources(&["old"]);
-        sources.configure(vec![SourceName::new("new")]);
+        sources.configure(named(&["new"], &["grafana"]));
         assert_eq!(sources.bare().as_str(), "new");
+        assert!(sources.is_unnamed(&SourceName::new("old")));
+        assert!(!sources.is_unnamed(&SourceName::new("grafana")));
+    }
+
+    #[test]
+    fn a_named_webhook_takes_no_place_of_the_others() {
+        let sources = Sources::new(named(&[], &["one-more"]));
+        for number in 0..16 {
+            sources.named(&number.to_string());
+        }
+        assert_eq!(sources.named("one-more").as_str(), "one-more");
+        assert_eq!(sources.bare().as_str(), "alertmanager");
+        assert!(!sources.is_unnamed(&sources.bare()));
+        assert!(sources.is_unnamed(&sources.other()));
     }
 }

@@ -3,7 +3,7 @@
 //! Duty: read whatever is JSON in one pass, and never lose an alert because its neighbour, or an
 //! unimportant field of its own, is not what was expected. A value of the wrong type is a value
 //! here ([`Text::Wrong`]) and not an error; only what is no JSON at all is. Texts are borrowed
-//! from the body until they become labels.
+//! from the body until they become labels. What a single value is, is for `value` to say.
 //!
 //! Rejected: a strict type with a second, tolerant reading where it fails, which would give two
 //! meanings to one body; and a tree of values, which takes sixteen times the memory of `[1,1,…]`.
@@ -14,14 +14,15 @@ use std::marker::PhantomData;
 
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits;
-use homeostat_core::time::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::value::{Count, Text, start_of};
 
 /// How many problems of one body are told in words; the others are counted.
 pub(super) const PROBLEMS_TOLD: usize = 16;
 
-/// Why one alert of a body was skipped.
+/// Why one alert of a body was skipped, or some of what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Which alert, counted from 0.
@@ -30,7 +31,7 @@ pub struct Problem {
     pub reason: String,
 }
 
-/// The alerts of a body that were skipped: the first in words, and how many in all.
+/// What could not be used of a body: the first in words, and how many in all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     /// The first sixteen.
@@ -40,7 +41,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Tells whether every alert was usable.
+    /// Tells whether all of it was usable.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -66,73 +67,40 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Where a text is expected.
-#[derive(Debug, Default)]
-pub(super) enum Text<'a> {
-    /// Not there, or null.
-    #[default]
-    Absent,
-    /// A text.
-    Sent(Cow<'a, str>),
-    /// Something else, and what.
-    Wrong(&'static str),
-}
-
-impl Text<'_> {
-    /// The text, empty where there is none.
-    pub(super) fn or_empty(&self) -> &str {
-        match self {
-            Self::Sent(text) => text,
-            Self::Absent | Self::Wrong(_) => "",
-        }
-    }
-
-    /// The moment that it names. Go writes "no time" as a time of its own.
-    pub(super) fn time(&self) -> Time {
-        match self {
-            Self::Absent => Time::Absent,
-            Self::Sent(text) => match text.parse::<Timestamp>() {
-                Ok(moment) if moment.is_go_zero() => Time::Absent,
-                Ok(moment) => Time::At(moment),
-                Err(_) => Time::Wrong,
-            },
-            Self::Wrong(_) => Time::Wrong,
-        }
-    }
-}
-
-/// Where a moment is expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Time {
-    /// Not there, or no time.
-    Absent,
-    /// A moment.
-    At(Timestamp),
-    /// Something else.
-    Wrong,
-}
-
-impl Time {
-    pub(super) fn known(self) -> Option<Timestamp> {
-        match self {
-            Self::At(moment) => Some(moment),
-            Self::Absent | Self::Wrong => None,
-        }
-    }
-}
-
 /// Where labels or annotations are expected.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
-    /// Those that are texts.
+    /// Those that can be read.
     pub(super) set: LabelSet,
-    /// The first thing that is wrong with the others.
-    pub(super) wrong: Option<String>,
+    /// What stands in the place of them all, where it is no object.
+    pub(super) wrong: Option<&'static str>,
+    /// The first value that is left out because it is an object or an array.
+    pub(super) left_out: Option<String>,
 }
 
-/// Where a number of things is expected: anything else counts as none.
-#[derive(Debug, Default)]
-pub(super) struct Count(pub(super) u64);
+impl Labels {
+    /// What could not be read, where something could not; `what` is the word for one of them.
+    pub(super) fn problem(&self, what: &str) -> Option<String> {
+        match (self.wrong, &self.left_out) {
+            (Some(kind), _) => Some(format!("its {what}s are {kind}")),
+            (None, Some(left_out)) => Some(format!("its {what} {left_out}")),
+            (None, None) => None,
+        }
+    }
+
+    /// Those that have a name.
+    pub(super) fn named(&self) -> LabelSet {
+        match self.set.get("") {
+            None => self.set.clone(),
+            Some(_) => self.set.iter().filter(|(name, _)| !name.is_empty()).collect(),
+        }
+    }
+
+    /// That one has no name, where that is so.
+    pub(super) fn nameless(&self) -> Option<String> {
+        self.set.get("").map(|_| "an annotation has no name, and was left out".into())
+    }
+}
 
 /// One alert as it was sent.
 #[derive(Debug, Default)]
@@ -170,6 +138,7 @@ pub(super) enum Alerts<'a> {
 /// A notification as it was sent.
 #[derive(Debug, Default)]
 pub(super) struct Notification<'a> {
+    pub(super) status: Text<'a>,
     pub(super) receiver: Text<'a>,
     pub(super) external_url: Text<'a>,
     pub(super) group_labels: Labels,
@@ -194,14 +163,6 @@ trait Tolerant<'de>: Sized {
 
     /// Makes one of null.
     fn null() -> Self;
-
-    fn text(_: Cow<'de, str>) -> Self {
-        Self::wrong("a string")
-    }
-
-    fn number(_: u64) -> Self {
-        Self::wrong("a number")
-    }
 
     fn array<A: SeqAccess<'de>>(mut array: A) -> Result<Self, A::Error> {
         while array.next_element::<IgnoredAny>()?.is_some() {}
@@ -235,20 +196,16 @@ impl<'de, T: Tolerant<'de>> Visitor<'de> for Any<T> {
         Ok(T::wrong("a number"))
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
-        Ok(T::number(number))
+    fn visit_u64<E: Error>(self, _: u64) -> Result<T, E> {
+        Ok(T::wrong("a number"))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<T, E> {
         Ok(T::wrong("a number"))
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<T, E> {
-        Ok(T::text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        Ok(T::text(Cow::Owned(text.to_owned())))
+    fn visit_str<E: Error>(self, _: &str) -> Result<T, E> {
+        Ok(T::wrong("a string"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, array: A) -> Result<T, A::Error> {
@@ -270,39 +227,11 @@ macro_rules! read_any {
     };
 }
 
-read_any!(Text<'de>, Labels, Count, Alerts<'de>, Object<Sent<'de>>, Object<Notification<'de>>);
-
-impl<'de> Tolerant<'de> for Text<'de> {
-    fn wrong(kind: &'static str) -> Self {
-        Self::Wrong(kind)
-    }
-
-    fn null() -> Self {
-        Self::Absent
-    }
-
-    fn text(text: Cow<'de, str>) -> Self {
-        Self::Sent(text)
-    }
-}
-
-impl Tolerant<'_> for Count {
-    fn wrong(_: &'static str) -> Self {
-        Self(0)
-    }
-
-    fn null() -> Self {
-        Self(0)
-    }
-
-    fn number(number: u64) -> Self {
-        Self(number)
-    }
-}
+read_any!(Labels, Alerts<'de>, Object<Sent<'de>>, Object<Notification<'de>>);
 
 impl<'de> Tolerant<'de> for Labels {
     fn wrong(kind: &'static str) -> Self {
-        Self { set: LabelSet::default(), wrong: Some(format!("are {kind}")) }
+        Self { wrong: Some(kind), ..Self::default() }
     }
 
     fn null() -> Self {
@@ -310,20 +239,45 @@ impl<'de> Tolerant<'de> for Labels {
     }
 
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Self, A::Error> {
-        let mut pairs: Vec<(Cow<'de, str>, Cow<'de, str>)> = Vec::with_capacity(8);
-        let mut wrong = None;
-        while let Some((name, value)) = object.next_entry::<Text<'_>, Text<'_>>()? {
-            let name = match name {
-                Text::Sent(name) => name,
-                Text::Absent | Text::Wrong(_) => Cow::Borrowed(""),
-            };
+        let mut pairs: Vec<(Cow<'de, str>, Text<'de>)> = Vec::with_capacity(8);
+        let mut left_out = None;
+        while let Some((Name(name), value)) = object.next_entry::<Name<'_>, Text<'_>>()? {
             match value {
-                Text::Sent(value) => pairs.push((name, value)),
-                Text::Absent => {}
-                Text::Wrong(kind) => wrong = wrong.or_else(|| Some(format!("{name:?} is {kind}"))),
+                Text::Wrong(kind) => {
+                    left_out = left_out.or_else(|| {
+                        Some(format!("{:?} is {kind}, and was left out", start_of(&name)))
+                    });
+                }
+                Text::Sent(_) | Text::Bare(..) | Text::Absent => pairs.push((name, value)),
             }
         }
-        Ok(Self { set: LabelSet::from_pairs(pairs), wrong })
+        let pairs = pairs.iter().map(|(name, value)| (&**name, value.or_empty()));
+        Ok(Self { set: LabelSet::from_pairs(pairs), wrong: None, left_out })
+    }
+}
+
+/// The name of a label.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Named;
+        impl<'de> Visitor<'de> for Named {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Named)
     }
 }
 
@@ -399,6 +353,7 @@ impl<'de> Tolerant<'de> for Object<Sent<'de>> {
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum NotificationField {
+    Status,
     Receiver,
     #[serde(rename = "externalURL")]
     ExternalUrl,
@@ -422,6 +377,7 @@ impl<'de> Tolerant<'de> for Object<Notification<'de>> {
         let mut read = Notification::default();
         while let Some(field) = object.next_key()? {
             match field {
+                NotificationField::Status => read.status = object.next_value()?,
                 NotificationField::Receiver => read.receiver = object.next_value()?,
                 NotificationField::ExternalUrl => read.external_url = object.next_value()?,
                 NotificationField::GroupLabels => read.group_labels = object.next_value()?,

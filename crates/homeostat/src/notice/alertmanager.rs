@@ -6,9 +6,15 @@
 //! | `homeostat` | `escalation` or `approval`: our own intake knows it by this label and opens no incident |
 //! | `policy`, `severity`, `alert` | of the notice; `alert` is the alert's name |
 //! | `incident`, or `guard` | of the topic |
-//! | the target's labels | as they are, unless they are called like one of these |
+//! | the target's labels, and those that the notice carries | as they are, unless they are called like one of these |
 //!
-//! Source: `api/v2/openapi.yaml` of Alertmanager.
+//! Alertmanager merges what it is sent with what it knows of the same labels. An end that has passed
+//! by its own clock counts; of two ends that are still to come it keeps the later one. So nothing is
+//! over by an end that is to come: what must fire for some time is told on for so long, and then
+//! ended by a time that has passed on every clock that is not out of order.
+//!
+//! Source: `api/v2/openapi.yaml`, `Alert.Merge` of `types` (since 0.34 of `alert`), and
+//! `Alerts.Put` of `provider/mem` of Alertmanager; the same from 0.15.3 to 0.34.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,12 +22,12 @@ use std::sync::Arc;
 
 use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::label::is_classic_name;
-use homeostat_core::notice::{Matter, Notice};
+use homeostat_core::notice::{Matter, Notice, is_free};
 use homeostat_core::time::{Span, Timestamp};
 use reqwest::StatusCode;
 use serde::Serialize;
 
-use super::{Cluster, LASTING, LEAST, wording};
+use super::{Cluster, LASTING, wording};
 use crate::client;
 
 /// The name of the alert that calls a person.
@@ -29,6 +35,10 @@ const ESCALATION: &str = "HomeostatEscalation";
 
 /// The name of the alert that asks for a person's word.
 const APPROVAL: &str = "HomeostatApprovalNeeded";
+
+/// How far the clock of an Alertmanager may be behind ours: what ends is said to have ended so long
+/// ago. An end that lay in its future would not count.
+const CLOCKS_APART: Span = Span::from_secs(60);
 
 /// What goes to one cluster in one request.
 #[derive(Debug)]
@@ -46,16 +56,18 @@ pub(super) struct Item {
     pub(super) notice: Notice,
     /// What it was called before: over.
     pub(super) former: Vec<Notice>,
-    /// Whether it is over.
-    pub(super) clearing: bool,
+    /// Whether it is ended: its trouble is over, and it has fired for long enough.
+    pub(super) ending: bool,
     pub(super) version: u64,
 }
 
 /// What came of a parcel.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// At least one peer took it.
+    /// All peers took it, or the rest of them never will.
     Accepted,
+    /// One peer took it, and one could not be reached.
+    Partly(String),
     /// Somebody says that it is not valid.
     Refused(String),
     /// Nobody could be reached, or nobody could take it now.
@@ -66,33 +78,22 @@ pub(super) enum Outcome {
 #[serde(rename_all = "camelCase")]
 struct Alert<'a> {
     labels: BTreeMap<&'a str, Cow<'a, str>>,
-    annotations: BTreeMap<&'static str, String>,
+    annotations: BTreeMap<&'a str, String>,
     starts_at: Timestamp,
     ends_at: Timestamp,
     #[serde(rename = "generatorURL", skip_serializing_if = "String::is_empty")]
     generator_url: String,
 }
 
-/// When an alert of ours ends whose trouble is over. What is over at once must fire long enough for
-/// somebody to be called, unless it is a question: nobody need answer it any more.
-fn end(notice: &Notice, now: Timestamp) -> Timestamp {
-    match notice.matter {
-        Matter::Escalation { .. } | Matter::Guard { .. } => {
-            now.max(notice.since.min(now) + Span::from(LEAST))
-        }
-        Matter::Approval { .. } => now,
-    }
-}
-
 impl Parcel {
     /// Writes all alerts of the parcel, as of now.
     pub(super) fn alerts(&self, now: Timestamp, external_url: Option<&str>) -> Vec<u8> {
-        let ahead = now + Span::from(LASTING);
+        let (ahead, ended) = (now + Span::from(LASTING), now - CLOCKS_APART);
         let mut alerts = Vec::with_capacity(self.items.len());
         for item in &self.items {
             let of = |notice, ends_at| self.alert(notice, (now, ends_at), external_url);
-            alerts.extend(item.former.iter().map(|former| of(former, now)));
-            let ends_at = if item.clearing { end(&item.notice, now) } else { ahead };
+            alerts.extend(item.former.iter().map(|former| of(former, ended)));
+            let ends_at = if item.ending { ended } else { ahead };
             alerts.push(of(&item.notice, ends_at));
         }
         serde_json::to_vec(&alerts).expect("texts and times can be written as JSON")
@@ -106,11 +107,15 @@ impl Parcel {
     ) -> Alert<'a> {
         let usual = |name: &str| !self.careful || (is_classic_name(name) && !name.contains(':'));
         let mut labels: BTreeMap<&str, Cow<'a, str>> = BTreeMap::new();
-        for (name, value) in notice.target.iter().filter(|(name, _)| usual(name)) {
+        let of_alerts = notice.target.iter().chain(notice.carried.labels.iter());
+        for (name, value) in of_alerts.filter(|(name, _)| usual(name) && is_free(name)) {
             labels.insert(name, value.into());
         }
         labels.extend(own_labels(notice));
-        let mut annotations = wording::details(notice);
+        let carried = notice.carried.annotations.iter();
+        let mut annotations: BTreeMap<&str, String> =
+            carried.map(|(name, text)| (name, text.to_owned())).collect();
+        annotations.extend(wording::details(notice));
         annotations.insert("summary", wording::summary(notice));
         annotations.insert("description", notice.reason.clone());
         let link = wording::link(notice, external_url);
@@ -118,8 +123,9 @@ impl Parcel {
             annotations.insert("link", link.clone());
         }
         let generator_url = link.filter(|_| !self.careful).unwrap_or_default();
-        // A clock that was set back must not make an alert that ends before it starts.
-        let starts_at = notice.since.min(now);
+        // Neither a clock that was set back nor a short trouble makes an alert that ends before it
+        // starts: it would be refused.
+        let starts_at = notice.since.min(now).min(ends_at);
         Alert { labels, annotations, starts_at, ends_at, generator_url }
     }
 
@@ -145,6 +151,9 @@ impl Parcel {
         let (cluster, notices) = (&self.cluster.name, self.items.len());
         match &outcome {
             Outcome::Accepted => tracing::debug!(%cluster, notices, "notices accepted"),
+            Outcome::Partly(error) => {
+                tracing::debug!(%cluster, notices, %error, "notices accepted by some peers");
+            }
             Outcome::Refused(error) => {
                 tracing::error!(%cluster, notices, %error, "notices refused");
             }
@@ -156,12 +165,18 @@ impl Parcel {
     }
 }
 
-/// Of two peers' answers: one that accepts counts; else one that says what is wrong.
+/// Of two peers' answers: one that accepts counts; else one that says what is wrong. Whoever refuses
+/// a notice does not fire it, and need not hear its end; whoever could not be reached may fire it.
 fn better(one: Outcome, other: Outcome) -> Outcome {
+    use Outcome::{Accepted, Failed, Partly, Refused};
     match (one, other) {
-        (Outcome::Accepted, _) | (_, Outcome::Accepted) => Outcome::Accepted,
-        (refused @ Outcome::Refused(_), _) | (_, refused @ Outcome::Refused(_)) => refused,
-        (failed @ Outcome::Failed(_), Outcome::Failed(_)) => failed,
+        (Partly(error), _)
+        | (_, Partly(error))
+        | (Accepted, Failed(error))
+        | (Failed(error), Accepted) => Partly(error),
+        (Accepted, Accepted | Refused(_)) | (Refused(_), Accepted) => Accepted,
+        (refused @ Refused(_), _) | (_, refused @ Refused(_)) => refused,
+        (failed @ Failed(_), Failed(_)) => failed,
     }
 }
 

@@ -5,17 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use homeostat_core::event::Event;
 use homeostat_core::name::PolicyName;
 use homeostat_core::notice::{Notice, Topic};
 use tokio::time::Instant;
 
-use super::Recipients;
 use super::alertmanager::{Outcome, Parcel};
 use super::outbox::{Letter, Outbox};
 use super::owed::Table;
+use super::{Pace, Recipients};
 
 /// All that is owed, to all.
 #[derive(Debug)]
@@ -106,21 +105,24 @@ impl Desk {
         }
         let open = Open { notice: notice.clone(), told: false, over: false };
         self.open.insert(notice.topic(), open);
+        // Other words alone are owed to no channel.
+        self.touched.insert(notice.topic());
         self.table.tell(notice, now);
     }
 
-    /// Keeps up what all have accepted before.
-    pub(super) fn remind(&mut self, notice: Notice, now: Instant) {
+    /// Keeps up what all have accepted before, until `least` at least.
+    pub(super) fn remind(&mut self, notice: Notice, least: Instant, now: Instant) {
         let routes = &self.routes;
         for outbox in self.outboxes.iter_mut().filter(|one| is_routed(routes, &notice, one)) {
             outbox.remind(&notice, now);
         }
         let open = Open { notice: notice.clone(), told: true, over: false };
         self.open.insert(notice.topic(), open);
-        self.table.remind(notice, now);
+        self.table.remind(notice, least, now);
     }
 
-    pub(super) fn clear(&mut self, notice: Notice, now: Instant) {
+    /// Tells that it is over. If it was told before a restart, it fires until `least` at least.
+    pub(super) fn clear(&mut self, notice: Notice, least: Instant, now: Instant) {
         let (topic, routes) = (notice.topic(), &self.routes);
         for outbox in &mut self.outboxes {
             if outbox.knows(&topic) || is_routed(routes, &notice, outbox) {
@@ -129,7 +131,7 @@ impl Desk {
         }
         let fresh = || Open { notice: notice.clone(), told: true, over: true };
         self.open.entry(topic.clone()).or_insert_with(fresh).over = true;
-        self.table.clear(notice, now);
+        self.table.clear(notice, least, now);
         self.touched.insert(topic);
     }
 
@@ -164,9 +166,9 @@ impl Desk {
         parcel: &Parcel,
         outcome: &Outcome,
         now: Instant,
-        refresh: Duration,
+        pace: Pace,
     ) {
-        self.table.settle(parcel, outcome, now, refresh);
+        self.table.settle(parcel, outcome, now, pace);
         self.touched.extend(parcel.items.iter().map(|item| item.notice.topic()));
     }
 

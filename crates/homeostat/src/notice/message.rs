@@ -1,14 +1,14 @@
 //! A notice as commands and webhooks get it: one JSON document of version 1.
 //!
 //! Fields are added and never changed or removed. `key` is the same each time that the same thing is
-//! told again, so that whoever has seen it can leave it at that.
+//! told again, also in other words, so that whoever has seen it can leave it at that.
 
 use std::fmt;
 
 use homeostat_core::hold::Guard;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::IncidentId;
-use homeostat_core::notice::{Matter, Notice};
+use homeostat_core::notice::{Matter, Notice, RUNBOOK};
 use homeostat_core::policy::Target;
 use homeostat_core::time::Timestamp;
 use serde::Serialize;
@@ -55,6 +55,8 @@ pub(super) struct Message<'a> {
     summary: String,
     reason: &'a str,
     since: Timestamp,
+    labels: &'a LabelSet,
+    annotations: &'a LabelSet,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
 }
@@ -91,6 +93,8 @@ impl<'a> Message<'a> {
             summary: wording::summary(notice),
             reason: &notice.reason,
             since: notice.since,
+            labels: &notice.carried.labels,
+            annotations: &notice.carried.annotations,
             link: wording::link(notice, external_url),
         }
     }
@@ -111,6 +115,7 @@ impl<'a> Message<'a> {
             }
             Body::Guard { guard, .. } => ("guard", ("HOMEOSTAT_NOTICE_GUARD", guard.to_string())),
         };
+        let runbook = self.annotations.get(RUNBOOK).unwrap_or_default();
         let mut variables = vec![
             ("HOMEOSTAT_NOTICE_KEY", self.key.clone()),
             ("HOMEOSTAT_NOTICE_STATUS", self.status.to_string()),
@@ -123,6 +128,8 @@ impl<'a> Message<'a> {
             ("HOMEOSTAT_NOTICE_SUMMARY", self.summary.clone()),
             ("HOMEOSTAT_NOTICE_REASON", self.reason.to_owned()),
             ("HOMEOSTAT_NOTICE_LINK", self.link.clone().unwrap_or_default()),
+            ("HOMEOSTAT_NOTICE_LABELS", self.labels.to_string()),
+            ("HOMEOSTAT_NOTICE_RUNBOOK_URL", runbook.to_owned()),
         ];
         for (_, value) in &mut variables {
             value.retain(|c| c != '\0');
@@ -132,10 +139,11 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The same for the same notice, in this run of the engine and in the next; another one for a
-/// notice that took its place, and for its end.
+/// The same for the same notice, in this run of the engine and in the next, and in other words;
+/// another one for a notice that took its place, and for its end.
 fn key(notice: &Notice, status: Status) -> String {
-    let text = serde_json::to_string(notice).expect("texts and times can be written as JSON");
+    let text = serde_json::to_string(&notice.without_words())
+        .expect("texts and times can be written as JSON");
     let fingerprint = LabelSet::from_pairs([("notice", text.as_str())]).fingerprint();
     format!("{}/{fingerprint}/{status}", notice.topic())
 }

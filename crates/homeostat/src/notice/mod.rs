@@ -50,16 +50,25 @@ use desk::Desk;
 use message::Message;
 use outbox::Letter;
 
-/// How often what is told is told again; as often as Prometheus does.
-pub const REFRESH: Duration = Duration::from_mins(1);
+/// How long what Alertmanagers are told goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How often it is told again.
+    pub refresh: Duration,
+    /// How long an alert of ours that calls for help fires at least once it was accepted, even if its
+    /// trouble is over at once.
+    pub least: Duration,
+}
+
+impl Pace {
+    /// As often as Prometheus does; and for longer than Alertmanager's usual `group_interval`, or
+    /// nobody would be called.
+    pub const USUAL: Self = Self { refresh: Duration::from_mins(1), least: Duration::from_mins(6) };
+}
 
 /// How long an alert of ours fires unless it is told again: long enough for a person to be called
 /// while Homeostat is away, short enough not to be forgotten.
 pub const LASTING: Duration = Duration::from_hours(1);
-
-/// How long an alert of ours that calls for help fires at least, even if its trouble is over at
-/// once: longer than Alertmanager's usual `group_interval`, or nobody would be called.
-pub const LEAST: Duration = Duration::from_mins(6);
 
 /// Requests to Alertmanagers under way at once. Each goes to all peers of one cluster.
 const UNDER_WAY: usize = 8;
@@ -100,8 +109,8 @@ pub struct Settings {
     pub external_url: Option<String>,
     /// The clock on the wall.
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    /// How often what is told is told again, [`REFRESH`] unless somebody cannot wait.
-    pub refresh: Duration,
+    /// How long what is told goes on, [`Pace::USUAL`] unless somebody cannot wait.
+    pub pace: Pace,
     /// Who counts.
     pub tally: Arc<dyn Tally>,
 }
@@ -110,7 +119,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("external_url", &self.external_url)
-            .field("refresh", &self.refresh)
+            .field("pace", &self.pace)
             .finish_non_exhaustive()
     }
 }
@@ -172,17 +181,26 @@ impl Teller {
 
     /// Keeps up what was told before a restart, until cleared. Returns at once.
     pub fn remind(&self, notice: Notice) {
-        self.change(|desk, now| desk.remind(notice, now));
+        let least = self.least_left(&notice);
+        self.change(|desk, now| desk.remind(notice, now + least, now));
     }
 
     /// Tells that it is over. Returns at once.
     pub fn clear(&self, notice: Notice) {
-        self.change(|desk, now| desk.clear(notice, now));
+        let least = self.least_left(&notice);
+        self.change(|desk, now| desk.clear(notice, now + least, now));
     }
 
     /// Returns for how many notices something is owed.
     pub fn owed(&self) -> usize {
         self.shared.desk.lock().len()
+    }
+
+    /// How much longer a notice fires at least that was accepted before a restart. When that was is not
+    /// known, but not that it was after a person was needed.
+    fn least_left(&self, notice: &Notice) -> Duration {
+        let age = (self.shared.settings.clock)().since(notice.since);
+        self.shared.settings.pace.least.saturating_sub(age.into())
     }
 
     fn change(&self, change: impl FnOnce(&mut Desk, Instant)) {
@@ -261,14 +279,17 @@ async fn send(letter: Letter, external_url: Option<String>) -> Done {
 
 fn settle(shared: &Shared, done: Done) {
     failpoint::reach("notice.sent");
-    let Settings { tally, refresh, .. } = &shared.settings;
+    let Settings { tally, pace, .. } = &shared.settings;
     let now = Instant::now();
     match done {
         Done::Parcel(parcel, outcome) => {
-            let result = if matches!(outcome, Outcome::Accepted) { "accepted" } else { "failed" };
+            let result = match outcome {
+                Outcome::Accepted | Outcome::Partly(_) => "accepted",
+                Outcome::Refused(_) | Outcome::Failed(_) => "failed",
+            };
             let channel = format!("alertmanager/{}", parcel.cluster.name);
             tally.notices(&channel, result, parcel.items.len() as u64);
-            shared.desk.lock().settle_parcel(&parcel, &outcome, now, *refresh);
+            shared.desk.lock().settle_parcel(&parcel, &outcome, now, *pace);
         }
         Done::Letter(letter, result) => {
             let (channel, topic) = (&letter.channel.name, letter.notice.topic());

@@ -77,9 +77,17 @@ impl Outbox {
         Self { channel, owed: BTreeMap::new() }
     }
 
-    /// Owes the channel a notice.
+    /// Owes the channel a notice. For other words alone nobody is called again: they go with what is
+    /// sent anyway.
     pub(super) fn tell(&mut self, notice: &Notice, now: Instant) {
         let topic = notice.topic();
+        if let Some(known) = self.owed.get_mut(&topic)
+            && known.over_since.is_none()
+            && known.notice.is_reworded(notice)
+        {
+            known.notice = notice.clone();
+            return;
+        }
         let version = self.owed.get(&topic).map_or(0, |before| before.version + 1);
         let under_way = self.owed.get(&topic).and_then(|before| before.under_way);
         let owed = Owed::new(notice, now);

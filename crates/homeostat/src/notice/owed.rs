@@ -7,11 +7,11 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use homeostat_core::notice::{Notice, Topic};
+use homeostat_core::notice::{Matter, Notice, Topic};
 use tokio::time::Instant;
 
 use super::alertmanager::{Item, Outcome, Parcel};
-use super::{Cluster, LASTING};
+use super::{Cluster, LASTING, Pace};
 
 /// Notices in one request: as many alerts as Prometheus sends in one.
 const BATCH: usize = 256;
@@ -41,7 +41,10 @@ pub(super) struct Table {
 pub(super) struct Owed {
     notice: Notice,
     former: Vec<Notice>,
+    /// Whether its trouble is over.
     clearing: bool,
+    /// Until when it fires at least, once it was accepted under its labels.
+    least: Option<Instant>,
     /// Whether it was accepted, as it is now.
     told: bool,
     /// Counts changes, so that an answer to what was sent before one is known.
@@ -100,16 +103,23 @@ impl Table {
         }
     }
 
-    /// Keeps up what was told before.
-    pub(super) fn remind(&mut self, notice: Notice, now: Instant) {
-        let told = Owed { told: true, ..Owed::new(notice, now) };
+    /// Keeps up what was told before, and fires until `least` at least.
+    pub(super) fn remind(&mut self, notice: Notice, least: Instant, now: Instant) {
+        let told = Owed { told: true, least: Some(least), ..Owed::new(notice, now) };
         self.owed.insert(told.notice.topic(), told);
     }
 
-    pub(super) fn clear(&mut self, notice: Notice, now: Instant) {
-        let owed = self.owed.entry(notice.topic()).or_insert_with(|| Owed::new(notice, now));
+    /// Ends what is told, or was told before a restart and fires until `least` at least.
+    pub(super) fn clear(&mut self, notice: Notice, least: Instant, now: Instant) {
+        let known = self.owed.entry(notice.topic());
+        let owed = known.or_insert_with(|| Owed { least: Some(least), ..Owed::new(notice, now) });
+        let due = owed.due;
         owed.clearing = true;
         owed.change(now);
+        if let (Some(least), false) = (owed.least, owed.is_ending(now)) {
+            // Until then it is told on as before.
+            owed.due = due.min(least).max(now);
+        }
     }
 
     /// Takes what is due, the longest overdue first, in at most `room` parcels.
@@ -133,7 +143,7 @@ impl Table {
                     && parcel.items.len() < BATCH
                     && Arc::ptr_eq(&parcel.cluster, cluster)
             };
-            let item = owed.item();
+            let item = owed.item(now);
             if let Some(parcel) = parcels.iter_mut().find(fits) {
                 parcel.items.push(item);
             } else if parcels.len() < room {
@@ -150,13 +160,7 @@ impl Table {
     }
 
     /// Takes in what came of a parcel.
-    pub(super) fn settle(
-        &mut self,
-        parcel: &Parcel,
-        outcome: &Outcome,
-        now: Instant,
-        refresh: Duration,
-    ) {
+    pub(super) fn settle(&mut self, parcel: &Parcel, outcome: &Outcome, now: Instant, pace: Pace) {
         // One pause for all, so that they stay together in their next batch.
         let luck = luck();
         for item in &parcel.items {
@@ -164,12 +168,14 @@ impl Table {
             let Some(owed) = self.owed.get_mut(&topic) else { continue };
             owed.under_way = None;
             match outcome {
-                Outcome::Accepted if item.clearing && owed.version == item.version => {
+                Outcome::Accepted if item.ending && owed.version == item.version => {
                     self.owed.remove(&topic);
                 }
-                Outcome::Accepted => {
-                    owed.accepted(item, now, refresh);
-                    owed.told |= !item.clearing && owed.notice == item.notice;
+                // A peer that did not hear of the end may fire it on.
+                Outcome::Partly(_) if item.ending => owed.failed(item, now, luck),
+                Outcome::Accepted | Outcome::Partly(_) => {
+                    owed.accepted(item, now, pace);
+                    owed.told |= !item.ending && owed.notice == item.notice;
                 }
                 Outcome::Refused(_) if !owed.careful => {
                     owed.careful = true;
@@ -193,6 +199,7 @@ impl Owed {
             notice,
             former: Vec::new(),
             clearing: false,
+            least: None,
             told: false,
             version: 0,
             due: now,
@@ -212,8 +219,11 @@ impl Owed {
 
     fn replace(&mut self, notice: Notice, now: Instant) {
         let before = std::mem::replace(&mut self.notice, notice);
-        if self.former.len() < FORMER && is_another_alert(&before, &self.notice) {
-            self.former.push(before);
+        if is_another_alert(&before, &self.notice) {
+            self.least = None;
+            if self.former.len() < FORMER {
+                self.former.push(before);
+            }
         }
         self.former.retain(|former| is_another_alert(former, &self.notice));
         self.clearing = false;
@@ -226,21 +236,34 @@ impl Owed {
         self.under_way.map_or(self.due, |until| until.max(self.due))
     }
 
-    fn item(&self) -> Item {
+    /// Whether it is to end: what is over at once fires long enough for somebody to be called, which
+    /// begins when it is accepted. Nobody need be called for a question that needs no answer.
+    fn is_ending(&self, now: Instant) -> bool {
+        let is_question = matches!(self.notice.matter, Matter::Approval { .. });
+        self.clearing && (is_question || self.least.is_some_and(|least| least <= now))
+    }
+
+    fn item(&self, now: Instant) -> Item {
         Item {
             notice: self.notice.clone(),
             former: self.former.clone(),
-            clearing: self.clearing,
+            ending: self.is_ending(now),
             version: self.version,
         }
     }
 
-    fn accepted(&mut self, item: &Item, now: Instant, refresh: Duration) {
+    fn accepted(&mut self, item: &Item, now: Instant, pace: Pace) {
         self.failures = 0;
         self.lapses_at = now + LASTING;
+        if !item.ending && !is_another_alert(&item.notice, &self.notice) {
+            self.least.get_or_insert(now + pace.least);
+        }
         if self.version == item.version {
             self.former.clear();
-            self.due = now + refresh;
+            self.due = now + pace.refresh;
+            if let (true, Some(least)) = (self.clearing, self.least) {
+                self.due = self.due.min(least);
+            }
         }
     }
 
@@ -255,8 +278,9 @@ impl Owed {
 
 /// Whether Alertmanager takes the two for different alerts.
 fn is_another_alert(one: &Notice, other: &Notice) -> bool {
-    (&one.policy, &one.severity, &one.alertname, &one.target)
-        != (&other.policy, &other.severity, &other.alertname, &other.target)
+    let labels = |notice: &Notice| notice.carried.labels.clone();
+    (&one.policy, &one.severity, &one.alertname, &one.target, labels(one))
+        != (&other.policy, &other.severity, &other.alertname, &other.target, labels(other))
 }
 
 /// A number between a half and one, so that several senders do not fall into step.

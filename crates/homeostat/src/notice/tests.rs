@@ -5,7 +5,7 @@ use homeostat_core::event::Event;
 use homeostat_core::hold::Guard;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{IncidentId, PolicyName};
-use homeostat_core::notice::{Matter, Topic};
+use homeostat_core::notice::{Carried, Matter, Topic};
 use homeostat_core::time::Span;
 use serde_json::Value;
 
@@ -32,7 +32,15 @@ fn notice(incident: u64) -> Notice {
         severity: "critical".into(),
         reason: "no remedy is left".into(),
         since: *SINCE,
+        carried: Carried::default(),
     }
+}
+
+/// A question that was asked just now.
+fn question(incident: u64) -> Notice {
+    let (action, expires_at) = ("exec reboot a".to_owned(), now() + Span::from_secs(600));
+    let matter = Matter::Approval { incident: IncidentId(incident), action, expires_at };
+    Notice { matter, since: now(), ..notice(incident) }
 }
 
 /// Since when the notices of these tests need a person.
@@ -59,10 +67,13 @@ fn settings() -> Settings {
     Settings {
         external_url: Some("http://heal.example/".into()),
         clock: Box::new(now),
-        refresh: Duration::from_millis(100),
+        pace: QUICK,
         tally: Arc::new(Counts::default()),
     }
 }
+
+/// For tests that do not want to wait.
+const QUICK: Pace = Pace { refresh: Duration::from_millis(100), least: Duration::from_millis(300) };
 
 /// What was counted, by channel and result.
 #[derive(Debug, Default)]
@@ -107,6 +118,7 @@ impl Listener {
 }
 
 mod channels;
+mod living;
 
 // --- a real Alertmanager ---
 
@@ -272,6 +284,29 @@ async fn what_fails_is_tried_again_until_one_peer_accepts() {
 }
 
 #[tokio::test]
+async fn an_end_that_one_peer_did_not_hear_is_told_until_it_does() {
+    let tries = AtomicUsize::new(0);
+    let whole = Server::start(|_| ok(""));
+    let cut_off = Server::start(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
+        1 | 2 => Canned::Answer(503, "", Vec::new()),
+        _ => ok(""),
+    });
+    let mut desk = desk(vec![cluster("main", &[&whole.url, &cut_off.url])]);
+    let question = question(1);
+    desk.teller.tell(question.clone());
+    desk.hears(accepted(&question)).await;
+    desk.teller.clear(question.clone());
+    desk.hears(Event::NoticeEnded(question.topic())).await;
+    let ends = |server: &Server| {
+        let last = sent(server).pop().unwrap();
+        (server.received().len(), last[0]["endsAt"].as_str().unwrap() < now().to_string().as_str())
+    };
+    assert!(ends(&cut_off).0 >= 4 && ends(&cut_off).1, "{:?}", ends(&cut_off));
+    assert!(ends(&whole).1);
+    desk.telling.stop().await;
+}
+
+#[tokio::test]
 async fn notices_go_to_the_cluster_of_their_alert_or_else_to_the_first() {
     let (first, second) = (Server::start(|_| ok("")), Server::start(|_| ok("")));
     let clusters = vec![cluster("one", &[&first.url]), cluster("two", &[&second.url])];
@@ -315,6 +350,9 @@ async fn it_stops_at_once_whatever_is_under_way() {
 
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// How long what calls for help fires at least.
+const LEAST: Duration = Pace::USUAL.least;
+
 fn table() -> (Desk, Instant) {
     let clusters = vec![cluster("main", &["http://127.0.0.1:1"])];
     (Desk::new(Recipients { clusters, ..Recipients::default() }), Instant::now())
@@ -333,9 +371,9 @@ fn settle(
     parcel: &Parcel,
     outcome: &Outcome,
     at: Instant,
-    refresh: Duration,
+    pace: Pace,
 ) -> Vec<Event> {
-    table.settle_parcel(parcel, outcome, at, refresh);
+    table.settle_parcel(parcel, outcome, at, pace);
     table.events()
 }
 
@@ -349,12 +387,12 @@ fn it_is_said_once_that_a_notice_was_accepted_and_told_each_minute() {
     table.tell(notice(1), at);
     let first = parcel(&mut table, at);
     let told = [told(1)];
-    assert_eq!(settle(&mut table, &first, &Outcome::Accepted, at, MINUTE), told);
+    assert_eq!(settle(&mut table, &first, &Outcome::Accepted, at, Pace::USUAL), told);
     let quiet = table.due(at + MINUTE / 2, UNDER_WAY);
     assert!(quiet.parcels.is_empty());
     assert_eq!(quiet.next, Some(at + MINUTE));
     let second = parcel(&mut table, at + MINUTE);
-    assert_eq!(settle(&mut table, &second, &Outcome::Accepted, at + MINUTE, MINUTE), []);
+    assert_eq!(settle(&mut table, &second, &Outcome::Accepted, at + MINUTE, Pace::USUAL), []);
 }
 
 #[test]
@@ -364,7 +402,7 @@ fn pauses_after_failures_grow_up_to_a_bound() {
     let mut longest = Duration::ZERO;
     for doubled in [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000] {
         let parcel = parcel(&mut table, at);
-        assert_eq!(settle(&mut table, &parcel, &failed(), at, MINUTE), []);
+        assert_eq!(settle(&mut table, &parcel, &failed(), at, Pace::USUAL), []);
         let next = table.due(at, UNDER_WAY).next.unwrap();
         let (pause, doubled) = (next - at, Duration::from_millis(doubled));
         assert!(pause >= doubled / 2 && pause <= doubled, "{pause:?} {doubled:?}");
@@ -379,14 +417,19 @@ fn the_end_is_not_sent_before_what_is_under_way_is_answered() {
     let (mut table, at) = table();
     table.tell(notice(1), at);
     let under_way = parcel(&mut table, at);
-    table.clear(notice(1), at);
+    table.clear(notice(1), at, at);
     assert!(table.due(at, UNDER_WAY).parcels.is_empty());
     let told = [told(1)];
-    assert_eq!(settle(&mut table, &under_way, &Outcome::Accepted, at, MINUTE), told);
+    assert_eq!(settle(&mut table, &under_way, &Outcome::Accepted, at, Pace::USUAL), told);
+    // What was under way did not say that it is over.
+    let again = parcel(&mut table, at);
+    assert!(!again.items[0].ending);
+    assert_eq!(settle(&mut table, &again, &Outcome::Accepted, at, Pace::USUAL), []);
+    let at = at + LEAST;
     let end = parcel(&mut table, at);
-    assert!(end.items[0].clearing);
+    assert!(end.items[0].ending);
     let over = [Event::NoticeEnded(escalation(1))];
-    assert_eq!(settle(&mut table, &end, &Outcome::Accepted, at, MINUTE), over);
+    assert_eq!(settle(&mut table, &end, &Outcome::Accepted, at, Pace::USUAL), over);
     assert_eq!(table.len(), 0);
 }
 
@@ -403,9 +446,9 @@ fn a_request_that_is_lost_does_not_lose_its_notices() {
 #[test]
 fn an_end_that_nobody_takes_is_over_when_the_alert_has_lapsed() {
     let (mut table, at) = table();
-    table.clear(notice(1), at);
+    table.clear(notice(1), at, at);
     let first = parcel(&mut table, at);
-    settle(&mut table, &first, &failed(), at, MINUTE);
+    settle(&mut table, &first, &failed(), at, Pace::USUAL);
     table.due(at + LASTING - MINUTE, 0);
     assert!(table.events().is_empty());
     table.due(at + LASTING, UNDER_WAY);
@@ -425,7 +468,7 @@ fn a_storm_goes_out_in_few_requests_the_oldest_first() {
     assert_eq!(due.parcels[0].items[0].notice.topic(), escalation(0));
     assert!(table.due(late, 0).parcels.is_empty());
     for one in &due.parcels {
-        assert_eq!(settle(&mut table, one, &Outcome::Accepted, late, MINUTE).len(), 256);
+        assert_eq!(settle(&mut table, one, &Outcome::Accepted, late, Pace::USUAL).len(), 256);
     }
     let rest: usize = table.due(late, UNDER_WAY).parcels.iter().map(|one| one.items.len()).sum();
     assert_eq!(rest, 3_000 - 8 * 256);
@@ -438,14 +481,14 @@ fn of_a_batch_that_is_refused_each_is_sent_alone() {
     table.tell(notice(2), at);
     let both = parcel(&mut table, at);
     assert_eq!((both.items.len(), both.careful), (2, false));
-    settle(&mut table, &both, &Outcome::Refused("bad label".into()), at, MINUTE);
+    settle(&mut table, &both, &Outcome::Refused("bad label".into()), at, Pace::USUAL);
     let alone = table.due(at, UNDER_WAY).parcels;
     assert_eq!(
         alone.iter().map(|one| (one.items.len(), one.careful)).collect::<Vec<_>>(),
         [(1, true), (1, true)]
     );
-    settle(&mut table, &alone[0], &Outcome::Refused("bad".into()), at, MINUTE);
-    settle(&mut table, &alone[1], &Outcome::Accepted, at, MINUTE);
+    settle(&mut table, &alone[0], &Outcome::Refused("bad".into()), at, Pace::USUAL);
+    settle(&mut table, &alone[1], &Outcome::Accepted, at, Pace::USUAL);
     let due = table.due(at, UNDER_WAY);
     assert!(due.parcels.is_empty() && due.next.unwrap() > at);
 }
@@ -457,28 +500,123 @@ fn one_that_takes_the_place_of_another_is_told_anew() {
     let early = parcel(&mut table, at);
     let late = Notice { reason: "it got worse".into(), ..notice(1) };
     table.tell(late.clone(), at);
-    assert_eq!(settle(&mut table, &early, &Outcome::Accepted, at, MINUTE), []);
+    assert_eq!(settle(&mut table, &early, &Outcome::Accepted, at, Pace::USUAL), []);
     let second = parcel(&mut table, at);
-    assert_eq!(settle(&mut table, &second, &Outcome::Accepted, at, MINUTE), [accepted(&late)]);
+    assert_eq!(settle(&mut table, &second, &Outcome::Accepted, at, Pace::USUAL), [accepted(&late)]);
 }
 
 #[test]
 fn what_was_told_before_a_restart_is_kept_up_and_not_reported_again() {
     let (mut table, at) = table();
-    table.remind(notice(1), at);
+    table.remind(notice(1), at, at);
     let first = parcel(&mut table, at);
-    assert_eq!(settle(&mut table, &first, &Outcome::Accepted, at, MINUTE), []);
+    assert_eq!(settle(&mut table, &first, &Outcome::Accepted, at, Pace::USUAL), []);
     assert_eq!(table.due(at, UNDER_WAY).next, Some(at + MINUTE));
+}
+
+#[test]
+fn what_calls_for_help_fires_for_some_time_from_when_it_was_accepted() {
+    let (mut table, at) = table();
+    table.tell(notice(1), at);
+    // Nobody could be told for a while, and then it is over.
+    let first = parcel(&mut table, at);
+    settle(&mut table, &first, &failed(), at, Pace::USUAL);
+    let back = at + 3 * LEAST;
+    table.clear(notice(1), back, back);
+    let firing = parcel(&mut table, back);
+    assert!(!firing.items[0].ending, "nobody has heard of it yet");
+    settle(&mut table, &firing, &Outcome::Accepted, back, Pace::USUAL);
+    for minute in 1..6 {
+        let again = parcel(&mut table, back + minute * MINUTE);
+        assert!(!again.items[0].ending, "an Alertmanager that was restarted hears it, too");
+        settle(&mut table, &again, &Outcome::Accepted, back + minute * MINUTE, Pace::USUAL);
+    }
+    assert_eq!(table.due(back + LEAST - MINUTE / 2, UNDER_WAY).next, Some(back + LEAST));
+    assert!(parcel(&mut table, back + LEAST).items[0].ending);
+}
+
+#[test]
+fn what_has_fired_for_long_enough_ends_at_once_and_what_has_not_after_a_restart_later() {
+    let (mut table, at) = table();
+    table.tell(notice(1), at);
+    let first = parcel(&mut table, at);
+    settle(&mut table, &first, &Outcome::Accepted, at, Pace::USUAL);
+    let later = at + LEAST + MINUTE / 2;
+    table.clear(notice(1), later, later);
+    assert!(parcel(&mut table, later).items[0].ending);
+    let left = later + 2 * MINUTE;
+    table.clear(notice(2), left, later);
+    assert!(!parcel(&mut table, later).items[0].ending);
+}
+
+#[test]
+fn a_question_that_needs_no_answer_ends_at_once() {
+    let (mut table, at) = table();
+    let question = question(1);
+    table.tell(question.clone(), at);
+    let first = parcel(&mut table, at);
+    settle(&mut table, &first, &Outcome::Accepted, at, Pace::USUAL);
+    table.clear(question, at + LEAST, at);
+    assert!(parcel(&mut table, at).items[0].ending);
+}
+
+#[test]
+fn an_end_is_told_until_every_peer_that_may_fire_it_has_taken_it() {
+    let (mut table, at) = table();
+    table.tell(notice(1), at);
+    let partly = Outcome::Partly("one is cut off".into());
+    let first = parcel(&mut table, at);
+    assert_eq!(settle(&mut table, &first, &partly, at, Pace::USUAL), [told(1)], "one is enough");
+    let over = at + LEAST;
+    table.clear(notice(1), over, over);
+    let end = parcel(&mut table, over);
+    assert_eq!(settle(&mut table, &end, &partly, over, Pace::USUAL), []);
+    let next = table.due(over, UNDER_WAY).next.unwrap();
+    assert!(next > over && next <= over + MINUTE / 60, "after a pause");
+    let end = parcel(&mut table, next);
+    let gone = [Event::NoticeEnded(escalation(1))];
+    assert_eq!(settle(&mut table, &end, &Outcome::Accepted, next, Pace::USUAL), gone);
+}
+
+#[test]
+fn an_end_that_one_peer_never_takes_is_over_when_the_alert_has_lapsed_there() {
+    let (mut table, at) = table();
+    table.tell(notice(1), at);
+    let first = parcel(&mut table, at);
+    settle(&mut table, &first, &Outcome::Accepted, at, Pace::USUAL);
+    let mut now = at + LEAST;
+    table.clear(notice(1), now, now);
+    while now < at + LASTING {
+        let partly = Outcome::Partly("one is gone".into());
+        let end = parcel(&mut table, now);
+        assert_eq!(settle(&mut table, &end, &partly, now, Pace::USUAL), []);
+        now = table.due(now, UNDER_WAY).next.unwrap();
+    }
+    table.due(now, UNDER_WAY);
+    assert_eq!(table.events(), [Event::NoticeEnded(escalation(1))]);
+}
+
+#[test]
+fn other_labels_are_another_alert_and_end_the_one_before() {
+    let (mut table, at) = table();
+    table.tell(notice(1), at);
+    let carried = Carried { labels: LabelSet::from_pairs([("team", "web")]), ..Carried::default() };
+    table.tell(Notice { carried, ..notice(1) }, at);
+    let alerts = parcel(&mut table, at).alerts(now(), None);
+    let alerts: Vec<Value> = serde_json::from_slice(&alerts).unwrap();
+    let time = |alert: &Value| -> Timestamp { alert["endsAt"].as_str().unwrap().parse().unwrap() };
+    assert!(alerts[0]["labels"].get("team").is_none() && time(&alerts[0]) < now());
+    assert!(alerts[1]["labels"]["team"] == "web" && time(&alerts[1]) > now());
 }
 
 #[test]
 fn an_alert_never_ends_before_it_starts() {
     let (mut table, at) = table();
     let since = now() + Span::from_secs(600);
-    table.clear(Notice { since, ..notice(1) }, at);
+    table.clear(Notice { since, ..notice(1) }, at, at);
     let alerts = parcel(&mut table, at).alerts(now(), None);
     let alerts: Vec<Value> = serde_json::from_slice(&alerts).unwrap();
-    assert!(alerts[0]["startsAt"].as_str() < alerts[0]["endsAt"].as_str());
+    assert!(alerts[0]["startsAt"].as_str() <= alerts[0]["endsAt"].as_str());
     assert!(alerts[0].get("generatorURL").is_none());
     assert!(alerts[0]["annotations"].get("link").is_none());
 }

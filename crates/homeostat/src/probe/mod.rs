@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!  asks ─┬─ Listed ─> every peer of the alert's Alertmanager ─┐
-//!        ├─ Rule   ─> every Prometheus                        ├─> findings, in order ─> Evidence
-//!        ├─ Present ─> every Prometheus, or an Alertmanager    │
-//!        ├─ Query  ─> the first Prometheus                    │
-//!        └─ Inventory ─> the first Prometheus                 ┘
+//!        ├─ Rule   ─> each Prometheus that is named           ├─> findings, in order ─> Evidence
+//!        ├─ Instance ─> the Prometheus that saw it            │
+//!        ├─ Present ─> Prometheuses, or an Alertmanager       │
+//!        └─ Query, Inventory ─> one Prometheus                ┘
 //! ```
 //!
 //! Duty: always answer, within a bounded time, with what was found or with a [`Trouble`] that a
 //! person can read. An answer is never older than its question. *Not* its duty: what the answers
-//! mean (core's `guard` and `verdict`).
+//! mean (core's `guard`, `witness` and `healing`).
 //!
 //! Times are compared as the servers tell them (`lastEvaluation`, `updatedAt`): clocks that differ
 //! by more than a rule's interval make a healing look proven, or not, by mistake. Run NTP.
@@ -22,9 +22,10 @@ mod prometheus;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use homeostat_core::evidence::{Ask, Evidence, Finding, Lister, Present, Trouble};
+use homeostat_core::evidence::{Ask, Evidence, Finding, Lister, Present, RuleWord, Trouble};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
 use tokio::sync::Semaphore;
@@ -32,6 +33,7 @@ use tokio::sync::Semaphore;
 use crate::client::{self, Client};
 use alertmanager::Alertmanager;
 use prometheus::Prometheus;
+pub use prometheus::{PrometheusSource, RuleText};
 
 /// Requests under way at once, to all servers together: what a server of the stack answers without
 /// slowing its scrapes.
@@ -55,8 +57,8 @@ pub struct AlertmanagerSource {
 pub struct Witnesses {
     /// The clusters of Alertmanagers.
     pub alertmanagers: Vec<AlertmanagerSource>,
-    /// The Prometheuses; queries go to the first.
-    pub prometheuses: Vec<Client>,
+    /// The Prometheuses; what names none is asked of the first.
+    pub prometheuses: Vec<PrometheusSource>,
 }
 
 /// Asks the witnesses.
@@ -89,6 +91,27 @@ impl Prober {
         Evidence { found: asks.into_iter().zip(findings).collect(), gathered_at }
     }
 
+    /// Reads the rules of this name of each of these Prometheuses: what they remember and read, whether
+    /// they fire or not.
+    pub async fn texts(
+        &self,
+        alertname: &Arc<str>,
+        by: &[SourceName],
+        now: impl Fn() -> Timestamp,
+    ) -> Vec<(SourceName, Result<Vec<RuleText>, Trouble>)> {
+        let now = &now;
+        let asked = by.iter().map(|name| async move {
+            let asked = async {
+                match self.prometheus(Some(name)) {
+                    Ok(known) => known.texts(alertname, &self.places, now).await,
+                    Err(trouble) => (Err(trouble), now()),
+                }
+            };
+            (name.clone(), patiently(asked, now).await.0)
+        });
+        client::all(asked).await
+    }
+
     async fn find(&self, ask: &Ask, now: &impl Fn() -> Timestamp) -> (Finding, Timestamp) {
         match ask {
             Ask::Listed { source, fingerprint } => {
@@ -101,24 +124,46 @@ impl Prober {
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Listed(answer), at)
             }
-            Ask::Rule { alertname, labels, target } => {
+            Ask::Rule { alertname, labels, target, by } => {
                 let wanted = prometheus::Wanted { alertname, labels, target };
-                let asked = prometheus::rule(&self.prometheuses, wanted, &self.places, now);
+                let (words, at) = self.words(wanted, by, now).await;
+                (Finding::Rule(words), at)
+            }
+            Ask::Instance { prometheus, rule, instance, target, inputs } => {
+                let asked = async {
+                    match self.prometheus(Some(prometheus)) {
+                        Ok(known) => {
+                            known.says(rule, instance, target, inputs, &self.places, now).await
+                        }
+                        Err(trouble) => (Err(trouble), now()),
+                    }
+                };
                 let (answer, at) = patiently(asked, now).await;
-                (Finding::Rule(answer), at)
+                (Finding::Instance(answer), at)
             }
             Ask::Present { by, matchers, target } => {
                 let wanted = present::Wanted { matchers, target };
                 let (answer, at) = patiently(self.present(by, &wanted, now), now).await;
                 (Finding::Present(answer), at)
             }
-            Ask::Query { promql } => {
-                let asked = prometheus::query(&self.prometheuses, promql, &self.places, now);
+            Ask::Query { promql, by } => {
+                let promql = promql.as_str().into();
+                let asked = async {
+                    match self.prometheus(by.as_ref()) {
+                        Ok(known) => known.query(&promql, &self.places, now).await,
+                        Err(trouble) => (Err(trouble), now()),
+                    }
+                };
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Query(answer), at)
             }
-            Ask::Inventory { promql } => {
-                let asked = prometheus::inventory(&self.prometheuses, promql, &self.places, now);
+            Ask::Inventory { promql, by } => {
+                let asked = async {
+                    match self.prometheus(by.as_ref()) {
+                        Ok(known) => known.inventory(promql, &self.places, now).await,
+                        Err(trouble) => (Err(trouble), now()),
+                    }
+                };
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Inventory(answer), at)
             }
@@ -132,6 +177,45 @@ impl Prober {
         known.ok_or_else(|| Trouble(format!("no Alertmanager is configured as {name}")))
     }
 
+    /// Returns the Prometheus of this name, or the first.
+    fn prometheus(&self, name: Option<&SourceName>) -> Result<&Prometheus, Trouble> {
+        let Some(name) = name else {
+            let nobody = || Trouble("no Prometheus is configured".into());
+            return self.prometheuses.first().ok_or_else(nobody);
+        };
+        let known = self.prometheuses.iter().find(|known| known.name == *name);
+        known.ok_or_else(|| {
+            Trouble(if name.as_str().is_empty() {
+                "no Prometheus may be asked about this alert: it lacks the `labels` of each".into()
+            } else {
+                format!("no Prometheus is configured as {name}")
+            })
+        })
+    }
+
+    /// Asks each of these Prometheuses who fires an alert. Each has its own patience: one that hangs
+    /// does not take the word from the others.
+    async fn words(
+        &self,
+        wanted: prometheus::Wanted<'_>,
+        by: &[SourceName],
+        now: &impl Fn() -> Timestamp,
+    ) -> (Vec<RuleWord>, Timestamp) {
+        let asked = by.iter().map(|name| async move {
+            let asked = async {
+                match self.prometheus(Some(name)) {
+                    Ok(known) => known.knows(wanted, &self.places, now).await,
+                    Err(trouble) => (Err(trouble), now()),
+                }
+            };
+            let (knows, at) = patiently(asked, now).await;
+            (RuleWord { prometheus: name.clone(), knows }, at)
+        });
+        let words = client::all(asked).await;
+        let at = words.iter().map(|(_, at)| *at).min().unwrap_or_else(now);
+        (words.into_iter().map(|(word, _)| word).collect(), at)
+    }
+
     async fn present(
         &self,
         by: &Lister,
@@ -140,7 +224,15 @@ impl Prober {
     ) -> Found<Present> {
         match by {
             Lister::Prometheus => {
-                prometheus::present(&self.prometheuses, wanted, &self.places, now).await
+                let all: Vec<&Prometheus> = self.prometheuses.iter().collect();
+                prometheus::present(&all, wanted, &self.places, now).await
+            }
+            Lister::Prometheuses(names) => {
+                let named = names.iter().map(|name| self.prometheus(Some(name)));
+                match named.collect::<Result<Vec<_>, _>>() {
+                    Ok(named) => prometheus::present(&named, wanted, &self.places, now).await,
+                    Err(trouble) => (Err(trouble), now()),
+                }
             }
             Lister::Alertmanager(name) => match self.alertmanager(name) {
                 Ok(known) => known.present(wanted, &self.places, now).await,

@@ -57,6 +57,7 @@ labels!(ByPolicyAndRemedy { policy, remedy });
 labels!(ByPolicyAndGuard { policy, guard });
 labels!(ByPolicy { policy });
 labels!(ByResult { result });
+labels!(ByReason { reason });
 
 /// All metrics, and the registry that prints them.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ pub struct Metrics {
     reload_successful: Gauge,
     reload_at: SecondsGauge,
     notifications: Family<BySourceAndResult, Counter>,
+    refusals: Family<ByReason, Counter>,
     alerts: Family<BySourceAndStatus, Counter>,
     polls: Family<BySourceAndResult, Counter>,
     reconciled: Family<ByChange, Counter>,
@@ -133,6 +135,7 @@ impl Metrics {
             ),
             reload_at: shelf.add(reload_at, "When the configuration in force was read"),
             notifications: shelf.add("notifications_received", "Posts, by what became of them"),
+            refusals: shelf.add("http_refusals", "Requests that were refused, by why"),
             alerts: shelf.add("alerts_received", "Alerts in the posts that were taken"),
             polls: shelf
                 .add("reconcile_polls", "Readings of all alerts of a source, by what it said"),
@@ -185,6 +188,11 @@ impl Metrics {
         let labels =
             BySourceAndResult { source: self.name("source", source), result: result.into() };
         self.notifications.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that was refused; `reason` is one of few fixed words.
+    pub fn refused(&self, reason: &str) {
+        self.refusals.get_or_create(&ByReason { reason: reason.into() }).inc();
     }
 
     /// Counts a jump of the wall clock.

@@ -20,6 +20,7 @@ use axum::response::Response;
 use super::answer;
 use super::auth::Token;
 use super::origin::Names;
+use super::refusals::{Reason, because};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -49,6 +50,15 @@ enum Refusal {
 }
 
 impl Refusal {
+    const fn reason(self) -> Reason {
+        match self {
+            Self::NoToken => Reason::NoToken,
+            Self::UnlistedHost => Reason::UnlistedHost,
+            Self::ForeignOrigin => Reason::ForeignOrigin,
+            Self::NotJson => Reason::WrongType,
+        }
+    }
+
     fn answer(self) -> (StatusCode, &'static str) {
         match self {
             Self::NoToken => {
@@ -147,17 +157,16 @@ fn give_up(path: &str) -> Response {
 }
 
 fn refuse(path: &str, refusal: Refusal) -> Response {
-    tracing::info!(path, ?refusal, "a request was refused");
     let (status, message) = refusal.answer();
     let mut response = answer::problem(path, status, message);
     if refusal == Refusal::NoToken {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    response
+    because(refusal.reason(), response)
 }
 
 /// What every answer tells browsers.
-fn protect(headers: &mut HeaderMap) {
+pub(super) fn protect(headers: &mut HeaderMap) {
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),

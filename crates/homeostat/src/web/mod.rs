@@ -1,10 +1,10 @@
 //! Our own HTTP: for operators, for Prometheus, and the gate before every route.
 //!
 //! ```text
-//!  listeners ─> server ─> guard ─┬─> intake's routes (given by the app)
-//!                                ├─> api    /api/v1/…
-//!                                ├─> admin  /-/…, /metrics
-//!                                └─> ui     /
+//!  listeners ─> server ─> refusals ─> guard ─┬─> intake's routes (given by the app)
+//!                                            ├─> api    /api/v1/…
+//!                                            ├─> admin  /-/…, /metrics
+//!                                            └─> ui     /
 //! ```
 //!
 //! Duty: let in who may come in ([`auth`], [`origin`], [`guard`]), answer what is asked from what
@@ -13,6 +13,7 @@
 //!
 //! There is no redirect anywhere: Alertmanager would follow it without its body.
 
+pub mod refusals;
 pub mod exposure;
 pub mod origin;
 pub mod auth;
@@ -39,6 +40,7 @@ use crate::queue::Queue;
 use crate::telemetry::Metrics;
 use api::{History, Status};
 use guard::Guard;
+use refusals::{NOTHING_HERE, Reason, because};
 
 /// What a reload comes to: nothing, or what is wrong, for a person.
 pub type Reloading = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -86,12 +88,14 @@ pub fn router(web: &Web, intake: Router) -> Router {
 }
 
 async fn nothing_here(uri: axum::http::Uri) -> Response {
-    answer::problem(uri.path(), axum::http::StatusCode::NOT_FOUND, "there is nothing here")
+    let status = axum::http::StatusCode::NOT_FOUND;
+    because(Reason::UnknownPath, answer::problem(uri.path(), status, NOTHING_HERE))
 }
 
 async fn not_allowed(uri: axum::http::Uri) -> Response {
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-    answer::problem(uri.path(), status, "this method is not allowed here")
+    let answer = answer::problem(uri.path(), status, "this method is not allowed here");
+    because(Reason::WrongMethod, answer)
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ struct House {
 /// How a house differs from the usual one.
 #[derive(Default)]
 struct Ways {
+    prefix: &'static str,
     token: Option<Token>,
     not_ready: Option<String>,
     limits: Limits,
@@ -140,6 +141,7 @@ impl House {
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let router = router(&web, intake(slow.clone()));
+        let router = refusals::watch(router, ways.prefix, web.metrics.clone());
         let stopped = async { drop(stopped.await) };
         let served = tokio::spawn(serve(vec![listener], router, ways.limits, stopped));
         Self { address, events, reload_fails, slow, queue, stop: Some(stop), served }
@@ -401,6 +403,78 @@ async fn an_unlisted_host_is_refused() {
     assert_ne!(two.status, 200);
     let target = house.ask("GET", "http://evil.example/metrics", &[], "").await;
     assert_eq!(target.status, 403);
+}
+
+/// The counters of refusals as they are printed.
+async fn refusals(house: &House, prefix: &str, headers: &[&str]) -> Vec<String> {
+    let metrics = house.ask("GET", &format!("{prefix}/metrics"), headers, "").await.body;
+    let lines =
+        metrics.lines().filter_map(|line| line.strip_prefix("homeostat_http_refusals_total"));
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn refusals_are_counted_by_reason() {
+    let house = House::usual().await;
+    assert!(refusals(&house, "", &[]).await.is_empty());
+    for (method, path, header, status) in [
+        ("POST", "/hook", "X: y", 404),
+        ("POST", "/prom/api/v2/alerts", "X: y", 404),
+        ("GET", "/nowhere", "X: y", 404),
+        ("POST", "/", "X: y", 405),
+        ("GET", "/hooks", "X: y", 405),
+        ("POST", "/api/v1/pause", "Content-Type: text/plain", 415),
+        ("POST", "/hooks", "Origin: http://evil.example", 403),
+        // These are answers.
+        ("GET", "/api/v1/incidents/99", "X: y", 404),
+        ("GET", "/api/v1/incidents?state=odd", "X: y", 400),
+    ] {
+        assert_eq!(house.ask(method, path, &[header], "").await.status, status, "{method} {path}");
+    }
+    house.ask_bare("POST", "/hooks", &["Host: evil.example"], "").await;
+    assert_eq!(
+        refusals(&house, "", &[]).await,
+        [
+            r#"{reason="foreign_origin"} 1"#,
+            r#"{reason="unknown_path"} 3"#,
+            r#"{reason="unlisted_host"} 1"#,
+            r#"{reason="wrong_method"} 2"#,
+            r#"{reason="wrong_type"} 1"#,
+        ]
+    );
+    let (_directory, token) = token();
+    let house = House::open(Ways { token: Some(token), ..Ways::default() }).await;
+    assert_eq!(house.ask("POST", "/nowhere", &[], "").await.status, 401);
+    let shown = "Authorization: Bearer s3cret";
+    assert_eq!(refusals(&house, "", &[shown]).await, [r#"{reason="no_token"} 1"#]);
+}
+
+#[tokio::test]
+async fn who_sends_to_a_wrong_path_is_told_the_right_one() {
+    let house = House::usual().await;
+    for path in ["/hook", "/webhook", "/api/v1/webhook"] {
+        let json = "Content-Type: application/json";
+        let answer = house.ask("POST", path, &[json], "{}").await;
+        assert_eq!(answer.status, 404, "{path}");
+        let told = "there is nothing here: webhooks go to /hooks or /hooks/NAME";
+        assert!(answer.body.contains(told), "{path}: {}", answer.body);
+        assert!(answer.head.contains("x-content-type-options: nosniff"), "{}", answer.head);
+    }
+    assert_eq!(house.get("/nowhere").await.body, "there is nothing here\n");
+}
+
+#[tokio::test]
+async fn what_misses_the_prefix_is_told_of_it_and_counted() {
+    let house = House::open(Ways { prefix: "/heal", ..Ways::default() }).await;
+    assert_eq!(house.ask("POST", "/heal/hooks", &[], "").await.status, 200);
+    let answer = house.ask("POST", "/hooks", &[], "").await;
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("webhooks go to /heal/hooks"), "{}", answer.body);
+    let answer = house.ask("POST", "/api/v2/alerts", &[], "[]").await;
+    assert!(answer.error().contains("set `path_prefix: /heal`"), "{}", answer.body);
+    assert_eq!(refusals(&house, "/heal", &[]).await, [r#"{reason="unknown_path"} 2"#]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod exporter;
 pub(crate) mod proxy;
 
 use std::fmt::Write as _;
@@ -135,6 +136,11 @@ impl Engine {
     }
 
     /// Ends it as the kernel would, and waits until it is gone.
+    /// The log from its beginning.
+    pub(crate) fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("homeostat.log")).unwrap()
+    }
+
     pub(crate) fn kill(&mut self) {
         self.process.signal(Signal::KILL).unwrap();
         self.wait();

@@ -18,14 +18,15 @@
 //! regex there and `\Qa` is none; the same is done here. Names of Unicode classes follow Go 1.25,
 //! which ignores case, spaces, `_` and `-` in them.
 //!
-//! Not its duty: positions of matches, greed and groups. Only whether a value matches is asked,
-//! so these are read and forgotten.
+//! Not its duty: what is done with groups. Matchers ask only whether a value matches, so there groups
+//! are read and forgotten ([`Pattern`]); relabelling asks what they match ([`Groups`]).
 //!
 //! Source: `regexp/syntax/parse.go` of Go; RE2's syntax page; `NewMatcher` in
 //! `pkg/labels/matcher.go` of Alertmanager.
 
 mod class;
 mod cursor;
+mod groups;
 mod parse;
 
 use std::fmt;
@@ -33,6 +34,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::Hir;
+
+pub(crate) use groups::{Found, Groups};
 
 const PREFIX: &str = "^(?:";
 const SUFFIX: &str = ")$";
@@ -87,11 +91,7 @@ impl Pattern {
         }
         let whole = format!("{PREFIX}{value}{SUFFIX}");
         let tree = parse::parse(&whole).map_err(|error| unwrapped(value, error))?;
-        RegexBuilder::new(&tree.to_string())
-            .size_limit(COMPILED_LIMIT)
-            .build()
-            .map(Self::Engine)
-            .map_err(|error| refused_by_engine(value, &error))
+        engine(value, &tree).map(Self::Engine)
     }
 
     pub(super) fn matches(&self, value: &str) -> bool {
@@ -100,6 +100,13 @@ impl Pattern {
             Self::Engine(regex) => regex.is_match(value),
         }
     }
+}
+
+fn engine(value: &str, tree: &Hir) -> Result<Regex, RegexError> {
+    RegexBuilder::new(&tree.to_string())
+        .size_limit(COMPILED_LIMIT)
+        .build()
+        .map_err(|error| refused_by_engine(value, &error))
 }
 
 /// The texts of a regex that only lists texts, as most in real configurations do.

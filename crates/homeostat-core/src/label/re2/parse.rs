@@ -14,7 +14,7 @@
 //! Source: `parse`, `repeat`, `parsePerlFlags` and `repeatIsValid` in `regexp/syntax/parse.go` of
 //! Go.
 
-use regex_syntax::hir::{Class, Dot, Hir, Look, Repetition};
+use regex_syntax::hir::{Capture, Class, Dot, Hir, Look, Repetition};
 
 use super::RegexError;
 use super::class;
@@ -29,23 +29,28 @@ const REPEAT_LIMIT: u32 = 1_000;
 /// of its own: this keeps it within the smallest stack that a thread of ours has.
 const NESTING_LIMIT: u32 = 100;
 
-/// Reads a whole regex.
+/// Reads a whole regex of which only is asked whether it matches: its groups are forgotten.
 pub(super) fn parse(text: &str) -> Result<Hir, RegexError> {
-    let mut parser = Parser {
-        cursor: Cursor::new(text),
-        flags: Flags::default(),
-        frame: Frame::default(),
-        enclosing: Vec::new(),
-        repeats: false,
-    };
-    while !parser.cursor.is_at_end() {
-        parser.step()?;
-    }
-    parser.finish()
+    Parser::new(text, None).read().map(|(tree, _)| tree)
 }
 
+/// Reads a whole regex and keeps its groups, each under the name that [`group`] gives its number.
+/// Returns their own names, too, that of the whole match first.
+pub(super) fn parse_groups(text: &str) -> Result<(Hir, Vec<Option<String>>), RegexError> {
+    Parser::new(text, Some(vec![None])).read()
+}
+
+/// The name of a group in the tree. Its number there may be another: groups that can match nothing
+/// are left out.
+pub(super) fn group(number: usize) -> String {
+    format!("g{number}")
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "the four flags of RE2, each for itself")]
 #[derive(Clone, Copy, Default)]
 struct Flags {
+    /// Whether a repetition prefers less, and one with `?` more.
+    lazy: bool,
     fold: bool,
     multi_line: bool,
     dot_all: bool,
@@ -80,6 +85,8 @@ struct Frame {
     start: usize,
     /// The flags before it, which hold again after it.
     outer: Flags,
+    /// Its number, where groups are kept and it is one that is counted.
+    number: Option<usize>,
     branches: Vec<Node>,
     items: Vec<Node>,
 }
@@ -92,7 +99,13 @@ impl Frame {
 
     fn into_node(mut self) -> Node {
         self.end_branch();
-        Node::join(self.branches, Hir::alternation)
+        let mut node = Node::join(self.branches, Hir::alternation);
+        if let Some(number) = self.number {
+            let index = u32::try_from(number).unwrap_or(u32::MAX);
+            let name = Some(group(number).into());
+            node.hir = Hir::capture(Capture { index, name, sub: Box::new(node.hir) });
+        }
+        node
     }
 }
 
@@ -105,9 +118,30 @@ struct Parser<'a> {
     enclosing: Vec<Frame>,
     /// Whether the last step was a repetition.
     repeats: bool,
+    /// The names of the groups so far, where they are kept.
+    groups: Option<Vec<Option<String>>>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, groups: Option<Vec<Option<String>>>) -> Self {
+        Self {
+            cursor: Cursor::new(text),
+            flags: Flags::default(),
+            frame: Frame::default(),
+            enclosing: Vec::new(),
+            repeats: false,
+            groups,
+        }
+    }
+
+    fn read(mut self) -> Result<(Hir, Vec<Option<String>>), RegexError> {
+        while !self.cursor.is_at_end() {
+            self.step()?;
+        }
+        let groups = self.groups.take().unwrap_or_default();
+        Ok((self.finish()?, groups))
+    }
+
     fn step(&mut self) -> Result<(), RegexError> {
         let start = self.cursor.position();
         let repeated = std::mem::take(&mut self.repeats);
@@ -193,24 +227,32 @@ impl Parser<'_> {
     /// Opens a group or sets flags; the parenthesis is read.
     fn open(&mut self, start: usize) -> Result<(), RegexError> {
         let outer = self.flags;
-        if self.cursor.eat("?") {
-            if self.cursor.eat("P<") || self.cursor.eat("<") {
-                self.group_name(start)?;
-            } else if !self.set_flags(start)? {
-                return Ok(());
-            }
+        let mut number = None;
+        if !self.cursor.eat("?") {
+            number = self.number_group(None);
+        } else if self.cursor.eat("P<") || self.cursor.eat("<") {
+            let name = self.group_name(start)?;
+            number = self.number_group(Some(name));
+        } else if !self.set_flags(start)? {
+            return Ok(());
         }
-        let inner = Frame { start, outer, ..Frame::default() };
+        let inner = Frame { start, outer, number, ..Frame::default() };
         self.enclosing.push(std::mem::replace(&mut self.frame, inner));
         Ok(())
     }
 
-    fn group_name(&mut self, start: usize) -> Result<(), RegexError> {
+    fn number_group(&mut self, name: Option<String>) -> Option<usize> {
+        let groups = self.groups.as_mut()?;
+        groups.push(name);
+        Some(groups.len() - 1)
+    }
+
+    fn group_name(&mut self, start: usize) -> Result<String, RegexError> {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let looks_behind = self.cursor.rest().starts_with(['=', '!']);
         let name = self.cursor.eat_until(">").unwrap_or_default();
         if !name.is_empty() && name.bytes().all(is_word) {
-            return Ok(());
+            return Ok(name.to_owned());
         }
         let error = RegexError::new(self.cursor.span_from(start), "invalid group name");
         Err(if looks_behind {
@@ -220,7 +262,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads flags; whether they open a group. `U` and which group is greedy do not matter here.
+    /// Reads flags; whether they open a group.
     fn set_flags(&mut self, start: usize) -> Result<bool, RegexError> {
         let mut flags = self.flags;
         let mut on = true;
@@ -230,7 +272,7 @@ impl Parser<'_> {
                 Some('i') => flags.fold = on,
                 Some('m') => flags.multi_line = on,
                 Some('s') => flags.dot_all = on,
-                Some('U') => {}
+                Some('U') => flags.lazy = on,
                 Some('-') if on => {
                     on = false;
                     complete = false;
@@ -295,7 +337,7 @@ impl Parser<'_> {
         most: Option<u32>,
         repeated: bool,
     ) -> Result<(), RegexError> {
-        let greedy = !self.cursor.eat("?");
+        let greedy = self.cursor.eat("?") == self.flags.lazy;
         let span = self.cursor.span_from(start);
         if repeated {
             let message = format!("`{}` repeats a repetition", self.cursor.text_from(start));

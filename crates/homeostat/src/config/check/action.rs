@@ -14,7 +14,7 @@ use super::super::nearest::nearest;
 use super::super::raw;
 use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
-use super::{is_name, request};
+use super::{is_name, request, words};
 
 /// Checks that a remedy, or its undo, does exactly one thing.
 pub(super) fn check(
@@ -114,10 +114,6 @@ fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Action> {
         let problem =
             Problem::error(program.span.clone(), "the program itself cannot come from an alert");
         problems.report(problem.help("name the program; placeholders may stand in its arguments"));
-    } else if argv.value.len() == 1 && program.value.contains(' ') {
-        let words: Vec<&str> = program.value.split_whitespace().collect();
-        let problem = Problem::warning(program.span.clone(), "no shell splits this into words");
-        problems.report(problem.help(format!("write exec: [{}]", words.join(", "))));
     }
     for element in &argv.value {
         if element.value.contains('\0') {
@@ -125,31 +121,10 @@ fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Action> {
             problems.report(Problem::error(element.span.clone(), message));
         }
     }
-    refuse_shell_text(&argv.value, problems);
+    words::check(&argv.value, problems);
     let templates: Vec<Template> =
         argv.value.iter().filter_map(|element| template(element, problems)).collect();
     (templates.len() == argv.value.len()).then_some(Action::Exec(templates))
-}
-
-const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "fish"];
-
-/// `sh -c "… {{ labels.x }}"` would hand a label to a shell as text.
-fn refuse_shell_text(argv: &[Text], problems: &mut Problems) {
-    let is_shell = |text: &Text| {
-        let name = text.value.rsplit('/').next().unwrap_or_default();
-        SHELLS.contains(&name)
-    };
-    let Some(shell) = argv.iter().position(is_shell) else { return };
-    let mut arguments = argv[shell + 1..].iter().skip_while(|text| {
-        let flags = text.value.strip_prefix('-').unwrap_or_default();
-        !flags.contains('c') || flags.starts_with('-')
-    });
-    if let Some(text) = arguments.nth(1)
-        && text.value.contains("{{")
-    {
-        let problem = Problem::error(text.span.clone(), "a placeholder cannot stand in shell text");
-        problems.report(problem.help(environment_help(&text.value)));
-    }
 }
 
 fn script(text: &Text, problems: &mut Problems) -> Option<Action> {
@@ -187,7 +162,7 @@ fn placeholder_of_ours(script: &str) -> Option<std::ops::Range<usize>> {
     None
 }
 
-fn environment_help(text: &str) -> String {
+pub(super) fn environment_help(text: &str) -> String {
     let name = label_in(text).unwrap_or("instance");
     format!("labels come as environment: write \"$HOMEOSTAT_LABEL_{name}\"")
 }
@@ -213,7 +188,10 @@ fn foreign_label(text: &str) -> Option<&str> {
 /// Reads a template.
 pub(super) fn template(text: &Text, problems: &mut Problems) -> Option<Template> {
     match Template::parse(&text.value) {
-        Ok(template) => Some(template),
+        Ok(template) => {
+            refuse_dotted_names(text, problems);
+            Some(template)
+        }
         Err(error) => {
             let place = error.span.map_or_else(|| text.span.clone(), |span| text.part(&span));
             let problem = match foreign_label(&text.value) {
@@ -229,6 +207,28 @@ pub(super) fn template(text: &Text, problems: &mut Problems) -> Option<Template>
             };
             problems.report(problem);
             None
+        }
+    }
+}
+
+/// `labels.k8s.pod.name` asks for a part of the label `k8s`, which no label has.
+fn refuse_dotted_names(text: &Text, problems: &mut Problems) {
+    for (start, _) in text.value.match_indices("{{") {
+        let rest = &text.value[start..];
+        let inner = rest.find("}}").map_or(rest, |end| &rest[..end]);
+        for of in ["labels.", "annotations."] {
+            let Some(at) = inner.find(of) else { continue };
+            let path = &inner[at + of.len()..];
+            let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+            let name = &path[..path.find(|c: char| !is_name(c)).unwrap_or(path.len())];
+            if name.contains('.') {
+                let from = start + at;
+                let place = text.part(&(from..from + of.len() + name.len()));
+                let of = of.trim_end_matches('.');
+                let message = format!("no label has parts: {of}.{name} is never there");
+                let help = format!("write {{{{ {of}['{name}'] }}}}");
+                problems.report(Problem::error(place, message).help(help));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use homeostat_core::limits::{
     CIRCUIT_MARKS, FLAP_HALF_LIFE_MAX, FLAP_HALF_LIVES, FLAP_PENALTY, WATCHDOGS, defaults,
 };
+use homeostat_core::name::CircuitName;
 use homeostat_core::policy::{Breaker, Damping, GuardLimits, Policy, Rate, Watchdog};
 
 use super::super::raw::guard::{Choice, Switch};
@@ -13,7 +14,7 @@ use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
 use super::super::{limits, raw};
 use super::interval::Intervals;
-use super::{Surroundings, action, at_least_one, inventory, policy, some_time};
+use super::{Surroundings, action, at_least_one, inventory, is_name, policy, some_time};
 
 /// How many orders a ladder can come to.
 pub(super) struct Height {
@@ -169,7 +170,19 @@ fn breaker(raw: &raw::guard::Breaker, problems: &mut Problems) -> Breaker {
     if let Some(message) = wrong {
         problems.report(Problem::error(raw.span.clone(), message));
     }
-    Breaker { failures, of, after: some_time(&raw.after, usual.after, problems) }
+    let shared = raw.shared.given().filter(|name| named(name, problems));
+    let shared = shared.map(|name| CircuitName::new(&name.value));
+    Breaker { failures, of, after: some_time(&raw.after, usual.after, problems), shared }
+}
+
+/// Tells whether policies can share a breaker by this name.
+fn named(name: &Text, problems: &mut Problems) -> bool {
+    if is_name(&name.value) {
+        return true;
+    }
+    let problem = Problem::error(name.span.clone(), "this cannot be the name of a breaker");
+    problems.report(problem.help(super::name_help()));
+    false
 }
 
 /// Each new alert is compared with all watchdogs.

@@ -87,7 +87,12 @@ pub(super) fn check(
     intervals
 }
 
-fn parts(raw: &raw::TimeInterval, zones: &TimeZoneDatabase, problems: &mut Problems) -> Vec<Part> {
+/// Checks the parts of a time interval.
+pub(in crate::config) fn parts(
+    raw: &raw::TimeInterval,
+    zones: &TimeZoneDatabase,
+    problems: &mut Problems,
+) -> Vec<Part> {
     let list = match &raw.parts {
         Field::Given(list) => list,
         Field::Absent => {

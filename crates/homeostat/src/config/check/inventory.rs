@@ -32,6 +32,14 @@ pub(super) fn blast_radius(
     }
     let percent = percent(&raw.percent, 1, problems);
     let min = raw.min.value_or(0);
+    if let (Some(given), 0, true) = (raw.percent.given(), min, problems.looks_around()) {
+        let enough = 100_u32.div_ceil(percent.max(1));
+        let message = format!(
+            "{percent} percent of fewer than {enough} targets is none: nothing is done then"
+        );
+        let problem = Problem::warning(given.span.clone(), message);
+        problems.report(problem.help("`min: 1` lets one be touched however few there are"));
+    }
     if let (Some(most), Some(least)) = (raw.max.given(), raw.min.given())
         && least.value > most.value
     {

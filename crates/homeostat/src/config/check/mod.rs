@@ -5,28 +5,34 @@
 //! errors is never used. Not its duty: types and unknown keys (`read`).
 
 mod action;
+mod carries;
 mod guard;
-mod interval;
+mod http;
+pub(super) mod interval;
 mod inventory;
+mod labels;
 mod notify;
 mod policy;
 mod query;
 mod reach;
 mod regression;
 mod request;
+mod shell;
 mod sources;
+mod verify;
+pub(super) mod words;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
 use homeostat_core::name::Part;
-use homeostat_core::policy::{Book, BookLimits, Policy, Witnesses};
+use homeostat_core::policy::{Book, BookLimits, Policy, PrometheusWitness, Witnesses};
 use homeostat_core::time::Span;
 
 use super::read::{Field, Problems, Spanned, Text};
 use super::report::Problem;
-use super::{Callable, Notify, RequestTargets, Sources, limits, raw};
+use super::{Callable, Notify, PrometheusSource, RequestTargets, Sources, limits, raw};
 
 /// What the checks of single policies need to know of the file around them.
 struct Surroundings<'a> {
@@ -36,6 +42,8 @@ struct Surroundings<'a> {
     channels: bool,
     /// Whether queries can be asked.
     prometheus: bool,
+    /// The names of all Prometheuses; `None` where not all are known, because some are wrong.
+    prometheuses: Option<Vec<&'a str>>,
     /// The guards' limits where a policy says nothing.
     defaults: &'a raw::Guard,
     /// The times that a policy may name.
@@ -79,6 +87,7 @@ pub(super) fn check(
         },
         alertmanager: meant(&file.sources, |sources| &sources.alertmanagers),
         prometheus: meant(&file.sources, |sources| &sources.prometheuses),
+        prometheuses: prometheuses(&file.sources),
         defaults,
         intervals,
         callable,
@@ -86,7 +95,8 @@ pub(super) fn check(
     let policies = policies(&file.policies, &surroundings, problems);
     let witnesses = Witnesses {
         alertmanagers: sources.alertmanagers.iter().map(|source| source.name.clone()).collect(),
-        prometheus: !sources.prometheuses.is_empty(),
+        webhooks: sources.webhooks.iter().cloned().collect(),
+        prometheuses: sources.prometheuses.iter().map(witness).collect(),
     };
     let requests = targets(file, &policies, directory, problems);
     let notify = notify::check(file, &policies, directory, problems);
@@ -116,6 +126,24 @@ fn targets(
         }
     }
     targets
+}
+
+fn witness(source: &PrometheusSource) -> PrometheusWitness {
+    PrometheusWitness { name: source.name.clone(), labels: source.labels.clone() }
+}
+
+/// The names of the Prometheuses, as far as all have one.
+fn prometheuses(sources: &Field<raw::Sources>) -> Option<Vec<&str>> {
+    let list = match sources {
+        Field::Absent => return Some(Vec::new()),
+        Field::Wrong => return None,
+        Field::Given(sources) => match &sources.prometheuses {
+            Field::Absent => return Some(Vec::new()),
+            Field::Wrong => return None,
+            Field::Given(list) => &list.value,
+        },
+    };
+    list.iter().map(|source| source.name.given().map(|name| &*name.value)).collect()
 }
 
 /// Whether a list of sources was meant to be there: no error says that it is absent if it has
@@ -233,17 +261,21 @@ impl Names {
         };
         if !is_name(&text.value) {
             let message = format!("{:?} cannot be the name of a {kind}", cut(&text.value));
-            problems.report(Problem::error(text.span.clone(), message).help(format!(
-                "a name has at most {} letters, digits, `_`, `.` and `-`, and begins with a \
-                 letter or a digit",
-                limits::NAME_CHARS
-            )));
+            problems.report(Problem::error(text.span.clone(), message).help(name_help()));
         } else if !self.seen.insert(text.value.clone()) {
             let message = format!("a second {kind} is named {:?}", text.value);
             problems.report(Problem::error(text.span.clone(), message).help("names are unique"));
         }
         text.value.clone()
     }
+}
+
+fn name_help() -> String {
+    format!(
+        "a name has at most {} letters, digits, `_`, `.` and `-`, and begins with a letter or a \
+         digit",
+        limits::NAME_CHARS
+    )
 }
 
 fn is_name(text: &str) -> bool {

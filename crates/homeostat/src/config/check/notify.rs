@@ -12,7 +12,7 @@ use super::super::notify::{Channel, Notify, Way};
 use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
 use super::super::{limits, raw};
-use super::sources::{http, http_url};
+use super::http::{http, http_url};
 use super::{Names, some_time};
 
 /// Checks all channels, and the policies' choices among them.

@@ -4,21 +4,18 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::label::Matchers;
 use homeostat_core::limits::defaults;
 use homeostat_core::name::{PolicyName, RemedyName};
-use homeostat_core::policy::{
-    Action, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels, Verify,
-};
+use homeostat_core::policy::{Action, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels};
 use homeostat_core::time::Span;
 
 use super::super::read::{Field, Problems, Spanned, Text};
 use super::super::report::Problem;
 use super::super::{Callable, limits, raw};
 use super::guard::Height;
-use super::{
-    Names, Surroundings, action, at_least_one, guard, notify, query, regression, some_time,
-};
+use super::{Names, Surroundings, action, carries, guard, notify, regression, some_time, verify};
 
 /// Checks one policy.
 pub(super) fn check(
@@ -29,8 +26,10 @@ pub(super) fn check(
 ) -> Policy {
     let name = names.check(&raw.name, &raw.span, problems);
     let matchers = matchers(&raw.matchers, &raw.span, "policy", problems);
+    refuse_own_alerts(&raw.matchers, problems);
     let mode = mode(raw, problems);
     let remedies = remedies(raw, mode, surroundings.callable, problems);
+    warn_of_one_rung(raw, &remedies, problems);
     let height = height(raw);
     let settle = raw.settle.value_or(Span::ZERO);
     Policy {
@@ -40,7 +39,8 @@ pub(super) fn check(
         mode,
         settle,
         remedies,
-        verify: verify(&raw.verify, surroundings, problems),
+        sources: verify::sources(&raw.sources, surroundings, problems),
+        verify: verify::check(&raw.verify, surroundings, problems),
         regression: regression::check(raw, surroundings, problems),
         guard: guard::check(raw.guard.given(), surroundings, &height, problems),
         escalate: escalate(raw, mode, settle, surroundings, problems),
@@ -166,6 +166,37 @@ fn remedies(
     remedies
 }
 
+/// What relapses goes on with the next remedy, and where there is none a person is told at once.
+fn warn_of_one_rung(raw: &raw::Policy, remedies: &[Remedy], problems: &mut Problems) {
+    let relapse = raw.relapse.value_or(defaults::RELAPSE);
+    let acting: Vec<&Remedy> = remedies.iter().filter(|r| r.mode.may_act()).collect();
+    let ([only], false, true) = (&acting[..], relapse.is_zero(), problems.looks_around()) else {
+        return;
+    };
+    let place = raw.remedies.given().map_or_else(|| raw.span.clone(), |list| list.span.clone());
+    let name = &only.name;
+    let message =
+        format!("if {name} heals and the alert comes back within {relapse}, a person is told");
+    problems.report(Problem::warning(place, message).help(
+        "what comes back takes the next remedy, and there is none: add one, or write `relapse: 0s` to \
+         run this one again after its cooldown",
+    ));
+}
+
+/// Alerts with our own label are ours, and heal nothing.
+fn refuse_own_alerts(field: &Field<Spanned<Vec<Text>>>, problems: &mut Problems) {
+    let Some(list) = field.given() else { return };
+    for text in &list.value {
+        let Ok(parsed) = Matchers::parse(&text.value) else { continue };
+        let ours = parsed.matchers.iter().any(|m| m.name() == OWN_LABEL && !m.matches_value(""));
+        if ours {
+            let message = format!("alerts with the label {OWN_LABEL:?} are Homeostat's own");
+            let problem = Problem::error(text.span.clone(), message);
+            problems.report(problem.help("they never open an incident: remove this matcher"));
+        }
+    }
+}
+
 /// How far a policy is trusted, and how long a person has to trust it further.
 #[derive(Clone, Copy)]
 struct Trust {
@@ -254,68 +285,6 @@ fn height(raw: &raw::Policy) -> Height {
     Height { orders, spare: u32::try_from(spare).unwrap_or(u32::MAX), span: list.span.clone() }
 }
 
-fn verify(
-    field: &Field<raw::Verify>,
-    surroundings: &Surroundings<'_>,
-    problems: &mut Problems,
-) -> Verify {
-    let within = if surroundings.prometheus {
-        defaults::VERIFY_WITHIN_PROMETHEUS
-    } else if surroundings.alertmanager {
-        defaults::VERIFY_WITHIN_ALERTMANAGER
-    } else {
-        defaults::VERIFY_WITHIN_WEBHOOK
-    };
-    let Some(raw) = field.given() else {
-        return Verify {
-            within,
-            query: None,
-            every: defaults::VERIFY_EVERY,
-            times: defaults::VERIFY_TIMES,
-        };
-    };
-    let verify = Verify {
-        within: some_time(&raw.within, within, problems),
-        query: raw.query.given().and_then(|text| query::check(text, problems)),
-        every: some_time(&raw.every, defaults::VERIFY_EVERY, problems),
-        times: at_least_one(&raw.times, defaults::VERIFY_TIMES, problems),
-    };
-    if let (Some(text), false) = (raw.query.given(), surroundings.prometheus) {
-        let problem = Problem::error(text.span.clone(), "there is no Prometheus to ask this query");
-        problems.report(problem.help(
-            "add sources: { prometheuses: [{ name: main, url: \"http://127.0.0.1:9090\" }] }",
-        ));
-    }
-    if let (Some(times), true) = (raw.times.given(), raw.query.is_absent()) {
-        let problem = Problem::warning(times.span.clone(), "there is no query to hold so often");
-        problems.report(problem.help("add `query: …`, or remove `times`"));
-    }
-    check_window(raw, &verify, problems);
-    verify
-}
-
-/// The window must have room for the proof that is asked for.
-fn check_window(raw: &raw::Verify, verify: &Verify, problems: &mut Problems) {
-    let looks = verify.every.saturating_mul(u64::from(verify.times - 1));
-    let place = || raw.within.given().map_or(&raw.span, |within| &within.span).clone();
-    if raw.query.given().is_some() && looks >= verify.within {
-        let message = format!(
-            "{} leaves no room for {} looks {} apart, which take {looks}",
-            verify.within, verify.times, verify.every
-        );
-        problems.report(
-            Problem::error(place(), message)
-                .help("make `within` longer, or `every` or `times` smaller"),
-        );
-    } else if verify.within < Span::from_secs(30) {
-        let message = format!("{} is shorter than most scrapes and evaluations", verify.within);
-        problems.report(Problem::warning(place(), message).help(
-            "`within` should outlast scrape interval, evaluation interval and the rule's `for`: \
-             what is not seen by then is unknown and goes to a person",
-        ));
-    }
-}
-
 fn escalate(
     raw: &raw::Policy,
     mode: Mode,
@@ -330,6 +299,7 @@ fn escalate(
         }
         Field::Absent | Field::Wrong => (None, &Field::Absent, None),
     };
+    let carries = carries::carries(raw, problems);
     let channels = notify::chosen(raw).map_or(surroundings.channels, |list| !list.value.is_empty());
     if !surroundings.alertmanager && !channels {
         cannot_tell(raw, mode, span.cloned(), problems);
@@ -350,7 +320,7 @@ fn escalate(
         problems.report(problem.help(format!("`for: {settle}` runs first: tell later than that")));
     }
     let severity = severity.map_or(defaults::ESCALATE_SEVERITY, |text| &text.value);
-    Escalate::After { after, severity: Arc::from(severity) }
+    Escalate::After { after, severity: Arc::from(severity), carries }
 }
 
 const TELL_HELP: &str = "add sources: { alertmanagers: [{ name: main, urls: \

@@ -51,7 +51,12 @@ pub(super) fn check(text: &Text, problems: &mut Problems) -> Option<Template> {
                 .help("a query holds if its result is not empty: remove `bool`"),
         );
     }
-    if is_bare_selector(&text.value, &scan) {
+    if is_constant(&scan.skeleton) {
+        problems.report(
+            Problem::warning(text.span.clone(), "this query looks at nothing: it never changes")
+                .help("ask for what is well, as in up{job=\"web\"} == 1"),
+        );
+    } else if is_bare_selector(&text.value, &scan) {
         problems.report(
             Problem::warning(
                 text.span.clone(),
@@ -66,6 +71,19 @@ pub(super) fn check(text: &Text, problems: &mut Problems) -> Option<Template> {
 /// Tells whether an expression is a metric's name with label matchers and nothing else.
 pub(super) fn is_series(query: &str) -> bool {
     is_bare_selector(query, &scan(query))
+}
+
+/// Tells whether an expression names no series: numbers, and what makes vectors of them.
+fn is_constant(skeleton: &str) -> bool {
+    const WORDS: [&str; 14] = [
+        "vector", "scalar", "time", "pi", "bool", "and", "or", "unless", "on", "ignoring", "inf",
+        "nan", "e", "x",
+    ];
+    let is_part = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    let mut names = skeleton
+        .split(is_part)
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':'));
+    !skeleton.contains('{') && names.all(|name| WORDS.contains(&name.to_lowercase().as_str()))
 }
 
 /// Where a placeholder stands.

@@ -22,7 +22,7 @@ use super::super::nearest::nearest;
 use super::super::raw::request::{self as raw, HeaderValue, Key, Value, is_secret};
 use super::super::read::{Field, Problems, Text};
 use super::super::report::Problem;
-use super::{action, sources};
+use super::{action, http};
 
 /// The header by which a deed is known, unless the file names another.
 ///
@@ -72,7 +72,7 @@ pub(super) fn target(
     directory: &Path,
     problems: &mut Problems,
 ) -> Option<RequestTarget> {
-    let http = sources::http(&raw.http, directory, problems);
+    let http = http::http(&raw.http, directory, problems);
     let mut secrets = Vec::new();
     for raw::Header { name, value } in raw.headers.given().map_or(&[][..], Vec::as_slice) {
         let secret = match value {
@@ -81,7 +81,7 @@ pub(super) fn target(
             }
             HeaderValue::Text(_) => continue,
             HeaderValue::File(file) => {
-                SecretSource::File(sources::path(file, directory, problems).unwrap_or_default())
+                SecretSource::File(http::path(file, directory, problems).unwrap_or_default())
             }
         };
         secrets.push((name.value.clone(), secret));
@@ -135,7 +135,7 @@ fn url(raw: &raw::Request, problems: &mut Problems) -> Option<Template> {
         ));
         return None;
     }
-    if let Err(problem) = sources::http_url(text) {
+    if let Err(problem) = http::http_url(text) {
         problems.report(problem);
         return None;
     }

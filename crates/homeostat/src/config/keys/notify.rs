@@ -23,8 +23,18 @@ pub(in super::super) static CHANNEL: Keys = Keys {
 /// `webhook` of a channel.
 pub(in super::super) static WEBHOOK: Keys = Keys {
     of: "webhook",
-    known: &["url", "http_config", "basic_auth", "authorization", "tls_config"],
-    later: &["url_file", "oauth2", "proxy_url", "http_headers"],
+    known: &[
+        "url",
+        "http_config",
+        "basic_auth",
+        "authorization",
+        "oauth2",
+        "tls_config",
+        "proxy_url",
+        "no_proxy",
+        "http_headers",
+    ],
+    later: &["url_file", "proxy_from_environment", "proxy_connect_header"],
     habits: &[
         habit("body", "", NO_TEMPLATES),
         habit("payload", "", NO_TEMPLATES),

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use homeostat_core::limits::defaults;
 
+use super::super::check::words::is_meant_for_a_shell;
 use super::super::limits::NAME_CHARS;
 use super::Wishes;
 use super::am_executor::{Command, Settings};
@@ -170,12 +171,15 @@ fn notes(command: &Command, wishes: &Wishes) -> Vec<String> {
     }
     if has_braces(&command.argv) {
         notes.push("a script: in exec, these braces would be placeholders.".to_owned());
+    } else if looks_like_shell(&command.argv) {
+        notes
+            .push("a script: in exec, these words look as if a shell should read them.".to_owned());
     }
     notes
 }
 
 fn action(out: &mut String, argv: &[String]) {
-    if !has_braces(argv) {
+    if !has_braces(argv) && !looks_like_shell(argv) {
         return line(out, &format!("        exec: {}", list(argv)));
     }
     let words: Vec<String> = argv.iter().map(|word| shell_word(word)).collect();
@@ -187,6 +191,12 @@ fn action(out: &mut String, argv: &[String]) {
     for text in script.split('\n') {
         line(out, &format!("          {text}"));
     }
+}
+
+/// Whether `check` would ask if a shell was meant. None was: the program got these very words.
+fn looks_like_shell(argv: &[String]) -> bool {
+    let has_space = argv.first().is_some_and(|program| program.contains(char::is_whitespace));
+    has_space || argv.iter().any(|word| is_meant_for_a_shell(word))
 }
 
 /// Whether a template would read something else than this text. A template that has braces also

@@ -14,7 +14,19 @@ const PROBES: [(&str, &[&str]); 5] = [
     ("prometheus", &["error", "truth"]),
     (
         "rules",
-        &["error", "empty", "unhealthy", "stuck", "firing", "pending", "kept_firing", "truth"],
+        &[
+            "error",
+            "empty",
+            "unhealthy",
+            "stuck",
+            "firing",
+            "pending",
+            "kept_firing",
+            "looks_back",
+            "looks_back_unknown",
+            "inputs",
+            "truth",
+        ],
     ),
     ("query", &["error", "empty", "holds"]),
     ("inventory", &["error", "empty", "nan", "value"]),
@@ -109,6 +121,12 @@ fn said(
             let span = taken(fields.read(reader, key, Reader::duration));
             span.map(|span| Answer::RuleKeptFiring(span.value))
         }
+        ("rules", "looks_back") => {
+            let span = taken(fields.read(reader, key, Reader::duration));
+            span.map(|span| Answer::LooksBack(span.value))
+        }
+        ("rules", "looks_back_unknown") => text(reader).map(Answer::LooksBackUnknown),
+        ("rules", "inputs") => flag(reader).map(|there| Answer::Inputs { there }),
         ("rules", _) => yes(reader).map(|()| Answer::RulesTruth),
         ("inventory", "error") => text(reader).map(Answer::InventoryErrs),
         ("inventory", "empty") => {

@@ -59,6 +59,7 @@ pub(in crate::config) struct Breaker {
     pub(in crate::config) failures: Count,
     pub(in crate::config) of: Count,
     pub(in crate::config) after: Length,
+    pub(in crate::config) shared: Field<Text>,
 }
 
 /// Reads `guard`, with the keys that it has where it stands.
@@ -146,6 +147,7 @@ fn breaker(reader: &mut Reader<'_>, node: &Node) -> Option<Breaker> {
         failures: fields.read(reader, "failures", Reader::count),
         of: fields.read(reader, "of", Reader::count),
         after: fields.read(reader, "after", Reader::duration),
+        shared: fields.read(reader, "shared", Reader::text),
         span: fields.span,
     })
 }

@@ -34,7 +34,7 @@ pub(in crate::config) struct Times {
 }
 
 /// Reads the list of all time intervals.
-pub(super) fn time_intervals(
+pub(in crate::config) fn time_intervals(
     reader: &mut Reader<'_>,
     node: &Node,
 ) -> Option<Spanned<Vec<TimeInterval>>> {

@@ -91,7 +91,7 @@ pub(super) fn request(reader: &mut Reader<'_>, node: &Node) -> Option<Request> {
 }
 
 /// Reads a map whose keys are anybody's; a wrong pair is left out, so that the others are checked.
-fn pairs<T>(
+pub(super) fn pairs<T>(
     reader: &mut Reader<'_>,
     entries: &[(Node, Node)],
     mut read: impl FnMut(&mut Reader<'_>, Text, &Node) -> Option<T>,

@@ -36,6 +36,10 @@ fn the_guards_that_look_back_have_these_defaults() {
     assert_eq!(watchdog.max_age, defaults::WATCHDOG_MAX_AGE);
     let limits = guard("guard: { breaker: { failures: 7 } }");
     assert_eq!(limits.breaker.map(|breaker| (breaker.failures, breaker.of)), Some((7, 7)));
+
+    let shared = guard("guard: { breaker: { shared: fleet-reboot } }").breaker.unwrap();
+    assert_eq!(shared.shared.map(|name| name.to_string()).as_deref(), Some("fleet-reboot"));
+    assert_eq!((shared.failures, shared.of), (3, 5));
 }
 
 #[test]
@@ -57,10 +61,10 @@ fn a_policy_goes_before_the_defaults_and_may_switch_them_off() {
         guard.freeze.iter().map(|interval| interval.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names(&a.guard), ["month-end"]);
-    assert_eq!((a.guard.flap, a.guard.breaker), (Some(Damping::default()), None));
+    assert_eq!((a.guard.flap, a.guard.breaker.clone()), (Some(Damping::default()), None));
     assert!(a.guard.watchdog.is_some());
     assert_eq!(names(&b.guard), ["business-hours"]);
-    assert_eq!((b.guard.flap, b.guard.breaker), (None, Some(Breaker::default())));
+    assert_eq!((b.guard.flap, b.guard.breaker.clone()), (None, Some(Breaker::default())));
     assert!(b.guard.watchdog.is_none());
     assert_eq!(config.book.watchdogs().len(), 1);
 }
@@ -212,6 +216,12 @@ fn limits_that_make_no_sense_are_errors() {
         4:26 unknown key "threshold" in guard.breaker
           => write `failures`
         "#);
+    let text = of_policy("guard: { breaker: { shared: all of them } }");
+    insta::assert_snapshot!(text, @r#"
+    1:33 this cannot be the name of a breaker
+      => a name has at most 63 letters, digits, `_`, `.` and `-`, and begins with a letter or
+        a digit
+    "#);
     let text = of_policy("guard: { watchdog: off, flap: true, breaker: 3 }");
     insta::assert_snapshot!(text, @r#"
         1:24 expected `none` or a map, found a text

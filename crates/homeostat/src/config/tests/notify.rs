@@ -92,3 +92,71 @@ fn what_is_wrong_with_a_channel_is_told_with_its_place() {
           => write webhook: { url: "https://…" }
         "#);
 }
+
+// --- what notices carry ---
+
+fn with_sources(lines: &str) -> String {
+    format!("{SOURCES}{}", policy(lines))
+}
+
+#[test]
+fn what_a_policy_puts_on_its_notices_is_read() {
+    let text = with_sources(
+        "mode: auto\nescalate: { labels: { team: web, zone: '' }, \
+         annotations: { runbook_url: 'https://wiki.example/down' } }",
+    );
+    let config = parse("/etc/homeostat/homeostat.yml", &text).unwrap_or_else(|r| panic!("{r}"));
+    let Escalate::After { carries, severity, .. } = &config.book.policies()[0].escalate else {
+        panic!()
+    };
+    assert_eq!(&**severity, "critical");
+    assert_eq!(carries.labels, [("team".into(), "web".into()), ("zone".into(), "".into())]);
+    let runbook = ("runbook_url".into(), "https://wiki.example/down".into());
+    assert_eq!(carries.annotations, [runbook]);
+}
+
+#[test]
+fn what_no_notice_can_carry_is_told_with_its_place() {
+    let shown = problems(&with_sources(
+        "mode: auto\ntarget: [instance]\nescalate:\n  labels:\n    severity: page\n    \
+         incident: 7\n    instance: a\n    selfhealing: true\n    service.name: web\n    \
+         \"\": x\n    host: \"{{ labels.host }}\"\n  annotations:\n    summary: help\n    \
+         instance: a\n    run book: x",
+    ));
+    insta::assert_snapshot!(shown, @r#"
+        10:9 the severity of notices has a key of its own
+          => write escalate: { severity: … }
+        11:9 notices have the label incident of their own
+          => choose another name
+        12:9 instance is a label of this policy's target
+          => leave it out: notices say which target they are about
+        13:9 a notice with this label would be routed to Homeostat, and to no person
+          => leave it out
+        14:9 "service.name" is not the name of a label
+          => write letters, digits and `_`, and no digit first
+        15:9 "" is not the name of a label
+          => write letters, digits and `_`, and no digit first
+        16:15 placeholders are not filled in here
+          => write the text itself: labels that all alerts of an incident have are carried anyway
+        18:9 notices have the annotation summary of their own
+          => choose another name
+        20:9 "run book" is not the name of an annotation
+          => write letters, digits and `_`, and no digit first
+        "#);
+    let long = "x".repeat(limits::CARRIED_BYTES + 1);
+    let many: Vec<String> = (0..=limits::CARRIED).map(|n| format!("l{n}: x")).collect();
+    let many = many.join(", ");
+    let shown = problems(&with_sources(&format!(
+        "mode: auto\nescalate: {{ labels: {{{many} }}, annotations: {{ a: {long} }} }}"
+    )));
+    assert!(shown.contains("more than 32 labels"), "{shown}");
+    assert!(shown.contains("longer than 1024 bytes"), "{shown}");
+    insta::assert_snapshot!(problems(&with_sources("mode: auto\nescalate: { labels: [team] }")), @r#"
+        7:25 expected texts as a map, found a list
+          => write { NAME: text }
+        "#);
+    insta::assert_snapshot!(problems(&with_sources("mode: auto\nescalate: { team: web }")), @r#"
+        7:17 unknown key "team" in escalate
+          => write labels: { team: NAME }
+        "#);
+}

@@ -27,6 +27,8 @@ pub struct PrometheusBuilder {
     alertmanagers: Vec<SocketAddr>,
     global: String,
     alerting: Option<String>,
+    relabelling: String,
+    sections: String,
     arguments: Vec<String>,
     address: Option<SocketAddr>,
 }
@@ -81,6 +83,20 @@ impl PrometheusBuilder {
         self
     }
 
+    /// Adds these lines to `alerting`, as `alert_relabel_configs`, beside its Alertmanagers.
+    #[must_use]
+    pub fn relabelling(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.relabelling);
+        self
+    }
+
+    /// Adds this text to its configuration, as a section `remote_read`.
+    #[must_use]
+    pub fn section(mut self, text: &str) -> Self {
+        self.sections.push_str(text);
+        self
+    }
+
     /// Listens here instead of anywhere; see [`free_address`].
     #[must_use]
     pub const fn listen(mut self, address: SocketAddr) -> Self {
@@ -131,9 +147,11 @@ impl PrometheusBuilder {
             let all = Value::from(all);
             let _ = write!(
                 text,
-                "alerting:\n  alertmanagers:\n    - static_configs: [{{ targets: {all} }}]\n"
+                "alerting:\n{}  alertmanagers:\n    - static_configs: [{{ targets: {all} }}]\n",
+                self.relabelling
             );
         }
+        text.push_str(&self.sections);
         text.push_str("scrape_configs:\n");
         for (job, targets) in &self.jobs {
             let job = yaml_string(job);
@@ -235,6 +253,8 @@ impl Prometheus {
             alertmanagers: Vec::new(),
             global: String::new(),
             alerting: None,
+            relabelling: String::new(),
+            sections: String::new(),
             arguments: Vec::new(),
             address: None,
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use homeostat_core::alert::Door;
 use homeostat_core::event::Remark;
 use homeostat_core::label::LabelSet;
+use homeostat_core::policy::Witnesses;
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -88,10 +89,22 @@ struct House {
     runtime: tokio::runtime::Runtime,
 }
 
+/// An Alertmanager with one peer, and a webhook.
+fn named() -> Named {
+    let (main, grafana) = (main_source(), SourceName::new("grafana"));
+    let witnesses = Witnesses {
+        alertmanagers: [main.clone()].into(),
+        webhooks: [grafana.clone()].into(),
+        prometheuses: Vec::new(),
+    };
+    let peers = vec!["http://vm:9093/".parse().unwrap()];
+    Named { alertmanagers: vec![(main, peers)], webhooks: vec![grafana], witnesses }
+}
+
 fn house(bounds: Bounds) -> House {
     let (queue, inbox) = queue::queue();
     let counts = Arc::<Counts>::default();
-    let sources = Sources::new(vec![main_source()]);
+    let sources = Sources::new(named());
     let intake = Intake::new(queue.clone(), sources, counts.clone(), || time(NOW)).bounds(bounds);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -204,7 +217,10 @@ fn garbage_is_answered_200_and_counted() {
 #[test]
 fn what_is_usable_of_a_notification_is_taken() {
     let house = house(Bounds::default());
-    let body = r#"{"alerts":[{"labels":{"a":"b"}},{"labels":{"a":1}}],"truncatedAlerts":3}"#;
+    let body = r#"{"alerts":[{"labels":{"a":"b"}},{"labels":{"a":{}}}],"truncatedAlerts":3}"#;
+    assert_eq!(house.send("POST", "/hooks", body.as_bytes()).status, 200);
+    assert_eq!(house.counted(), ["main Firing 1", "main partial"]);
+    let body = r#"{"alerts":[{"labels":{"a":"b"},"annotations":{"a":[]}}]}"#;
     assert_eq!(house.send("POST", "/hooks", body.as_bytes()).status, 200);
     assert_eq!(house.counted(), ["main Firing 1", "main partial"]);
     assert_eq!(house.send("POST", "/hooks", br#"{"alerts":[]}"#).status, 200);
@@ -296,6 +312,63 @@ fn a_body_beyond_the_limit_is_a_413_and_asks_for_the_rest() {
     let mut padded = FIRING.to_vec();
     padded.resize(64 << 10, b' ');
     assert_eq!(house.send("POST", "/hooks", &padded).status, 200);
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_compressed_body_is_read_like_any_other() {
+    let house = house(Bounds::default());
+    assert_eq!(house.send("POST", "/hooks", &gzip(FIRING)).status, 200);
+    assert_eq!(house.counted(), ["main Firing 1", "main accepted"]);
+    // Two members after each other are one body.
+    let (start, end) = FIRING.split_at(FIRING.len() / 2);
+    let body = [gzip(start), gzip(end)].concat();
+    assert_eq!(house.send("POST", "/hooks", &body).status, 200);
+    assert_eq!(house.counted(), ["main Firing 1", "main accepted"]);
+    let batch = gzip(br#"[{"labels":{"a":"b"}}]"#);
+    assert_eq!(house.send("POST", "/api/v2/alerts", &batch).status, 200);
+    assert_eq!(house.counted(), ["api Firing 1", "api accepted"]);
+}
+
+#[test]
+fn a_compressed_body_that_is_cut_off_or_torn_is_unusable() {
+    let house = house(Bounds::default());
+    let whole = gzip(FIRING);
+    let mut torn = whole.clone();
+    let last = torn.len() - 5;
+    torn[last] ^= 0xff;
+    for body in [&whole[..whole.len() / 2], &whole[..2], &torn] {
+        assert_eq!(house.send("POST", "/hooks", body).status, 200);
+        assert_eq!(house.counted(), ["main quarantined"]);
+        let answer = house.send("POST", "/api/v2/alerts", body);
+        assert_eq!(answer.status, 400);
+        assert!(answer.body.contains("not the gzip that it begins as"), "{}", answer.body);
+        assert_eq!(house.counted(), ["api quarantined"]);
+    }
+    assert!(house.engine.seen.lock().is_empty());
+}
+
+#[test]
+fn a_small_body_that_inflates_beyond_the_limit_is_a_413() {
+    let house = house(small());
+    let mut padded = FIRING.to_vec();
+    padded.resize(64 << 10, b' ');
+    assert_eq!(house.send("POST", "/hooks", &gzip(&padded)).status, 200);
+    assert_eq!(house.counted(), ["main Firing 1", "main accepted"]);
+    for length in [(64 << 10) + 1, 16 << 20] {
+        padded.resize(length, b' ');
+        let bomb = gzip(&padded);
+        assert!(bomb.len() <= 64 << 10, "{} bytes are too many already", bomb.len());
+        assert_eq!(house.send("POST", "/hooks", &bomb).status, 413, "{length}");
+        assert_eq!(house.counted(), ["main too_large"]);
+    }
+    // Nothing of its room is kept.
+    assert_eq!(house.send("POST", "/hooks", &gzip(FIRING)).status, 200);
 }
 
 #[test]
@@ -402,6 +475,33 @@ fn a_real_prometheus_posts_to_the_alerts_api() {
     let lasting = seen.ends_at.unwrap().since(seen.alert.starts_at.unwrap());
     assert!(lasting > homeostat_core::time::Span::from_secs(60), "{lasting}");
     assert!(house.counted().iter().all(|count| count.starts_with("api ")));
+}
+
+/// Alertmanager lists what it takes for the start of an alert.
+#[test]
+fn a_real_alertmanager_reads_times_as_we_do() {
+    let house = house(Bounds::default());
+    let sandbox = stack::Sandbox::new().unwrap();
+    let started = stack::Alertmanager::builder().start(sandbox.path());
+    let alertmanager = house.runtime.block_on(started).unwrap();
+    let alert = |(index, (sent, _)): (usize, &(&str, &str))| {
+        json!({ "labels": { "a": index.to_string() }, "startsAt": sent,
+                "endsAt": "2099-01-01T00:00:00Z" })
+    };
+    let alerts: Vec<_> = super::TIMES.iter().enumerate().map(alert).collect();
+    house.runtime.block_on(alertmanager.post(json!(alerts))).unwrap();
+    let url = format!("{}/api/v2/alerts", alertmanager.url());
+    let listed: Vec<serde_json::Value> = house
+        .runtime
+        .block_on(async { stack::client().get(&url).send().await.unwrap().json().await.unwrap() });
+    assert_eq!(listed.len(), super::TIMES.len());
+    for listed in listed {
+        let index: usize = listed["labels"]["a"].as_str().unwrap().parse().unwrap();
+        let (sent, meant) = super::TIMES[index];
+        // It cuts what it shows to the millisecond.
+        let shown = time(listed["startsAt"].as_str().unwrap());
+        assert_eq!(shown.micros() / 1000, time(meant).micros() / 1000, "{sent}");
+    }
 }
 
 fn wait_until(condition: impl Fn() -> bool) {

@@ -390,7 +390,12 @@ fn alert_of(labels: &[(&str, &str)], at: Timestamp) -> homeostat_core::alert::Ob
         _ => None,
     });
     let status = homeostat_core::alert::Status::Firing;
-    homeostat_core::alert::Observation { alert: alert.unwrap(), status, ends_at: None }
+    homeostat_core::alert::Observation {
+        alert: alert.unwrap(),
+        status,
+        ends_at: None,
+        unproven: None,
+    }
 }
 
 /// The tables as version 1 had them.

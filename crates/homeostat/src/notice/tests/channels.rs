@@ -92,7 +92,7 @@ async fn a_webhook_gets_the_document_under_the_same_key_each_time() {
         "alertname": "WebDown", "severity": "critical", "reason": "no remedy is left",
         "summary": r#"A person is needed: WebDown on {instance="a:80", severity="none"}"#,
         "tried": ["restart: exit 1", "reboot: exit 0, still firing"],
-        "since": SINCE.to_string(), "link": "http://heal.example/#17",
+        "since": SINCE.to_string(), "labels": {}, "annotations": {}, "link": "http://heal.example/#17",
     });
     assert_eq!(bodies(&server)[2], expected);
     desk.telling.stop().await;
@@ -204,12 +204,56 @@ fn an_answer_to_a_notice_says_nothing_about_the_one_in_its_place() {
     let (mut outbox, at) = outbox(true);
     outbox.tell(&notice(1), at);
     let early = outbox.due(at).letters.remove(0);
-    let late = Notice { reason: "it got worse".into(), ..notice(1) };
+    let late = Notice { since: *SINCE + Span::from_secs(60), ..notice(1) };
     outbox.tell(&late, at);
     assert!(outbox.due(at).letters.is_empty(), "one at a time about one topic");
     outbox.settle(&early, true, at);
     assert!(outbox.owes_telling(&escalation(1)));
     assert_eq!(outbox.due(at).letters[0].notice, late);
+}
+
+#[test]
+fn other_words_are_owed_to_no_channel_and_go_with_what_is_sent_anyway() {
+    let (mut outbox, at) = outbox(true);
+    outbox.tell(&notice(1), at);
+    let words = |text: &str| notice(1).reworded(text.into());
+    outbox.tell(&words("silent"), at);
+    let first = outbox.due(at).letters.remove(0);
+    assert_eq!(first.notice.reason, "silent", "it was not sent yet");
+    outbox.tell(&words("deaf"), at);
+    outbox.settle(&first, true, at);
+    assert!(!outbox.owes_telling(&escalation(1)), "under the same key it was accepted");
+    outbox.tell(&words("mute"), at);
+    assert!(outbox.due(at + MINUTE).letters.is_empty());
+    outbox.clear(&words("mute"), at);
+    let end = outbox.due(at).letters.remove(0);
+    assert_eq!((end.status, &*end.notice.reason), (Status::Resolved, "mute"));
+}
+
+#[tokio::test]
+async fn a_command_gets_the_labels_and_the_runbook() {
+    let directory = tempfile::tempdir().unwrap();
+    let (told, environment) = (directory.path().join("told"), directory.path().join("env"));
+    let script = format!(
+        "printf '%s\\n' \"$HOMEOSTAT_NOTICE_LABELS\" \"$HOMEOSTAT_NOTICE_RUNBOOK_URL\" > {}; cat > {}",
+        environment.display(),
+        told.display()
+    );
+    let mut desk = listener(channels(vec![exec("oncall", &script)]));
+    let carried = Carried {
+        labels: LabelSet::from_pairs([("team", "web")]),
+        annotations: LabelSet::from_pairs([("runbook_url", "https://wiki.example/down")]),
+    };
+    let notice = Notice { carried, ..notice(1) };
+    desk.teller.tell(notice.clone());
+    desk.hears(accepted(&notice)).await;
+    let environment = std::fs::read_to_string(environment).unwrap();
+    assert_eq!(environment, "{team=\"web\"}\nhttps://wiki.example/down\n");
+    let told = read(&told).remove(0);
+    assert_eq!(told["labels"], serde_json::json!({ "team": "web" }));
+    let annotations = serde_json::json!({ "runbook_url": "https://wiki.example/down" });
+    assert_eq!(told["annotations"], annotations);
+    desk.telling.stop().await;
 }
 
 #[test]
@@ -267,7 +311,7 @@ fn a_reload_keeps_what_a_channel_accepted_and_owes_a_new_one_what_not_all_have()
     assert_eq!(due, [("new", escalation(2))], "the old one waits for its next try");
     desk.configure(Recipients::default(), at);
     assert_eq!(desk.events(), [], "nobody is there");
-    desk.clear(notice(2), at);
+    desk.clear(notice(2), at, at);
     desk.due(at, UNDER_WAY);
     assert_eq!(desk.events(), [Event::NoticeEnded(escalation(2))]);
 }

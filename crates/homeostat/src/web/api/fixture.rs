@@ -7,13 +7,17 @@ use homeostat_core::alert::{Alert, Door, Observation, Status};
 use homeostat_core::command::Command;
 use homeostat_core::engine::Engine;
 use homeostat_core::event::{About, Effect, Event, Question};
-use homeostat_core::evidence::{Ask, Evidence, Finding, ListedAlert, Listing, RuleReport};
+use homeostat_core::evidence::{
+    Ask, Beside, Evidence, Finding, Inputs, InstanceState, Knows, ListedAlert, Listing, Memory,
+    NotShown, RuleId, RuleSays, RuleWord,
+};
 use homeostat_core::fact::Fact;
 use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::name::{BootId, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Ended, Order, Outcome};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Remedy, TargetLabels, Witnesses,
+    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, PrometheusWitness, Remedy,
+    TargetLabels, Witnesses,
 };
 use homeostat_core::state::State;
 use homeostat_core::template::Template;
@@ -47,7 +51,7 @@ pub(crate) fn policy() -> Policy {
             remedy("restart", restart, 1),
             remedy("reboot", Action::Script("exec reboot".into()), 0),
         ],
-        escalate: Escalate::After { after: Span::from_secs(900), severity: "critical".into() },
+        escalate: Escalate::after(Span::from_secs(900), "critical"),
         guard: GuardLimits { attempts: 3, ..base.guard.clone() },
         ..base
     }
@@ -68,7 +72,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(policy: Policy) -> Self {
         let main = SourceName::new("main");
-        let witnesses = Witnesses { alertmanagers: BTreeSet::from([main]), prometheus: true };
+        let witnesses = Witnesses {
+            alertmanagers: BTreeSet::from([main]),
+            webhooks: [].into(),
+            prometheuses: vec![PrometheusWitness::new("main")],
+        };
         let book = Arc::new(Book::new(vec![policy], BookLimits::default(), witnesses));
         let now = "2026-01-05T09:00:00Z".parse().expect("it is a time");
         let engine = Engine::restore(State::default(), book, now);
@@ -129,7 +137,7 @@ impl World {
         };
         let status = if firing { Status::Firing } else { Status::Resolved };
         let ends_at = (!firing).then_some(self.now);
-        self.turn(Event::observed(Observation { alert, status, ends_at }));
+        self.turn(Event::observed(Observation { alert, status, ends_at, unproven: None }));
     }
 
     /// An operator commands something about the first incident.
@@ -158,6 +166,20 @@ impl World {
         Some(Event::Answered { incident, step, evidence, presence: Vec::new() })
     }
 
+    fn says(&self, instance: &LabelSet) -> RuleSays {
+        RuleSays {
+            rule: RuleId::new("f", "g", "ServiceDown", "up == 0", &LabelSet::default()),
+            instance: instance.clone(),
+            state: if self.firing { InstanceState::Firing } else { InstanceState::Absent },
+            unhealthy: None,
+            evaluated_at: self.now,
+            interval: Span::ZERO,
+            memory: Some(Memory::NONE),
+            inputs: Inputs::Known(Vec::new()),
+            beside: Beside::default(),
+        }
+    }
+
     fn find(&self, ask: &Ask) -> Finding {
         let alert = self.firing.then_some(ListedAlert {
             suppressed_by: self.silenced_by.map(str::to_owned),
@@ -168,14 +190,18 @@ impl World {
             Ask::Listed { .. } => {
                 Finding::Listed(Ok(Listing { uptime: Span::from_secs(3600), total: 1, alert }))
             }
-            Ask::Rule { .. } => Finding::Rule(Ok(Some(RuleReport {
-                unhealthy: None,
-                last_evaluation: self.now,
-                firing: usize::from(self.firing),
-                pending: 0,
-                kept_firing: 0,
-                keep_firing_for: Span::ZERO,
-            }))),
+            Ask::Rule { labels, by, .. } => {
+                let knows = |prometheus: &SourceName| {
+                    let says = vec![self.says(labels)];
+                    let nothing = Knows::NotShown { why: NotShown::Nothing };
+                    let knows = Ok(if self.firing { Knows::Shows(says) } else { nothing });
+                    RuleWord { prometheus: prometheus.clone(), knows }
+                };
+                Finding::Rule(by.iter().map(knows).collect())
+            }
+            Ask::Instance { instance, .. } => {
+                Finding::Instance(Ok(Some(Box::new(self.says(instance)))))
+            }
             Ask::Present { .. } => panic!("no policy of these asks this"),
             Ask::Query { .. } => Finding::Query(Ok(usize::from(!self.firing))),
             Ask::Inventory { .. } => Finding::Inventory(Ok(1)),

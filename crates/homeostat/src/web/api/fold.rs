@@ -132,6 +132,12 @@ impl Fold {
                     format!("it is checked until {until:.0} whether that healed")
                 };
             }
+            What::VerificationProlonged { until, .. } => {
+                self.view.reason = format!(
+                    "a rule may still fire about what is over: it is checked until {until:.0} \
+                     whether that healed"
+                );
+            }
             What::TurnedWorse { order, text, .. } => {
                 self.wait(&format!("{} made something else worse: {text}", order.title()));
             }
@@ -155,6 +161,11 @@ impl Fold {
             }
             | What::IncidentOpened { .. }
             | What::EpisodeAttached { .. }
+            | What::EpisodeMoved { .. }
+            | What::EpisodeListed { .. }
+            | What::EpisodeSighted { .. }
+            | What::AftermathSeen { .. }
+            | What::SightLost { .. }
             | What::LatchReleased { .. }
             | What::AlarmDropped { .. }
             | What::StormBegan { .. }
@@ -198,7 +209,7 @@ impl Fold {
                 Ending::Resolved { .. } | Ending::Superseded | Ending::Absent { .. } => {
                     AlertStatus::Resolved
                 }
-                Ending::Lapsed => AlertStatus::Lapsed,
+                Ending::Lapsed | Ending::Unproven { .. } => AlertStatus::Lapsed,
             };
         }
     }

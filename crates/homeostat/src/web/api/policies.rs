@@ -40,7 +40,12 @@ fn policy(policy: &Policy, scores: &Scores) -> Value {
     };
     let escalate = match &policy.escalate {
         Escalate::Nobody => json!("none"),
-        Escalate::After { after, severity } => json!({ "after": after, "severity": severity }),
+        Escalate::After { after, severity, carries } => json!({
+            "after": after,
+            "severity": severity,
+            "labels": map(&carries.labels),
+            "annotations": map(&carries.annotations),
+        }),
     };
     let remedies = policy.remedies.iter().map(|r| {
         let mut value = remedy(r);
@@ -55,6 +60,7 @@ fn policy(policy: &Policy, scores: &Scores) -> Value {
         "mode": policy.mode,
         "for": policy.settle,
         "remedies": remedies,
+        "sources": policy.sources,
         "verify": verify(&policy.verify),
         "regression": policy.regression.as_ref().map(regression),
         "guard": guard(&policy.guard),
@@ -64,6 +70,10 @@ fn policy(policy: &Policy, scores: &Scores) -> Value {
         "relapse": policy.relapse,
         "lapse": policy.lapse,
     })
+}
+
+fn map(pairs: &[(Arc<str>, Arc<str>)]) -> Value {
+    pairs.iter().map(|(name, value)| (name.to_string(), json!(value))).collect()
 }
 
 fn remedy(remedy: &Remedy) -> Value {
@@ -140,6 +150,8 @@ fn verify(verify: &Verify) -> Value {
         "query": verify.query.as_ref().map(Template::source),
         "every": verify.every,
         "times": verify.times,
+        "patience": verify.patience,
+        "vanishes": verify.vanishes,
     })
 }
 
@@ -155,7 +167,7 @@ fn guard(guard: &GuardLimits) -> Value {
         "freeze": guard.freeze.iter().map(|interval| &interval.name).collect::<Vec<_>>(),
         "watchdog": guard.watchdog.as_ref().map(watchdog),
         "flap": guard.flap.map(flap),
-        "breaker": guard.breaker.map(breaker),
+        "breaker": guard.breaker.as_ref().map(breaker),
         "blast_radius": guard.blast_radius.as_ref().map(blast_radius),
         "storm": guard.storm.as_ref().map(storm),
     })
@@ -192,8 +204,9 @@ fn flap(flap: Damping) -> Value {
     json!({ "half_life": flap.half_life, "suppress": flap.suppress, "reuse": flap.reuse })
 }
 
-fn breaker(breaker: Breaker) -> Value {
-    json!({ "failures": breaker.failures, "of": breaker.of, "after": breaker.after })
+fn breaker(breaker: &Breaker) -> Value {
+    let Breaker { failures, of, after, shared } = breaker;
+    json!({ "failures": failures, "of": of, "after": after, "shared": shared })
 }
 
 fn rate(rate: Rate) -> Value {

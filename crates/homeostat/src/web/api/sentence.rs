@@ -93,6 +93,28 @@ pub(super) fn text(
         What::VerificationBegan { until, look, resolved, .. } => {
             verification_began(*until, look.is_some(), *resolved)
         }
+        What::VerificationProlonged { until, .. } => format!(
+            "A rule fires, and may still be looking at what is over: that is awaited until \
+             {until:.0}."
+        ),
+        What::AftermathSeen { text, next: Some(_), .. } => {
+            format!("Looked after it: {}. It is looked at again.", without_stop(text))
+        }
+        What::AftermathSeen { text, next: None, .. } => {
+            format!("Looked after it: {}.", without_stop(text))
+        }
+        What::SightLost { .. } => {
+            "Nothing is heard of its alerts any more, and nobody knows that the trouble is over: \
+             the notice stays until its source, a proof or an operator ends it."
+                .to_owned()
+        }
+        What::EpisodeSighted { episode, sightings } => {
+            let seen: Vec<String> = sightings.iter().map(ToString::to_string).collect();
+            format!("Alert {} is fired by {}.", name(episode), seen.join(", "))
+        }
+        What::EpisodeMoved { episode, starts_at } => {
+            format!("Alert {} fires since {starts_at:.0}, by its source.", name(episode))
+        }
         What::IncidentClosed { closing, .. } => closed(closing),
         What::ShadowJudged { remedy, worth, after, .. } => {
             format!("{}.", begin(&shadow_judged(remedy, *worth, *after)))
@@ -110,6 +132,7 @@ pub(super) fn text(
         What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
         What::ClockJumped { jump } => clock_jumped(jump),
         What::EvidenceAsked { .. }
+        | What::EpisodeListed { .. }
         | What::AlarmDropped { .. }
         | What::StormBegan { .. }
         | What::StormGauged { .. }
@@ -204,7 +227,12 @@ fn episode_ended(name: &str, ending: &Ending) -> String {
     match ending {
         Ending::Resolved { .. } => format!("The source of alert {name} says that it resolved."),
         Ending::Superseded => format!(
-            "Alert {name} fires again since a later time: the firing that was healed is over."
+            "Alert {name} fires again since a later time: that is a new trouble, and its firing of \
+             before is over."
+        ),
+        Ending::Unproven { reason } => format!(
+            "The source of alert {name} ended it, which proves nothing: {}.",
+            without_stop(reason)
         ),
         Ending::Absent { since } => format!(
             "Alert {name} is over: whoever should know that it fires was asked twice and did not \

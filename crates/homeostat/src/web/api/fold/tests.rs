@@ -211,7 +211,7 @@ fn an_order_says_why_it_was_chosen() {
     clear fresh: Alertmanager main lists it now
     clear silence: not silenced
     Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before, 0s old
-    Prometheus, rule ServiceDown: fires, evaluated 0s before, 0s old
+    Prometheus, rule ServiceDown: main shows it: fires, evaluated 0s before, 0s old
     "#);
 }
 

@@ -1,0 +1,142 @@
+use super::*;
+use crate::evidence::{Input, ListedAlert};
+
+const ENDED: Timestamp = Timestamp::from_seconds(1_000);
+
+fn act() -> Act {
+    Act { after: After::stamp(ENDED), over_at: ENDED }
+}
+
+fn input(has_data: bool) -> Inputs {
+    Inputs::Known(vec![Input { selector: "up".into(), has_data }])
+}
+
+fn unknown() -> Inputs {
+    Inputs::Unknown { why: "not understood".into() }
+}
+
+fn beside(prints: &[u64]) -> Beside {
+    Beside { instances: prints.iter().map(|print| Fingerprint(*print)).collect(), more: 0 }
+}
+
+fn says(state: InstanceState) -> RuleSays {
+    let instance = LabelSet::from_pairs([("alertname", "Down")]);
+    RuleSays {
+        rule: RuleId::new("f", "g", "Down", "up == 0", &LabelSet::default()),
+        instance,
+        state,
+        unhealthy: None,
+        evaluated_at: ENDED + Span::from_secs(30),
+        interval: Span::from_secs(15),
+        memory: Some(Memory::Lasts(Span::from_secs(60))),
+        inputs: input(true),
+        beside: beside(&[1]),
+    }
+}
+
+fn seen(says: &RuleSays) -> Option<RuleWitness> {
+    Sighting::of_rule(&SourceName::new("main"), says, ENDED)?.rule().cloned()
+}
+
+#[test]
+fn only_what_shows_an_alert_firing_has_seen_it() {
+    for (state, sees) in [
+        (InstanceState::Firing, true),
+        (InstanceState::Kept, true),
+        (InstanceState::Pending, false),
+        (InstanceState::Absent, false),
+    ] {
+        assert_eq!(seen(&says(state)).is_some(), sees, "{state:?}");
+    }
+    let listing = |alert| Listing { uptime: Span::from_secs(3600), total: 3, alert };
+    let listed = ListedAlert { suppressed_by: None, updated_at: ENDED, starts_at: ENDED };
+    let alert = Alert::down();
+    assert!(Sighting::of_listing(&alert, &listing(Some(listed)), ENDED).is_some());
+    assert_eq!(Sighting::of_listing(&alert, &listing(None), ENDED), None);
+}
+
+#[test]
+fn a_rule_says_what_it_can_know() {
+    let later = |seconds| ENDED + Span::from_secs(seconds);
+    let firing = || says(InstanceState::Firing);
+    let absent = || says(InstanceState::Absent);
+    let rule = seen(&firing()).unwrap();
+    let blind = RuleWitness { inputs: unknown(), ..rule.clone() };
+    let had_none = RuleWitness { inputs: input(false), ..rule.clone() };
+    let forgetful =
+        RuleWitness { memory: Memory::Unknown { why: "it has an @".into() }, ..rule.clone() };
+    let silent = |why| Testimony::Silent { why };
+    for (rule, says, expected) in [
+        (&rule, RuleSays { evaluated_at: ENDED, ..absent() }, silent(NoWord::NotEvaluated)),
+        (&rule, firing(), Testimony::Remembers { until: later(75) }),
+        (&rule, RuleSays { evaluated_at: later(60), ..firing() }, {
+            Testimony::Remembers { until: later(75) }
+        }),
+        (&rule, RuleSays { evaluated_at: later(61), ..firing() }, Testimony::Fires),
+        (
+            &rule,
+            RuleSays { evaluated_at: later(61), ..says(InstanceState::Kept) },
+            silent(NoWord::Kept),
+        ),
+        (
+            &rule,
+            RuleSays { memory: Some(Memory::Lasts(Span::from_secs(90))), ..firing() },
+            Testimony::Remembers { until: later(105) },
+        ),
+        (
+            &forgetful,
+            RuleSays { evaluated_at: later(9_999), ..firing() },
+            silent(NoWord::MemoryUnknown { why: "it has an @".into() }),
+        ),
+        (&rule, says(InstanceState::Pending), silent(NoWord::Pending)),
+        (&rule, absent(), Testimony::Gone),
+        (
+            &rule,
+            RuleSays { unhealthy: Some("many-to-many".into()), ..absent() },
+            silent(NoWord::Unhealthy { error: "many-to-many".into() }),
+        ),
+        (
+            &rule,
+            RuleSays { inputs: input(false), ..absent() },
+            silent(NoWord::InputsGone { selector: "up".into() }),
+        ),
+        (
+            &rule,
+            RuleSays { inputs: unknown(), ..absent() },
+            silent(NoWord::InputsUnknown { why: "not understood".into() }),
+        ),
+        (&blind, absent(), silent(NoWord::InputsUnknown { why: "not understood".into() })),
+        (&had_none, RuleSays { inputs: input(false), ..absent() }, Testimony::Gone),
+        (
+            &rule,
+            RuleSays { beside: beside(&[1, 2]), ..absent() },
+            silent(NoWord::Changed { others: 1 }),
+        ),
+        (&rule, RuleSays { beside: beside(&[]), ..absent() }, Testimony::Gone),
+    ] {
+        assert_eq!(rule.hear(&says, &act()), expected, "{says:?}");
+    }
+}
+
+#[test]
+fn a_listing_misses_only_what_it_should_know() {
+    let listing = |uptime, total, updated: Option<u64>| Listing {
+        uptime: Span::from_secs(uptime),
+        total,
+        alert: updated.map(|seconds| ListedAlert {
+            suppressed_by: None,
+            updated_at: ENDED + Span::from_secs(seconds),
+            starts_at: ENDED,
+        }),
+    };
+    let silent = |why| Testimony::Silent { why };
+    for (listing, expected) in [
+        (listing(3600, 5, Some(1)), Testimony::Fires),
+        (listing(3600, 5, Some(0)), silent(NoWord::ListedFromBefore)),
+        (listing(3600, 5, None), Testimony::Gone),
+        (listing(3600, 0, None), silent(NoWord::ListsNothing)),
+        (listing(60, 5, None), silent(NoWord::Young { uptime: Span::from_secs(60) })),
+    ] {
+        assert_eq!(hear_listing(&listing, &act()), expected, "{listing:?}");
+    }
+}
