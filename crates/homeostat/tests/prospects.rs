@@ -86,7 +86,6 @@ fn prospect(out: &str) -> String {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "each answer is shown whole")]
 async fn explain_tells_who_shows_an_alert_and_how_well_its_end_can_be_known() {
     let sandbox = Sandbox::new().unwrap();
     let prometheus = prometheus(&sandbox).await;

@@ -198,6 +198,8 @@ impl State {
             }
             What::TurnedWorse { text, order, .. } => {
                 incident.tried.room().push(format!("{}: made it worse: {text}", order.remedy));
+                // What a person let start was a remedy, and no further one is tried.
+                incident.approved = None;
                 incident.looks = 0;
                 incident.stage = Stage::Ready;
                 incident.worse = incident.order.clone().map(|order| {

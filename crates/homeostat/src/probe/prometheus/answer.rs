@@ -2,9 +2,9 @@
 //!
 //! HTTP 200 is not enough: an answer that is marked as partial, or that carries warnings other than
 //! remarks about the query itself, says nothing about what it leaves out. Servers that speak this API
-//! are read, too: Thanos, Mimir, VictoriaMetrics and its vmalert, under their own names.
+//! are read, too: Thanos, Mimir, `VictoriaMetrics` and its vmalert, under their own names.
 //!
-//! Source: `web/api/v1/api.go` of Prometheus; `app/vmalert/rule/web.go` of VictoriaMetrics.
+//! Source: `web/api/v1/api.go` of Prometheus; `app/vmalert/rule/web.go` of `VictoriaMetrics`.
 
 use homeostat_core::evidence::{InstanceState, RuleId, Trouble};
 use homeostat_core::label::{LabelSet, Matchers};
@@ -44,7 +44,7 @@ struct Success<T> {
     data: T,
     #[serde(default)]
     warnings: Option<Vec<String>>,
-    /// Of VictoriaMetrics.
+    /// Of `VictoriaMetrics`.
     #[serde(default, rename = "isPartial")]
     is_partial: bool,
 }

@@ -70,10 +70,13 @@ pub(super) struct Prometheus {
     named: Flight<BTreeSet<Arc<str>>, Asked<Arc<Vec<Rule>>>>,
     all: Flight<(), Asked<Arc<Vec<Rule>>>>,
     recorded: Flight<(), Asked<Arc<Vec<Rule>>>>,
-    inputs: Flight<BTreeSet<Arc<str>>, Asked<Arc<BTreeSet<Arc<str>>>>>,
+    inputs: Flight<Texts, Asked<Arc<Texts>>>,
     queries: Flight<BTreeSet<Arc<str>>, Answers<usize>>,
     inventories: Flight<BTreeSet<Arc<str>>, Answers<u64>>,
 }
+
+/// Selectors, expressions or names.
+type Texts = BTreeSet<Arc<str>>;
 
 /// What was answered, and when it was asked.
 type Asked<T> = (Result<T, Trouble>, Timestamp);

@@ -212,7 +212,7 @@ async fn where_several_could_be_the_alert_none_is_shown() {
     let told = Prober::new(Witnesses { alertmanagers: Vec::new(), prometheuses: vec![source] });
     match knows(&told, &sent).await {
         Err(why) => {
-            assert!(why.contains("404"), "it is shown, and its series are asked for: {why}")
+            assert!(why.contains("404"), "it is shown, and its series are asked for: {why}");
         }
         other => panic!("its inputs cannot be asked for here: {other:?}"),
     }

@@ -75,6 +75,7 @@ struct Fold {
 }
 
 impl Fold {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of fact")]
     fn take(&mut self, fact: &Fact) {
         let at = fact.at;
         match &fact.what {

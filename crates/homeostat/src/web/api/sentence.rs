@@ -22,6 +22,7 @@ use super::view::{IncidentView, Ruling};
 /// Tells a fact, or nothing where it would tell a person nothing.
 ///
 /// `incident` is the incident as it stands after the fact.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of fact")]
 pub(super) fn text(
     what: &What,
     incident: &IncidentView,
