@@ -32,7 +32,7 @@ const FOUND: [(u64, &str); 10] = [
 ];
 
 /// Worlds that are played at every commit.
-const FIXED: u64 = 120;
+const FIXED: u64 = 200;
 
 /// Worlds that are new each time.
 const RANDOM: u64 = 40;
@@ -63,7 +63,7 @@ const MET: [(&str, u64); 52] = [
     ("blast_radius", 50),
     ("storm", 600),
     ("storm that stops", 100),
-    ("storm that slows", 6),
+    ("storm that slows", 20),
     ("approval", 200),
     ("order in a storm", 1),
     ("commit that failed", 50),
