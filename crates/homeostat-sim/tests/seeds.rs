@@ -12,7 +12,7 @@ use homeostat_sim::script::{Script, World};
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core. Those that were found before there were Prometheuses with labels of their own stand only there.
-const FOUND: [(u64, &str); 10] = [
+const FOUND: [(u64, &str); 12] = [
     (
         2,
         "an end of this moment was taken for one before the act, since the clock had been set back",
@@ -29,6 +29,11 @@ const FOUND: [(u64, &str); 10] = [
     (439, "who was shown at a look to see an alert was forgotten between two proofs of one order"),
     (479, "an absence that began before the order was taken for an end before it"),
     (554, "a relapse past a memory opened an incident beside the one that was open"),
+    (
+        1149,
+        "an episode had been listed by the word of one whose commit failed, and whose id it got",
+    ),
+    (22764, "an approval of a remedy that had expired woke an undo without end"),
 ];
 
 /// Worlds that are played at every commit.
