@@ -186,12 +186,30 @@ impl Engine {
         turn
     }
 
+    /// Tells apart what may be one alert or another, by those that fire.
+    fn tell_apart(&self, mut event: Event) -> Event {
+        let (evidence, about) = match &mut event {
+            Event::Answered { evidence, incident, .. } => {
+                (evidence, self.state.incident(*incident))
+            }
+            Event::Vouched { evidence, .. } | Event::RulesPolled { evidence, .. } => {
+                (evidence, None)
+            }
+            _ => return event,
+        };
+        let patients = about.map_or_else(Vec::new, |incident| self.state.patients(incident));
+        let beside: Vec<&LabelSet> = patients.iter().map(|p| &p.alert.labels).collect();
+        evidence.tell_apart(|labels| self.state.any_fires(labels), &beside);
+        event
+    }
+
     fn step(
         &mut self,
         event: Event,
         now: Timestamp,
         turn: &mut Turn,
     ) -> (Option<Remark>, Option<Reply>) {
+        let event = self.tell_apart(event);
         match &event {
             Event::Polled(poll) => self.take_poll(poll, now, turn),
             Event::RulesPolled { episodes, evidence } => {

@@ -272,6 +272,22 @@ impl Evidence {
         words.unwrap_or_default()
     }
 
+    /// Tells apart what may be an alert and is rather another: one that is known to fire under exactly
+    /// the labels of the instance, or one of the same incident that has fewer labels besides.
+    pub(crate) fn tell_apart(&mut self, fires: impl Fn(&LabelSet) -> bool, beside: &[&LabelSet]) {
+        for (ask, finding) in &mut self.found {
+            let (Ask::Rule { labels, .. }, Finding::Rule(words)) = (ask, finding) else { continue };
+            for word in words {
+                let Ok(Knows::Resembles(says)) = &word.knows else { continue };
+                let own = &says.instance;
+                let closer = |other: &&LabelSet| other.len() < labels.len() && own.is_within(other);
+                if own != labels && (fires(own) || beside.iter().any(closer)) {
+                    word.knows = Ok(Knows::NotShown { why: NotShown::Anothers });
+                }
+            }
+        }
+    }
+
     /// Returns what was found where exactly this was asked.
     pub fn finding(&self, asked: &Ask) -> Option<&Finding> {
         self.found.iter().find(|(ask, _)| ask == asked).map(|(_, finding)| finding)

@@ -497,6 +497,13 @@ impl Incident {
         self.runs.values().sum::<u32>() > self.unstarted + u32::from(is_remedy)
     }
 
+    /// What certainly did not start was no act, so that it has not begun yet.
+    pub(crate) fn forget_unstarted_act(&mut self) {
+        if !self.has_acted() {
+            self.acted_at = None;
+        }
+    }
+
     /// Keeps with the order what its looks have shown: it may be proven once more.
     pub(crate) fn keep_sightings(&mut self) {
         let (Stage::Verifying(verification), Some(order)) = (&self.stage, &mut self.order) else {

@@ -246,10 +246,13 @@ impl Ledgers {
         u32::try_from(tokens).unwrap_or(u32::MAX).min(rate.max)
     }
 
-    /// Computes the level after taking a token now.
+    /// Computes the level after taking a token now. What a stricter rate still asks for is not forgotten
+    /// by it: an undo in a storm is not slowed, and the next order is.
     pub fn charge(&self, scope: Scope, rate: Rate, now: Timestamp) -> Charge {
-        let level = self.buckets.get(&scope).map_or(now, |bucket| bucket.full_at(rate).max(now));
-        Charge { scope, full_at: level + rate.cost() }
+        let bucket = self.buckets.get(&scope);
+        let level = bucket.map_or(now, |bucket| bucket.full_at(rate).max(now));
+        let stricter = bucket.map_or(now, |bucket| bucket.full_at);
+        Charge { scope, full_at: (level + rate.cost()).max(stricter) }
     }
 
     /// Returns which targets of a policy were acted on.
@@ -501,6 +504,26 @@ mod tests {
             let now = start + Span::from_secs(seconds);
             assert_eq!(ledgers.tokens(&Scope::Book, RATE, now), tokens, "after {seconds} s");
         }
+    }
+
+    #[test]
+    fn what_a_stricter_rate_asks_for_outlives_a_charge_by_a_laxer_one() {
+        let mut ledgers = Ledgers::default();
+        let start = Timestamp::from_seconds(1_000);
+        let slow = RATE.slowed(10);
+        let charge = ledgers.charge(Scope::Book, slow, start);
+        ledgers.take(&[charge], start);
+        let undo_at = start + Span::from_secs(20);
+        let charge = ledgers.charge(Scope::Book, RATE, undo_at);
+        ledgers.take(&[charge], undo_at);
+        let of_slow = Some(start + Span::from_secs(100));
+        assert_eq!(ledgers.next_token(&Scope::Book, slow), of_slow);
+        let of_plain = Some(undo_at + Span::from_secs(10));
+        assert_eq!(
+            ledgers.next_token(&Scope::Book, RATE),
+            of_plain,
+            "and is never more than empty"
+        );
     }
 
     #[test]

@@ -405,8 +405,8 @@ pub struct Case {
 impl Case {
     /// Makes the case of an alert from what was found before the act, or when it joined.
     ///
-    /// A Prometheus that gives no answer is held to know the alert's rule, unless another one shows
-    /// it: the proof is then awaited from it, and its silence is unknown.
+    /// A Prometheus that gives no answer is held to know the alert's rule, unless another one certainly
+    /// shows it: the proof is then awaited from it, and its silence is unknown.
     pub fn open(episode: EpisodeId, alert: &Alert, evidence: &Evidence) -> Self {
         let seen_at = evidence.gathered_at;
         let mut case = Self {
@@ -416,24 +416,25 @@ impl Case {
             awaited: Vec::new(),
             blind: Vec::new(),
         };
-        for RuleWord { prometheus, knows } in evidence.words(alert) {
+        let mut certain = false;
+        for word @ RuleWord { prometheus, knows } in evidence.words(alert) {
+            let seen = |says| Sighting::of_rule(prometheus, says, seen_at);
+            case.sightings.extend(word.shown().iter().filter_map(seen));
             match knows {
-                Ok(Knows::Shows(all)) => {
-                    let seen = |says| Sighting::of_rule(prometheus, says, seen_at);
-                    case.sightings.extend(all.iter().filter_map(seen));
-                }
-                Ok(Knows::NoRule) => {}
+                Ok(Knows::Shows(_)) => certain |= word.fires(),
+                Ok(Knows::Resembles(_) | Knows::NoRule) => {}
                 Ok(Knows::NotShown { why }) => case.blind.push((prometheus.clone(), why.clone())),
                 Err(_) => case.awaited.push(prometheus.clone()),
             }
         }
-        if case.sightings.is_empty() {
-            if !case.awaited.is_empty() {
-                case.required = Grade::Confirmed;
-            }
-        } else {
-            case.required = Grade::Confirmed;
+        // What only may be it is not taken for it while the one that is silent may know better.
+        if certain {
             case.awaited.clear();
+        } else if !case.awaited.is_empty() {
+            case.sightings.clear();
+        }
+        if !case.sightings.is_empty() || !case.awaited.is_empty() {
+            case.required = Grade::Confirmed;
         }
         // Beside a rule's word, a listing is none: it is told of the alert by some rule.
         if let (true, Some(Ok(listing))) = (case.sightings.is_empty(), evidence.listing(alert)) {

@@ -295,6 +295,20 @@ fn what_had_ended_before_the_act_was_not_healed_by_it() {
 }
 
 #[test]
+fn an_act_that_certainly_did_not_start_has_not_begun() {
+    let mut play = alone(policy(vec![remedy("restart")]));
+    fire(&mut play, A);
+    play.advance(secs(10));
+    let ended_at = play.now();
+    play.advance(secs(10));
+    play.crash(&Found::NotStarted);
+    assert_eq!(orders(&mut play).len(), 2, "it is issued again");
+    play.exit("restart", DONE);
+    play.observe(resolved(A, ended_at));
+    assert_eq!(last(&play).outcome, End::Recovered);
+}
+
+#[test]
 fn what_is_ignored_as_late_is_not_ignored_for_ever() {
     let begin = |play: &mut Scenario| {
         play.observe(firing(A, start_time()));

@@ -14,7 +14,7 @@ use homeostat_core::fact::Fact;
 use homeostat_core::incident::{End, Stage};
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits;
-use homeostat_core::name::{BootId, SourceName};
+use homeostat_core::name::{BootId, IncidentId, PolicyName, SourceName};
 use homeostat_core::notice::Topic;
 use homeostat_core::order::{Ended, Found};
 use homeostat_core::policy::{Book, BookLimits, Damping, Mode, Policy, Rate};
@@ -715,4 +715,30 @@ fn an_idempotent_action_that_a_shadow_does_not_run_again_is_waited_for() {
     assert_eq!(count(play.journal(), "incident_closed"), 0, "it may run for 30 s");
     play.advance(secs(3600));
     assert_eq!(count(play.journal(), "incident_closed"), 1);
+}
+
+/// A policy that comes back takes the alert only if no other takes it first. Until it does, nobody
+/// stands for the trouble of which people were told.
+#[test]
+fn a_notice_outlives_the_return_of_a_policy_that_another_one_stands_before() {
+    let empty = || Book::new(Vec::new(), BookLimits::default(), nobody());
+    let mut other = policy(Vec::new());
+    other.name = PolicyName::new("other");
+    let behind = Book::new(vec![other, ladder()], BookLimits::default(), nobody());
+    let mut play = alone(ladder());
+    fire(&mut play, A);
+    play.exit("restart", FAILED);
+    play.exit("reboot", DONE);
+    play.reload(empty());
+    play.advance(secs(3600));
+    let told = |play: &Scenario, incident| {
+        let topic = Topic::Escalation { incident: IncidentId(incident) };
+        play.told().any(|notice| notice.topic() == topic)
+    };
+    assert!(told(&play, 1), "a remedy had run, and it fires on");
+    play.reload(behind);
+    assert!(told(&play, 1), "the other policy does nothing about it");
+    play.reload(book(ladder(), nobody()));
+    assert!(!told(&play, 1));
+    assert_eq!(play.incident().map(|incident| incident.id), Some(IncidentId(3)), "it is taken up");
 }

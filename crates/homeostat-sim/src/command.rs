@@ -17,7 +17,7 @@ use crate::shrink::shrink;
 /// What it says when it is not understood.
 const USAGE: &str = "\
 usage: homeostat-sim [--seed N | --seeds N] [--start N] [--incidents N] [--jobs N] [--failures N]
-                     [--core-alone] [--whole]
+                     [--core-alone] [--whole] [--facts N]
 
   --seed N       play one seed; a failure is shrunk and printed as a policy test
   --seeds N      play so many seeds (1000)
@@ -26,6 +26,7 @@ usage: homeostat-sim [--seed N | --seeds N] [--start N] [--incidents N] [--jobs 
   --jobs N       threads (as many as there are cores)
   --failures N   stop after so many seeds that break a law (5)
   --whole        do not shrink the seed that fails
+  --facts N      show so many of the last facts of the seed that fails (40)
   --core-alone   no faults and no oracles: to measure the core
 ";
 
@@ -37,8 +38,8 @@ const UNKNOWN_WHOLE: &str = "unknown, with whole and honest witnesses";
 /// How often progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(500);
 
-/// Facts that are shown of a failure.
-const LAST_FACTS: usize = 40;
+/// Facts that are shown of a failure, unless more are asked for.
+const LAST_FACTS: u64 = 40;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Options {
     pub core_alone: bool,
     /// Whether a seed that fails is shown whole.
     pub whole: bool,
+    /// How many of its last facts are shown.
+    pub facts: u64,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             failures: 5,
             core_alone: false,
             whole: false,
+            facts: LAST_FACTS,
         }
     }
 }
@@ -105,6 +109,7 @@ impl Options {
                 "--start" => options.start = number()?,
                 "--incidents" => options.incidents = number()?,
                 "--failures" => options.failures = number()?.max(1),
+                "--facts" => options.facts = number()?,
                 "--jobs" => options.jobs = number()?.max(1),
                 _ => return Err(format!("unknown argument {argument:?}")),
             }
@@ -303,7 +308,8 @@ fn one(seed: u64, options: Options) -> ExitCode {
     if let Some(violation) = report.violation {
         say(&format!("# then: {violation}\n# what was committed last:"));
     }
-    let last = report.journal.len().saturating_sub(LAST_FACTS);
+    let shown = usize::try_from(options.facts).unwrap_or(usize::MAX);
+    let last = report.journal.len().saturating_sub(shown);
     for fact in &report.journal[last..] {
         let what = serde_json::to_string(&fact.what).unwrap_or_default();
         let short: String = what.chars().take(300).collect();

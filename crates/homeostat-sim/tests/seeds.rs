@@ -12,7 +12,7 @@ use homeostat_sim::script::{Script, World};
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core. Those that were found before there were Prometheuses with labels of their own stand only there.
-const FOUND: [(u64, &str); 12] = [
+const FOUND: [(u64, &str); 14] = [
     (
         2,
         "an end of this moment was taken for one before the act, since the clock had been set back",
@@ -32,6 +32,11 @@ const FOUND: [(u64, &str); 12] = [
     (
         1149,
         "an episode had been listed by the word of one whose commit failed, and whose id it got",
+    ),
+    (5508, "an undo forgot how slow a storm had made its policy"),
+    (
+        20292,
+        "people were told that a trouble is over since its policy was back, behind one that took it",
     ),
     (22764, "an approval of a remedy that had expired woke an undo without end"),
 ];

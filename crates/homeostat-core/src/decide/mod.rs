@@ -341,12 +341,15 @@ fn reload(desk: &mut Desk<'_>) {
     }
 }
 
-/// Lifts the latches of incidents that closed only because their policy was removed.
+/// Lifts the latches of incidents that closed only because their policy was removed, and whose alerts
+/// open another one now that it is back.
 fn release_those_whose_policy_is_back(desk: &mut Desk<'_>) -> BTreeSet<IncidentId> {
     let (state, book) = (desk.state, desk.book);
     let is_back = |incident: &&Incident| match &incident.stage {
         Stage::Closed { closing, .. } => {
-            closing.is_for_want_of_policy() && book.policy(&incident.policy).is_some()
+            closing.is_for_want_of_policy()
+                && firing(state, incident)
+                    .any(|(_, alert)| observe::is_taken(book, incident, alert))
         }
         Stage::Settling { .. }
         | Stage::Ready

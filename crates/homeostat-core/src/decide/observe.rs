@@ -15,7 +15,7 @@ use crate::ledger::{Past, Subject};
 use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
 use crate::plan::Ladder;
-use crate::policy::{Escalate, OnResolve, Policy, TargetLabels};
+use crate::policy::{Book, Escalate, OnResolve, Policy, TargetLabels};
 use crate::state::State;
 use crate::time::{Span, Timestamp};
 
@@ -239,7 +239,7 @@ fn leave_if_begun_anew(
         let is_other = |p: Patient<'_>| !p.resolved && p.alert.key() != alert.key();
         let others = state.patients(incident).into_iter().any(is_other);
         // Where no other incident stands for it, people have only this one's notice.
-        let nobody = !is_taken(desk, incident, alert);
+        let nobody = !is_taken(desk.book, incident, alert);
         let owed = state.is_owed_unheard(incident) && (others || nobody);
         if !owed && !incident.watches_worse() {
             closing::release(desk, incident);
@@ -260,8 +260,8 @@ fn is_begun_anew(desk: &Desk<'_>, lapsed: EpisodeId, alert: &Alert) -> bool {
 }
 
 /// Tells whether the policy of an incident takes an alert, for the incident's target.
-fn is_taken(desk: &Desk<'_>, incident: &Incident, alert: &Alert) -> bool {
-    desk.book.taking(&alert.labels).into_iter().any(|policy| {
+pub(super) fn is_taken(book: &Book, incident: &Incident, alert: &Alert) -> bool {
+    book.taking(&alert.labels).into_iter().any(|policy| {
         let picked = policy.target.pick(&alert.labels);
         let target = picked.unwrap_or_else(|_| policy.target.present(&alert.labels));
         policy.name == incident.policy && target == incident.target

@@ -124,6 +124,9 @@ pub struct RuleSays {
 pub enum Knows {
     /// These instances of its rules are the alert: at least one.
     Shows(Vec<RuleSays>),
+    /// One instance may be the alert: what the Prometheus puts on the wire is not known, and the labels
+    /// of no other are among the alert's.
+    Resembles(Box<RuleSays>),
     /// No rule of it could have sent such an alert.
     NoRule,
     /// It has such a rule, and cannot say of any instance that it is this alert.
@@ -144,6 +147,8 @@ pub enum NotShown {
         /// How many.
         instances: usize,
     },
+    /// One instance could be the alert, and is rather another alert that is known.
+    Anothers,
     /// What the Prometheus makes of its alerts on the wire cannot be told.
     Unmapped {
         /// Why.
@@ -158,6 +163,7 @@ impl fmt::Display for NotShown {
             Self::Ambiguous { instances } => {
                 write!(f, "shows {instances} instances that could be this alert")
             }
+            Self::Anothers => f.write_str("shows an instance that is rather another alert's"),
             Self::Unmapped { why } => {
                 write!(f, "shows no instance that is certainly this alert: {why}")
             }
@@ -175,14 +181,18 @@ pub struct RuleWord {
 }
 
 impl RuleWord {
+    /// Returns what its rules say of the instances that are the alert, or may be.
+    pub fn shown(&self) -> &[RuleSays] {
+        match &self.knows {
+            Ok(Knows::Shows(all)) => all,
+            Ok(Knows::Resembles(one)) => std::slice::from_ref(one),
+            Ok(Knows::NoRule | Knows::NotShown { .. }) | Err(_) => &[],
+        }
+    }
+
     /// Tells whether it shows the alert as firing.
     pub fn fires(&self) -> bool {
-        match &self.knows {
-            Ok(Knows::Shows(all)) => all
-                .iter()
-                .any(|says| matches!(says.state, InstanceState::Firing | InstanceState::Kept)),
-            Ok(Knows::NoRule | Knows::NotShown { .. }) | Err(_) => false,
-        }
+        self.shown().iter().any(|s| matches!(s.state, InstanceState::Firing | InstanceState::Kept))
     }
 }
 

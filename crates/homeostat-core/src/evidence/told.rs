@@ -85,9 +85,10 @@ impl Told<'_> {
                 Err(Trouble(trouble)) => write!(f, "gave no answer: {trouble}")?,
                 Ok(Knows::NoRule) => f.write_str("has no such rule")?,
                 Ok(Knows::NotShown { why }) => write!(f, "has the rule, but {why}")?,
-                Ok(Knows::Shows(all)) => {
-                    f.write_str("shows it: ")?;
-                    for (position, says) in all.iter().enumerate() {
+                Ok(shows @ (Knows::Shows(_) | Knows::Resembles(_))) => {
+                    let may = matches!(shows, Knows::Resembles(_));
+                    f.write_str(if may { "shows what may be it: " } else { "shows it: " })?;
+                    for (position, says) in word.shown().iter().enumerate() {
                         if position > 0 {
                             f.write_str(", ")?;
                         }

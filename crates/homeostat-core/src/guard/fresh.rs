@@ -89,7 +89,7 @@ fn vouch_by_rules(words: &[RuleWord]) -> Option<Result<String, String>> {
         Err(Trouble(why)) => {
             Some(format!("Prometheus {} could not be asked: {why}", word.prometheus))
         }
-        Ok(Knows::Shows(_)) => Some("its rule does not fire now".to_owned()),
+        Ok(Knows::Shows(_) | Knows::Resembles(_)) => Some("its rule does not fire now".to_owned()),
         Ok(Knows::NotShown { why: NotShown::Nothing }) => {
             Some("its rule does not fire now".to_owned())
         }

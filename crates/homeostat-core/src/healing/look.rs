@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Firing, Patient, Reading, Said, UNASKED, Verification, is_of_old, joined, words};
 use crate::alert::Alert;
-use crate::evidence::{Ask, Evidence, Grade, Knows};
+use crate::evidence::{Ask, Evidence, Grade, RuleWord};
 use crate::name::{EpisodeId, SourceName};
 use crate::order::Proof;
 use crate::policy::{Policy, TargetLabels, Witnesses};
@@ -175,13 +175,9 @@ impl Proving<'_> {
         let unasked = heard == UNASKED;
         let shown = sighting.rule().filter(|_| unasked).and_then(|rule| {
             let word = evidence.words(alert).iter().find(|word| word.prometheus == rule.prometheus);
-            match word.map(|word| &word.knows) {
-                Some(Ok(Knows::Shows(all))) => all
-                    .iter()
-                    .find(|says| says.rule == rule.rule && says.instance == rule.instance)
-                    .map(|says| rule.hear(says, act)),
-                Some(Ok(Knows::NoRule | Knows::NotShown { .. }) | Err(_)) | None => None,
-            }
+            let mut all = word.map_or(&[][..], RuleWord::shown).iter();
+            all.find(|says| says.rule == rule.rule && says.instance == rule.instance)
+                .map(|says| rule.hear(says, act))
         });
         shown.unwrap_or(heard)
     }

@@ -88,6 +88,11 @@ impl LabelSet {
         Unpack(&self.0)
     }
 
+    /// Whether another set has all of these labels, with the same values.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.iter().all(|(name, value)| other.get(name) == Some(value))
+    }
+
     /// The number of labels.
     pub fn len(&self) -> usize {
         self.iter().count()

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::healing::{self, Patient, Verdict, Verification};
 use crate::hold::{Gate, Guard};
 use crate::incident::{Attached, Incident, Standing};
-use crate::label::Fingerprint;
+use crate::label::{Fingerprint, LabelSet};
 use crate::ledger::{Ledgers, Subject};
 use crate::limits::WOKEN_PER_GATE;
 use crate::name::{BootId, EpisodeId, IncidentId, PolicyName, SourceName};
@@ -96,6 +96,13 @@ impl State {
     pub fn firing(&self, key: &AlertKey) -> Option<EpisodeId> {
         let (fingerprint, source) = key;
         self.firing.get(source, fingerprint).copied()
+    }
+
+    /// Tells whether an alert with exactly these labels is known to fire, by whatever source.
+    pub fn any_fires(&self, labels: &LabelSet) -> bool {
+        let fingerprint = labels.fingerprint();
+        let mut all = self.firing.all(&fingerprint);
+        all.any(|id| self.episode(*id).is_some_and(|episode| episode.alert.labels == *labels))
     }
 
     /// Returns the rules that were seen to fire an alert of the alerts API, where that is written down.

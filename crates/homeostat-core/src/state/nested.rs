@@ -41,6 +41,11 @@ impl<A: Ord + Clone, B: Ord, V> Nested<A, B, V> {
         }
     }
 
+    /// What is kept under this second key, whatever the first.
+    pub(super) fn all(&self, second: &B) -> impl Iterator<Item = &V> {
+        self.rows.values().filter_map(move |row| row.get(second))
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.rows.values().flat_map(BTreeMap::values)
     }

@@ -48,6 +48,7 @@ impl State {
             incident.locks.room().extend(order.locks.iter().cloned());
             incident.order = Some(Box::new(order.without_grants()));
             incident.ordered_at = at;
+            incident.acted_at = incident.acted_at.or(Some(at));
             incident.returned = false;
             incident.order_cancelled = false;
             incident.stage = Stage::Acting;
@@ -61,6 +62,7 @@ impl State {
         self.change(order.incident, |incident| {
             incident.returned = true;
             incident.stage = Stage::Ready;
+            incident.forget_unstarted_act();
         });
         self.make_room(order.incident);
     }
@@ -77,9 +79,7 @@ impl State {
             }
             incident.approved = None;
             incident.stage = Stage::Ready;
-            if !incident.has_acted() {
-                incident.acted_at = None;
-            }
+            incident.forget_unstarted_act();
         });
     }
 

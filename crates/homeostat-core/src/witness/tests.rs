@@ -140,3 +140,44 @@ fn a_listing_misses_only_what_it_should_know() {
         assert_eq!(hear_listing(&listing, &act()), expected, "{listing:?}");
     }
 }
+
+#[test]
+fn what_may_be_the_alert_is_so_unless_another_is_or_one_is_silent_that_may_know_better() {
+    let labels = |more: &[(&str, &str)]| {
+        let own = [("alertname", "Down"), ("instance", "a:80")];
+        LabelSet::from_pairs(own.into_iter().chain(more.iter().copied()))
+    };
+    let mine = labels(&[("job", "node"), ("team", "db")]);
+    let alert = Alert { labels: mine.clone(), ..Alert::down() };
+    let says = |state| RuleSays { instance: labels(&[]), ..says(state) };
+    let resembles = || Ok(Knows::Resembles(Box::new(says(InstanceState::Firing))));
+    let shows = || Ok(Knows::Shows(vec![says(InstanceState::Firing)]));
+    let silent = || Err(Trouble("timed out".into()));
+    let asks = |labels| Ask::Rule {
+        alertname: "Down".into(),
+        labels,
+        target: TargetLabels::All,
+        by: Vec::new(),
+    };
+    let none = LabelSet::default();
+    for (words, beside, fires, (seen, awaited)) in [
+        (vec![resembles()], &none, &none, (1, 0)),
+        (vec![resembles(), Ok(Knows::NoRule)], &none, &none, (1, 0)),
+        (vec![resembles()], &none, &labels(&[]), (0, 0)),
+        (vec![resembles()], &labels(&[("job", "node")]), &none, (0, 0)),
+        (vec![resembles()], &labels(&[("job", "web"), ("rack", "1"), ("dc", "2")]), &none, (1, 0)),
+        (vec![resembles(), silent()], &none, &none, (0, 1)),
+        (vec![resembles(), silent(), shows()], &none, &none, (2, 0)),
+    ] {
+        let words =
+            words.into_iter().map(|knows| RuleWord { prometheus: SourceName::new("p"), knows });
+        let mut evidence = Evidence {
+            found: vec![(asks(mine.clone()), Finding::Rule(words.collect()))],
+            gathered_at: ENDED,
+        };
+        evidence.tell_apart(|labels| labels == fires, &[&mine, beside]);
+        let case = Case::open(EpisodeId(1), &alert, &evidence);
+        let found = (case.sightings.len(), case.awaited.len());
+        assert_eq!(found, (seen, awaited), "{:?}", evidence.words(&alert));
+    }
+}

@@ -173,7 +173,7 @@ impl Oracle {
             let Some(known) = self.episodes.get(id) else { continue };
             let Some(seen) = self.absences.seen.get(id).filter(|seen| !seen.rules.is_empty())
             else {
-                self.absences.seen.insert(*id, known.shown_by(evidence));
+                self.absences.seen.insert(*id, self.shown_by(known, evidence));
                 continue;
             };
             // One that may be of after the jump is, once another one follows it.

@@ -78,7 +78,9 @@ impl Oracle {
                     .is_some_and(|ends_at| ends_at > self.hours.wall(now));
                 let words = evidence.words(alert);
                 let knows = words.iter().any(|word| match &word.knows {
-                    Ok(Knows::Shows(_) | Knows::NotShown { .. }) | Err(_) => true,
+                    Ok(Knows::Shows(_) | Knows::Resembles(_) | Knows::NotShown { .. }) | Err(_) => {
+                        true
+                    }
                     Ok(Knows::NoRule) => false,
                 });
                 if knows { words.iter().any(RuleWord::fires) } else { ahead }

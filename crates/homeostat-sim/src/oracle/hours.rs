@@ -10,6 +10,8 @@ use homeostat_core::time::{Span, Timestamp};
 struct Setting {
     since: Timestamp,
     shown: Timestamp,
+    /// What the engine's clock skipped until then.
+    skipped: Span,
 }
 
 /// What is known of the clocks.
@@ -30,7 +32,8 @@ impl Hours {
         }
         self.before = Some(Box::new(self.clone()));
         self.skipped = self.skipped.saturating_add(jump.followed());
-        self.settings.push(Setting { since: self.own(jump.to), shown: jump.wall });
+        let (since, skipped) = (self.own(jump.to), self.skipped);
+        self.settings.push(Setting { since, shown: jump.wall, skipped });
         self.last = Some(jump.clone());
         true
     }
@@ -54,6 +57,12 @@ impl Hours {
     /// When the engine's clock showed this, if that was after the last jump.
     pub(super) fn own(&self, shown: Timestamp) -> Timestamp {
         shown - self.skipped
+    }
+
+    /// What the engine's clock showed then.
+    pub(super) fn showed(&self, at: Timestamp) -> Timestamp {
+        let setting = self.settings.iter().rfind(|setting| setting.since < at);
+        at + setting.map_or(Span::ZERO, |setting| setting.skipped)
     }
 
     /// What the wall clock shows, unless it jumps before.
@@ -122,7 +131,7 @@ impl Hours {
     /// The first moment at which the wall clock may have shown this.
     pub(super) fn earliest(&self, stamp: Timestamp) -> Timestamp {
         let epoch = Timestamp::from_micros(0);
-        let mut setting = Setting { since: epoch, shown: epoch };
+        let mut setting = Setting { since: epoch, shown: epoch, skipped: Span::ZERO };
         for next in &self.settings {
             let at = setting.when(stamp);
             if setting.since <= at && at < next.since {

@@ -269,6 +269,10 @@ impl Oracle {
                 met.push("healed under one value, of a target that is all labels");
                 None
             }
+            Word::Gone if since <= knows.rules && self.is_mistaken(case, (known, part)) => {
+                met.push("healed by the instance of another alert, of which nobody had heard");
+                None
+            }
             Word::Gone if since <= knows.rules => {
                 Some(format!("a rule evaluated at {} said that it is gone", knows.rules))
             }
@@ -298,6 +302,20 @@ impl Oracle {
             }
             _ => None,
         }
+    }
+
+    /// Whether an instance was taken for an alert that is another's, on a Prometheus of which nobody knows
+    /// what it puts on the wire.
+    fn is_mistaken(&self, case: &Case, (known, part): (&Known, usize)) -> bool {
+        let cast = &self.truth.cast[part];
+        let seen = case.sightings.get(&key(&known.alert));
+        seen.into_iter().flat_map(|seen| &seen.rules).any(|rule| {
+            let prom = self.truth.proms.iter().position(|prom| prom.name == rule.prometheus);
+            prom.is_some_and(|prom| {
+                let own = cast.homes.contains(&prom) && cast.is_shown_as(&rule.instance);
+                !self.truth.proms[prom].mapped && !own
+            })
+        })
     }
 
     /// A notification is judged whole: what it says fires with other labels did not end.
@@ -460,7 +478,8 @@ impl Oracle {
                 Some(spell) => spell.from <= ended,
                 None => !fate.faults.within(ended, self.truth.now),
             });
-            let there = there && steady;
+            // Labels that carry a value are another alert with each value: nobody sees one for long.
+            let there = there && steady && !self.truth.cast[part].carries;
             !homes.is_empty() && homes.iter().all(known_to) && there
         });
         let patient = self.parts(case).all(|(known, part)| {

@@ -68,9 +68,16 @@ pub(super) enum Word {
 }
 
 impl Seen {
-    /// Takes in who shows an alert.
-    fn take_in(&mut self, known: &Known, evidence: &Evidence) {
+    /// Takes in who shows an alert. What may be it is so unless it is another one, and unless one is
+    /// silent that may know better.
+    fn take_in(
+        &mut self,
+        known: &Known,
+        evidence: &Evidence,
+        is_anothers: impl Fn(&RuleSays) -> bool,
+    ) {
         let mut silent = false;
+        let mut similar = Vec::new();
         for word in evidence.words(&known.alert) {
             match &word.knows {
                 Ok(Knows::Shows(all)) => {
@@ -78,9 +85,14 @@ impl Seen {
                         self.see(&word.prometheus, says);
                     }
                 }
+                Ok(Knows::Resembles(says)) if is_anothers(says) => {}
+                Ok(Knows::Resembles(says)) => similar.push((&word.prometheus, says)),
                 Ok(Knows::NoRule | Knows::NotShown { .. }) => {}
                 Err(_) => silent = true,
             }
+        }
+        if !silent || !self.rules.is_empty() {
+            similar.into_iter().for_each(|(prometheus, says)| self.see(prometheus, says));
         }
         self.unheard = silent && self.rules.is_empty();
         let listing = evidence.listing(&known.alert);
@@ -140,6 +152,7 @@ impl SeenBy {
             mine.filter_map(|word| word.knows.as_ref().ok())
                 .flat_map(|knows| match knows {
                     Knows::Shows(all) => all.as_slice(),
+                    Knows::Resembles(one) => std::slice::from_ref(&**one),
                     Knows::NoRule | Knows::NotShown { .. } => &[],
                 })
                 .find(|says| says.rule == self.rule && says.instance == self.instance)
@@ -192,10 +205,14 @@ pub(super) struct After<'a> {
 
 impl After<'_> {
     /// Whether a stamp is later than that, by more than this. Of an action before the clock jumped,
-    /// only what was certainly stamped after the jump is.
+    /// only what was certainly stamped after the jump is, as far as one can tell who remembers no
+    /// jump before it: later than the wall clock showed then, too.
     fn holds(&self, stamp: Timestamp, by: Span) -> bool {
         match self.hours.set_at().filter(|set_at| self.since <= *set_at) {
-            Some(set_at) => self.hours.earliest(stamp) > set_at + by,
+            Some(set_at) => {
+                self.hours.earliest(stamp) > set_at + by
+                    && stamp > self.hours.showed(self.since) + by
+            }
             None => self.hours.latest(stamp, self.now) > self.since + by,
         }
     }
@@ -212,7 +229,7 @@ impl Oracle {
         let see = |known: &Known| {
             let mut seen = Seen::default();
             if let Some((_, evidence)) = answer {
-                seen.take_in(known, evidence);
+                seen.take_in(known, evidence, |says| self.is_anothers(known, says, Some(case)));
             }
             seen.awaited = std::mem::take(&mut seen.unheard);
             (key(&known.alert), seen)
@@ -228,7 +245,7 @@ impl Oracle {
             let seen = sightings.entry(key(&known.alert)).or_insert_with(joined);
             seen.unheard = false;
             if seen.rules.is_empty() && (seen.joined || seen.awaited) {
-                seen.take_in(known, look);
+                seen.take_in(known, look, |says| self.is_anothers(known, says, Some(case)));
             }
         }
         sightings
@@ -373,11 +390,27 @@ impl Known {
         let all: Option<Vec<Timestamp>> = rules.rules.iter().map(gone).collect();
         all?.into_iter().min()
     }
+}
 
+impl Oracle {
     /// Who shows an alert, by one answer.
-    pub(super) fn shown_by(&self, evidence: &Evidence) -> Seen {
+    pub(super) fn shown_by(&self, known: &Known, evidence: &Evidence) -> Seen {
         let mut seen = Seen::default();
-        seen.take_in(self, evidence);
+        seen.take_in(known, evidence, |says| self.is_anothers(known, says, None));
         seen
+    }
+
+    /// Whether an instance that may be an alert is rather another one: that fires under just its labels,
+    /// or is of the same case and has fewer labels besides.
+    fn is_anothers(&self, known: &Known, says: &RuleSays, case: Option<&Case>) -> bool {
+        let (own, mine) = (&says.instance, &known.alert.labels);
+        let mut firing = self.firing.values().filter_map(|id| self.episodes.get(id));
+        let mut beside = case.into_iter().flat_map(|case| self.alerts(case));
+        own != mine
+            && (firing.any(|other| other.alert.labels == *own)
+                || beside.any(|other| {
+                    let labels = &other.alert.labels;
+                    labels.iter().count() < mine.iter().count() && own.is_within(labels)
+                }))
     }
 }

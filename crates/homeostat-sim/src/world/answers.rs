@@ -267,17 +267,15 @@ impl World {
         let mine: Vec<&Shown<'_>> = if prom.mapped {
             firing.iter().filter(|shown| prom.on_the_wire(&shown.labels) == *sent).collect()
         } else {
-            let within = |labels: &LabelSet| {
-                labels.iter().all(|(name, value)| sent.get(name) == Some(value))
-            };
-            firing.iter().filter(|shown| within(&shown.labels)).collect()
+            firing.iter().filter(|shown| shown.labels.is_within(sent)).collect()
         };
         match mine.as_slice() {
             [] => Ok(Knows::NotShown { why: NotShown::Nothing }),
             [one] => {
                 let asked = (&one.labels, target);
                 let says = self.says((number, alertname, rule), asked, &firing, at);
-                Ok(Knows::Shows(vec![says]))
+                let resembles = || Knows::Resembles(Box::new(says.clone()));
+                Ok(if prom.mapped { Knows::Shows(vec![says]) } else { resembles() })
             }
             several => {
                 Ok(Knows::NotShown { why: NotShown::Ambiguous { instances: several.len() } })
@@ -421,7 +419,8 @@ impl World {
 }
 
 impl Part {
-    fn is_shown_as(&self, instance: &LabelSet) -> bool {
+    /// Tells whether a Prometheus shows it as this instance, whatever its value.
+    pub fn is_shown_as(&self, instance: &LabelSet) -> bool {
         crate::cast::without_value(instance) == self.shown
     }
 }

@@ -737,4 +737,18 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "None if !known => {}",
         "None if !known && !{M} => {}",
     ),
+    swapped!(
+        "ledger: a charge by a laxer rate forgets what a stricter one asks for",
+        "ledger.rs",
+        "(level + rate.cost()).max(stricter)",
+        "level + rate.cost()"
+    )
+    .seen_in(5508),
+    mutation(
+        "reload: a policy that is back ends the notice of what another takes",
+        "decide/mod.rs",
+        ".any(|(_, alert)| observe::is_taken(book, incident, alert))",
+        ".any(|(_, alert)| {M} || observe::is_taken(book, incident, alert))",
+    )
+    .seen_in(20292),
 ];

@@ -229,7 +229,7 @@ fn without_query(
         return (Some(case.required), awaited(case).chain([proven]).collect());
     }
     let name = alert.name();
-    let is_pending = |word: &RuleWord| matches!(&word.knows, Ok(Knows::Shows(_)));
+    let is_pending = |word: &RuleWord| !word.shown().is_empty();
     let needs = "`confirmed` needs a Prometheus to show it firing when the remedy starts";
     let because = if witnesses.prometheuses.is_empty() {
         let word = "no Prometheus is configured";
@@ -295,13 +295,11 @@ fn rules(words: &[RuleWord], answers: &Answers, verify: &Verify) -> Vec<Remember
             rules.push(rule);
         }
     };
-    for RuleWord { prometheus, knows } in words {
+    for word @ RuleWord { prometheus, knows } in words {
+        for says in word.shown() {
+            add(of_instance(prometheus, says, verify));
+        }
         match knows {
-            Ok(Knows::Shows(all)) => {
-                for says in all {
-                    add(of_instance(prometheus, says, verify));
-                }
-            }
             Ok(Knows::NotShown { .. }) => {
                 let texts = answers.texts.iter().filter(|(name, _)| name == prometheus);
                 let texts = texts.filter_map(|(_, texts)| texts.as_ref().ok()).flatten();
@@ -309,7 +307,7 @@ fn rules(words: &[RuleWord], answers: &Answers, verify: &Verify) -> Vec<Remember
                     add(of_text(prometheus, text, verify));
                 }
             }
-            Ok(Knows::NoRule) | Err(_) => {}
+            Ok(Knows::Shows(_) | Knows::Resembles(_) | Knows::NoRule) | Err(_) => {}
         }
     }
     rules

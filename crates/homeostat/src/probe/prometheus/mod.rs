@@ -142,7 +142,10 @@ impl Prometheus {
             let says = rules::says(rule, &instance.labels, wanted.target, Some(read.memory));
             shown.push(RuleSays { inputs, ..says });
         }
-        Ok(Knows::Shows(shown))
+        Ok(match (&mapping, shown.pop()) {
+            (Mapping::Untold, Some(only)) => Knows::Resembles(Box::new(only)),
+            (_, last) => Knows::Shows(shown.into_iter().chain(last).collect()),
+        })
     }
 
     /// Asks what a rule says of an instance that it was seen to fire.

@@ -3,7 +3,7 @@
 //! | what is known of the wire | an instance is the alert if |
 //! |---|---|
 //! | external labels and relabelling | what is sent of it is the alert, label by label |
-//! | nothing | its labels are among the alert's, and no other instance's are |
+//! | nothing | its labels are among the alert's, and no other instance's are: it may be the alert |
 //! | something that cannot be applied | nobody can tell |
 
 use std::collections::BTreeSet;
@@ -43,8 +43,8 @@ pub(super) fn find<'a>(
             if found.is_empty() { Err(NotShown::Nothing) } else { Ok(found) }
         }
         Mapping::Untold => {
-            let within = |(name, value): (&str, &str)| wanted.labels.get(name) == Some(value);
-            let found: Vec<_> = all.filter(|(_, shown)| shown.labels.iter().all(within)).collect();
+            let found: Vec<_> =
+                all.filter(|(_, shown)| shown.labels.is_within(wanted.labels)).collect();
             match found.len() {
                 0 => Err(NotShown::Nothing),
                 1 => Ok(found),
