@@ -126,6 +126,21 @@ pub enum Consent<'a> {
     },
 }
 
+impl<'a> Consent<'a> {
+    /// Returns what lets this very deed start now.
+    pub fn given(&self, now: Timestamp) -> Option<&'a Approved> {
+        match self {
+            Self::NotNeeded => None,
+            Self::Needed { digest, approved } => approved.filter(|a| a.covers(digest, now)),
+        }
+    }
+
+    /// Tells whether a person is still to be asked.
+    pub fn is_sought(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Needed { .. }) && self.given(now).is_none()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -127,6 +127,8 @@ pub enum Scope {
     Book,
     /// One policy.
     Policy(PolicyName),
+    /// What one policy takes of what all share.
+    Share(PolicyName),
 }
 
 impl fmt::Display for Scope {
@@ -134,6 +136,7 @@ impl fmt::Display for Scope {
         match self {
             Self::Book => f.write_str("all policies together"),
             Self::Policy(name) => write!(f, "policy {name}"),
+            Self::Share(name) => write!(f, "the share of policy {name}"),
         }
     }
 }
@@ -292,6 +295,39 @@ pub enum Hold {
         /// When there may be another.
         until: Timestamp,
     },
+    /// A policy had its part of what all share: the rest is kept for others.
+    ShareTaken {
+        /// The policy.
+        policy: PolicyName,
+        /// How many orders it had.
+        taken: u32,
+        /// Of how many that all may have.
+        max: u32,
+        /// In which time.
+        per: Span,
+        /// How many are kept for others.
+        kept: u32,
+        /// When there is one more than that.
+        until: Timestamp,
+    },
+    /// A run of the same policy that a person approved goes first.
+    BehindApproved {
+        /// Its incident.
+        incident: IncidentId,
+        /// When to look again.
+        until: Timestamp,
+    },
+    /// A policy has its part of the places that all share: the rest is kept for others.
+    ShareRunning {
+        /// The policy.
+        policy: PolicyName,
+        /// How many of its orders run.
+        running: u32,
+        /// How many of all may.
+        max: u32,
+        /// How many places are kept for others.
+        kept: u32,
+    },
     /// Enough orders are running.
     TooManyRunning {
         /// What is counted.
@@ -398,8 +434,10 @@ impl Hold {
             Self::Locked { .. } => Guard::Lock,
             Self::CoolingDown { .. } => Guard::Cooldown,
             Self::Flapping { .. } => Guard::Flap,
-            Self::RateSpent { .. } => Guard::Rate,
-            Self::TooManyRunning { .. } => Guard::Concurrency,
+            Self::RateSpent { .. } | Self::ShareTaken { .. } | Self::BehindApproved { .. } => {
+                Guard::Rate
+            }
+            Self::TooManyRunning { .. } | Self::ShareRunning { .. } => Guard::Concurrency,
             Self::BreakerOpen { .. } | Self::BreakerTried { .. } => Guard::Breaker,
             Self::BeyondRadius { .. } => Guard::BlastRadius,
             Self::NoInventory { asked_by, .. } => *asked_by,
@@ -415,6 +453,8 @@ impl Hold {
             | Self::CoolingDown { until, .. }
             | Self::Flapping { until, .. }
             | Self::RateSpent { until, .. }
+            | Self::ShareTaken { until, .. }
+            | Self::BehindApproved { until, .. }
             | Self::BreakerOpen { until, .. } => Some(*until),
             Self::BeyondRadius { until, .. } | Self::Storming { until, .. } => *until,
             Self::Paused { .. }
@@ -425,6 +465,7 @@ impl Hold {
             | Self::Locked { .. }
             | Self::NoInventory { .. }
             | Self::TooManyRunning { .. }
+            | Self::ShareRunning { .. }
             | Self::BreakerTried { .. }
             | Self::NoListing { .. } => None,
         }
@@ -436,6 +477,7 @@ impl Hold {
             Self::Paused { .. } => Some(Gate::Resume),
             Self::Locked { key, .. } => Some(Gate::Lock(key.clone())),
             Self::TooManyRunning { scope, .. } => Some(Gate::Running(scope.clone())),
+            Self::ShareRunning { .. } => Some(Gate::Running(Scope::Book)),
             Self::BeyondRadius { sum, .. } => Some(Gate::Radius(sum.policy.clone())),
             Self::Storming { policy, .. } => Some(Gate::Calm(policy.clone())),
             Self::Blind { watchdog, .. } => Some(Gate::Watchdog(watchdog.clone())),
@@ -450,6 +492,8 @@ impl Hold {
             | Self::CoolingDown { .. }
             | Self::Flapping { .. }
             | Self::RateSpent { .. }
+            | Self::ShareTaken { .. }
+            | Self::BehindApproved { .. }
             | Self::NoListing { .. } => None,
         }
     }
@@ -474,6 +518,9 @@ impl Hold {
             | Self::Locked { .. }
             | Self::CoolingDown { .. }
             | Self::RateSpent { .. }
+            | Self::ShareTaken { .. }
+            | Self::BehindApproved { .. }
+            | Self::ShareRunning { .. }
             | Self::TooManyRunning { .. }
             | Self::NoInventory { .. }
             | Self::NoListing { .. } => false,
@@ -527,6 +574,19 @@ impl fmt::Display for Hold {
             Self::RateSpent { scope, max, per, until } => {
                 write!(f, "{scope} may issue {max} orders per {per}; next at {until:.0}")
             }
+            Self::ShareTaken { policy, taken, max, per, kept, until } => write!(
+                f,
+                "policy {policy} had {taken} of the {max} orders that all policies may have per \
+                 {per}, and the last {kept} are kept for others; next at {until:.0}"
+            ),
+            Self::BehindApproved { incident, .. } => {
+                write!(f, "the approved run of incident {incident} goes first")
+            }
+            Self::ShareRunning { policy, running, max, kept } => write!(
+                f,
+                "{running} orders of policy {policy} are running of the {max} that all policies \
+                 may, and the last {kept} are kept for others"
+            ),
             Self::TooManyRunning { scope, running, max } => {
                 write!(f, "{running} orders of {scope} are running and {max} may")
             }

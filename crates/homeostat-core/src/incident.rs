@@ -497,6 +497,21 @@ impl Incident {
         self.runs.values().sum::<u32>() > self.unstarted + u32::from(is_remedy)
     }
 
+    /// Tells whether a person approved its run, and it is judged or waits for the rate.
+    pub fn goes_first(&self) -> bool {
+        let waits = match &self.stage {
+            Stage::Ready | Stage::Asking { .. } => true,
+            Stage::Held { holds, .. } => holds.iter().any(|hold| hold.guard() == Guard::Rate),
+            Stage::Settling { .. }
+            | Stage::BackingOff { .. }
+            | Stage::AwaitingApproval(_)
+            | Stage::Acting
+            | Stage::Verifying(_)
+            | Stage::Closed { .. } => false,
+        };
+        waits && self.approved.is_some()
+    }
+
     /// What certainly did not start was no act, so that it has not begun yet.
     pub(crate) fn forget_unstarted_act(&mut self) {
         if !self.has_acted() {

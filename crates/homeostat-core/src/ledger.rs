@@ -237,6 +237,13 @@ impl Ledgers {
         self.buckets.get(scope).map(|bucket| bucket.full_at(rate) - burst)
     }
 
+    /// Returns when a bucket holds so many tokens.
+    pub fn tokens_at(&self, scope: &Scope, rate: Rate, tokens: u32) -> Option<Timestamp> {
+        let held = rate.cost().saturating_mul(tokens.into());
+        let missing = rate.per.saturating_sub(held);
+        self.buckets.get(scope).map(|bucket| bucket.full_at(rate) - missing)
+    }
+
     /// Returns how many tokens a bucket holds now: at least one exactly where the next is not in the
     /// future.
     pub fn tokens(&self, scope: &Scope, rate: Rate, now: Timestamp) -> u32 {

@@ -78,6 +78,12 @@ pub const FIRST_LOOK: Span = Span::from_secs(1);
 /// How old evidence may be when an order is issued on it.
 pub const EVIDENCE_AGE: Span = Span::from_secs(10);
 
+/// When a run looks again that stands behind one of its policy that a person approved.
+pub const BEHIND_APPROVED: Span = Span::from_secs(10);
+
+/// Which part of what all policies share is kept for those that took little of it.
+pub const KEPT_PART: u32 = 4;
+
 /// When a hold has no known end, look again after this, doubled each time up to the cap.
 pub const LOOK_AGAIN: Span = Span::from_secs(5);
 

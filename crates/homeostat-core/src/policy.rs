@@ -441,6 +441,8 @@ pub struct Book {
     by_name: BTreeMap<PolicyName, usize>,
     by_alertname: BTreeMap<String, Vec<usize>>,
     for_any_alertname: Vec<usize>,
+    /// How many of them may act.
+    acting: u32,
 }
 
 impl Book {
@@ -459,6 +461,7 @@ impl Book {
         let by_name = policies.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
         let watchdogs = watchdogs(&policies);
         let polling = Polling::default();
+        let acting = policies.iter().filter(|policy| policy.mode.may_act()).count();
         Self {
             policies,
             limits,
@@ -468,7 +471,16 @@ impl Book {
             by_name,
             by_alertname,
             for_any_alertname,
+            acting: u32::try_from(acting).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Returns how much of what all policies share is kept for those that took little of it, and how
+    /// much of that is the part of one; `None` where there is nobody to share with, or too little.
+    pub fn kept_of(&self, max: u32) -> Option<(u32, u32)> {
+        let others = self.acting.checked_sub(1).filter(|others| *others > 0)?;
+        let kept = Some(max / limits::KEPT_PART).filter(|kept| *kept > 0)?;
+        Some((kept, (kept / others).max(1)))
     }
 
     /// Returns the watchdogs of all policies that have different matchers, by key, bounded in

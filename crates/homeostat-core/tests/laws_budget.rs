@@ -307,6 +307,7 @@ fn verdicts(
         unheld: case.unheld,
         locks: &[],
         consent: Consent::NotNeeded,
+        behind: None,
         firing: vec![(alert, presence(case.seen.0))],
         watchdog: Some(presence(case.seen.1)),
         now,

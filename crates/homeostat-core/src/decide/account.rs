@@ -185,6 +185,7 @@ fn deed<'a>(
         unheld: start.unheld,
         locks,
         consent: Consent::NotNeeded,
+        behind: None,
         firing: Vec::new(),
         watchdog: None,
         now,

@@ -175,6 +175,7 @@ fn weigh(
         unheld: incident.unheld,
         locks: &concrete.locks,
         consent: consent(incident, concrete),
+        behind: state.goes_first(&concrete.policy.name, incident.id),
         firing: firing(state, incident)
             .filter_map(|(id, alert)| {
                 let began_at = state.episode(id)?.began_at;

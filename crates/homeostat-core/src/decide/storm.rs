@@ -122,7 +122,8 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
         | Hold::Blind { .. }
         | Hold::BreakerOpen { .. }
         | Hold::BreakerTried { .. }
-        | Hold::RateSpent { .. } => true,
+        | Hold::RateSpent { .. }
+        | Hold::ShareTaken { .. } => true,
         Hold::Paused { .. }
         | Hold::Flapping { .. }
         | Hold::Unnamed { .. }
@@ -131,6 +132,8 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
         | Hold::Locked { .. }
         | Hold::CoolingDown { .. }
         | Hold::TooManyRunning { .. }
+        | Hold::ShareRunning { .. }
+        | Hold::BehindApproved { .. }
         | Hold::NoListing { .. } => false,
     };
     let Some(hold) = holds.iter().find(of_policy) else { return false };

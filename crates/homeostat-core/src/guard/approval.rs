@@ -7,9 +7,12 @@ use super::{Deed, Ruling};
 use crate::approval::Consent;
 
 pub(super) fn judge(deed: &Deed<'_>) -> Option<Ruling> {
-    let Consent::Needed { digest, approved } = &deed.consent else { return None };
-    Some(match approved {
-        Some(approved) if approved.covers(digest, deed.now) => Ruling::Clear(approved.to_string()),
-        Some(_) | None => Ruling::Unapproved,
-    })
+    match deed.consent {
+        Consent::NotNeeded => None,
+        Consent::Needed { .. } => Some(
+            deed.consent
+                .given(deed.now)
+                .map_or(Ruling::Unapproved, |approved| Ruling::Clear(approved.to_string())),
+        ),
+    }
 }

@@ -1,4 +1,7 @@
 //! Concurrency: so many orders run at once, of the book and of the policy.
+//!
+//! Of the book's, the last quarter is kept for policies of which few run, as it is with the rate; and
+//! a question to a person is no order.
 
 use super::{Bench, Ruling};
 use crate::hold::{Hold, Scope};
@@ -11,7 +14,14 @@ pub(super) fn judge(policy: &Policy, bench: Bench<'_>) -> Ruling {
             return Ruling::Hold(Hold::TooManyRunning { scope, running, max });
         }
     }
-    Ruling::Clear("few enough orders are running".into())
+    let (max, all) = (bench.book.limits.concurrency, bench.ledgers.running(&Scope::Book));
+    let running = bench.ledgers.running(&Scope::Policy(policy.name.clone()));
+    match bench.book.kept_of(max) {
+        Some((kept, part)) if running >= part && all + kept >= max => {
+            Ruling::Hold(Hold::ShareRunning { policy: policy.name.clone(), running, max, kept })
+        }
+        Some(_) | None => Ruling::Clear("few enough orders are running".into()),
+    }
 }
 
 /// Lists what is counted, and how many may run.

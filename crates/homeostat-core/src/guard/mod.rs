@@ -76,6 +76,8 @@ pub struct Deed<'a> {
     pub locks: &'a [LockKey],
     /// Whether a person must agree, and whether one has.
     pub consent: Consent<'a>,
+    /// Another incident of the policy whose approved run goes first.
+    pub behind: Option<IncidentId>,
     /// The incident's alerts that fire, as far as we were told, bounded in number.
     pub firing: Vec<(&'a Alert, Presence)>,
     /// When the policy's watchdog was last mentioned, if it has one and it fires.
@@ -204,10 +206,17 @@ fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
         (Guard::Cooldown, cooldown::judge(deed, bench.ledgers)),
         (Guard::Flap, flap::judge(deed, bench.ledgers)),
         (Guard::Rate, rate::judge(deed, bench)),
-        (Guard::Concurrency, concurrency::judge(deed.policy, bench)),
+        (Guard::Concurrency, concurrency_of(deed, bench)),
         (Guard::Breaker, breaker::judge(deed, bench.ledgers)),
         (Guard::Attempts, attempts::judge(deed)),
     ]
+}
+
+fn concurrency_of(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
+    if deed.consent.is_sought(deed.now) {
+        return Ruling::Clear("a person is asked before it takes a place".into());
+    }
+    concurrency::judge(deed.policy, bench)
 }
 
 fn settle(rulings: Vec<(Guard, Ruling)>, charges: impl FnOnce() -> Vec<Charge>) -> Judgement {

@@ -3,11 +3,21 @@
 //! A run that certainly did not start before a restart has taken its share already, and takes no
 //! other.
 //!
+//! | a run | is held by the policy's bucket | by the book's |
+//! |---|---|---|
+//! | for which a person is still to be asked | no: the question is no order | no |
+//! | that a person approved | yes, and before all others of its policy | no, and is counted |
+//! | any other | yes | yes, and the last quarter of it is kept for policies that took little |
+//!
+//! The last quarter is there so that the storm of one policy leaves room for the others: each of them
+//! may take as much of it as if they shared it. A limit of fewer than four is too small to be shared.
+//!
 //! Source: the generic cell rate algorithm (ITU-T I.371), see [`crate::ledger::Charge`].
 
 use super::{Bench, Deed, Ruling, Weather};
 use crate::hold::{Hold, Scope};
 use crate::ledger::Charge;
+use crate::limits;
 use crate::policy::{Policy, Rate};
 use crate::time::Timestamp;
 
@@ -15,19 +25,50 @@ pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
     if deed.returned {
         return Ruling::Clear("its share of the rate was taken when it was first permitted".into());
     }
-    let mut latest = None;
-    for (scope, rate) in buckets(deed.policy, bench) {
-        match bench.ledgers.next_token(&scope, rate) {
-            Some(until) if until > deed.now => {
-                let hold = Hold::RateSpent { scope, max: rate.max, per: rate.per, until };
-                if latest.as_ref().and_then(Hold::until).is_none_or(|other| other < until) {
-                    latest = Some(hold);
-                }
-            }
-            Some(_) | None => {}
-        }
+    if deed.consent.is_sought(deed.now) {
+        return Ruling::Clear("a person is asked before it takes its share of the rate".into());
     }
-    latest.map_or_else(|| Ruling::Clear("within the rate".into()), Ruling::Hold)
+    let policy = (Scope::Policy(deed.policy.name.clone()), deed.policy.guard.rate);
+    if deed.consent.given(deed.now).is_some() {
+        return match spent(policy, deed, bench) {
+            Some(hold) => Ruling::Hold(hold),
+            None => Ruling::Clear("approved, and within the rate of its policy".into()),
+        };
+    }
+    let book = spent((Scope::Book, bench.book.limits.rate), deed, bench);
+    let book = book.or_else(|| had_its_share(deed, bench));
+    let latest = book.into_iter().chain(spent(policy, deed, bench)).max_by_key(Hold::until);
+    let behind = deed.behind.map(|incident| Hold::BehindApproved {
+        incident,
+        until: deed.now + limits::BEHIND_APPROVED,
+    });
+    match latest.or(behind) {
+        Some(hold) => Ruling::Hold(hold),
+        None => Ruling::Clear("within the rate".into()),
+    }
+}
+
+fn spent((scope, rate): (Scope, Rate), deed: &Deed<'_>, bench: Bench<'_>) -> Option<Hold> {
+    let until = bench.ledgers.next_token(&scope, rate).filter(|until| *until > deed.now)?;
+    Some(Hold::RateSpent { scope, max: rate.max, per: rate.per, until })
+}
+
+/// Holds a policy that would take from what is kept for others, though it had its part of that.
+fn had_its_share(deed: &Deed<'_>, bench: Bench<'_>) -> Option<Hold> {
+    let rate = bench.book.limits.rate;
+    let (kept, part) = bench.book.kept_of(rate.max)?;
+    let share = Scope::Share(deed.policy.name.clone());
+    let taken = rate.max - bench.ledgers.tokens(&share, rate, deed.now);
+    let until = bench.ledgers.tokens_at(&Scope::Book, rate, kept + 1)?;
+    let hold = Hold::ShareTaken {
+        policy: deed.policy.name.clone(),
+        taken,
+        max: rate.max,
+        per: rate.per,
+        kept,
+        until,
+    };
+    (taken >= part && until > deed.now).then_some(hold)
 }
 
 /// Charges the buckets, the policy's by its slower rate in a storm.
@@ -39,15 +80,18 @@ pub(super) fn charges(
 ) -> Vec<Charge> {
     let slowed = |scope: &Scope, rate| match scope {
         Scope::Policy(_) => weather.slowed(rate).unwrap_or(rate),
-        Scope::Book => rate,
+        Scope::Book | Scope::Share(_) => rate,
     };
+    let book = bench.book.limits.rate;
+    let shared = bench.book.kept_of(book.max).is_some();
+    let share = shared.then(|| (Scope::Share(policy.name.clone()), book));
     buckets(policy, bench)
         .into_iter()
+        .chain(share)
         .map(|(scope, rate)| {
             let rate = slowed(&scope, rate);
-            (scope, rate)
+            bench.ledgers.charge(scope, rate, now)
         })
-        .map(|(scope, rate)| bench.ledgers.charge(scope, rate, now))
         .collect()
 }
 

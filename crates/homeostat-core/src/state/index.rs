@@ -22,6 +22,9 @@ impl State {
         if incident.stage == Stage::Ready {
             self.ready.insert(id);
         }
+        if incident.goes_first() {
+            self.approved.insert((incident.policy.clone(), id));
+        }
     }
 
     /// Takes an incident out of the indices, before it changes.
@@ -35,6 +38,9 @@ impl State {
         }
         for guard in incident.told_guards() {
             leave(&mut self.held_by, &(incident.policy.clone(), guard), id);
+        }
+        if incident.goes_first() {
+            self.approved.remove(&(incident.policy.clone(), id));
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct State {
     gates: BTreeMap<Gate, BTreeSet<IncidentId>>,
     held_by: BTreeMap<(PolicyName, Guard), BTreeSet<IncidentId>>,
     ready: BTreeSet<IncidentId>,
+    /// Those whose approved run waits for its policy's rate, or is about to be judged.
+    approved: BTreeSet<(PolicyName, IncidentId)>,
     last_episode: EpisodeId,
     last_incident: IncidentId,
 }
@@ -96,6 +98,13 @@ impl State {
     pub fn firing(&self, key: &AlertKey) -> Option<EpisodeId> {
         let (fingerprint, source) = key;
         self.firing.get(source, fingerprint).copied()
+    }
+
+    /// Returns another incident of a policy whose approved run goes first.
+    pub fn goes_first(&self, policy: &PolicyName, but: IncidentId) -> Option<IncidentId> {
+        let all = self.approved.range((policy.clone(), IncidentId(0))..);
+        let mut all = all.take_while(|(of, _)| of == policy).map(|(_, id)| *id);
+        all.find(|id| *id != but)
     }
 
     /// Tells whether an alert with exactly these labels is known to fire, by whatever source.

@@ -1,7 +1,6 @@
 //! The limits of a book, counted anew from what was ordered and what became of it.
 
 use homeostat_core::hold::Hold;
-use homeostat_core::ledger::Subject;
 use homeostat_core::name::{IncidentId, OrderId};
 use homeostat_core::order::Order;
 use homeostat_core::policy::{Book, Mode, Policy, Rate, TargetLabels};
@@ -65,7 +64,7 @@ impl Oracle {
         }
         Self::within_attempts(&case, policy, id, now)?;
         self.within_cooldown(&case, policy, id, now)?;
-        let debt = self.within_rate(&case.subject, policy, book, now)?;
+        let debt = self.within_rate(&case, policy, book, id, now)?;
         self.may_start(&case, policy, order, book, now)?;
         self.climbs(&case, policy, id, now)?;
         self.note_pace(&case, policy, debt, now);
@@ -217,33 +216,56 @@ impl Oracle {
         }
     }
 
-    /// Takes the share of one order, and returns what the policy's bucket lacks then.
+    /// Takes the share of one order, and returns what the policy's bucket lacks then. What a person
+    /// approved is not held by what all policies share.
     fn within_rate(
         &mut self,
-        subject: &Subject,
+        case: &Case,
         policy: &Policy,
         book: &Book,
+        id: &OrderId,
         now: Timestamp,
     ) -> Result<Span, Violation> {
-        let mut debt = Span::ZERO;
-        let scopes = [
-            ("all policies".to_owned(), book.limits.rate),
-            (format!("policy {}", subject.0), policy.guard.rate),
-        ];
-        for (scope, rate) in scopes {
-            let full = Bucket::full(rate, now);
-            let bucket = self.buckets.entry(scope.clone()).or_insert(full);
-            // After a reload the count begins anew: what was taken by another rate is not compared.
-            if bucket.rate != rate {
-                *bucket = full;
-            }
-            if !bucket.take(now) {
-                let text = format!("{scope}: more than {} orders in {}", rate.max, rate.per);
-                return Err(Violation::new(now, "rate", text));
-            }
-            debt = rate.per.saturating_sub(Span::from_micros(bucket.level));
+        let all = book.limits.rate;
+        let approved = case.approved.as_ref().is_some_and(|asked| asked.order == *id);
+        let (enough, left) = self.take("all policies".to_owned(), all, now);
+        if !enough && !approved {
+            let text = format!("all policies: more than {} orders in {}", all.max, all.per);
+            return Err(Violation::new(now, "rate", text));
         }
-        Ok(debt)
+        let others = book.policies().iter().filter(|other| other.mode.may_act()).count() as u64;
+        let kept = u64::from(all.max / 4);
+        if others > 1 && kept > 0 {
+            let (_, own) = self.take(format!("share of {}", policy.name), all, now);
+            // This order is the last of what it took.
+            let taken = u64::from(all.max).saturating_sub(own + 1);
+            if left < kept && taken >= (kept / (others - 1)).max(1) && !approved {
+                let text = format!("order {id}: {left} of {kept} are left for others");
+                return Err(Violation::new(now, "fair", text));
+            }
+        }
+        let rate = policy.guard.rate;
+        let (enough, _) = self.take(format!("policy {}", policy.name), rate, now);
+        if !enough {
+            let text = format!("{}: more than {} orders in {}", policy.name, rate.max, rate.per);
+            return Err(Violation::new(now, "rate", text));
+        }
+        let bucket = self.buckets.get(&format!("policy {}", policy.name));
+        let level = bucket.map_or(0, |bucket| bucket.level);
+        Ok(rate.per.saturating_sub(Span::from_micros(level)))
+    }
+
+    /// Takes one order from a bucket. Whether there was one, and how many are left.
+    fn take(&mut self, scope: String, rate: Rate, now: Timestamp) -> (bool, u64) {
+        let full = Bucket::full(rate, now);
+        let bucket = self.buckets.entry(scope).or_insert(full);
+        // After a reload the count begins anew: what was taken by another rate is not compared.
+        if bucket.rate != rate {
+            *bucket = full;
+        }
+        let enough = bucket.take(now);
+        let share = rate.per.as_micros() / u64::from(rate.max.max(1));
+        (enough, bucket.level / share.max(1))
     }
 
     fn within_concurrency(

@@ -71,6 +71,8 @@ pub struct Truth {
     known: BTreeMap<(IncidentId, u32), KnownAt>,
     /// Whether any book asks a Prometheus.
     proms_are_asked: bool,
+    /// When each Prometheus evaluated nothing last.
+    idle_at: Vec<Option<Timestamp>>,
 }
 
 impl Default for Truth {
@@ -89,6 +91,7 @@ impl Default for Truth {
             ended: BTreeMap::new(),
             known: BTreeMap::new(),
             proms_are_asked: false,
+            idle_at: Vec::new(),
         }
     }
 }
@@ -108,6 +111,7 @@ impl Truth {
             proms: script.proms.clone().into(),
             evaluation: script.manners.evaluation,
             ways: vec![Honesty::True; script.proms.len()],
+            idle_at: vec![None; script.proms.len()],
             proms_are_asked: script
                 .books
                 .iter()
@@ -119,6 +123,9 @@ impl Truth {
     /// It is now.
     pub fn at(&mut self, now: Timestamp) {
         self.now = now;
+        for (way, idle_at) in self.ways.iter().zip(&mut self.idle_at) {
+            *idle_at = if way.evaluates() { *idle_at } else { Some(now) };
+        }
         if self.alertmanager.is_some_and(|honesty| honesty != Honesty::True) {
             self.misled_at = Some(now);
         }
@@ -395,6 +402,14 @@ impl Oracle {
         // What it remembers nobody knows where an Alertmanager alone lists it.
         if word == Word::ListedAnew && self.truth.proms_are_asked {
             self.met.count("memory behind a listing alone");
+            return Ok(());
+        }
+        let idle = |(_, part): (&Known, usize)| {
+            let homes = self.truth.cast[part].homes.iter();
+            homes.map(|home| self.truth.idle_at[*home]).any(|at| at >= Some(ended))
+        };
+        if word == Word::ListedAnew && self.parts(case).any(idle) {
+            self.met.count("listed on after its Prometheus had died");
             return Ok(());
         }
         let text = format!(

@@ -205,13 +205,14 @@ pub(super) struct After<'a> {
 
 impl After<'_> {
     /// Whether a stamp is later than that, by more than this. Of an action before the clock jumped,
-    /// only what was certainly stamped after the jump is, as far as one can tell who remembers no
-    /// jump before it: later than the wall clock showed then, too.
+    /// only what was certainly stamped after it is, as far as one can tell who remembers no jump
+    /// before the last: later than what the wall clock showed at both.
     fn holds(&self, stamp: Timestamp, by: Span) -> bool {
         match self.hours.set_at().filter(|set_at| self.since <= *set_at) {
             Some(set_at) => {
-                self.hours.earliest(stamp) > set_at + by
+                self.hours.earliest(stamp) > self.since + by
                     && stamp > self.hours.showed(self.since) + by
+                    && stamp > self.hours.wall(set_at) + by
             }
             None => self.hours.latest(stamp, self.now) > self.since + by,
         }

@@ -46,7 +46,7 @@ pub const BEGIN: Timestamp = Timestamp::from_seconds(1_767_603_600);
 const CALM: Span = Span::from_secs(3 * 3_600);
 
 /// A calm world in which all is well: longer than a lapse and than what a latch waits for.
-const WELL: Span = Span::from_secs(3 * 86_400);
+const WELL: Span = Span::from_secs(7 * 86_400);
 
 /// How long it is waited once an operator has ended what nobody else ends.
 const DAY: Span = Span::from_secs(86_400);
