@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use homeostat::config::{self, Callable};
 use homeostat::demo::stack::{self, Binary, Sandbox};
 use homeostat::telemetry::Metrics;
+use homeostat_config::{self as config, Callable};
 use homeostat_core::limits::defaults;
 
 fn root() -> PathBuf {

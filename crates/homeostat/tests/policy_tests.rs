@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use homeostat::config::policy_test::{self as grammar, Check, PolicyTests};
 use homeostat::policy_test;
+use homeostat_config::policy_test::{self as grammar, Check, PolicyTests};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
