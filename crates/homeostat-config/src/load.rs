@@ -1,6 +1,7 @@
 //! From the text of a file to what it means, or to all that is wrong with it.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -97,12 +98,12 @@ fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Resu
         Err(problem) => return Err(Report::new(name, text, vec![problem])),
     };
     let directory = Path::new(name).parent().unwrap_or(Path::new(""));
-    let shown = mask(text, &mut reader.secrets);
     let mut problems = reader.problems;
     if care == Care::Great {
         problems.look_around();
     }
     let checked = file.map(|file| check::check(&file, directory, callable, &mut problems));
+    let shown = mask(text, problems.take_concealed());
     let report = Report::new(name, &shown, problems.into_vec());
     match checked {
         Some(checked) if report.errors() == 0 => {
@@ -114,12 +115,12 @@ fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Resu
 }
 
 /// Writes asterisks over secrets. Their bytes are counted, so that all places stay the same.
-fn mask<'a>(text: &'a str, secrets: &mut Vec<Range<usize>>) -> Cow<'a, str> {
+fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }
     // An alias repeats a secret where it stands.
-    secrets.sort_by_key(|secret| secret.start);
+    secrets.sort_by_key(|secret| (secret.start, Reverse(secret.end)));
     secrets.dedup();
     let mut masked = String::with_capacity(text.len());
     for secret in secrets {

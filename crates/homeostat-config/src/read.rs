@@ -115,6 +115,7 @@ pub(crate) struct Problems {
     errors: usize,
     warnings: usize,
     looks_around: bool,
+    concealed: Vec<Range<usize>>,
 }
 
 impl Problems {
@@ -126,6 +127,16 @@ impl Problems {
     /// Whether that is told.
     pub(crate) fn looks_around(&self) -> bool {
         self.looks_around
+    }
+
+    /// Keeps a place from being shown: a secret stands there.
+    pub(crate) fn conceal(&mut self, place: Range<usize>) {
+        self.concealed.push(place);
+    }
+
+    /// The places that are not to be shown.
+    pub(crate) fn take_concealed(&mut self) -> Vec<Range<usize>> {
+        std::mem::take(&mut self.concealed)
     }
 
     /// Errors and warnings are bounded apart: no flood of warnings may hide that there is an error.
@@ -171,8 +182,6 @@ fn cut(text: &mut String) {
 pub(crate) struct Reader<'a> {
     pub(crate) source: &'a str,
     pub(crate) problems: Problems,
-    /// Where secrets stand, so that no problem shows them.
-    pub(crate) secrets: Vec<Range<usize>>,
 }
 
 /// One map whose keys have been looked at.
@@ -229,7 +238,7 @@ fn name_of(node: &Node) -> Option<&str> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(source: &'a str) -> Self {
-        Self { source, problems: Problems::default(), secrets: Vec::new() }
+        Self { source, problems: Problems::default() }
     }
 
     /// Reports that a value is of another kind than wanted.
@@ -318,14 +327,14 @@ impl<'a> Reader<'a> {
 
     /// Reads a text that is never shown.
     pub(crate) fn secret(&mut self, node: &Node) -> Option<Text> {
-        self.secrets.push(node.span.clone());
+        self.problems.conceal(node.span.clone());
         self.text(node)
     }
 
     /// Keeps a URL from being shown that has a password in it, as it must not.
     pub(crate) fn hide_credentials(&mut self, url: &Text) {
         if url.value.contains('@') {
-            self.secrets.push(url.span.clone());
+            self.problems.conceal(url.span.clone());
         }
     }
 

@@ -141,6 +141,7 @@ fn script(text: &Text, problems: &mut Problems) -> Option<Action> {
         problems.report(problem.help(environment_help(&text.value[range])));
         return None;
     }
+    words::check_interpreter(text, problems);
     Some(Action::Script(Arc::from(text.value.as_str())))
 }
 

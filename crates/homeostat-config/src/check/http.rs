@@ -14,13 +14,31 @@ use crate::raw;
 use crate::read::{Field, Problems, Text};
 use crate::report::Problem;
 
+const UNEXPANDED: &str = "variables of the environment are not expanded here";
+
+/// Warns of a value that is the name of a variable.
+pub(super) fn warn_of_variable(text: &Text, problems: &mut Problems) {
+    let name = text
+        .value
+        .strip_prefix('$')
+        .map(|name| name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name));
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    if name.is_some_and(is_name) {
+        let problem = Problem::warning(text.span.clone(), UNEXPANDED);
+        problems.report(problem.help("write the value, or name a file that has it"));
+    }
+}
+
 /// Reads a URL that can be talked to and shown.
 pub(super) fn http_url(text: &Text) -> Result<Url, Problem> {
     let wrong =
         |message: String, help: &str| Err(Problem::error(text.span.clone(), message).help(help));
     let help = "write it as in \"http://127.0.0.1:9093\"";
     if text.value.contains('$') {
-        return wrong("variables of the environment are not expanded here".into(), help);
+        return wrong(UNEXPANDED.into(), help);
     }
     let url = match Url::parse(&text.value) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
@@ -86,6 +104,7 @@ fn proxy(
     };
     let is_known = |url: &Url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
     let url = match Url::parse(&text.value) {
+        _ if text.value.contains("${") || text.value.contains("//$") => Err(UNEXPANDED.to_owned()),
         Ok(url) if is_known(&url) && url.has_host() => Ok(url.to_string()),
         Ok(url) if url.has_host() => Err(format!("there is no proxy by {:?}", url.scheme())),
         Ok(_) => Err("not the URL of a proxy".to_owned()),
@@ -110,6 +129,9 @@ fn proxy(
 fn basic_auth(raw: &raw::BasicAuth, directory: &Path, problems: &mut Problems) -> Credentials {
     if raw.username.is_absent() {
         problems.report(Problem::error(raw.span.clone(), "`basic_auth` has no `username`"));
+    }
+    if let Some(text) = raw.username.given() {
+        warn_of_variable(text, problems);
     }
     let username = raw.username.given().map_or_else(String::new, |text| text.value.clone());
     let password = secret(
@@ -163,6 +185,7 @@ fn secret(
         problems.report(Problem::error(file.span.clone(), message).help("remove one of them"));
     }
     if let Some(text) = inline.given() {
+        warn_of_variable(text, problems);
         if !text.value.bytes().all(|b| b >= b' ' && b != 0x7f) {
             let message = format!("`{inline_key}` has a line break or a control character in it");
             problems.report(Problem::error(text.span.clone(), message));

@@ -17,6 +17,7 @@ mod query;
 mod reach;
 mod regression;
 mod request;
+mod secrets;
 mod shell;
 mod sources;
 mod verify;

@@ -8,7 +8,7 @@ use homeostat_core::name::PolicyName;
 use homeostat_core::policy::Policy;
 
 use super::http::{http, http_url};
-use super::{Names, some_time};
+use super::{Names, secrets, some_time, words};
 use crate::nearest::nearest;
 use crate::notify::{Channel, Notify, Way};
 use crate::read::{Field, Problems, Spanned, Text};
@@ -106,7 +106,10 @@ fn way(raw: &raw::notify::Channel, directory: &Path, problems: &mut Problems) ->
             };
             let http = http(&webhook.http, directory, problems);
             match http_url(text) {
-                Ok(url) => Some(Way::Webhook { url, http: Box::new(http) }),
+                Ok(url) => {
+                    secrets::check_url(text, &url, problems);
+                    Some(Way::Webhook { url, http: Box::new(http) })
+                }
                 Err(problem) => {
                     problems.report(problem);
                     None
@@ -132,15 +135,10 @@ fn way(raw: &raw::notify::Channel, directory: &Path, problems: &mut Problems) ->
 const WAYS: &str = "write `exec: [program, argument]`, or `webhook: { url: \"https://…\" }`";
 
 fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Way> {
-    let Some(program) = argv.value.first().filter(|text| !text.value.trim().is_empty()) else {
+    if argv.value.first().is_none_or(|program| program.value.trim().is_empty()) {
         let problem = Problem::error(argv.span.clone(), "`exec` names no program");
         problems.report(problem.help(WAYS));
         return None;
-    };
-    if argv.value.len() == 1 && program.value.contains(' ') {
-        let words: Vec<&str> = program.value.split_whitespace().collect();
-        let problem = Problem::warning(program.span.clone(), "no shell splits this into words");
-        problems.report(problem.help(format!("write exec: [{}]", words.join(", "))));
     }
     for text in &argv.value {
         if text.value.contains('\0') {
@@ -152,6 +150,9 @@ fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Way> {
                 "what there is to tell comes as JSON on stdin and as $HOMEOSTAT_NOTICE_SUMMARY",
             ));
         }
+    }
+    if !argv.value.iter().any(|text| text.value.contains("{{")) {
+        words::check(&argv.value, problems);
     }
     Some(Way::Exec(argv.value.iter().map(|text| text.value.clone()).collect()))
 }

@@ -16,7 +16,7 @@ use homeostat_core::request::{
 use homeostat_core::template::Template;
 use url::Url;
 
-use super::{action, http};
+use super::{action, http, secrets};
 use crate::config::RequestTarget;
 use crate::http::{Secret, SecretSource};
 use crate::nearest::nearest;
@@ -144,11 +144,7 @@ fn url(raw: &raw::Request, problems: &mut Problems) -> Option<Template> {
             let problem = Problem::error(text.span.clone(), "a fragment is never sent");
             problems.report(problem.help("remove it; in a path write %23"));
         }
-        if let Some((name, _)) = url.query_pairs().find(|(name, _)| is_secret(name)) {
-            let message = format!("{name:?} looks like a secret, and URLs are written down");
-            let problem = Problem::warning(text.span.clone(), message);
-            problems.report(problem.help("send it as a header: headers: { NAME: { file: … } }"));
-        }
+        secrets::check_url(text, &url, problems);
     }
     action::template(text, problems)
 }
@@ -170,6 +166,7 @@ fn header(
             return Some(HeaderTemplate { name, value: None });
         }
     };
+    http::warn_of_variable(text, problems);
     if text.value.chars().any(char::is_control) {
         let message = "no header can carry a line break or another control character";
         problems.report(Problem::error(text.span.clone(), message));

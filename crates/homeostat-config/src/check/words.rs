@@ -4,10 +4,12 @@
 //! may have a use of its own for an asterisk or a semicolon. Where a shell does read the words, behind
 //! `ssh` or after `sh -c`, nothing is said of them but that no placeholder may stand there.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::action::environment_help;
-use super::shell::{self, Reader};
+use super::secrets;
+use super::shell::{self, Read, Reader};
 use crate::read::{Problems, Text};
 use crate::report::Problem;
 
@@ -33,25 +35,62 @@ const PATTERN_PROGRAMS: [&str; 8] =
 pub(super) fn check(argv: &[Text], problems: &mut Problems) {
     let words: Vec<&str> = argv.iter().map(|text| text.value.as_str()).collect();
     let read = shell::text_of(&words);
-    let is_read = |at: usize| read.as_ref().is_some_and(|read| read.words.contains(&at));
+    if let Some(read) = &read {
+        placeholders(read, argv, problems);
+    }
     if let Some(program) = argv.first() {
         check_program(program, &words, problems);
     }
-    for (at, text) in argv.iter().enumerate() {
-        if is_read(at) {
-            if let (Some(read), true) = (&read, text.value.contains("{{")) {
-                problems.report(
-                    Problem::error(text.span.clone(), message(read.by))
-                        .help(way_out(read.by, &text.value)),
-                );
-            }
-            continue;
-        }
-        if at > 0 {
+    for (at, text) in argv.iter().enumerate().skip(1) {
+        if !read.as_ref().is_some_and(|read| read.words.contains(&at)) {
             check_word(text, &words, at, problems);
         }
     }
+    check_file(argv, &words, problems);
+    secrets::check(argv, problems);
 }
+
+/// Refuses placeholders in what is read as text, unless each can only be one plain word there.
+fn placeholders(read: &Read, argv: &[Text], problems: &mut Problems) {
+    let mut before = String::new();
+    for at in &read.words {
+        let text = &argv[*at];
+        if text.value.contains("{{") && !(read.by.has_words() && are_words(&before, &text.value)) {
+            let problem = Problem::error(text.span.clone(), message(read.by));
+            problems.report(problem.help(way_out(read.by, &text.value)));
+        }
+        before.push_str(&text.value);
+        before.push(' ');
+    }
+}
+
+/// Whether each placeholder of a text passes the filter `word`, is no program, and is not within the
+/// text of another language.
+fn are_words(before: &str, text: &str) -> bool {
+    let mut read = before.to_owned();
+    let mut rest = text;
+    while let Some((fixed, from)) = rest.split_once("{{") {
+        read.push_str(fixed);
+        let Some((inner, after)) = from.split_once("}}") else { return false };
+        let mut steps = inner.trim_matches('-').split('|').map(str::trim);
+        let is_path = steps.next().is_some_and(|path| !path.contains([' ', '~', '+', '*', '(']));
+        let steps: Vec<&str> = steps.collect();
+        let are_filters = steps.iter().all(|step| step.bytes().all(|b| b.is_ascii_lowercase()));
+        if !is_path
+            || !are_filters
+            || steps.last() != Some(&"word")
+            || shell::begins_a_command(&read)
+        {
+            return false;
+        }
+        read.push('x');
+        rest = after;
+    }
+    !text.contains("{%") && !shell::has_another_language(&format!("{before}{text}"))
+}
+
+/// The filter that makes a value safe for shells, in words.
+const WORD: &str = "{{ … | word }}, which refuses what is not one plain word";
 
 fn message(by: Reader) -> &'static str {
     match by {
@@ -68,14 +107,15 @@ fn message(by: Reader) -> &'static str {
 fn way_out(by: Reader, text: &str) -> String {
     let help = environment_help(text);
     match by {
-        Reader::Shell => help,
-        Reader::Splitter => format!("{help}, or give each word as an element of `exec`"),
+        Reader::Shell => format!("{help}, or {WORD}"),
+        Reader::Splitter => format!("{help}, give each word as an element of `exec`, or {WORD}"),
         Reader::Interpreter => format!(
             "{help} by the language's own means, or hand the value on as an argument after the text"
         ),
         Reader::Remote => format!(
             "{help} in a `script`, and send it by stdin: printf '%s\\n' \"$HOMEOSTAT_LABEL_…\" | ssh -- \
-             HOST 'read -r value; … \"$value\"'; or use what needs no shell there, as systemctl --host"
+             HOST 'read -r value; … \"$value\"'; use what needs no shell there, as systemctl --host; or \
+             {WORD}"
         ),
     }
 }
@@ -98,10 +138,8 @@ fn check_program(text: &Text, words: &[&str], problems: &mut Problems) {
         ("there is nothing at this path, relative to the directory in which it runs", help.into())
     } else {
         if problems.looks_around() && !is_installed(program) {
-            let message = format!("there is no program {program:?} on this machine");
-            problems.report(Problem::warning(text.span.clone(), message).help(
-                "it is looked for on the PATH; where the engine runs elsewhere, see that it is there",
-            ));
+            let problem = Problem::warning(text.span.clone(), absent(program));
+            problems.report(problem.help(ABSENT_HELP));
         }
         return;
     };
@@ -182,10 +220,57 @@ fn is_pattern(word: &str, before: &str, program: &str) -> bool {
         && (is_path || FILE_PROGRAMS.contains(&program))
 }
 
-/// Tells whether a program is there, as it would be looked for.
+/// Checks what a script's first line says that runs it.
+pub(super) fn check_interpreter(script: &Text, problems: &mut Problems) {
+    if !problems.looks_around() {
+        return;
+    }
+    let first = script.value.lines().next().unwrap_or_default();
+    let Some((before, line)) = first.split_once("#!") else { return };
+    let place = script.part(&(0..first.len()));
+    if !before.is_empty() {
+        if before.trim().is_empty() {
+            let problem =
+                Problem::warning(place, "this line is a comment: /bin/sh runs the script");
+            problems.report(problem.help("begin the script with `#!`, without a space before it"));
+        }
+        return;
+    }
+    let mut words = line.split_whitespace();
+    let Some(program) = words.next() else { return };
+    let by_env = program.ends_with("/env").then(|| words.find(|word| !word.starts_with('-')));
+    let named = by_env.flatten().filter(|name| !name.contains('='));
+    if let Some(missing) = [program].into_iter().chain(named).find(|name| !is_installed(name)) {
+        problems.report(Problem::warning(place, absent(missing)).help(ABSENT_HELP));
+    }
+}
+
+const ABSENT_HELP: &str =
+    "it is looked for on the PATH; where the engine runs elsewhere, see that it is there";
+
+fn absent(program: &str) -> String {
+    format!("there is no program {program:?} on this machine")
+}
+
+/// Checks that a file is there which a shell or a language is to run.
+fn check_file(argv: &[Text], words: &[&str], problems: &mut Problems) {
+    let Some(at) = shell::file_of(words).filter(|_| problems.looks_around()) else { return };
+    let file = words[at];
+    if file.starts_with('/') && !file.contains("{{") && !Path::new(file).exists() {
+        let problem =
+            Problem::warning(argv[at].span.clone(), "there is no such file on this machine");
+        problems.report(problem.help("where the engine runs elsewhere, see that it is there"));
+    }
+}
+
+/// Tells whether a program is there and may be run, as it would be looked for.
 fn is_installed(program: &str) -> bool {
+    let is_program = |path: &Path| {
+        path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return is_program(Path::new(program));
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    Path::new(program).is_file() && program.starts_with('/')
-        || std::env::split_paths(&path)
-            .any(|directory| !program.contains('/') && directory.join(program).is_file())
+    std::env::split_paths(&path).any(|directory| is_program(&directory.join(program)))
 }

@@ -218,6 +218,6 @@ fn headers(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Header>> {
 
 /// Reads texts that are never shown, whatever stands in their place.
 fn secrets(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Vec<Text>>> {
-    reader.secrets.push(node.span.clone());
+    reader.problems.conceal(node.span.clone());
     reader.list(node, "a list of texts", |_| Some("write secrets: […]".into()), Reader::text)
 }

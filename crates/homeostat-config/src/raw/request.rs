@@ -144,7 +144,7 @@ fn value(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
         Kind::Map(entries) => {
             let pair = |reader: &mut Reader<'_>, name: Text, node: &Node| {
                 if is_secret(&name.value) {
-                    reader.secrets.push(node.span.clone());
+                    reader.problems.conceal(node.span.clone());
                 }
                 Some((name, value(reader, node)?))
             };

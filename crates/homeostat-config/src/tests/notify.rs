@@ -76,7 +76,7 @@ fn what_is_wrong_with_a_channel_is_told_with_its_place() {
           => give each a `name` and an element of its own
         4:20 `exec` names no program
           => write `exec: [program, argument]`, or `webhook: { url: "https://…" }`
-        5:21 warning: no shell splits this into words
+        5:21 no shell splits this into words
           => write exec: [page, --all]
         6:27 a channel has no placeholders
           => what there is to tell comes as JSON on stdin and as $HOMEOSTAT_NOTICE_SUMMARY

@@ -184,7 +184,8 @@ fn what_looks_like_a_secret_and_is_written_down_is_warned_of() {
         "url: https://c.example/x?api_key=abc\nbody: { password: hunter2, nested: { token: {} } }"
     ), @r#"
     1:16 warning: "api_key" looks like a secret, and URLs are written down
-      => send it as a header: headers: { NAME: { file: … } }
+      => send it as a header: headers: { NAME: { file: … } }; where the service takes none,
+        let a program read it from a file: exec: […]
     2:19 warning: "password" looks like a secret, and bodies are written down
       => send it as a header: headers: { NAME: { file: … } }
     "#);

@@ -257,3 +257,119 @@ fn patience_and_what_vanishes_are_read() {
           => write `vanishes: true`
         "#);
 }
+
+#[test]
+fn receivers_of_an_alertmanager_are_names() {
+    insta::assert_snapshot!(problems("sources:
+  alertmanagers:
+    - { name: a, urls: ['http://a'], receivers: [] }
+    - { name: b, urls: ['http://b'], receivers: [web.hook, ''] }
+    - { name: c, urls: ['http://c'], receiver: x }
+policies: []
+"), @r#"
+        3:49 `receivers` names nobody
+          => name the receivers that lead here, or leave it out: notifications name theirs
+        4:60 this receiver has no name
+        5:38 unknown key "receiver" in an Alertmanager
+          => write a list: receivers: [homeostat]
+        6:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
+}
+
+#[test]
+fn sources_are_checked() {
+    insta::assert_snapshot!(problems("sources:
+  alertmanagers:
+    - { name: api, urls: [] }
+    - { urls: ['http://a:9093', 'http://a:9093/', 'ftp://a', 'a:9093', 'http://u:p@a', 'http://a?b'] }
+    - { name: x, url: 'http://a' }
+    - name: x
+      urls: ['http://a']
+      basic_auth: { password: a, password_file: b }
+      authorization: { type: Basic, credentials: a }
+      tls_config: { cert_file: a, insecure_skip_verify: true }
+      http_config: { authorization: {} }
+      proxy_connect_header: {}
+      bearer_token: x
+policies: []
+"), @r#"
+        3:15 no source can be named "api"
+          => `api` names what comes by the alerts API, `other` what comes from unknown hooks
+        3:26 this source has no `urls`
+          => add where it listens
+        4:7 this source has no `name`
+          => add `name: …`
+        4:33 this peer is listed twice
+          => remove one of them
+        4:51 cannot talk "ftp", only http and https
+          => write it as in "http://127.0.0.1:9093"
+        4:62 not a URL: it begins with http:// or https://
+          => write it as in "http://127.0.0.1:9093"
+        4:72 credentials do not belong into a URL, which is logged
+          => write basic_auth: { username: …, password_file: … }
+        4:88 a source has no query and no fragment
+          => write parameters beside the URL, as in params: { tenant: [a] }
+        5:18 unknown key "url" in an Alertmanager
+          => an Alertmanager has `urls`, all peers of one cluster: urls: ["…"]
+        6:13 a second source is named "x"
+          => names are unique
+        11:20 `http_config` is given in two places
+          => move all of its keys here, or beside the URL
+        11:37 `authorization` has no credentials
+          => add `credentials_file: …`
+        12:7 `proxy_connect_header` is not built yet
+          => remove it: an engine that ignored it would be less careful than it says
+        13:7 unknown key "bearer_token" in an Alertmanager
+          => write authorization: { credentials_file: … }; its type is Bearer unless it says
+            otherwise
+        14:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
+}
+
+#[test]
+fn webhooks_are_named_once_and_have_a_name_only() {
+    insta::assert_snapshot!(problems("sources:
+  alertmanagers: [{ name: main, urls: ['http://a:9093'] }]
+  webhooks:
+    - { name: main }
+    - { name: grafana, hmac: x }
+    - { name: other }
+    - { name: a/b, url: 'http://grafana' }
+    - {}
+  prometheuses: [{ name: main, url: 'http://b' }]
+policies: []
+"), @r#"
+        4:15 a second source is named "main"
+          => names are unique
+        5:24 unknown key "hmac" in a webhook of `sources`
+          => a webhook of `sources` has: name
+        6:15 no source can be named "other"
+          => `api` names what comes by the alerts API, `other` what comes from unknown hooks
+        7:15 "a/b" cannot be the name of a source
+          => a name has at most 63 letters, digits, `_`, `.` and `-`, and begins with a letter or
+            a digit
+        7:20 unknown key "url" in a webhook of `sources`
+          => it is the sender that posts here: to /hooks/NAME
+        8:7 this source has no `name`
+          => add `name: …`
+        10:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
+    insta::assert_snapshot!(problems("sources: { webhooks: [grafana], grafana: {} }\npolicies: []"), @r#"
+        1:23 expected a webhook of `sources` as a map, found a text
+          => a webhook of `sources` is a map of: name
+        1:33 unknown key "grafana" in sources
+          => write webhooks: [{ name: grafana }]
+        2:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
+    let text = "sources: { webhooks: [{ name: grafana }, { name: alertmanager }] }";
+    let config = parse("t.yml", text).unwrap();
+    let named = |name: &str| SourceName::new(name);
+    assert_eq!(config.sources.webhooks, [named("grafana"), named("alertmanager")]);
+    let witnesses = &config.book.witnesses;
+    assert_eq!(witnesses.webhooks, [named("alertmanager"), named("grafana")].into());
+    assert!(witnesses.is_unnamed(&named("main")) && !witnesses.is_unnamed(&named("grafana")));
+}

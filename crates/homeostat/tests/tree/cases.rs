@@ -90,6 +90,40 @@ const NEVER: &[(&str, &str)] = &[
     ("exec: [ssh, h, echo, '{{ labels.a }}']", "error 5: a placeholder cannot stand here: `ssh`"),
     ("exec: [python3, -c, 'print({{ labels.a }})']", "error 5: a placeholder cannot stand in the"),
     ("exec: [watch, ls, '{{ labels.a }}']", "error 5: a placeholder cannot stand in shell text"),
+    ("exec: [make, 'UNIT={{ labels.a }}']", "error 5: a placeholder cannot stand in shell text"),
+    (
+        "exec: [sed, -i, 's/a/{{ labels.a }}/', /etc/a]",
+        "error 5: a placeholder cannot stand in the",
+    ),
+    ("exec: [find, /a, -exec, perl, -e, '{{ labels.a }}', ;]", "error 5: a placeholder cannot"),
+    // The filter makes it no program, and is of no use to another language.
+    ("exec: [sh, -c, '{{ labels.a | word }} x']", "error 5: a placeholder cannot stand in shell"),
+    ("exec: [sh, -c, 'a; {{ labels.a | word }}']", "error 5: a placeholder cannot stand in shell"),
+    ("exec: [ssh, h, sudo, '{{ labels.a | word }}']", "error 5: a placeholder cannot stand here"),
+    ("exec: [ssh, h, sh, -c, '{{ labels.a | word }}']", "error 5: a placeholder cannot stand here"),
+    ("exec: [sh, -c, 'x {{ labels.a ~ labels.b | word }}']", "error 5: a placeholder cannot stand"),
+    ("exec: [sh, -c, 'x {{ labels.a | word | lower }}']", "error 5: a placeholder cannot stand"),
+    ("exec: [sh, -c, 'awk {{ labels.a | word }}']", "error 5: a placeholder cannot stand in shell"),
+    ("exec: [python3, -c, 'print({{ labels.a | word }})']", "error 5: a placeholder cannot stand"),
+    ("exec: [bash, /no/such/file.sh]", "warning 5: there is no such file on this machine"),
+    ("exec: [/etc/passwd]", "warning 5: there is no program \"/etc/passwd\" on this machine"),
+    ("script: \"#!/no/such/shell\\ntrue\"", "warning 5: there is no program \"/no/such/shell\""),
+    ("script: \"#!/usr/bin/env no-such\\ntrue\"", "warning 5: there is no program \"no-such\""),
+    ("script: \" #!/bin/sh\\ntrue\"", "warning 5: this line is a comment: /bin/sh runs the script"),
+    ("exec: [/bin/echo, --password=hunter2]", "warning 5: this looks like a secret"),
+    ("exec: [/bin/echo, --api-token, hunter2]", "warning 5: this looks like a secret"),
+    ("exec: [curl, -H, 'Authorization: Bearer a']", "warning 5: this looks like a secret"),
+    ("exec: [curl, 'https://a:b@c.example/']", "warning 5: this looks like a secret"),
+    ("exec: [env, PGPASSWORD=a, /bin/true]", "warning 5: this looks like a secret"),
+    (
+        "http: { url: 'https://hooks.slack.com/services/T/B/x' }",
+        "warning 5: this path looks like a",
+    ),
+    ("http: { url: 'https://a.example/', headers: { A: '${B}' } }", "warning 5: variables of the"),
+    (
+        "http: { url: 'https://a.example/', basic_auth: { username: $A } }",
+        "warning 5: variables of",
+    ),
 ];
 
 /// What looks like the above and does what it says.
@@ -104,6 +138,12 @@ const FINE: &[&str] = &[
     "exec: [ssh, --, 'root@{{ labels.instance | host }}', systemctl, restart, a, '&&', echo, $HOME]",
     "exec: [sh, -c, 'cat < /dev/null && echo \"$1\"', sh, '{{ labels.a }}']",
     "exec: [su, web, -c, 'echo $HOME > /tmp/a']",
+    "exec: [sh, -c, 'systemctl restart web@{{ labels.a | host | word }} && echo \"{{ labels.b | word }}\"']",
+    "exec: [ssh, --, a, sudo, systemctl, restart, '{{ labels.a | word }}']",
+    "exec: [curl, -H, 'Authorization: {{ labels.a }}', --cookie-jar, /dev/null, 'http://a/']",
+    "exec: [mysql, --password-file=/run/a, --token-file, /run/b]",
+    "http: { url: 'https://a.example/0b0a8f0e-2f4c-4b0e-9c6c-0d1f2a3b4c5d/restart' }",
+    "script: \"#!/bin/sh -e\\ntrue\"",
     "exec: [psql, -c, 'select * from a where b > 1']",
     "exec: [echo, \"{{ labels['k8s.pod.name'] }}\"]",
     "script: 'cd ~ && ./fix.sh > /dev/null'",
@@ -136,6 +176,37 @@ fn commands_that_do_what_they_say_pass() {
         found.retain(|line| !line.contains("there is no program"));
         assert!(found.is_empty(), "{action}: {found:#?}");
     }
+}
+
+#[test]
+fn commands_that_tell_people_are_checked_like_remedies() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("homeostat.yml");
+    for (words, wanted) in [
+        ("scripts/page.sh", "error 1: there is nothing at this path"),
+        ("/bin/echo, a, '&&', /bin/echo", "error 1: no shell reads \"&&\""),
+        ("/bin/cat, ~/a", "error 1: no shell expands `~`"),
+        ("/bin/echo, $HOMEOSTAT_NOTICE_SUMMARY", "error 1: no shell expands variables"),
+        ("no-such-program-xyz", "warning 1: there is no program \"no-such-program-xyz\""),
+        ("/bin/echo, --token=a", "warning 1: this looks like a secret"),
+    ] {
+        std::fs::write(&file, format!("notify: [{{ name: a, exec: [{words}] }}]\n")).unwrap();
+        let found = problems(&file);
+        assert!(found.iter().any(|line| line.starts_with(wanted)), "{words}: {found:#?}");
+    }
+}
+
+#[test]
+fn what_looks_like_a_secret_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("homeostat.yml");
+    let text = "notify:\n  - { name: a, exec: [/bin/echo, --token=hunter2] }\n  - { name: b, webhook: { \
+                url: 'https://hooks.slack.com/services/T/B/hunter2' } }\n";
+    std::fs::write(&file, text).unwrap();
+    let output = homeostat(&["check", "--config.file"], &[file]);
+    let said = said(&output);
+    assert!(said.contains("looks like a secret") && said.contains("****"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
 }
 
 #[test]

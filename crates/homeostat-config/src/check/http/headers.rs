@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ::http::HeaderName;
 
-use super::path_of;
+use super::{path_of, warn_of_variable};
 use crate::http::{HttpHeader, Secret, SecretSource};
 use crate::raw::http::Header;
 use crate::read::{Field, Problems, Text};
@@ -59,9 +59,12 @@ fn header(
     let [values, secrets, files] =
         [&raw.values, &raw.secrets, &raw.files].map(|field| field.given().map(|list| &list.value));
     let texts = values.into_iter().chain(secrets).flatten();
-    for text in texts.filter(|text| text.value.chars().any(char::is_control)) {
-        let message = "no header can carry a line break or another control character";
-        problems.report(Problem::error(text.span.clone(), message));
+    for text in texts {
+        warn_of_variable(text, problems);
+        if text.value.chars().any(char::is_control) {
+            let message = "no header can carry a line break or another control character";
+            problems.report(Problem::error(text.span.clone(), message));
+        }
     }
     let is_wrong =
         [&raw.values, &raw.secrets, &raw.files].iter().any(|field| matches!(field, Field::Wrong));
