@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::{Engine, PATIENCE, notification, ran, resolution, until};
+use crate::support::{Engine, PATIENCE, notification, policy_of, ran, resolution, until};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -17,27 +17,6 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
-
-/// A policy that heals `Down` by this remedy, and by writing to `ran` where that failed.
-fn config(directory: &Path, remedy: &str, more: &str) -> String {
-    format!(
-        r#"
-policies:
-  - name: web
-    matchers: ['alertname="Down"']
-    target: [instance]
-    mode: auto
-    escalate: none
-{more}
-    remedies:
-      - name: first
-{remedy}
-      - name: second
-        script: echo "$HOMEOSTAT_ORDER" >> {ran}
-"#,
-        ran = directory.join("ran").display()
-    )
-}
 
 const CALL: &str = "        call: handle";
 
@@ -52,7 +31,7 @@ struct Served {
 
 fn app(sandbox: &Sandbox, remedy: &str) -> App {
     let file = sandbox.path().join("homeostat.yml");
-    std::fs::write(&file, config(sandbox.path(), remedy, "")).unwrap();
+    std::fs::write(&file, policy_of(sandbox.path(), remedy, "")).unwrap();
     App::from_file(file).unwrap().storage(sandbox.path().join("data")).listen(([127, 0, 0, 1], 0))
 }
 
@@ -302,7 +281,7 @@ async fn the_small_example_acts() {
     let sandbox = Sandbox::new().unwrap();
     let remedy = "        call: move-primary";
     let address = stack::free_address().unwrap();
-    std::fs::write(sandbox.path().join("homeostat.yml"), config(sandbox.path(), remedy, ""))
+    std::fs::write(sandbox.path().join("homeostat.yml"), policy_of(sandbox.path(), remedy, ""))
         .unwrap();
     let mut command = Command::new(example("handler"));
     command.env("LISTEN", address.to_string()).current_dir(sandbox.path());
@@ -327,7 +306,7 @@ async fn a_program_of_ones_own_has_a_runner_without_a_line_about_it() {
         go = go.display()
     );
     let address = stack::free_address().unwrap();
-    std::fs::write(sandbox.path().join("homeostat.yml"), config(sandbox.path(), &remedy, ""))
+    std::fs::write(sandbox.path().join("homeostat.yml"), policy_of(sandbox.path(), &remedy, ""))
         .unwrap();
     let mut command = Command::new(example("handler"));
     command.env("LISTEN", address.to_string()).current_dir(sandbox.path());
@@ -382,7 +361,7 @@ async fn cluster_engine(sandbox: &Sandbox, promotion: &str) -> Engine {
     let control = format!("CLUSTER_CTL={}", control.display());
     let example = example("move_primary");
     let words = [&*control, example.to_str().unwrap()];
-    Engine::run(program, &words, sandbox, &config(sandbox.path(), remedy, verify), &[]).await
+    Engine::run(program, &words, sandbox, &policy_of(sandbox.path(), remedy, verify), &[]).await
 }
 
 #[tokio::test]
@@ -478,7 +457,7 @@ fn remedy(http: &str, more: &str) -> String {
 async fn engine(sandbox: &Sandbox, remedy: &str) -> Engine {
     let verify = "    verify: { within: 2s, every: 1s }\n    \
                   guard: { rate: { max: 100, per: 1h }, concurrency: 50 }";
-    Engine::start(sandbox, &config(sandbox.path(), remedy, verify), &[]).await
+    Engine::start(sandbox, &policy_of(sandbox.path(), remedy, verify), &[]).await
 }
 
 /// Fires the alert and waits until the incident has an order that is over.

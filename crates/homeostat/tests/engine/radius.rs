@@ -1,34 +1,13 @@
 //! A blast radius on a real stack: web services that break, a Prometheus that scrapes and counts
 //! them, an Alertmanager that lists their alerts, and an engine process that heals one at a time.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::exporter::service;
 use crate::support::{Engine, notification, ran, until};
 use homeostat::demo::stack::{Alertmanager, Prometheus, Sandbox, Timings};
 use serde_json::Value;
-
-/// A web service that is ill while a file is there.
-fn serve(broken: PathBuf) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let status = if broken.exists() { "500 Internal Server Error" } else { "200 OK" };
-            let kind = "Content-Type: text/plain; version=0.0.4";
-            let answer = format!(
-                "HTTP/1.1 {status}\r\n{kind}\r\nContent-Length: 0\r\n\
-                                  Connection: close\r\n\r\n"
-            );
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    address
-}
 
 fn broken(directory: &Path, instance: &str) -> PathBuf {
     directory.join(format!("broken-{instance}"))
@@ -82,7 +61,8 @@ async fn of_three_services_a_second_is_not_touched_while_the_first_is_being_heal
         )
         .alertmanager(alertmanager.address());
     for instance in ["a", "b", "c"] {
-        let address = serve(broken(sandbox.path(), instance));
+        let broken = broken(sandbox.path(), instance);
+        let address = service(move || (!broken.exists()).then(String::new));
         prometheus = prometheus.scrape("web", instance, address);
     }
     for instance in ["a", "b"] {

@@ -6,11 +6,10 @@
 //! program that made them. Moments are moved, so that the kill was just now.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use crate::support::exporter::exporter;
 use crate::support::{Engine, Start, until};
 use homeostat::demo::stack::{self, Alertmanager, Prometheus, Sandbox};
 use homeostat::journal::Journal;
@@ -136,30 +135,12 @@ fn restore(data: &Path, ago: SignedDuration) {
 /// What the exporter says: `state{case, host}`.
 type Metrics = Arc<Mutex<BTreeMap<(&'static str, &'static str), u8>>>;
 
-/// Serves metrics until the test ends.
-fn export(metrics: Metrics) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = BufReader::new(&stream);
-            let mut line = String::new();
-            while request.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
-            }
-            let metrics = metrics.lock().unwrap().clone();
-            let lines = metrics.iter().map(|((case, host), value)| {
-                format!("state{{case=\"{case}\",host=\"{host}\"}} {value}\n")
-            });
-            let body: String = lines.collect();
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n";
-            let length = body.len();
-            let _ =
-                write!(stream, "{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-        }
-    });
-    address
+fn print(metrics: &Metrics) -> String {
+    let metrics = metrics.lock().unwrap();
+    let lines = metrics
+        .iter()
+        .map(|((case, host), value)| format!("state{{case=\"{case}\",host=\"{host}\"}} {value}\n"));
+    lines.collect()
 }
 
 /// An engine of today on the journal of then, with the world around it as it was.
@@ -188,8 +169,9 @@ impl World {
         let metrics: BTreeMap<_, _> = firing.into_iter().chain(storm).map(|key| (key, 1)).collect();
         let metrics: Metrics = Arc::new(Mutex::new(metrics));
         let listen = stack::free_address().unwrap();
+        let printed = metrics.clone();
         let prometheus = Prometheus::builder()
-            .scrape("fixture", "exporter", export(metrics.clone()))
+            .scrape("fixture", "exporter", exporter(move || print(&printed)))
             .rules(RULES)
             .alertmanager(listen)
             .start(sandbox.path())
