@@ -20,6 +20,9 @@ use crate::limits;
 /// The names that a template may use.
 pub const NAMES: [&str; 6] = ["labels", "annotations", "incident", "policy", "remedy", "attempt"];
 
+/// How much of a refused value is shown: enough to know it by.
+const SHOWN_CHARS: usize = 80;
+
 /// Text with placeholders, known to parse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -219,7 +222,8 @@ fn environment(place: Place) -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(limits::TEMPLATE_FUEL));
-    environment.add_filter("host", host);
+    environment.add_filter("host", |text: String| host(&text));
+    environment.add_filter("word", |text: String| word(&text).map(str::to_owned));
     environment.add_filter("re", |text: String| quote_regex(&text));
     environment.add_filter("lower", |text: String| text.to_lowercase());
     environment.add_filter("upper", |text: String| text.to_uppercase());
@@ -285,21 +289,48 @@ fn write_url_component(out: &mut Output, _: &mut State, value: &Value) -> Result
     Ok(())
 }
 
-/// Strips a port: `web01:9100` gives `web01`, `[::1]:9100` gives `::1`, `::1` stays.
-fn host(text: String) -> String {
-    if let Some((address, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return address.to_owned();
-    }
-    match text.rsplit_once(':') {
-        Some((name, port))
-            if !name.contains(':')
-                && !port.is_empty()
-                && port.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            name.to_owned()
+/// Strips a port: `web01:9100` gives `web01`, `[::1]:9100` gives `::1`, `::1` stays. Of a URL, its
+/// host; refuses what has none.
+fn host(text: &str) -> Result<String, Error> {
+    let authority = match text.split_once("://") {
+        Some((_, rest)) => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            authority.rsplit_once('@').map_or(authority, |(_, host)| host)
         }
-        Some(_) | None => text,
+        None => text,
+    };
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => match authority.rsplit_once(':') {
+            Some((name, port))
+                if !name.contains(':')
+                    && !port.is_empty()
+                    && port.bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                name
+            }
+            Some(_) | None => authority,
+        },
+    };
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "/?#@\\".contains(c);
+    if host.is_empty() || host.contains(is_odd) {
+        return Err(refusal("has no host", text));
     }
+    Ok(host.to_owned())
+}
+
+/// Refuses what a shell would not take for one plain word, whatever quotes stand around it.
+fn word(text: &str) -> Result<&str, Error> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if text.is_empty() || text.starts_with(['-', '=']) || !text.chars().all(is_plain) {
+        return Err(refusal("is not one plain word", text));
+    }
+    Ok(text)
+}
+
+fn refusal(why: &str, text: &str) -> Error {
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    Error::new(ErrorKind::InvalidOperation, format!("{shown:?} {why}"))
 }
 
 /// Quotes for a regular expression of RE2, as Go's `regexp.QuoteMeta`.
@@ -414,7 +445,7 @@ mod tests {
         assert!(rendered(Place::UrlComponent, "...").is_ok());
         let template = Template::parse("/x/{{ labels.l | host }}").unwrap();
         let error = template.render(Place::UrlComponent, &values(&[("l", ":80")])).unwrap_err();
-        assert!(error.message.contains("is empty"), "{error}");
+        assert!(error.message.contains("has no host"), "{error}");
     }
 
     #[test]
@@ -448,7 +479,38 @@ mod tests {
             ("a:b", "a:b"),
             ("a:", "a:"),
         ] {
-            assert_eq!(host(given.into()), wanted);
+            assert_eq!(host(given).unwrap(), wanted);
+        }
+    }
+
+    #[test]
+    fn a_url_gives_its_host_and_what_has_none_refuses() {
+        for (given, wanted) in [
+            ("http://a.example:9090/metrics?x=1#y", "a.example"),
+            ("https://a.example", "a.example"),
+            ("https://bob:secret@a.example:443/", "a.example"),
+            ("http://[::1]:80/x", "::1"),
+            ("tcp://10.0.0.1:5432", "10.0.0.1"),
+        ] {
+            assert_eq!(host(given).unwrap(), wanted);
+        }
+        for given in ["/dev/sda", "http:///x", "http://", "a b", "a/../b", "a@b", "http://a b/"] {
+            let message = argument("{{ labels.l | host }}", &[("l", given)]).unwrap_err();
+            assert!(message.contains("has no host"), "{given}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_plain_or_refused() {
+        for plain in ["web@1.service", "a:80", "/var/log/a_b", "50%", "x,y=z"] {
+            assert_eq!(word(plain).unwrap(), plain);
+        }
+        for odd in [
+            "a b", "-rf", "=ls", "a;b", "$x", "a'b", "a\"b", "`a`", "a\nb", "~", "*", "a\\b", "ä",
+            "!a",
+        ] {
+            let message = argument("x {{ labels.l | word }}", &[("l", odd)]).unwrap_err();
+            assert!(message.contains("is not one plain word"), "{odd}: {message}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use homeostat::config;
 use homeostat::intake::{alerts_api, webhook};
+use homeostat_config as config;
 use homeostat_core::alert::Observation;
 use homeostat_core::engine::Engine;
 use homeostat_core::event::Event;

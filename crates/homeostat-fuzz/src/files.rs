@@ -1,6 +1,6 @@
 //! Files that people write: configurations, and tests of policies.
 
-use homeostat::config::{self, Report};
+use homeostat_config::{self as config, Report};
 use homeostat_core::label::LabelSet;
 
 /// Files that a test names are meant from here.

@@ -32,7 +32,6 @@
 //! same as for any other remedy.
 
 pub mod failpoint;
-pub mod config;
 pub mod queue;
 pub mod telemetry;
 pub mod client;
@@ -40,11 +39,11 @@ pub mod relabelling;
 pub mod promql;
 mod listing;
 mod inherited;
-mod explanation;
 pub mod intake;
 pub mod act;
 pub mod runner;
 pub mod probe;
+mod explanation;
 pub mod journal;
 pub mod notice;
 pub mod web;
@@ -57,6 +56,7 @@ pub mod cli;
 pub use act::SubjectAlert as Alert;
 pub use act::handler::{Action, Cancelled, HandlerError, MissingLabel, Outcome};
 pub use app::{App, AtStop, Running, StartError};
+pub use homeostat_config::Report;
 
 /// The programs in the manual compile.
 #[cfg(doctest)]

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::act::Handlers;
 use crate::act::handler::{Action, HandlerError, Outcome};
-use crate::config::{self, Report};
 use crate::intake::Bounds;
 use crate::runner;
 use crate::telemetry::logging::{self, Format};
+use homeostat_config::{self as config, Report};
 
 /// An engine that is about to start, with handlers written in Rust.
 ///

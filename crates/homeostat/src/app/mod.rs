@@ -33,7 +33,6 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::act;
-use crate::config::{self, Callable, Config, Report};
 use crate::driver::{Clock, Driver, Fatal, Standing};
 use crate::failpoint;
 use crate::intake::reconcile::Reconciler;
@@ -48,6 +47,7 @@ use crate::web::auth::{Token, TokenError};
 use crate::web::exposure::{self, Exposed};
 use crate::web::origin::NotAHost;
 use crate::web::server;
+use homeostat_config::{self as config, Callable, Config, Report};
 
 use reload::Reloader;
 

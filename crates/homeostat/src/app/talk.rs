@@ -8,7 +8,7 @@ use crate::client::{
     Authorization, BasicAuth, Client, ClientError, ClientOptions, ExtraHeader, ProxyOptions,
     Secret, TlsOptions, TokenOptions, Tokens,
 };
-use crate::config::{
+use homeostat_config::{
     Credentials, HttpConfig, HttpHeader, OAuth2Config, ProxyConfig, SecretSource, TlsConfig,
 };
 
@@ -97,7 +97,7 @@ fn tokens(config: &OAuth2Config) -> Result<Tokens, ClientError> {
 #[cfg(test)]
 mod tests {
     use crate::client::tests::{Server, ok};
-    use crate::config;
+    use homeostat_config as config;
 
     #[tokio::test]
     async fn what_the_configuration_says_reaches_the_server() {

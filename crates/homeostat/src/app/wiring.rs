@@ -15,7 +15,6 @@ use super::reload::Reloader;
 use super::{Options, SharedStanding, StartError, talk};
 use crate::act::Outlet;
 use crate::client::{Client, ClientError};
-use crate::config::{self, Config, HttpConfig};
 use crate::driver::{Clock, Doors, Outlets};
 use crate::intake::reconcile::{self, Reconciler};
 use crate::intake::{self, Bounds, Intake, Leads, NotificationResult, Tally};
@@ -30,6 +29,7 @@ use crate::web::auth::Token;
 use crate::web::guard::Guard;
 use crate::web::origin::Names;
 use crate::web::{self, Web};
+use homeostat_config::{self as config, Config, HttpConfig};
 
 /// What the routes are made of.
 pub(super) struct Parts {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Exit, Output, answered, counted, witnesses, write_json};
-use crate::config::{self, Config, Report, Row};
+use homeostat_config::{self as config, Config, Report, Row};
 
 /// Validate a configuration
 ///

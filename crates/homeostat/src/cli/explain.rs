@@ -13,11 +13,11 @@ use super::client::{Client, Server, Trouble};
 use super::labels::{self, Pair};
 use super::plain::plain;
 use super::{Exit, Output, answered, counted, prospect, witnesses, write_json};
-use crate::config;
 use crate::explanation::{
     self, Break, Bystander, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung,
     Storm, Taken,
 };
+use homeostat_config as config;
 
 /// Show what would be done about an alert
 ///

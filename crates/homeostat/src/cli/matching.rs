@@ -6,7 +6,7 @@ use homeostat_core::label::Matchers;
 
 use super::labels::{self, Pair};
 use super::{Exit, answered};
-use crate::config::{Problem, Report};
+use homeostat_config::{Problem, Report};
 
 /// Tell whether matchers match labels
 ///

@@ -8,8 +8,8 @@ use homeostat_core::policy;
 
 use super::plain::plain;
 use super::{Exit, answered, counted};
-use crate::config::migrate::{self, Translation, Wishes};
-use crate::config::{self, Report};
+use homeostat_config::migrate::{self, Translation, Wishes};
+use homeostat_config::{self as config, Report};
 
 /// Translate another program's configuration
 #[derive(Debug, clap::Args)]

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::plain::plain;
 use super::{Exit, Output, Streams, answered, counted, write_json};
-use crate::config::policy_test::{self as grammar, PolicyTests};
-use crate::config::{Report, Row};
 use crate::policy_test::{self, Line, Outcome};
+use homeostat_config::policy_test::{self as grammar, PolicyTests};
+use homeostat_config::{Report, Row};
 
 /// Run unit tests of policies
 ///

@@ -11,10 +11,10 @@ use homeostat_core::time::Timestamp;
 
 use crate::app;
 use crate::client;
-use crate::config::{Config, Problem};
 use crate::explanation::prospect::{self, Answers, Wait};
 use crate::explanation::{Explanation, Outcome, Taken};
 use crate::probe::Prober;
+use homeostat_config::{Config, Problem};
 
 /// Asks who could say that an explained alert is over, for each policy that takes it.
 pub(super) fn explain(config: &Config, explanation: &mut Explanation) {

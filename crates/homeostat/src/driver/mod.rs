@@ -348,20 +348,8 @@ impl Driver {
             while let Some(left) = until.checked_duration_since(Instant::now()) {
                 match self.inbox.wait(left) {
                     Some(Request::Tell(event)) => self.owed.push_back(event),
-                    Some(Request::Observe { answer, .. }) => {
-                        // The sender may have gone; then nobody needs the answer.
-                        let _ = answer.send(Err(Busy::NotWritable));
-                    }
-                    Some(Request::Command { answer, .. }) => {
-                        let _ = answer.send(Err(Busy::NotWritable));
-                    }
-                    Some(Request::Reload { answer, .. }) => {
-                        let _ = answer.send(Err(Busy::NotWritable));
-                    }
-                    Some(Request::Account { answer, .. }) => {
-                        let _ = answer.send(Err(Busy::NotWritable));
-                    }
-                    Some(Request::Stop) | None => {}
+                    Some(request) => refuse(Waiting::of(request), Busy::NotWritable),
+                    None => {}
                 }
             }
             if self.inbox.is_stopping() {

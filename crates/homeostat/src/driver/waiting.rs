@@ -7,7 +7,7 @@ use homeostat_core::event::Remark;
 use homeostat_core::label::LabelSet;
 use tokio::sync::oneshot;
 
-use crate::queue::{Accounted, Busy};
+use crate::queue::{Accounted, Busy, Request};
 
 /// Who waits for the answer to a part of a group.
 pub(super) enum Waiting {
@@ -34,6 +34,21 @@ pub(super) enum Waiting {
 }
 
 impl Waiting {
+    /// Who waits for a request of which nothing is taken.
+    pub(super) fn of(request: Request) -> Option<Self> {
+        match request {
+            Request::Observe { answer, .. } => {
+                Some(Self::Observations { events: 0..0, new_alerts: 0, answer })
+            }
+            Request::Command { answer, .. } => Some(Self::Command { event: 0, answer }),
+            Request::Reload { answer, .. } => Some(Self::Reload { answer }),
+            Request::Account { labels, annotations, answer } => {
+                Some(Self::Account { labels, annotations, answer })
+            }
+            Request::Tell(_) | Request::Stop => None,
+        }
+    }
+
     /// How many alerts it would have begin to fire.
     pub(super) fn new_alerts(&self) -> usize {
         match self {
@@ -73,7 +88,7 @@ pub(super) fn answer(
 }
 
 /// Tells all that nothing was taken.
-pub(super) fn refuse(waiting: Vec<Waiting>, busy: Busy) {
+pub(super) fn refuse(waiting: impl IntoIterator<Item = Waiting>, busy: Busy) {
     for one in waiting {
         match one {
             Waiting::Observations { answer, .. } => drop(answer.send(Err(busy))),

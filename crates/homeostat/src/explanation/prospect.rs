@@ -364,7 +364,7 @@ mod tests {
              policies: [{{ name: a, matchers: [a=b], mode: shadow, remedies: [], \
              verify: {{ {query}within: 2m, patience: 1h }} }}]"
         );
-        crate::config::parse("homeostat.yml", &text).unwrap().book.policies()[0].verify.clone()
+        homeostat_config::parse("homeostat.yml", &text).unwrap().book.policies()[0].verify.clone()
     }
 
     fn minutes(minutes: u64) -> Memory {

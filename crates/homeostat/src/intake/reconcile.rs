@@ -41,9 +41,9 @@ use super::Tally;
 use super::leads::{self, Lead, Leads};
 use super::routes;
 use crate::client::{self, Client};
-use crate::config::alertmanager::Route;
 use crate::listing::{self, Entry, Together};
 use crate::queue::{Busy, Queue};
+use homeostat_config::alertmanager::Route;
 
 /// Between two polls of one source, however often it is asked out of turn.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use homeostat_core::interval;
 use homeostat_core::label::LabelSet;
 use homeostat_core::time::{Span, Timestamp};
 
-use crate::config::alertmanager::Route;
+use homeostat_config::alertmanager::Route;
 
 /// Finds the receivers that are told of an alert at a moment, which began so long before.
 pub(super) fn told<'a>(

@@ -170,7 +170,7 @@ mod tests {
         assert!(serde_json::from_str::<Text<'_>>(r#""a"#).is_err());
     }
 
-    /// The same list is shown to a real Alertmanager in `tests/doors.rs`.
+    /// The same list is shown to a real Alertmanager in `tests/engine/doors.rs`.
     #[test]
     fn times_are_read_as_alertmanager_reads_them() {
         for (sent, meant) in super::super::tests::TIMES {

@@ -10,8 +10,8 @@ use homeostat_core::name::IncidentId;
 use homeostat_core::notice::{Notice, Topic};
 
 use super::{Failure, Moment};
-use crate::config::policy_test::{Check, Expectation, Selection, WantedNotice, WantedOrder};
 use crate::web::api::view::IncidentView;
+use homeostat_config::policy_test::{Check, Expectation, Selection, WantedNotice, WantedOrder};
 
 /// Compares everything that an expectation names.
 pub(super) fn compare(expected: &Expectation, moment: &Moment<'_>) -> Vec<Failure> {

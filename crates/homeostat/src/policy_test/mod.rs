@@ -17,9 +17,9 @@ use homeostat_core::event::Run;
 use homeostat_core::scenario::{Input, Scenario, Step};
 use homeostat_core::time::Span;
 
-use crate::config::policy_test::{PolicyTest, PolicyTests};
-use crate::config::{Problem, Report};
 use crate::web::api::view::IncidentView;
+use homeostat_config::policy_test::{PolicyTest, PolicyTests};
+use homeostat_config::{Problem, Report};
 
 pub use story::Line;
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::policy_test as grammar;
 use crate::web::api::view::StateView;
+use homeostat_config::policy_test as grammar;
 
 const CONFIG: &str = "
 sources:

@@ -1,5 +1,5 @@
 //! A runner's server on a thread of this process, spoken to as an engine would, and as one should
-//! not. Its life as a process of its own is shown in `tests/runner.rs`.
+//! not. Its life as a process of its own is shown in `tests/engine/runner.rs`.
 
 use std::fs;
 use std::path::PathBuf;

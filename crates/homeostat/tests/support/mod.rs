@@ -5,7 +5,6 @@
 pub(crate) mod exporter;
 pub(crate) mod proxy;
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -282,9 +281,20 @@ fn body(status: &str, ends_at: &str, alerts: &[&[(&str, &str)]]) -> String {
 /// A policy that heals `Down` by appending a line to `ran`, then doing what `script` says.
 pub(crate) fn policy(directory: &Path, script: &str, more: &str) -> String {
     let ran = directory.join("ran");
-    let mut text = String::new();
-    writeln!(
-        text,
+    let first = format!(
+        r#"
+        timeout: 20s
+        script: |
+          echo "$HOMEOSTAT_ORDER" >> {}
+          {script}"#,
+        ran.display()
+    );
+    policy_of(directory, &first, more)
+}
+
+/// A policy that heals `Down` by this remedy, and by appending a line to `ran` where that failed.
+pub(crate) fn policy_of(directory: &Path, first: &str, more: &str) -> String {
+    format!(
         r#"
 policies:
   - name: web
@@ -295,17 +305,12 @@ policies:
 {more}
     remedies:
       - name: first
-        timeout: 20s
-        script: |
-          echo "$HOMEOSTAT_ORDER" >> {ran}
-          {script}
+{first}
       - name: second
         script: echo "$HOMEOSTAT_ORDER" >> {ran}
 "#,
-        ran = ran.display()
+        ran = directory.join("ran").display()
     )
-    .unwrap();
-    text
 }
 
 /// The orders that really ran, by the lines that they wrote.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{FileResult, TestResult, story_lines};
-use crate::config::Report;
+use homeostat_config::Report;
 
 /// Writes all results.
 pub(super) fn report(files: &[FileResult]) -> String {

@@ -1,0 +1,135 @@
+//! From the text of a file to what it means, or to all that is wrong with it.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::config::{Callable, Config};
+use crate::read::Reader;
+use crate::report::{Problem, Report};
+use crate::{check, limits, raw, yaml};
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+///
+/// The file cannot be read, or it has errors: all that could be found, and its warnings.
+pub fn load(path: &Path) -> Result<Config, Report> {
+    load_for(path, Callable::Elsewhere)
+}
+
+/// Reads and checks a configuration file for a program that has these handlers.
+///
+/// # Errors
+///
+/// As [`load`], and it calls a handler that there is not.
+pub fn load_for(path: &Path, callable: Callable<'_>) -> Result<Config, Report> {
+    parse_for(&path.display().to_string(), &read_text(path)?, callable, Care::Usual)
+}
+
+/// Reads and checks a configuration file for somebody who writes it: warns also of programs and files
+/// that are not on this machine, and of what is valid and seldom meant.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with_care(path: &Path) -> Result<Config, Report> {
+    let (name, text) = (path.display().to_string(), read_text(path)?);
+    parse_for(&name, &text, Callable::Elsewhere, Care::Great)
+}
+
+/// How much is warned of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// What is wrong wherever the file is read.
+    Usual,
+    /// What only this machine shows, too, and what is seldom meant.
+    Great,
+}
+
+/// Reads a text file, bounded.
+///
+/// # Errors
+///
+/// The file cannot be read, or its bytes are not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Report> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let bound = limits::FILE_BYTES as u64 + 1;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(bound).read_to_end(&mut bytes))
+        .map_err(|error| Report::unread(&name, &error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let readable = error.utf8_error().valid_up_to();
+        let bytes = error.into_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        let problem = Problem::error(readable..readable + 1, "these bytes are not UTF-8");
+        Report::new(&name, &text, vec![problem])
+    })
+}
+
+/// Checks the text of a configuration. Relative paths in it are meant from the directory of the
+/// file that `name` says.
+///
+/// # Errors
+///
+/// The text has errors: all that could be found, and its warnings.
+///
+/// ```
+/// let text = "policies: [{ name: watch, matchers: ['job=\"web\"'], mode: shadow, remedies: [] }]";
+/// let config = homeostat_config::parse("homeostat.yml", text).unwrap();
+/// assert_eq!(config.book.policies().len(), 1);
+/// ```
+pub fn parse(name: &str, text: &str) -> Result<Config, Report> {
+    parse_for(name, text, Callable::Elsewhere, Care::Usual)
+}
+
+fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Result<Config, Report> {
+    if text.len() > limits::FILE_BYTES {
+        let message = format!("larger than {} MiB", limits::FILE_BYTES / (1024 * 1024));
+        return Err(Report::new(name, "", vec![Problem::of_file(message)]));
+    }
+    let mut reader = Reader::new(text);
+    let file = match yaml::parse(text) {
+        Ok(Some(document)) => raw::file(&mut reader, &document),
+        Ok(None) => Some(raw::File::default()),
+        Err(problem) => return Err(Report::new(name, text, vec![problem])),
+    };
+    let directory = Path::new(name).parent().unwrap_or(Path::new(""));
+    let mut problems = reader.problems;
+    if care == Care::Great {
+        problems.look_around();
+    }
+    let checked = file.map(|file| check::check(&file, directory, callable, &mut problems));
+    let shown = mask(text, problems.take_concealed());
+    let report = Report::new(name, &shown, problems.into_vec());
+    match checked {
+        Some(checked) if report.errors() == 0 => {
+            let check::Checked { book, sources, requests, notify } = checked;
+            Ok(Config { book, sources, requests, notify, warnings: report })
+        }
+        Some(_) | None => Err(report),
+    }
+}
+
+/// Writes asterisks over secrets. Their bytes are counted, so that all places stay the same.
+fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
+    if secrets.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    // An alias repeats a secret where it stands.
+    secrets.sort_by_key(|secret| (secret.start, Reverse(secret.end)));
+    secrets.dedup();
+    let mut masked = String::with_capacity(text.len());
+    for secret in secrets {
+        let before = text.get(masked.len()..secret.start);
+        let inner = text.get(secret.clone());
+        let (Some(before), Some(inner)) = (before, inner) else { continue };
+        masked.push_str(before);
+        masked.extend(inner.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }));
+    }
+    masked.push_str(text.get(masked.len()..).unwrap_or_default());
+    Cow::Owned(masked)
+}

@@ -1,0 +1,26 @@
+//! Scenarios: alerts, answers, exits and time are played on the engine, one file a subject.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own constants must fail")]
+
+#[path = "../stage/mod.rs"]
+mod stage;
+
+mod account;
+mod actions;
+mod approval;
+mod carried;
+mod clock;
+mod evidence;
+mod guards;
+mod ladder;
+mod notices;
+mod polls;
+mod radius;
+mod regressions;
+mod seams;
+mod shadow;
+mod steps;
+mod storm;
+mod undo;
+mod walk;
+mod why;

@@ -1,0 +1,31 @@
+//! Real engine processes, alone or with a real Prometheus and Alertmanager: one file a subject.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test are a test, too")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod acceptance;
+mod actions;
+mod demo_service;
+mod direct;
+mod doors;
+mod evidence;
+mod explain;
+mod faults;
+mod history;
+mod migrate;
+mod modes;
+mod notices;
+mod notified;
+mod overload;
+mod prospects;
+mod radius;
+mod reconcile;
+mod relabel;
+mod runner;
+mod senders;
+mod stack;
+mod stored_journal;
+mod undo;
+mod witnesses;

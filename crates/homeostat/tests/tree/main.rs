@@ -1,0 +1,9 @@
+//! What needs no server: the tree and its documents are in order, and the examples, cases and tests of
+//! policies do what they say.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the tree must fail")]
+
+mod cases;
+mod documents;
+mod policy_tests;
+mod tidy;

@@ -1,0 +1,211 @@
+//! Keeps the house in order: the rooms' order, the walls between them, and what the documents say
+//! about paths.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The crates whose rooms are read in order.
+const CRATES: [&str; 3] = ["homeostat-core", "homeostat-config", "homeostat"];
+
+/// Doors that never use each other.
+const DOORS: [&str; 6] = ["intake", "act", "probe", "journal", "notice", "web"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, ending));
+        } else if name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The rooms of a crate, in the order of `lib.rs`.
+fn rooms(crate_src: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(crate_src.join("lib.rs")).unwrap();
+    let rooms = text.lines().filter_map(|line| {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    rooms.filter(|room| *room != "tests").map(str::to_owned).collect()
+}
+
+/// The room that a file belongs to.
+fn room_of(crate_src: &Path, file: &Path) -> String {
+    let first = file.strip_prefix(crate_src).unwrap().components().next().unwrap();
+    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// The rooms that a file's code names as `crate::room` or `crate::{room, …}`.
+fn used(file: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut used = BTreeSet::new();
+    for rest in code.collect::<Vec<_>>().join("\n").split("crate::").skip(1) {
+        let list = rest.strip_prefix('{').map_or("", |list| list.split("};").next().unwrap());
+        let mut depth = 0;
+        let parts = list.split(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            c == ',' && depth == 0
+        });
+        used.extend(parts.chain([rest]).map(|part| {
+            let part = part.trim_start().chars();
+            part.take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+        }));
+    }
+    used
+}
+
+/// A room's tests may use the harness of the demo, which starts real programs.
+fn may_use_the_harness(file: &Path) -> bool {
+    file.iter().any(|part| part == "tests" || part == "tests.rs")
+}
+
+#[test]
+fn a_room_uses_only_rooms_above_it() {
+    for name in CRATES {
+        let src = root().join("crates").join(name).join("src");
+        let rooms = rooms(&src);
+        assert!(rooms.len() > 10, "the list of rooms of {name} was not found");
+        for file in files(&src, ".rs") {
+            let room = room_of(&src, &file);
+            let Some(position) = rooms.iter().position(|r| *r == room) else {
+                let is_root = ["lib", "main", "tests"].contains(&room.as_str());
+                assert!(is_root, "{} belongs to no room", file.display());
+                continue;
+            };
+            for used in used(&file) {
+                let above = rooms[..=position].contains(&used) || !rooms.contains(&used);
+                let is_harness = used == "demo" && may_use_the_harness(&file);
+                assert!(
+                    above || is_harness,
+                    "{} uses {used}, which stands below {room}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// Core's lint configuration bans what is known to read the world; this bans whole modules.
+#[test]
+fn core_names_no_module_that_reaches_the_world() {
+    let src = root().join("crates/homeostat-core/src");
+    for file in files(&src, ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for module in ["fs", "net", "env", "process", "thread", "os", "io", "sync::Mutex"] {
+                let reaches = line.contains(&format!("std::{module}"));
+                assert!(!reaches, "{} names std::{module}: {line}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn doors_never_use_each_other() {
+    let src = root().join("crates/homeostat/src");
+    for door in DOORS {
+        let inside = files(&src.join(door), ".rs");
+        assert!(!inside.is_empty(), "there is no door {door}");
+        for file in inside {
+            for used in used(&file) {
+                let wall = DOORS.contains(&used.as_str()) && used != door;
+                assert!(!wall, "{} uses {used}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn sql_stays_in_the_journal() {
+    let src = root().join("crates/homeostat/src");
+    for file in files(&src, ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let in_journal = room_of(&src, &file) == "journal";
+        assert!(in_journal || !text.contains("rusqlite"), "{} knows SQL", file.display());
+    }
+}
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    let root = root();
+    let mut seen = 0;
+    for document in files(&root, ".md") {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let beside = document.parent().unwrap();
+        for path in paths(&text) {
+            seen += 1;
+            let exists = root.join(&path).exists() || beside.join(&path).exists();
+            assert!(exists, "{} names {path}, which does not exist", document.display());
+        }
+    }
+    assert!(seen > 20, "the documents' paths were not found");
+}
+
+#[test]
+fn the_architecture_names_every_room() {
+    let root = root();
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    for name in CRATES {
+        for room in rooms(&root.join("crates").join(name).join("src")) {
+            assert!(
+                page.contains(&format!("| `{room}` |")),
+                "{name}: room {room} is not described"
+            );
+        }
+    }
+}
+
+/// Relative links, and code spans that begin with a folder of the tree.
+fn paths(text: &str) -> Vec<String> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+    let spans = text.split('`').skip(1).step_by(2).filter(|span| {
+        let folder = ["crates/", "docs/", "examples/", "scripts/", "contrib/"];
+        folder.iter().any(|f| span.starts_with(f)) && !span.contains([' ', '*', '<', '\n'])
+    });
+    links.chain(spans).map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_is_left_undone_in_the_code() {
+    let marks = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "XX".to_owned() + "X"];
+    for file in files(&root().join("crates"), ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for mark in &marks {
+            assert!(!text.contains(mark.as_str()), "{} has a {mark}", file.display());
+        }
+    }
+}
+
+#[test]
+fn failpoints_are_in_no_program_that_is_not_asked_to_have_them() {
+    let root = root();
+    let manifest = std::fs::read_to_string(root.join("crates/homeostat/Cargo.toml")).unwrap();
+    assert!(manifest.contains("fail = { workspace = true, optional = true }"));
+    assert!(!manifest.contains("\ndefault ="), "a default feature could bring them in");
+    let makefile = std::fs::read_to_string(root.join("Makefile")).unwrap();
+    let release = |line: &&str| line.contains("--release") && line.contains("failpoints");
+    assert_eq!(makefile.lines().find(release), None, "a release has none");
+    // The crate `fail` is named in one file, and there only where the feature is on.
+    for file in files(&root.join("crates"), ".rs") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let names = text.contains(&("fail".to_owned() + "::"));
+        assert!(!names || file.ends_with("failpoint.rs"), "{}", file.display());
+    }
+    // This very program: as it was built, so it is.
+    let program = std::fs::read(env!("CARGO_BIN_EXE_homeostat")).unwrap();
+    let name = ["act", "prepared"].join(".");
+    let has_them = program.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+    assert_eq!(has_them, cfg!(feature = "failpoints"));
+}
