@@ -11,6 +11,7 @@ mod approval;
 mod carried;
 mod clock;
 mod evidence;
+mod fair;
 mod guards;
 mod ladder;
 mod notices;
