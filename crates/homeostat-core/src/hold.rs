@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::name::{CircuitName, IncidentId, PolicyName, RemedyName, SourceName};
+use crate::name::{CircuitName, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
 use crate::plan::LockKey;
 use crate::reach::Sum;
 use crate::storm::Gauge;
@@ -260,6 +260,15 @@ pub enum Hold {
         /// By which incident.
         by: IncidentId,
     },
+    /// A run may still go on there.
+    MayGoOn {
+        /// What is locked.
+        key: LockKey,
+        /// Which run.
+        order: OrderId,
+        /// When it is over at the latest, where that is known.
+        until: Option<Timestamp>,
+    },
     /// The target was healed a moment ago.
     CoolingDown {
         /// From what the cooldown counts.
@@ -431,7 +440,7 @@ impl Hold {
             Self::Unnamed { .. } => Guard::Stranger,
             Self::NotFresh { .. } => Guard::Fresh,
             Self::Silenced { .. } => Guard::Silence,
-            Self::Locked { .. } => Guard::Lock,
+            Self::Locked { .. } | Self::MayGoOn { .. } => Guard::Lock,
             Self::CoolingDown { .. } => Guard::Cooldown,
             Self::Flapping { .. } => Guard::Flap,
             Self::RateSpent { .. } | Self::ShareTaken { .. } | Self::BehindApproved { .. } => {
@@ -456,7 +465,9 @@ impl Hold {
             | Self::ShareTaken { until, .. }
             | Self::BehindApproved { until, .. }
             | Self::BreakerOpen { until, .. } => Some(*until),
-            Self::BeyondRadius { until, .. } | Self::Storming { until, .. } => *until,
+            Self::BeyondRadius { until, .. }
+            | Self::Storming { until, .. }
+            | Self::MayGoOn { until, .. } => *until,
             Self::Paused { .. }
             | Self::Blind { .. }
             | Self::Unnamed { .. }
@@ -475,7 +486,7 @@ impl Hold {
     pub fn gate(&self) -> Option<Gate> {
         match self {
             Self::Paused { .. } => Some(Gate::Resume),
-            Self::Locked { key, .. } => Some(Gate::Lock(key.clone())),
+            Self::Locked { key, .. } | Self::MayGoOn { key, .. } => Some(Gate::Lock(key.clone())),
             Self::TooManyRunning { scope, .. } => Some(Gate::Running(scope.clone())),
             Self::ShareRunning { .. } => Some(Gate::Running(Scope::Book)),
             Self::BeyondRadius { sum, .. } => Some(Gate::Radius(sum.policy.clone())),
@@ -516,6 +527,7 @@ impl Hold {
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
             | Self::Locked { .. }
+            | Self::MayGoOn { .. }
             | Self::CoolingDown { .. }
             | Self::RateSpent { .. }
             | Self::ShareTaken { .. }
@@ -552,6 +564,13 @@ impl fmt::Display for Hold {
             ),
             Self::Silenced { by } => write!(f, "the alert is suppressed by {by}"),
             Self::Locked { key, by } => write!(f, "incident {by} is healing {key}"),
+            Self::MayGoOn { key, order, until } => {
+                write!(f, "{} may still run on {key}", order.title())?;
+                match until {
+                    Some(until) => write!(f, ", out of our reach, until {until:.0} at the latest"),
+                    None => f.write_str(": it was to end and could not be ended"),
+                }
+            }
             Self::CoolingDown { since, cooldown, unheld, until } => {
                 match since {
                     Cooling::Closed(id) => {

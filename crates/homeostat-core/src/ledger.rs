@@ -6,6 +6,7 @@
 
 mod circuits;
 mod flaps;
+mod stragglers;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use crate::time::{Span, Timestamp, age};
 
 pub use circuits::{Circuits, Mark, Trial};
 pub use flaps::Flaps;
+pub use stragglers::{Straggler, Stragglers};
 
 /// An operator's word that nothing may start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +173,8 @@ pub enum Line {
         /// How often, and which.
         score: Score,
     },
+    /// A run may go on.
+    Straggler(Straggler),
     /// There is a storm.
     Storm {
         /// Of which policy.
@@ -191,6 +195,8 @@ pub struct Ledgers {
     pub circuits: Circuits,
     /// What remedies in shadow would have been worth.
     pub scores: Scores,
+    /// Runs that may go on though their order has ended.
+    pub stragglers: Stragglers,
     locks: BTreeMap<LockKey, IncidentId>,
     buckets: BTreeMap<Scope, Bucket>,
     running: BTreeMap<Scope, u32>,
@@ -413,6 +419,7 @@ impl Ledgers {
         self.flaps.move_along(by);
         self.circuits.move_along(by);
         self.storms.move_along(by);
+        self.stragglers.move_along(by);
     }
 
     /// Lists all lines, for a snapshot.
@@ -448,7 +455,8 @@ impl Ledgers {
             remedy: remedy.clone(),
             score,
         });
-        let storms = storms.chain(scores);
+        let stragglers = self.stragglers.iter().cloned().map(Line::Straggler);
+        let storms = storms.chain(scores).chain(stragglers);
         let first = paused.chain(locks).chain(levels).chain(running).chain(past);
         first.chain(self.flaps.lines()).chain(self.circuits.lines()).chain(acted).chain(storms)
     }
@@ -477,6 +485,7 @@ impl Ledgers {
             }
             Line::Shadow { policy, remedy, score } => self.scores.enter(policy, remedy, score),
             Line::Storm { policy, storm } => self.storms.enter(&policy, storm),
+            Line::Straggler(straggler) => self.stragglers.enter(straggler),
         }
     }
 

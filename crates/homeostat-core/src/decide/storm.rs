@@ -130,6 +130,7 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
         | Hold::NotFresh { .. }
         | Hold::Silenced { .. }
         | Hold::Locked { .. }
+        | Hold::MayGoOn { .. }
         | Hold::CoolingDown { .. }
         | Hold::TooManyRunning { .. }
         | Hold::ShareRunning { .. }

@@ -202,7 +202,7 @@ fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
         (Guard::Freeze, freeze::judge(deed)),
         (Guard::Watchdog, watchdog::judge(deed)),
         (Guard::Stranger, stranger::judge(deed, bench.book)),
-        (Guard::Lock, lock::judge(deed.incident, deed.locks, bench.ledgers)),
+        (Guard::Lock, lock_of(deed, bench)),
         (Guard::Cooldown, cooldown::judge(deed, bench.ledgers)),
         (Guard::Flap, flap::judge(deed, bench.ledgers)),
         (Guard::Rate, rate::judge(deed, bench)),
@@ -210,6 +210,11 @@ fn ledger_rulings(deed: &Deed<'_>, bench: Bench<'_>) -> Vec<(Guard, Ruling)> {
         (Guard::Breaker, breaker::judge(deed, bench.ledgers)),
         (Guard::Attempts, attempts::judge(deed)),
     ]
+}
+
+fn lock_of(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
+    let whose = (deed.incident, Some(deed.remedy));
+    lock::judge(whose, deed.locks, bench.ledgers, deed.now)
 }
 
 fn concurrency_of(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {

@@ -52,13 +52,17 @@ pub fn judge_undo(
 ) -> Judgement {
     let mut rulings = vec![
         (Guard::Pause, pause::judge(bench.ledgers)),
-        (Guard::Lock, lock::judge(reversal.incident, reversal.locks, bench.ledgers)),
+        (Guard::Lock, lock_of(reversal, bench)),
         (Guard::Concurrency, concurrency::judge(reversal.policy, bench)),
     ];
     if let Some(evidence) = evidence {
         rulings.push((Guard::Regression, is_still_worse(reversal, evidence)));
     }
     settle(rulings, || rate::charges(reversal.policy, bench, &Weather::Calm, reversal.now))
+}
+
+fn lock_of(reversal: &Reversal<'_>, bench: Bench<'_>) -> Ruling {
+    lock::judge((reversal.incident, None), reversal.locks, bench.ledgers, reversal.now)
 }
 
 fn is_still_worse(reversal: &Reversal<'_>, evidence: &Evidence) -> Ruling {

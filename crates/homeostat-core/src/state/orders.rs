@@ -2,6 +2,7 @@
 
 use crate::hold::{Gate, Scope};
 use crate::incident::Stage;
+use crate::ledger::Straggler;
 use crate::limits;
 use crate::name::{IncidentId, OrderId, Part, PolicyName};
 use crate::order::{Order, Outcome};
@@ -14,6 +15,7 @@ impl State {
         let id = order.id.incident;
         let Some(incident) = self.incidents.get(&id) else { return };
         let subject = incident.subject();
+        self.ledgers.stragglers.forget(at);
         self.ledgers.take(&order.charges, at);
         self.ledgers.lock(&order.locks, id);
         self.ledgers.started(&subject.0);
@@ -69,6 +71,7 @@ impl State {
 
     pub(super) fn end_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
         self.stop_running(order);
+        self.note_straggler(order, outcome, at);
         self.note_run(order, outcome, at);
         self.end_trial_of_run(order, outcome, at);
         self.change(order.incident, |incident| {
@@ -81,6 +84,19 @@ impl State {
             incident.stage = Stage::Ready;
             incident.forget_unstarted_act();
         });
+    }
+
+    /// What a crash has lost sight of may go on until its time limit is past.
+    fn note_straggler(&mut self, id: &OrderId, outcome: &Outcome, at: Timestamp) {
+        self.ledgers.stragglers.forget(at);
+        let Some(incident) = self.incidents.get(&id.incident) else { return };
+        let Some(order) = incident.order.as_ref().filter(|order| order.id == *id) else { return };
+        let until = incident.ordered_at + order.timeout;
+        let lost = matches!(outcome, Outcome::Unknown { .. }) && order.action.outlives_the_engine();
+        if lost && until > at {
+            let (order, locks) = (id.clone(), order.locks.clone());
+            self.ledgers.stragglers.enter(Straggler { order, locks, until: Some(until) });
+        }
     }
 
     fn stop_running(&mut self, order: &OrderId) {

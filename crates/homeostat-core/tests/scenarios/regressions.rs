@@ -12,7 +12,7 @@ use homeostat_core::event::{About, Effect, Event, Remark};
 use homeostat_core::evidence::{Ask, Evidence, Finding, ListedAlert, Listing};
 use homeostat_core::fact::Fact;
 use homeostat_core::incident::{End, Stage};
-use homeostat_core::label::LabelSet;
+use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::limits;
 use homeostat_core::name::{BootId, IncidentId, PolicyName, SourceName};
 use homeostat_core::notice::Topic;
@@ -737,4 +737,40 @@ fn a_notice_outlives_the_return_of_a_policy_that_another_one_stands_before() {
     play.reload(book(ladder(), nobody()));
     assert!(!told(&play, 1));
     assert_eq!(play.incident().map(|incident| incident.id), Some(IncidentId(3)), "it is taken up");
+}
+
+/// What a crash has lost sight of may run until its time limit, whatever becomes of its incident: an
+/// operator cancels it, or its alert ends.
+#[test]
+fn what_may_still_run_keeps_its_locks_though_its_incident_is_closed() {
+    let mut idempotent = remedy("restart");
+    idempotent.idempotent = true;
+    idempotent.timeout = secs(600);
+    let mut first = policy(vec![idempotent]);
+    first.guard.attempts = 9;
+    let mut second = ladder();
+    second.name = PolicyName::new("second");
+    second.matchers = Matchers::parse("alertname=\"Slow\"").unwrap().matchers;
+    let both = || Book::new(vec![first.clone(), second.clone()], BookLimits::default(), nobody());
+    let slow: &[(&str, &str)] = &[("alertname", "Slow"), ("instance", "a:80")];
+    let mut play = Scenario::new(both(), start_time());
+    fire(&mut play, A);
+    play.advance(secs(60));
+    play.send(Event::Pause { by: "alice".into(), reason: "to look".into() });
+    play.crash(&Found::Unknown("no exit is recorded".into()));
+    play.cancel("alice");
+    assert_eq!(closings(play.journal()).len(), 1, "it waited to run again");
+    play.send(Event::Resume { by: "alice".into() });
+    orders(&mut play);
+    fire(&mut play, slow);
+    let held = format!("{:?}", play.incident().unwrap().stage);
+    assert!(held.contains("MayGoOn"), "{held}");
+    for _ in 0..8 {
+        play.advance(secs(60));
+        fire(&mut play, slow);
+    }
+    assert_eq!(orders(&mut play), [""; 0], "nine minutes of ten");
+    play.advance(secs(60));
+    fire(&mut play, slow);
+    assert_eq!(orders(&mut play), ["2.restart.1"]);
 }
