@@ -59,7 +59,7 @@ macro_rules! swapped {
 /// All defects.
 pub(crate) const MUTATIONS: &[Mutation] = &[
     skipped!("pause", "pause::judge(bench.ledgers)"),
-    skipped!("lock", "lock::judge(deed.incident, deed.locks, bench.ledgers)"),
+    skipped!("lock", "lock_of(deed, bench)"),
     skipped!("cooldown", "cooldown::judge(deed, bench.ledgers)"),
     skipped!("rate", "rate::judge(deed, bench)"),
     skipped!("concurrency", "concurrency::judge(deed.policy, bench)"),
@@ -751,4 +751,39 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         ".any(|(_, alert)| {M} || observe::is_taken(book, incident, alert))",
     )
     .seen_in(20292),
+    mutation(
+        "lock: what may go on locks nothing",
+        "state/orders.rs",
+        "if lost && until > at {",
+        "if lost && until > at && !{M} {",
+    )
+    .seen_in(55782),
+    swapped!(
+        "rate: what is kept for others is taken",
+        "guard/rate.rs",
+        "(taken >= part && until > deed.now).then_some(hold)",
+        "None"
+    ),
+    swapped!(
+        "rate: no person is asked while the rate is spent",
+        "guard/rate.rs",
+        "deed.consent.is_sought(deed.now)",
+        "false"
+    ),
+    mutation(
+        "evidence: what may be an alert is not told apart from another",
+        "evidence.rs",
+        "if own != labels && (fires(own)",
+        "if !{M} && own != labels && (fires(own)",
+    )
+    .seen_in(30925),
+    mutation(
+        "orders: an act that certainly did not start has begun",
+        "incident.rs",
+        "if !self.has_acted() {
+            self.acted_at = None;",
+        "if !self.has_acted() && !{M} {
+            self.acted_at = None;",
+    )
+    .seen_in(30216),
 ];
