@@ -32,10 +32,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::act;
 use crate::config::{self, Callable, Config, Report};
 use crate::driver::{Clock, Driver, Fatal, Standing};
-use crate::failpoint;
 use crate::intake::reconcile::Reconciler;
 use crate::intake::{self, Leads};
 use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
@@ -48,6 +46,8 @@ use crate::web::auth::{Token, TokenError};
 use crate::web::exposure::{self, Exposed};
 use crate::web::origin::NotAHost;
 use crate::web::server;
+use homeostat_hands::act;
+use homeostat_hands::failpoint;
 
 use reload::Reloader;
 

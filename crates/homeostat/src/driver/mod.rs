@@ -43,10 +43,10 @@ pub use observe::Standing;
 pub use perform::{Doors, Outlets, Underway};
 pub use stop::{AtStop, DRAIN, Shutdown};
 
-use crate::failpoint;
 use crate::journal::{CommitError, Journal, JournalError, Recovered};
 use crate::queue::{Accounted, Busy, Inbox, Request};
 use crate::telemetry::Metrics;
+use homeostat_hands::failpoint;
 
 /// Requests that become one group at most, so that no commit takes long.
 const GROUP: usize = 512;

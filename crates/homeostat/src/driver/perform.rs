@@ -21,12 +21,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::Clock;
-use crate::act;
-use crate::failpoint;
 use crate::notice::Teller;
+use crate::outlet::Outlet;
 use crate::probe::Prober;
 use crate::queue::Queue;
 use crate::runner;
+use homeostat_hands::act;
+use homeostat_hands::failpoint;
 
 /// Between the polite and the final signal to an action that ran too long.
 const GRACE: Duration = Duration::from_secs(5);
@@ -36,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) const END_WITHIN: Duration = Duration::from_secs(20);
 
 /// Where the requests of each remedy go, and those of its undo.
-pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<act::Outlet>>;
+pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<Outlet>>;
 
 /// The doors through which effects leave.
 #[derive(Debug)]
@@ -249,7 +250,7 @@ impl Doors {
             timeout: run.order.timeout.into(),
             subject: subject(run),
         };
-        act::send(&self.orders, &outlet, sending, told(cancelled)).await
+        act::send(&self.orders, &*outlet, sending, told(cancelled)).await
     }
 
     /// Calls a handler, and passes on what it says until it has ended.

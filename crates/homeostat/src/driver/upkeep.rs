@@ -20,8 +20,8 @@ use homeostat_core::time::{Span, Timestamp};
 use tracing::{info, warn};
 
 use super::{Doors, chain};
-use crate::act;
 use crate::journal::{Batch, CommitError, Draft, Journal};
+use homeostat_hands::act;
 
 /// Facts after a snapshot that make the next one worth its while: they are read back in less time
 /// than a start takes anyway. A larger state waits for as many facts as it has entries, so that

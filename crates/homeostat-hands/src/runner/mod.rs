@@ -50,15 +50,16 @@ mod tests;
 pub use client::{Client, Settings, Tally};
 pub use frame::{FrameError, PROTOCOL, ToEngine, ToRunner, decode, encode};
 pub use socket::NAME as SOCKET;
-pub use start::{LOG, Program, become_one_if_asked, is_asked};
+pub use start::{Fine, LOG, Program, become_one_if_asked, is_asked};
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 /// Which program this process is: the same for two processes only if they run the same file.
-pub(crate) fn build() -> String {
-    let (version, revision) = (env!("CARGO_PKG_VERSION"), env!("HOMEOSTAT_REVISION"));
-    let file = fs::metadata("/proc/self/exe");
-    let file = file.map_or((0, 0, 0), |file| (file.dev(), file.ino(), file.mtime()));
-    format!("{version} {revision} {}:{}:{}", file.0, file.1, file.2)
+fn build() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    fs::metadata("/proc/self/exe").map_or_else(
+        |_| version.to_owned(),
+        |file| format!("{version} {}:{}:{}:{}", file.dev(), file.ino(), file.mtime(), file.size()),
+    )
 }

@@ -17,12 +17,12 @@ const ENGINE_ONLY: [&str; 6] = [
 ];
 
 /// The variables of the engine that a process must not inherit.
-pub(crate) fn not_inherited() -> impl Iterator<Item = OsString> {
+pub fn not_inherited() -> impl Iterator<Item = OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| !is_inherited(name))
 }
 
 /// The variables of the engine that a process inherits, for one that another process starts.
-pub(crate) fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
+pub fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| is_inherited(name))
 }
 

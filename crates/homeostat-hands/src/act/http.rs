@@ -9,27 +9,16 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
-use homeostat_core::request::{Header, Request};
-use reqwest::Url;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use homeostat_core::request::Request;
 
 use super::claim::{Directory, draw_run};
-use super::limits::{ANSWER_SHOWN, RESPONSE_MAX};
+use super::limits::ANSWER_SHOWN;
+use super::outlet::{Answer, NoAnswer, Outlet};
 use super::output;
 use super::start::{self, NotRunning, is_complete, off_thread};
 use super::{Doubt, Ended, Outcome, Refusal, Subject};
-use crate::client::{Answer, Client, NoAnswer, Outgoing, Secret};
 
 const RESPONSE: &str = "response";
-
-/// Where a remedy's requests go, and what only the sender knows.
-#[derive(Debug)]
-pub struct Outlet {
-    /// The server, and who we are to it.
-    pub client: Client,
-    /// Headers whose values are secret.
-    pub headers: Vec<(String, Secret)>,
-}
 
 /// What one request needs.
 #[derive(Debug, Clone)]
@@ -55,7 +44,7 @@ pub struct Sending {
 /// Outside of a Tokio runtime with time and IO enabled.
 pub async fn send(
     root: &Path,
-    outlet: &Outlet,
+    outlet: &impl Outlet,
     sending: Sending,
     cancel: impl Future<Output = ()> + Send,
 ) -> Ended {
@@ -63,8 +52,8 @@ pub async fn send(
     if is_complete(cancel.as_mut()).await {
         return Ended::refused(Refusal::Cancelled);
     }
-    let (outgoing, secrets) = match prepare(outlet, &sending).await {
-        Ok(prepared) => prepared,
+    let letter = match outlet.prepare(&sending.request, sending.timeout).await {
+        Ok(letter) => letter,
         Err(reason) => return Ended::refused(reason),
     };
     let Sending { order, request, subject, .. } = sending;
@@ -78,7 +67,7 @@ pub async fn send(
     let result = tokio::select! {
         // An answer that is there counts, whatever else is there with it.
         biased;
-        result = outlet.client.call(outgoing, &secrets) => Some(result),
+        result = outlet.send(letter) => Some(result),
         () = cancel => None,
     };
     let duration = since.elapsed();
@@ -87,47 +76,6 @@ pub async fn send(
 
 fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunning> {
     start::take(root, order, &draw_run()?, document)
-}
-
-/// Puts the secrets to the request, and makes sure that they go where they belong.
-async fn prepare(outlet: &Outlet, sending: &Sending) -> Result<(Outgoing, Vec<String>), Refusal> {
-    let request = &sending.request;
-    let wrong = |reason: String| Refusal::NoRequest { reason };
-    let url = Url::parse(&request.url).map_err(|error| wrong(format!("not a URL: {error}")))?;
-    if url.origin() != outlet.client.base().origin() {
-        return Err(Refusal::Reconfigured);
-    }
-    let mut headers = HeaderMap::new();
-    let mut secrets = Vec::new();
-    if let Some(body) = &request.body {
-        let media_type = HeaderValue::from_str(&body.media_type);
-        headers.extend(media_type.ok().map(|value| (CONTENT_TYPE, value)));
-    }
-    for Header { name, value } in &request.headers {
-        let text = if let Some(text) = value {
-            text.clone()
-        } else {
-            secrets.push(secret(outlet, name).await?);
-            secrets.last().cloned().unwrap_or_default()
-        };
-        let mut carried = HeaderValue::from_bytes(text.as_bytes())
-            .map_err(|_| wrong(format!("header {name} cannot carry its value")))?;
-        carried.set_sensitive(value.is_none());
-        let name: HeaderName =
-            name.parse().map_err(|_| wrong(format!("no header is named {name:?}")))?;
-        headers.insert(name, carried);
-    }
-    let method = request.method.as_str().parse().map_err(|_| wrong("not a method".into()))?;
-    let body = request.body.as_ref().map(|body| body.text.clone().into_bytes());
-    let timeout = sending.timeout;
-    Ok((Outgoing { method, url, headers, body, timeout, keep: RESPONSE_MAX }, secrets))
-}
-
-async fn secret(outlet: &Outlet, header: &str) -> Result<String, Refusal> {
-    let known = outlet.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(header));
-    let Some((_, secret)) = known else { return Err(Refusal::Reconfigured) };
-    let revealed = outlet.client.reveal(secret).await;
-    revealed.map_err(|error| Refusal::NotSent { error: error.line() })
 }
 
 /// Keeps the answer, and records the end.
@@ -175,10 +123,10 @@ fn outcome(request: &Request, result: &Result<Answer, NoAnswer>) -> Outcome {
             Outcome::Answered { status, expected }
         }
         Err(NoAnswer::NotSent(error)) => {
-            Outcome::Refused { reason: Refusal::NotSent { error: error.line() } }
+            Outcome::Refused { reason: Refusal::NotSent { error: error.clone() } }
         }
         Err(NoAnswer::Broken(error)) => {
-            Outcome::Unknown { reason: Doubt::NoAnswer { error: error.line() } }
+            Outcome::Unknown { reason: Doubt::NoAnswer { error: error.clone() } }
         }
         Err(NoAnswer::TooSlow) => Outcome::TimedOut,
     }
@@ -192,7 +140,7 @@ fn shown(answer: &Answer) -> String {
         let _ = writeln!(
             text,
             "redirects to {}: not followed; configure that URL if it is right",
-            crate::client::one_line(location)
+            output::one_line(location)
         );
     }
     let most = answer.body.len().min(ANSWER_SHOWN);

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use tokio::process::{Child, Command};
-use tracing::{Level, error};
+use tracing::error;
 
 use super::limits::LOG_MAX;
 use super::{server, socket};
 use crate::act;
 use crate::inherited::not_inherited;
-use crate::telemetry::logging::{self, Format};
 
 /// The name of the runner's log in the storage directory.
 pub const LOG: &str = "runner.log";
@@ -39,7 +38,7 @@ impl Program {
         Self { name: own_name(), arguments: vec!["runner".into()] }
     }
 
-    /// A program that is built with this crate. It gets the arguments that it was started with, so
+    /// A program that embeds an engine. It gets the arguments that it was started with, so
     /// that it comes to the same place again.
     pub fn again() -> Self {
         Self { name: own_name(), arguments: std::env::args_os().skip(1).collect() }
@@ -104,12 +103,10 @@ impl From<Fine> for ExitCode {
 
 /// Becomes a runner if this process was started to be one, and returns its exit code when it ends.
 ///
-/// A program that is built with this crate need not call it: whatever makes an
-/// [`App`](crate::App) does, and does not return then. Called as the first thing in `main`, it
-/// spares the runner all that the program does before that.
-pub fn become_one_if_asked() -> Option<Fine> {
+/// `begin_log` is called in a runner, before it says anything.
+pub fn become_one_if_asked(begin_log: impl FnOnce()) -> Option<Fine> {
     let storage = PathBuf::from(std::env::var_os(ASKED)?);
-    logging::start(Level::INFO, Format::Logfmt);
+    begin_log();
     // In a thread of its own, because the caller may be inside of a runtime.
     let thread = std::thread::Builder::new().name("runner".into());
     let ran = thread.spawn(move || {

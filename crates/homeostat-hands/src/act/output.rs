@@ -19,7 +19,7 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::limits::{OUTPUT_MAX, TAIL_MAX};
+use super::limits::{LINE_CHARS, OUTPUT_MAX, TAIL_MAX};
 
 pub(super) const STDOUT: &str = "stdout";
 const STDERR: &str = "stderr";
@@ -189,6 +189,16 @@ fn last((file, length): &(File, u64), count: u64) -> String {
     harmless(&String::from_utf8_lossy(&bytes[torn.min(3)..]))
 }
 
+/// Makes one line of bounded length of a text that somebody else wrote.
+pub fn one_line(text: &str) -> String {
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = words.char_indices().nth(LINE_CHARS) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
 /// Text that cannot move a terminal's cursor, change its colours or turn the reading direction.
 pub(super) fn harmless(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
@@ -300,6 +310,12 @@ mod tests {
         fs::write(directory.path().join(STDOUT), stdout).unwrap();
         fs::write(directory.path().join(STDERR), stderr).unwrap();
         tail(directory.path())
+    }
+
+    #[test]
+    fn a_long_text_becomes_a_short_line() {
+        assert_eq!(one_line(" a\n\tb  c "), "a b c");
+        assert_eq!(one_line(&"é".repeat(1_000)).chars().count(), 301);
     }
 
     #[test]

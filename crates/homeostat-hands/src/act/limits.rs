@@ -26,6 +26,9 @@ pub const RESPONSE_MAX: usize = 1 << 20;
 /// Bytes of an answer that travel with the result: they share [`TAIL_MAX`] with the status.
 pub const ANSWER_SHOWN: usize = TAIL_MAX - 512;
 
+/// Characters of a text of somebody else that travel on as one line: a line or two for a person.
+pub const LINE_CHARS: usize = 300;
+
 /// How long a handler that was aborted may take until its next `await`. One that blocks its thread
 /// never gets there.
 pub const ABORT_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Failpoints: named steps at which a test lets the engine die, wait or fail.
+//! Failpoints: named steps at which a test lets the engine, or its runner, die, wait or fail.
 //!
 //! ```text
 //!  FAILPOINTS='intake.parsed=kill;journal.written=2*off->kill'
@@ -7,6 +7,7 @@
 //! An action is one of the crate `fail`, or `kill`: SIGKILL to ourselves, as a kernel that is out of
 //! memory would send it. Only with the cargo feature `failpoints`; without it nothing of this is
 //! left in the program.
+//! Those of the engine are named here too, so that there is one list, armed once in a process.
 //! Not its duty: to say what must be true afterwards. That is the tests'.
 
 /// Every step that can be named, in the order in which an alert comes by.
@@ -39,22 +40,22 @@ pub const ALL: [&str; 22] = [
 /// Does what was asked for at this step: usually nothing.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
-pub(crate) const fn reach(_: &str) {}
+pub const fn reach(_: &str) {}
 
 /// Does what was asked for at this step, and tells whether the step is to fail (`return`).
 #[cfg(not(feature = "failpoints"))]
 #[inline]
-pub(crate) const fn fails(_: &str) -> bool {
+pub const fn fails(_: &str) -> bool {
     false
 }
 
 /// Takes in what is asked for in the environment.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
-pub(crate) const fn arm() {}
+pub const fn arm() {}
 
 #[cfg(feature = "failpoints")]
-pub(crate) use armed::{arm, fails, reach};
+pub use armed::{arm, fails, reach};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -68,12 +69,12 @@ mod armed {
     const KILL: &str = "return(kill)";
 
     /// Does what was asked for at this step: usually nothing.
-    pub(crate) fn reach(name: &'static str) {
+    pub fn reach(name: &'static str) {
         let _ = fails(name);
     }
 
     /// Does what was asked for at this step, and tells whether the step is to fail (`return`).
-    pub(crate) fn fails(name: &'static str) -> bool {
+    pub fn fails(name: &'static str) -> bool {
         arm();
         debug_assert!(ALL.contains(&name), "failpoint {name} is not listed");
         let asked = fail::eval(name, |word| word);
@@ -88,7 +89,7 @@ mod armed {
     /// # Panics
     ///
     /// What is asked for cannot be: a test that armed nothing would show nothing.
-    pub(crate) fn arm() {
+    pub fn arm() {
         static ARMED: Once = Once::new();
         ARMED.call_once(|| {
             let Ok(asked) = std::env::var("FAILPOINTS") else { return };

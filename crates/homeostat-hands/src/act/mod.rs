@@ -13,7 +13,7 @@
 //! The duty of this room: an action starts at most once for an order, its data can never become
 //! program text, its time and its output are bounded, and what became of it can be told after a
 //! crash. *Not* its duty: whether the order may run (`guard`), what it means that it ended
-//! (`verdict`), and when it is retried (`decide`). It knows no configuration, journal or HTTP.
+//! (`healing`), and when it is retried (`decide`).
 //!
 //! # The order's directory
 //!
@@ -47,6 +47,7 @@ mod exec;
 pub mod handler;
 mod http;
 pub mod limits;
+mod outlet;
 mod output;
 mod owner;
 mod prepare;
@@ -66,7 +67,9 @@ pub use cgroup::Cgroups;
 pub use claim::{Found, current_boot, forget, inspect};
 pub use exec::{perform, run};
 pub use handler::Handlers;
-pub use http::{Outlet, Sending, send};
+pub use http::{Sending, send};
+pub use outlet::{Answer, NoAnswer, Outlet};
+pub use output::one_line;
 pub use owner::{Nursery, Owner, Variables};
 pub use prepare::{Command, Launch, prepare};
 pub use spawn::close_on_exec;

@@ -223,7 +223,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 
 /// A reason as it travels into the journal: one harmless line of bounded length.
 fn one_line(text: &str) -> String {
-    output::harmless(&crate::client::one_line(text))
+    output::harmless(&output::one_line(text))
 }
 
 #[cfg(test)]
