@@ -25,7 +25,7 @@ use super::limits::{
 use super::output::{self, Outputs, Tail, Writers};
 use super::owner::Owner;
 use super::prepare::{self, Launch};
-use super::spawn::{Newborn, Streams};
+use super::spawn::{Newborn, NotBorn, Streams};
 use super::start::{NotRunning, is_complete, off_thread};
 use super::tree::Tree;
 use super::{Doubt, Ended, Execution, Outcome, Refusal};
@@ -195,23 +195,25 @@ fn spawn(
     let program = command.get_program().to_string_lossy().into_owned();
     let spawned = owner.spawn(|| {
         let leader = match cgroup.and_then(Cgroup::place) {
-            Some(place) => Leader::Entered(Newborn::start(&command, &streams, &place)?),
-            None => spawn_plainly(command, streams)?,
+            Some(place) => {
+                let newborn = Newborn::start(&command, &streams, Some(&place), None);
+                newborn.map(Leader::Entered)?
+            }
+            None => spawn_plainly(command, streams).map_err(not_born)?,
         };
         let id = leader.id();
         Ok((leader, id))
     });
-    match spawned {
-        Ok(leader) => Ok((leader, outputs)),
-        Err(error) => {
-            let text = io::Error::to_string(&error);
-            Err(if is_certain(&error) {
-                NotRunning::Refused(Refusal::Spawn { program, error: text })
-            } else {
-                NotRunning::Unknown(Doubt::Spawn { program, error: text })
-            })
+    spawned.map(|leader| (leader, outputs)).map_err(|not_born| match not_born {
+        NotBorn::Nothing(error) => {
+            let error = error.to_string();
+            NotRunning::Refused(Refusal::Spawn { program, error })
         }
-    }
+        NotBorn::Perhaps(error) => {
+            let error = error.to_string();
+            NotRunning::Unknown(Doubt::Spawn { program, error })
+        }
+    })
 }
 
 fn spawn_plainly(mut command: Command, streams: Streams) -> io::Result<Leader> {
@@ -266,9 +268,10 @@ fn interpreter(script: &Path) -> (String, Option<String>) {
     }
 }
 
-/// Whether a failed spawn certainly started nothing: the answers of fork and exec do. Others may
-/// come from registering the child that already runs, as ENOMEM and ENOSPC from epoll.
-fn is_certain(error: &io::Error) -> bool {
+/// What a failed spawn of the standard library says: the answers of fork and exec certainly started
+/// nothing. Others may come from registering the child that already runs, as ENOMEM and ENOSPC from
+/// epoll.
+fn not_born(error: io::Error) -> NotBorn {
     let exec = [
         Errno::NOENT,
         Errno::ACCESS,
@@ -282,7 +285,10 @@ fn is_certain(error: &io::Error) -> bool {
         Errno::TOOBIG,
         Errno::AGAIN,
     ];
-    Errno::from_io_error(error).is_some_and(|errno| exec.contains(&errno))
+    match Errno::from_io_error(&error) {
+        Some(errno) if exec.contains(&errno) => NotBorn::Nothing(error),
+        Some(_) | None => NotBorn::Perhaps(error),
+    }
 }
 
 /// What became of a process while it was watched.

@@ -72,7 +72,7 @@ pub use outlet::{Answer, NoAnswer, Outlet};
 pub use output::one_line;
 pub use owner::{Nursery, Owner, Variables};
 pub use prepare::{Command, Launch, prepare};
-pub use spawn::close_on_exec;
+pub use spawn::{Identity, close_on_exec};
 pub use subject::{Subject, SubjectAlert};
 
 /// What one run of a process needs.

@@ -1,51 +1,49 @@
-//! Starts a process that is in its cgroup before its program runs. The one file of this program
-//! where the compiler's word is not enough.
+//! Starts a process that is in its cgroup, and another user where it is to be one, before its program
+//! runs. The one file of this program where the compiler's word is not enough.
 //!
 //! A move from outside comes too late: the first child of the program may be outside by then. A
 //! launcher that enters and then runs the program would turn a program that there is not into an
-//! exit code, and an order that certainly did not start into one that failed. `pre_exec` of the
-//! standard library makes it fork, and a fork of a process with many threads costs more than all
-//! else of a short run: the tables of its memory are copied, and each page that is written next
-//! faults. So this is what `posix_spawn` does, and the child is born in its cgroup:
+//! exit code, and an order that certainly did not start into one that failed. So the child is born in
+//! its cgroup, does there what must be done before its program, and says through a pipe why it did
+//! not become the program, if it did not:
 //!
 //! ```text
-//!  this thread          the child, in the same memory, on a stack of its own
-//!  block signals
-//!  clone3, and sleep ─> streams, directory, group, signals
-//!  wake up <─────────── execve, or its error and the end
-//!  unblock signals
+//!  this thread            the child, in a copy of the memory
+//!  clone3 ──────────────> streams, group, (user), directory, signals
+//!  read the pipe <─────── execve closes it, or its error is written to it
 //! ```
 //!
-//! Where `clone3` is refused, as in some sandboxes, or not known here, as on other processors, the
-//! child is cloned in the old way and enters by itself, by a write to `cgroup.procs`. That is as
-//! safe, but the kernel now and then keeps it waiting for 20 ms, until no processor is in the middle
-//! of a fork.
+//! The copy costs the tables of our memory, which are few in a runner: it is small. An engine, which
+//! may be large, starts nothing by this but what runs as another user.
 //!
-//! Source: `clone(2)`, `vfork(2)`, `signal-safety(7)`; for the wait, `percpu_down_write` of
+//! Where `clone3` is refused or not known, as in some sandboxes, the child is forked and enters by
+//! itself, by a write to `cgroup.procs`. That is as safe, but the kernel now and then keeps it
+//! waiting for 20 ms, until no processor is in the middle of a fork. The `pre_exec` of the standard
+//! library could do no more than that, either.
+//!
+//! Source: `clone(2)`, `signal-safety(7)`, `credentials(7)`; for the wait, `percpu_down_write` of
 //! `cgroup_threadgroup_rwsem` in Linux.
 
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
-use std::ffi::{CString, OsStr, OsString, c_char, c_int, c_void};
+use std::ffi::{CString, OsStr, OsString, c_char};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::fs::{Access, access};
 use rustix::io::{Errno, FdFlags};
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Gid, Pid, PidfdFlags, Uid, WaitOptions, pidfd_open, waitpid};
+use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-/// Bytes of the child's stack. It calls some thirty functions of the system, one after the other.
-const STACK: usize = 32 << 10;
 
 /// Where programs are looked for when nobody says where: what `execvp(3)` takes then.
 const PATH: &str = "/bin:/usr/bin";
@@ -66,6 +64,17 @@ pub(super) struct Streams {
     pub(super) stderr: File,
 }
 
+/// As whom a program runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user's number.
+    pub user: u32,
+    /// The number of the user's own group.
+    pub group: u32,
+    /// The numbers of the other groups.
+    pub groups: Vec<u32>,
+}
+
 /// A child that was started here. Dropped before it was waited for, it is a zombie once it ends,
 /// until somebody waits for its number.
 #[derive(Debug)]
@@ -74,27 +83,42 @@ pub(super) struct Newborn {
     descriptor: AsyncFd<OwnedFd>,
 }
 
+/// Why there is no child to watch.
+#[derive(Debug)]
+pub(super) enum NotBorn {
+    /// Nothing runs.
+    Nothing(io::Error),
+    /// Something may run that cannot be watched.
+    Perhaps(io::Error),
+}
+
 impl Newborn {
-    /// Starts a program in a group of its own and in a cgroup.
+    /// Starts a program in a group of its own, in a cgroup where it has one, as another user where
+    /// it is to be one.
     ///
     /// Of the command its program, arguments, directory and variables count: it inherits no others.
     /// No word may have a NUL: the standard library puts another word in its place.
     ///
-    /// A process that may not enter the cgroup runs outside of it.
-    ///
-    /// # Errors
-    ///
-    /// Of clone and execve: then nothing runs. Or of watching what runs.
+    /// A process that may not enter the cgroup runs outside of it. One that may not become the user,
+    /// or enter the directory as that user, does not run.
     ///
     /// # Panics
     ///
     /// Outside of a Tokio runtime with IO enabled.
-    pub(super) fn start(command: &Command, streams: &Streams, place: &Place) -> io::Result<Self> {
-        let pid = Words::of(command)?.start(streams, place)?;
-        let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
+    pub(super) fn start(
+        command: &Command,
+        streams: &Streams,
+        place: Option<&Place>,
+        identity: Option<&Identity>,
+    ) -> Result<Self, NotBorn> {
+        let words = Words::of(command).map_err(NotBorn::Nothing)?;
+        let pid = words.start(streams, place, identity).map_err(NotBorn::Nothing)?;
+        let perhaps = |error: Errno| NotBorn::Perhaps(error.into());
+        let descriptor = pidfd_open(pid, PidfdFlags::empty()).map_err(perhaps)?;
         // SAFETY: it owns the descriptor, which stays the same and open until it is dropped.
         let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
-        Ok(Self { pid, descriptor: registered.map_err(|refused| refused.into_parts().1)? })
+        let descriptor = registered.map_err(|refused| NotBorn::Perhaps(refused.into_parts().1))?;
+        Ok(Self { pid, descriptor })
     }
 
     /// Its number, which is its own until it was waited for.
@@ -148,29 +172,91 @@ impl Words {
         })
     }
 
-    fn start(&self, streams: &Streams, place: &Place) -> io::Result<Pid> {
+    /// Returns once the child runs its program. An error says that nothing runs.
+    fn start(
+        &self,
+        streams: &Streams,
+        place: Option<&Place>,
+        identity: Option<&Identity>,
+    ) -> io::Result<Pid> {
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
-        let plan = Plan {
-            program: self.program.as_ptr(),
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let groups: Vec<Gid> = identity
+            .map(|identity| identity.groups.iter().map(|group| Gid::from_raw(*group)).collect())
+            .unwrap_or_default();
+        let mut plan = Plan {
+            words: self,
             arguments: arguments.as_ptr(),
             environment: environment.as_ptr(),
-            directory: self.directory.as_ptr(),
-            streams: [&streams.stdin, &streams.stdout, &streams.stderr].map(AsRawFd::as_raw_fd),
-            entrance: AtomicI32::new(NONE),
-            error: AtomicI32::new(0),
+            streams,
+            entrance: None,
+            identity: identity.map(|identity| (identity, groups.as_slice())),
         };
-        let mut stack = Box::<[u8]>::new_uninit_slice(STACK);
-        // A child that did not become the program was made all the same: only the plan says why.
-        let pid = born_there(&plan, &mut stack, &place.directory).or_else(|_| {
-            plan.entrance.store(place.entrance.as_raw_fd(), Ordering::Relaxed);
-            entering(&plan, &mut stack)
-        })?;
-        match plan.error.load(Ordering::Acquire) {
-            0 => Ok(pid),
-            error => {
-                // It never was the program; nobody else knows its number.
-                waitpid(Some(pid), WaitOptions::empty())?;
-                Err(io::Error::from_raw_os_error(error))
+        let blocked = Blocked::all();
+        let mut made = match place {
+            Some(place) => born_in(place.directory.as_fd()),
+            None => Err(Errno::NOSYS),
+        };
+        if made.is_err() {
+            plan.entrance = place.map(|place| place.entrance.as_fd());
+            // SAFETY: the child has one thread, and does nothing but `become_program`.
+            made = match unsafe { libc::fork() } {
+                -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
+                pid => Ok(pid),
+            };
+        }
+        match made {
+            Ok(0) => plan.live(writer),
+            Ok(pid) => {
+                drop((blocked, writer));
+                let pid = Pid::from_raw(pid).expect("a child has a number");
+                hear(reader.into(), pid).map_err(|(step, error)| step.explain(error, self))?;
+                Ok(pid)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Waits until a child has become its program, or says why not; then it is reaped.
+fn hear(mut pipe: File, pid: Pid) -> Result<(), (Step, io::Error)> {
+    let mut said = [0; 5];
+    // One that is killed before it says anything has ended by that signal, as any other.
+    if pipe.read_exact(&mut said).is_err() {
+        return Ok(());
+    }
+    // It never was the program; nobody else knows its number.
+    let _ = waitpid(Some(pid), WaitOptions::empty());
+    let [step, error @ ..] = said;
+    let error = io::Error::from_raw_os_error(i32::from_ne_bytes(error));
+    Err((Step::ALL.into_iter().find(|known| *known as u8 == step).unwrap_or(Step::Program), error))
+}
+
+/// What a child does before it is its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Step {
+    Streams,
+    Identity,
+    Directory,
+    Program,
+}
+
+impl Step {
+    const ALL: [Self; 4] = [Self::Streams, Self::Identity, Self::Directory, Self::Program];
+
+    /// The error, with what was attempted where it is not the program that is wrong.
+    fn explain(self, error: io::Error, words: &Words) -> io::Error {
+        let kind = error.kind();
+        match self {
+            Self::Program => error,
+            Self::Streams => io::Error::new(kind, format!("its streams cannot be set: {error}")),
+            Self::Identity => {
+                io::Error::new(kind, format!("it cannot run as another user: {error}"))
+            }
+            Self::Directory => {
+                let directory = words.directory.to_string_lossy();
+                io::Error::new(kind, format!("it cannot enter {directory}: {error}"))
             }
         }
     }
@@ -203,117 +289,34 @@ fn locate(name: &OsStr, path: Option<&OsStr>) -> io::Result<PathBuf> {
     Err(found.into())
 }
 
-/// What the child needs: nothing that it would have to ask for memory for.
-struct Plan {
-    program: *const c_char,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-    directory: *const c_char,
-    streams: [RawFd; 3],
-    /// What it enters its cgroup by, if it is not born there.
-    entrance: AtomicI32,
-    /// Why it did not become the program; 0 if it did.
-    error: AtomicI32,
-}
-
-/// No descriptor.
-const NONE: RawFd = -1;
-
-/// A child's stack.
-type Stack = [MaybeUninit<u8>];
-
-/// Makes a child in its cgroup, and returns when it runs its program or is over. An error says that
-/// none was made.
-#[cfg(target_arch = "x86_64")]
-fn born_there(plan: &Plan, stack: &mut Stack, cgroup: &OwnedFd) -> io::Result<Pid> {
+/// Makes a child in a cgroup. As `fork(2)` it returns twice: 0 in the child.
+fn born_in(cgroup: BorrowedFd<'_>) -> Result<i32, Errno> {
     // What the kernel calls `struct clone_args`, up to `cgroup`.
-    let bottom = stack.as_mut_ptr().addr().next_multiple_of(16);
-    let end = (stack.as_mut_ptr().addr() + stack.len()) & !15;
-    let flags = u64::from((libc::CLONE_VM | libc::CLONE_VFORK).unsigned_abs())
-        | CLONE_CLEAR_SIGHAND
-        | CLONE_INTO_CGROUP;
+    let flags = CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP;
     let signal = u64::from(libc::SIGCHLD.unsigned_abs());
     let group = u64::from(cgroup.as_raw_fd().unsigned_abs());
-    let (bottom, size) = (bottom as u64, (end - bottom) as u64);
-    let arguments = [flags, 0, 0, 0, signal, bottom, size, 0, 0, 0, group];
-    let made: i64;
-    let blocked = Blocked::all();
-    // SAFETY: as for `entering`, with this besides. The parent comes out of the block once, behind
-    // the label, with the registers as it left them but those that a system call changes. The child
-    // never does: it calls `child` on the stack whose end the kernel has put into its stack pointer,
-    // a multiple of 16 as the ABI asks, and ends. The arguments live until the call returns.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, r8",
-            "call r9",
-            "mov edi, eax",
-            "mov eax, {exit}",
-            "syscall",
-            "ud2",
-            "2:",
-            exit = const libc::SYS_exit,
-            inlateout("rax") libc::SYS_clone3 => made,
-            in("rdi") arguments.as_ptr(),
-            in("rsi") size_of_val(&arguments),
-            in("r8") ptr::from_ref(plan),
-            in("r9") child as extern "C" fn(*mut c_void) -> c_int,
-            lateout("rcx") _,
-            lateout("r11") _,
-        );
+    let arguments = [flags, 0, 0, 0, signal, 0, 0, 0, 0, 0, group];
+    // SAFETY: no memory is shared and no stack is asked for, so this is a fork: the child goes on
+    // here in a copy of all that there is, with one thread. It does nothing but `become_program`.
+    // The arguments are read by the call alone.
+    let made =
+        unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
+    match i32::try_from(made) {
+        Ok(made) if made >= 0 => Ok(made),
+        Ok(_) | Err(_) => {
+            Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOSYS))
+        }
     }
-    drop(blocked);
-    let made = i32::try_from(made).expect("numbers of processes and of errors are small");
-    if made < 0 { Err(io::Error::from_raw_os_error(-made)) } else { Ok(number(made)) }
 }
 
 /// Handlers of signals are none of the child's. Source: `linux/sched.h`.
-#[cfg(target_arch = "x86_64")]
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 
 /// The child is in the cgroup that is handed in. Source: `linux/sched.h`.
-#[cfg(target_arch = "x86_64")]
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
-/// Nobody has tried it there.
-#[cfg(not(target_arch = "x86_64"))]
-fn born_there(_: &Plan, _: &mut Stack, _: &OwnedFd) -> io::Result<Pid> {
-    Err(Errno::NOSYS.into())
-}
-
-/// Makes a child that enters its cgroup by itself, and returns when it runs its program or is over.
-fn entering(plan: &Plan, stack: &mut Stack) -> io::Result<Pid> {
-    let blocked = Blocked::all();
-    // SAFETY:
-    // - `CLONE_VM` without `CLONE_VFORK` would be two threads that know nothing of each other; with
-    //   it this thread sleeps in the kernel until the child has called execve or has ended. So
-    //   `plan`, what it points to, and `stack` outlive the child's use of them, and nobody but the
-    //   child touches them meanwhile. What the child changes of thread-local memory (`errno`) is
-    //   this thread's, which sleeps.
-    // - The stack grows down from its end, which is a multiple of 16 as every ABI of Linux asks:
-    //   the boundary is rounded down to it.
-    // - No handler of a signal runs in the child, in memory that is not its own: all signals are
-    //   blocked before it is made, and it lets them through only when none has a handler.
-    // - `child` has the type that is asked for, and neither unwinds nor returns to us.
-    let made = unsafe {
-        let end = stack.as_mut_ptr().add(stack.len());
-        let end = end.sub(end.addr() % 16).cast::<c_void>();
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-        let made = libc::clone(child, end, flags, ptr::from_ref(plan).cast_mut().cast());
-        if made < 0 { Err(io::Error::last_os_error()) } else { Ok(made) }
-    };
-    drop(blocked);
-    made.map(number)
-}
-
-fn number(pid: i32) -> Pid {
-    Pid::from_raw(pid).expect("a child has a number")
-}
-
-/// All signals are blocked in this thread as long as this is kept.
+/// All signals are blocked in this thread as long as this is kept: none is taken by a child that has
+/// our handlers still.
 struct Blocked {
     before: libc::sigset_t,
 }
@@ -340,70 +343,70 @@ impl Drop for Blocked {
     }
 }
 
-/// Becomes the program. What it returns is the exit code of a child that did not.
-extern "C" fn child(plan: *mut c_void) -> c_int {
-    // SAFETY: it is the plan of whoever made this child, which nobody changes while this runs.
-    let plan = unsafe { &*plan.cast_const().cast::<Plan>() };
-    // SAFETY: this is that child.
-    plan.error.store(unsafe { become_program(plan) }, Ordering::Release);
-    127
+/// What the child needs: nothing that it would have to ask for memory for. Other threads may have
+/// held the locks of the allocator when it was made, and they are not there to let go of them.
+struct Plan<'a> {
+    words: &'a Words,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+    streams: &'a Streams,
+    /// What it enters its cgroup by, if it is not born there.
+    entrance: Option<BorrowedFd<'a>>,
+    identity: Option<(&'a Identity, &'a [Gid])>,
 }
 
-/// Returns the error that kept it from becoming the program.
-///
-/// # Safety
-///
-/// To be called by `child` alone. It calls nothing but what is safe in the handler of a signal, and it neither allocates nor locks nor panics, as its memory is that of other threads.
-unsafe fn become_program(plan: &Plan) -> c_int {
-    // SAFETY: all pointers of the plan are to words that end with NUL, or to lists of them that end
-    // with a null pointer, and outlive this. The sets and actions of signals are this stack's.
-    unsafe {
-        for (target, stream) in (0..).zip(plan.streams) {
-            // None of them is a standard stream of ours, as those are never closed; the copy is not
-            // closed by execve.
-            if libc::dup2(stream, target) < 0 {
-                return *libc::__errno_location();
-            }
-        }
-        if libc::chdir(plan.directory) < 0 || libc::setpgid(0, 0) < 0 {
-            return *libc::__errno_location();
-        }
-        let entrance = plan.entrance.load(Ordering::Relaxed);
-        if entrance != NONE {
-            // A process that did not get in is found as without cgroups, and is better than none.
-            libc::write(entrance, c"0".as_ptr().cast(), 1);
-        }
-        stop_handling_signals();
-        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigemptyset(none.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
-        libc::execve(plan.program, plan.arguments, plan.environment);
-        *libc::__errno_location()
+impl Plan<'_> {
+    /// The child's whole life, until it is the program or is over.
+    fn live(&self, pipe: OwnedFd) -> ! {
+        let (step, error) = self.become_program();
+        let mut said = [0; 5];
+        said[0] = step as u8;
+        said[1..].copy_from_slice(&error.raw_os_error().to_ne_bytes());
+        // Who reads waits for it.
+        let _ = File::from(pipe).write_all(&said);
+        // SAFETY: it ends this process at once, and runs nothing of ours.
+        unsafe { libc::_exit(127) }
     }
-}
 
-/// Takes back what this process does on signals, and that Rust ignores SIGPIPE.
-///
-/// # Safety
-///
-/// As `become_program`: what a child does on signals is its own, and we would lose our handlers.
-unsafe fn stop_handling_signals() {
-    // SAFETY: an action is read after the call that writes it has succeeded. Numbers that are none
-    // are refused.
-    unsafe {
-        for signal in 1..=libc::SIGRTMAX() {
-            let mut action = MaybeUninit::<libc::sigaction>::uninit();
-            if libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) < 0 {
-                continue;
-            }
-            let mut action = action.assume_init();
-            let ignored = action.sa_sigaction == libc::SIG_IGN && signal != libc::SIGPIPE;
-            if action.sa_sigaction != libc::SIG_DFL && !ignored {
-                action.sa_sigaction = libc::SIG_DFL;
-                action.sa_flags = 0;
-                libc::sigaction(signal, &raw const action, ptr::null_mut());
-            }
+    /// Returns what kept it from becoming the program. It neither allocates nor locks nor panics:
+    /// all but the last calls are system calls as they are, without the C library.
+    fn become_program(&self) -> (Step, Errno) {
+        let Err(failed) = self.settle();
+        failed
+    }
+
+    fn settle(&self) -> Result<std::convert::Infallible, (Step, Errno)> {
+        let at = |step: Step| move |error: Errno| (step, error);
+        // None of them is a standard stream of ours, as those are never closed; the copy is not
+        // closed by execve.
+        rustix::stdio::dup2_stdin(&self.streams.stdin).map_err(at(Step::Streams))?;
+        rustix::stdio::dup2_stdout(&self.streams.stdout).map_err(at(Step::Streams))?;
+        rustix::stdio::dup2_stderr(&self.streams.stderr).map_err(at(Step::Streams))?;
+        rustix::process::setpgid(None, None).map_err(at(Step::Streams))?;
+        if let Some(entrance) = self.entrance {
+            // A process that did not get in is found as without cgroups, and is better than none.
+            let _ = rustix::io::write(entrance, b"0");
         }
+        if let Some((identity, groups)) = self.identity {
+            let (user, group) = (Uid::from_raw(identity.user), Gid::from_raw(identity.group));
+            rustix::thread::set_thread_groups(groups).map_err(at(Step::Identity))?;
+            rustix::thread::set_thread_res_gid(group, group, group).map_err(at(Step::Identity))?;
+            rustix::thread::set_thread_res_uid(user, user, user).map_err(at(Step::Identity))?;
+        }
+        rustix::process::chdir(self.words.directory.as_c_str()).map_err(at(Step::Directory))?;
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the set is written before it is read. All pointers are to words that end with NUL,
+        // or to lists of them that end with a null pointer, and outlive this. What a handler of ours
+        // would do is done in a copy of our memory; execve takes all handlers away. Rust ignores
+        // SIGPIPE, and no program expects that.
+        unsafe {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+            libc::execve(self.words.program.as_ptr(), self.arguments, self.environment);
+        }
+        let error = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        Err((Step::Program, Errno::from_raw_os_error(error)))
     }
 }
 
@@ -443,7 +446,7 @@ mod tests {
         // It is no cgroup, so that nobody is born there.
         let entrance = File::create(path("cgroup.procs")).unwrap();
         let place = Place { directory: File::open(directory.path()).unwrap().into(), entrance };
-        let mut newborn = Newborn::start(command, &streams, &place)?;
+        let mut newborn = Newborn::start(command, &streams, Some(&place), None).map_err(why)?;
         let status = newborn.wait().await?;
         assert_eq!(fs::read_to_string(path("cgroup.procs")).unwrap(), "0", "it enters by itself");
         let said = fs::read_to_string(path("out"))? + &fs::read_to_string(path("err"))?;
@@ -471,8 +474,14 @@ mod tests {
         assert_eq!(said, "what it reads\nDIR\nA=b c\nleads\nerr\n");
     }
 
+    fn why(not_born: NotBorn) -> io::Error {
+        match not_born {
+            NotBorn::Nothing(error) => error,
+            NotBorn::Perhaps(error) => panic!("{error}"),
+        }
+    }
+
     /// Only where this user may make cgroups, as root does on most machines.
-    #[cfg(target_arch = "x86_64")]
     #[tokio::test]
     async fn it_is_born_in_its_cgroup() {
         let directory = TempDir::new().unwrap();
@@ -488,7 +497,7 @@ mod tests {
         let place = Place { entrance: file("entrance"), ..cgroup.place().unwrap() };
         let mut command = Command::new("/bin/cat");
         let mut newborn =
-            Newborn::start(command.arg("/proc/self/cgroup"), &streams, &place).unwrap();
+            Newborn::start(command.arg("/proc/self/cgroup"), &streams, Some(&place), None).unwrap();
         let ended = newborn.wait().await.unwrap();
         cgroup.remove();
         cgroups.remove();
@@ -560,6 +569,34 @@ mod tests {
         assert_eq!(said, format!("found as {} with words that are one\n", mine.display()));
         // As everybody has them who says nothing.
         assert!(run(&mut Command::new("true")).await.unwrap().0.success());
+    }
+
+    /// Only root can become another user.
+    #[tokio::test]
+    async fn it_is_another_user_and_in_that_users_groups_alone() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root can be another user");
+            return;
+        }
+        let file = |path: &str| File::options().read(true).write(true).open(path).unwrap();
+        let streams = Streams {
+            stdin: file("/dev/null"),
+            stdout: file("/dev/null"),
+            stderr: file("/dev/null"),
+        };
+        let nobody = Identity { user: 65_534, group: 65_534, groups: vec![65_534] };
+        let start = |script: &str, directory: &Path| {
+            let mut command = shell(script);
+            command.current_dir(directory);
+            Newborn::start(&command, &streams, None, Some(&nobody)).map_err(why)
+        };
+        let is_nobody = "test \"$(id -u):$(id -ru):$(id -g):$(id -G)\" = 65534:65534:65534:65534";
+        let mut newborn = start(is_nobody, Path::new("/")).unwrap();
+        assert!(newborn.wait().await.unwrap().success());
+        let private = TempDir::new().unwrap();
+        fs::set_permissions(private.path(), Permissions::from_mode(0o700)).unwrap();
+        let error = start("true", private.path()).unwrap_err();
+        assert!(error.to_string().starts_with("it cannot enter /"), "{error}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
