@@ -24,8 +24,10 @@ use super::{Doubt, Ended, Outcome, Refusal, Subject, handler};
 /// What one run of a handler needs.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The order's id, which names its directory: `[a-zA-Z0-9._-]+`.
+    /// The order's id.
     pub order: String,
+    /// Its name, that of its directories: `[a-zA-Z0-9._-]+`.
+    pub name: String,
     /// The handler's name.
     pub handler: String,
     /// How long it may run.
@@ -63,9 +65,9 @@ pub async fn call(
     let Some(run) = handlers.get(&call.handler) else {
         return Ended::refused(Refusal::NoHandler { handler: call.handler });
     };
-    let (root, order) = (root.to_owned(), call.order.clone());
-    let document = call.subject.document(&order);
-    let directory = match off_thread(move || take(&root, &order, &document)).await {
+    let (root, name) = (root.to_owned(), call.name.clone());
+    let document = call.subject.document(&call.order);
+    let directory = match off_thread(move || take(&root, &name, &document)).await {
         Ok(directory) => directory,
         Err(not_running) => return not_running.into(),
     };
@@ -73,7 +75,7 @@ pub async fn call(
     let action = Action::from(Parts {
         order: call.order,
         subject: call.subject,
-        directory: directory.path().to_owned(),
+        directory: directory.work().to_owned(),
         deadline: tokio::time::Instant::now() + call.timeout,
         cancel: cancelled,
         progress: Progress::new(progress),
@@ -89,8 +91,8 @@ pub async fn call(
     off_thread(move || over.record(&directory, started_at, since.elapsed())).await
 }
 
-fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunning> {
-    start::take(root, order, &draw_run()?, document)
+fn take(root: &Path, name: &str, document: &[u8]) -> Result<Directory, NotRunning> {
+    start::take(root, name, &draw_run()?, document)
 }
 
 type Joined = Result<Result<handler::Outcome, HandlerError>, JoinError>;
@@ -197,6 +199,7 @@ impl Over {
             tail: tail.text,
             truncated: tail.truncated,
             left: self.left,
+            stuck: Vec::new(),
         };
         directory.record(&ended);
         ended
@@ -228,7 +231,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Found, current_boot, inspect};
+    use super::super::{Found, Life, Word, inspect};
     use super::*;
 
     const ORDER: &str = "1.move.1";
@@ -259,6 +262,7 @@ mod tests {
         async fn call(&self, timeout: Duration) -> (Ended, Vec<String>) {
             let one = Call {
                 order: ORDER.into(),
+                name: ORDER.into(),
                 handler: "move".into(),
                 timeout,
                 grace: Duration::from_millis(50),
@@ -276,7 +280,7 @@ mod tests {
         }
 
         fn found(&self) -> Found {
-            inspect(self.root.path(), ORDER, &current_boot().unwrap())
+            inspect(self.root.path(), ORDER, &Life::begin().unwrap(), Word::NeverTook)
         }
     }
 

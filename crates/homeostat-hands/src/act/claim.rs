@@ -3,46 +3,58 @@
 //! The claim is what makes a run happen at most once. It is not synced to the disk: it must outlive
 //! the engine, which the page cache does, and not the machine, because another boot id alone makes
 //! the outcome unknown.
+//!
+//! Of what lies there nothing is believed that is not a plain file, and nothing is waited for: an
+//! action that means harm, or has a bug, may put a pipe or a link in the place of a record. Then the
+//! outcome is unknown. That a claim is not there says nothing by itself: a disk may lose it. Certainly
+//! not started is what whoever would have started it says ([`Word`]).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use homeostat_core::name::BootId;
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+use super::life::{Life, current_boot};
 use super::limits::{ORDER_NAME_MAX, RECORD_MAX};
-use super::{Doubt, Ended, Outcome, Refusal, output};
+use super::output::{self, Tail};
+use super::process::Process;
+use super::setting::SECRETS;
+use super::{Doubt, Ended, Outcome, Refusal};
 use crate::failpoint;
 
 const ALERT: &str = "alert.json";
 const SCRIPT: &str = "script";
 const CLAIM: &str = "claim";
 const EXIT: &str = "exit";
+const WITHHELD: &str = "withheld";
 
-/// Returns the id that the kernel drew when this machine was started.
-///
-/// # Errors
-///
-/// It cannot be read. No claim can be judged then, so nothing may be started.
-pub fn current_boot() -> io::Result<BootId> {
-    // No process outlives its boot.
-    static BOOT: OnceLock<BootId> = OnceLock::new();
-    if let Some(boot) = BOOT.get() {
-        return Ok(boot.clone());
-    }
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(BOOT.get_or_init(|| BootId::new(id.trim_end())).clone())
+/// Where the records of all orders lie, in the storage directory.
+pub const ORDERS: &str = "orders";
+
+/// Where the working directories of all actions lie, in the storage directory.
+pub const WORK: &str = "work";
+
+/// What whoever would have started an order says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It never took it, and nobody else could have.
+    NeverTook,
+    /// It took it.
+    Took,
+    /// It is not there any more, or was not there all the time.
+    Nobody,
 }
 
 /// What an order's directory tells a restarted engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// It was certainly not started, provided that nobody is about to start it now.
+    /// It was certainly not started.
     NotStarted,
     /// It may have run, and may be running.
     Unknown(Doubt),
@@ -50,46 +62,72 @@ pub enum Found {
     Ended(Ended),
 }
 
-/// Tells what became of an order that was issued while the machine had the boot id `issued`.
+/// Tells what became of an order that was issued in the life `issued` of an engine, by its name
+/// there, its records and the word of whoever would have started it.
 ///
-/// | `exit` | `claim` | same boot | found |
-/// |---|---|---|---|
-/// | yes | | | what it says |
-/// | no | yes | yes | unknown: no end recorded |
-/// | no | no | yes | not started |
-/// | no | | no | unknown: another boot |
-pub fn inspect(root: &Path, order: &str, issued: &BootId) -> Found {
-    let Ok(path) = path_of(root, order) else { return Found::NotStarted };
+/// | `exit` | `claim` | same boot | word | found |
+/// |---|---|---|---|---|
+/// | yes | | | | what it says |
+/// | no | yes | yes | | unknown: no end recorded |
+/// | no | | no | | unknown: another boot |
+/// | no | no | yes | never took it | not started |
+/// | no | no | yes | took it | unknown: its records are gone |
+/// | no | no | yes | none | unknown: nobody can say |
+///
+/// An order that its engine did not start any more as it stopped says so: not started.
+pub fn inspect(root: &Path, name: &str, issued: &Life, word: Word) -> Found {
+    let unknown = |error: io::Error| Found::Unknown(Doubt::Record { error: error.to_string() });
+    let Ok(path) = path_of(root, ORDERS, name) else { return Found::NotStarted };
     match read_record(&path) {
         Ok(Some(record)) => return Found::Ended(record.into_ended(&path)),
         Ok(None) => {}
-        Err(error) => return Found::Unknown(Doubt::Record { error: error.to_string() }),
+        Err(error) => return unknown(error),
     }
-    match current_boot() {
-        Ok(current) if current == *issued => {}
-        Ok(_) => return Found::Unknown(Doubt::OtherBoot),
-        Err(error) => return Found::Unknown(Doubt::NoBootId { error: error.to_string() }),
+    let claimed = match is_there(&path.join(CLAIM)) {
+        Ok(claimed) => claimed,
+        Err(error) => return unknown(error),
+    };
+    if !claimed && open_plain(&path.join(WITHHELD)).is_ok() {
+        return Found::NotStarted;
     }
-    match fs::exists(path.join(CLAIM)) {
-        Ok(true) => Found::Unknown(Doubt::NoExit),
-        Ok(false) => Found::NotStarted,
-        Err(error) => Found::Unknown(Doubt::Record { error: error.to_string() }),
+    match (issued.is_of_this_boot(), claimed, word) {
+        (Ok(true), true, _) => Found::Unknown(Doubt::NoExit),
+        (Ok(true), false, Word::NeverTook) => Found::NotStarted,
+        (Ok(true), false, Word::Took) => Found::Unknown(Doubt::RecordsGone),
+        (Ok(true), false, Word::Nobody) => Found::Unknown(Doubt::NoWitness),
+        (Ok(false), ..) => Found::Unknown(Doubt::OtherBoot),
+        (Err(error), ..) => Found::Unknown(Doubt::NoBootId { error: error.to_string() }),
     }
 }
 
-/// Removes the directory of an order that nobody will ask about any more, and what its action has
-/// left there. One that is not there is removed already. Links are removed and never followed.
+/// Says for the next engine that this one did not start an order, and will not.
+///
+/// # Errors
+///
+/// It cannot be said: then nobody can say whether the order was started, which is safe.
+pub fn withhold(root: &Path, name: &str) -> io::Result<()> {
+    let directory = Directory::prepare(root, name, "withheld").map_err(invalid)?;
+    directory.replace(WITHHELD, b"", Sync::No)
+}
+
+/// Removes the directories of an order that nobody will ask about any more, and what its action has
+/// left there. What is not there is removed already. Links are removed and never followed.
 ///
 /// # Errors
 ///
 /// Something of it is left.
-pub fn forget(root: &Path, order: &str) -> io::Result<()> {
-    let path = path_of(root, order)
-        .map_err(|refusal| io::Error::new(io::ErrorKind::InvalidInput, refusal))?;
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+pub fn forget(root: &Path, name: &str) -> io::Result<()> {
+    for kind in [SECRETS, WORK, ORDERS] {
+        match fs::remove_dir_all(path_of(root, kind, name).map_err(invalid)?) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
     }
+    Ok(())
+}
+
+fn invalid(refusal: Refusal) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, refusal)
 }
 
 /// Draws a token that no other run has, for recognising the processes of this one.
@@ -99,10 +137,12 @@ pub(super) fn draw_run() -> Result<String, Refusal> {
         .map_err(|error| storage("draw a token for the run", &error))
 }
 
-/// The directory of one order, as one run sees it.
+/// The directories of one order, as one run sees them: that of its records, and that in which its
+/// action works.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    work: PathBuf,
     run: String,
 }
 
@@ -124,30 +164,35 @@ pub(super) enum Claimed {
 }
 
 impl Directory {
-    /// Makes the directory, readable for the engine's user only.
-    pub(super) fn prepare(root: &Path, order: &str, run: &str) -> Result<Self, Refusal> {
-        let path = path_of(root, order)?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .and_then(|()| std::path::absolute(&path))
-            .map(|path| Self { path, run: run.into() })
-            .map_err(|error| storage("make the order's directory", &error))
+    /// Makes both directories, readable for the engine's user only.
+    pub(super) fn prepare(root: &Path, name: &str, run: &str) -> Result<Self, Refusal> {
+        let directory = Self::prepared(root, name, run)?;
+        for path in [&directory.path, &directory.work] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+            made.map_err(|error| storage("make the order's directory", &error))?;
+        }
+        Ok(directory)
     }
 
-    /// The directory that was prepared for a run. Both names may come from outside of this process:
-    /// neither leads out of the root.
-    pub(super) fn prepared(root: &Path, order: &str, run: &str) -> Result<Self, Refusal> {
-        path_of(Path::new(""), run)?;
-        std::path::absolute(path_of(root, order)?)
-            .map(|path| Self { path, run: run.into() })
-            .map_err(|error| storage("find the order's directory", &error))
+    /// The directories that were prepared for a run. Both names may come from outside of this
+    /// process: neither leads out of the root.
+    pub(super) fn prepared(root: &Path, name: &str, run: &str) -> Result<Self, Refusal> {
+        path_of(Path::new(""), ORDERS, run)?;
+        let absolute = |kind| {
+            std::path::absolute(path_of(root, kind, name)?)
+                .map_err(|error| storage("find the order's directory", &error))
+        };
+        Ok(Self { path: absolute(ORDERS)?, work: absolute(WORK)?, run: run.into() })
     }
 
-    /// The absolute path.
+    /// The absolute path of the records.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The absolute path of where the action works.
+    pub(super) fn work(&self) -> &Path {
+        &self.work
     }
 
     /// Where the text of a script lies.
@@ -155,9 +200,17 @@ impl Directory {
         self.path.join(SCRIPT)
     }
 
+    /// Copies the script to where the action works, for an action that may not look in here.
+    pub(super) fn copy_script_to_work(&self) -> io::Result<PathBuf> {
+        let to = self.work.join(SCRIPT);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&to)?;
+        io::copy(&mut open_plain(&self.script_path())?, &mut file)?;
+        Ok(to)
+    }
+
     /// Whether somebody claimed the order: then nothing here may be touched.
     pub(super) fn is_claimed(&self) -> Result<bool, Refusal> {
-        fs::exists(self.path.join(CLAIM)).map_err(|error| storage("look for a claim", &error))
+        is_there(&self.path.join(CLAIM)).map_err(|error| storage("look for a claim", &error))
     }
 
     /// Writes what the action reads. A file is renamed into place: if another engine gets the claim
@@ -172,7 +225,7 @@ impl Directory {
 
     /// The alert's data, opened for reading.
     pub(super) fn open_alert(&self) -> io::Result<File> {
-        File::open(self.path.join(ALERT))
+        open_plain(&self.path.join(ALERT))
     }
 
     /// Takes the right to spawn, which exists once.
@@ -225,8 +278,9 @@ impl Directory {
 
     fn replace(&self, name: &str, content: &[u8], sync: Sync) -> io::Result<()> {
         let fresh = self.path.join(format!(".{name}.{}", self.run));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        // One is left where the disk was full before. Whatever it is, it is not opened.
+        let _ = fs::remove_file(&fresh);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(content)?;
         match sync {
             Sync::Yes => file.sync_all()?,
@@ -250,6 +304,12 @@ struct Record {
     started: Option<Timed>,
     ended: Timed,
     left: u32,
+    /// What could not be ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stuck: Vec<Process>,
+    /// The end of the output, as whoever ran it read it; earlier programs read it from the files.
+    #[serde(default)]
+    tail: Option<Tail>,
 }
 
 /// An instant as RFC 3339 in UTC.
@@ -277,6 +337,8 @@ impl Record {
             started: ended.started_at.map(Timed::of),
             ended: Timed::of(end),
             left: ended.left,
+            stuck: ended.stuck.clone(),
+            tail: Some(Tail { text: ended.tail.clone(), truncated: ended.truncated }),
         }
     }
 
@@ -286,7 +348,7 @@ impl Record {
             .zip(self.ended.time())
             .and_then(|(start, end)| end.duration_since(start).ok())
             .unwrap_or(Duration::ZERO);
-        let tail = output::tail(path);
+        let tail = self.tail.unwrap_or_else(|| output::tail(path));
         Ended {
             outcome: self.outcome,
             started_at,
@@ -294,12 +356,13 @@ impl Record {
             tail: tail.text,
             truncated: tail.truncated,
             left: self.left,
+            stuck: self.stuck,
         }
     }
 }
 
 fn read_record(path: &Path) -> io::Result<Option<Record>> {
-    let file = match File::open(path.join(EXIT)) {
+    let file = match open_plain(&path.join(EXIT)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -309,13 +372,43 @@ fn read_record(path: &Path) -> io::Result<Option<Record>> {
     Ok(Some(serde_json::from_slice(&text)?))
 }
 
-fn path_of(root: &Path, order: &str) -> Result<PathBuf, Refusal> {
+/// Opens a plain file for reading, and nothing else: whatever stands in its place, this does not
+/// wait.
+///
+/// # Errors
+///
+/// It is not there, cannot be read, or is no plain file.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "it is no plain file"))
+    }
+}
+
+/// Whether something has this name, whatever it is.
+fn is_there(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn path_of(root: &Path, kind: &str, order: &str) -> Result<PathBuf, Refusal> {
     let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let name = !order.is_empty()
         && order.len() <= ORDER_NAME_MAX
         && order.bytes().all(legal)
         && !matches!(order, "." | "..");
-    if name { Ok(root.join(order)) } else { Err(Refusal::OrderName { order: order.into() }) }
+    if name {
+        Ok(root.join(kind).join(order))
+    } else {
+        Err(Refusal::OrderName { order: order.into() })
+    }
 }
 
 /// The refusal for a file operation that failed before anything was started.
@@ -341,29 +434,95 @@ mod tests {
 
     #[test]
     fn inspect_follows_its_table() {
-        let here = current_boot().unwrap();
-        let elsewhere = BootId::new("another");
+        let here = Life::begin().unwrap();
+        let elsewhere = Life::of(&BootId::new("another"));
         let root = tempfile::tempdir().unwrap();
-        let look = |issued: &BootId| inspect(root.path(), ORDER, issued);
+        let look = |issued: &Life, word| inspect(root.path(), ORDER, issued, word);
+        let unheard = |doubt: Doubt| {
+            assert_eq!(look(&here, Word::NeverTook), Found::NotStarted);
+            assert_eq!(look(&here, Word::Took), Found::Unknown(Doubt::RecordsGone));
+            assert_eq!(look(&here, Word::Nobody), Found::Unknown(doubt));
+            for word in [Word::NeverTook, Word::Took, Word::Nobody] {
+                assert_eq!(look(&elsewhere, word), Found::Unknown(Doubt::OtherBoot));
+            }
+        };
 
-        assert_eq!(look(&here), Found::NotStarted);
-        assert_eq!(look(&elsewhere), Found::Unknown(Doubt::OtherBoot));
-
+        unheard(Doubt::NoWitness);
         let directory = Directory::prepare(root.path(), ORDER, "one").unwrap();
         directory.write_inputs(b"{}", None).unwrap();
-        assert_eq!(look(&here), Found::NotStarted);
+        unheard(Doubt::NoWitness);
 
         assert!(matches!(directory.claim().unwrap(), Claimed::Now));
-        assert_eq!(look(&here), Found::Unknown(Doubt::NoExit));
-        assert_eq!(look(&elsewhere), Found::Unknown(Doubt::OtherBoot));
+        for word in [Word::NeverTook, Word::Took, Word::Nobody] {
+            assert_eq!(look(&here, word), Found::Unknown(Doubt::NoExit));
+            assert_eq!(look(&elsewhere, word), Found::Unknown(Doubt::OtherBoot));
+        }
 
         let end = ended(Outcome::Exited { code: 3 });
         directory.record(&end);
-        assert_eq!(look(&here), Found::Ended(end.clone()));
-        assert_eq!(look(&elsewhere), Found::Ended(end));
+        assert_eq!(look(&here, Word::NeverTook), Found::Ended(end.clone()));
+        assert_eq!(look(&elsewhere, Word::Nobody), Found::Ended(end));
+    }
 
-        fs::write(directory.path().join(EXIT), "{").unwrap();
-        assert!(matches!(look(&here), Found::Unknown(Doubt::Record { .. })));
+    #[test]
+    fn what_stands_in_the_place_of_a_record_is_not_believed_and_not_waited_for() {
+        type Put = fn(&Path);
+        let puts: [Put; 6] = [
+            |path| fs::write(path, "{").unwrap(),
+            |path| {
+                let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+                assert!(made.success());
+            },
+            |path| std::os::unix::fs::symlink("/etc/hostname", path).unwrap(),
+            |path| std::os::unix::fs::symlink("nowhere", path).unwrap(),
+            |path| std::os::unix::fs::symlink(path, path).unwrap(),
+            |path| fs::create_dir(path).unwrap(),
+        ];
+        let here = Life::begin().unwrap();
+        for put in puts {
+            let root = tempfile::tempdir().unwrap();
+            let directory = Directory::prepare(root.path(), ORDER, "one").unwrap();
+            put(&directory.path().join(EXIT));
+            let found = inspect(root.path(), ORDER, &here, Word::NeverTook);
+            assert!(matches!(found, Found::Unknown(Doubt::Record { .. })), "{found:?}");
+
+            let root = tempfile::tempdir().unwrap();
+            let directory = Directory::prepare(root.path(), ORDER, "one").unwrap();
+            put(&directory.path().join(CLAIM));
+            let found = inspect(root.path(), ORDER, &here, Word::NeverTook);
+            assert_eq!(found, Found::Unknown(Doubt::NoExit));
+            assert!(matches!(directory.claim().unwrap(), Claimed::Before));
+        }
+    }
+
+    #[test]
+    fn an_order_that_was_withheld_has_not_started_whoever_asks() {
+        let root = tempfile::tempdir().unwrap();
+        let here = Life::begin().unwrap();
+        withhold(root.path(), ORDER).unwrap();
+        assert_eq!(inspect(root.path(), ORDER, &here, Word::Nobody), Found::NotStarted);
+        let elsewhere = Life::of(&BootId::new("another"));
+        assert_eq!(inspect(root.path(), ORDER, &elsewhere, Word::Nobody), Found::NotStarted);
+        let directory = Directory::prepared(root.path(), ORDER, "one").unwrap();
+        assert!(matches!(directory.claim().unwrap(), Claimed::Now));
+        let found = inspect(root.path(), ORDER, &here, Word::Nobody);
+        assert_eq!(found, Found::Unknown(Doubt::NoExit), "a claim says more");
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_program_is_read_with_its_output() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::prepare(root.path(), ORDER, "one").unwrap();
+        let record = r#"{"outcome":{"kind":"exited","code":3},"started":"2026-01-05T09:00:00Z",
+            "ended":"2026-01-05T09:00:01Z","left":1}"#;
+        fs::write(directory.path().join(EXIT), record).unwrap();
+        fs::write(directory.path().join("stdout"), "said\n").unwrap();
+        let issued = Life::of(&BootId::new("5b1c"));
+        let Found::Ended(found) = inspect(root.path(), ORDER, &issued, Word::Nobody) else {
+            panic!("it is not found")
+        };
+        assert_eq!((found.outcome, found.tail.as_str()), (Outcome::Exited { code: 3 }, "said\n"));
+        assert_eq!((found.duration, found.left), (Duration::from_secs(1), 1));
     }
 
     #[test]
@@ -384,7 +543,8 @@ mod tests {
         for outcome in outcomes {
             let end = ended(outcome);
             directory.record_for_others(&end, Sync::Yes).unwrap();
-            let found = inspect(root.path(), ORDER, &BootId::new("another"));
+            let elsewhere = Life::of(&BootId::new("another"));
+            let found = inspect(root.path(), ORDER, &elsewhere, Word::Nobody);
             assert_eq!(found, Found::Ended(end));
         }
     }
@@ -418,20 +578,24 @@ mod tests {
     #[test]
     fn what_is_forgotten_is_gone_and_what_it_linked_to_stays() {
         let home = tempfile::tempdir().unwrap();
-        let (root, precious) = (home.path().join("orders"), home.path().join("precious"));
+        let (root, precious) = (home.path().join("storage"), home.path().join("precious"));
         fs::create_dir(&precious).unwrap();
         fs::write(precious.join("data"), "x").unwrap();
         let directory = Directory::prepare(&root, ORDER, "one").unwrap();
         directory.write_inputs(b"{}", None).unwrap();
-        fs::create_dir(directory.path().join("dropped")).unwrap();
-        std::os::unix::fs::symlink(&precious, directory.path().join("dropped/link")).unwrap();
+        fs::create_dir(directory.work().join("dropped")).unwrap();
+        std::os::unix::fs::symlink(&precious, directory.work().join("dropped/link")).unwrap();
         forget(&root, ORDER).unwrap();
-        assert!(!fs::exists(root.join(ORDER)).unwrap());
+        for kind in [ORDERS, WORK] {
+            assert!(!fs::exists(root.join(kind).join(ORDER)).unwrap());
+        }
         forget(&root, ORDER).unwrap();
 
-        std::os::unix::fs::symlink(&precious, root.join("link")).unwrap();
-        forget(&root, "link").unwrap();
-        assert!(!fs::exists(root.join("link")).unwrap());
+        for kind in [ORDERS, WORK] {
+            std::os::unix::fs::symlink(&precious, root.join(kind).join("link")).unwrap();
+            forget(&root, "link").unwrap();
+            assert!(!fs::exists(root.join(kind).join("link")).unwrap());
+        }
         for outside in ["..", "../precious", "/", ""] {
             assert!(forget(&root, outside).is_err(), "{outside}");
         }

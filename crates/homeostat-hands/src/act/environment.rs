@@ -225,6 +225,7 @@ mod tests {
         };
         Execution {
             order: "o1".into(),
+            name: "o1-life".into(),
             program: Program::Argv(vec!["true".into()]),
             timeout: Duration::from_secs(1),
             grace: Duration::from_secs(1),
@@ -236,6 +237,7 @@ mod tests {
                 alerts: vec![alert],
                 ..Subject::default()
             },
+            setting: super::super::Setting::default(),
         }
     }
 

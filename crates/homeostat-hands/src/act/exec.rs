@@ -1,6 +1,5 @@
 //! One run of a process, from the claim to its recorded end.
 
-use std::fs::File;
 use std::future::Future;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,17 +13,19 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::process::Child;
+use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::cgroup::Cgroup;
-use super::claim::{Claimed, Directory, Sync, storage};
+use super::claim::{Claimed, Directory, Sync, open_plain, storage};
 use super::limits::{
-    KILL_PATIENCE, LEFT_LOOK_EVERY, LEFT_TRIM_INTERVAL, RECORD_AGAIN, RECORD_TRIES, TREE_INTERVAL,
-    TRIM_INTERVAL,
+    KILL_PATIENCE, LEFT_LOOK_EVERY, LEFT_TRIM_INTERVAL, RECORD_AGAIN, RECORD_TRIES, STUCK_INTERVAL,
+    TREE_INTERVAL, TRIM_INTERVAL,
 };
-use super::output::{self, Outputs, Tail, Writers};
+use super::output::{Outputs, Writers};
 use super::owner::Owner;
 use super::prepare::{self, Launch};
+use super::setting::Secrets;
 use super::spawn::{Newborn, NotBorn, Streams};
 use super::start::{NotRunning, is_complete, off_thread};
 use super::tree::Tree;
@@ -46,16 +47,16 @@ pub async fn perform(
     if is_complete(cancel.as_mut()).await {
         return Ended::refused(Refusal::Cancelled);
     }
-    let orders = root.to_owned();
-    match off_thread(move || prepare::prepare(&orders, &execution)).await {
-        Ok(launch) => run(root, launch, &Owner::Engine, cancel).await,
+    let storage = root.to_owned();
+    match off_thread(move || prepare::prepare(&storage, &execution)).await {
+        Ok(launch) => run(root, launch, &Owner::Engine, cancel).await.ended,
         Err(ended) => *ended,
     }
 }
 
 /// Runs one order's process, which was prepared, and tells how it ended.
 ///
-/// `root` is the directory of all orders. When `cancel` completes, the process gets SIGTERM, and
+/// `root` is the storage directory. When `cancel` completes, the process gets SIGTERM, and
 /// SIGKILL after the grace, or is not started at all; pass [`std::future::pending`] where nothing
 /// cancels. Beware that the receiver of a channel also completes when its sender is dropped.
 ///
@@ -76,10 +77,10 @@ pub async fn run(
     launch: Launch,
     owner: &Owner,
     cancel: impl Future<Output = ()> + Send,
-) -> Ended {
+) -> RunOver {
     let mut cancel = pin!(cancel);
     if is_complete(cancel.as_mut()).await {
-        return Ended::refused(Refusal::Cancelled);
+        return Ended::refused(Refusal::Cancelled).into();
     }
     let (root, owner) = (root.to_owned(), owner.clone());
     let (limit, grace) = (launch.timeout, launch.grace);
@@ -95,7 +96,34 @@ pub async fn run(
             };
             run.finish(outcome).await
         }
-        Err(not_running) => not_running.into(),
+        Err(not_running) => Ended::from(not_running).into(),
+    }
+}
+
+/// A run that is over, and what goes on of it all the same.
+#[derive(Debug)]
+pub struct RunOver {
+    /// How it ended.
+    pub ended: Ended,
+    /// What could not be ended; it is told to end, and watched, until it has.
+    pub remains: Option<Remains>,
+}
+
+impl From<Ended> for RunOver {
+    fn from(ended: Ended) -> Self {
+        Self { ended, remains: None }
+    }
+}
+
+/// What could not be ended of a run.
+#[derive(Debug)]
+pub struct Remains(oneshot::Receiver<()>);
+
+impl Remains {
+    /// Waits until nothing of it lives.
+    pub async fn gone(self) {
+        // An error says that nobody watches any more: the runtime is being shut down.
+        let _ = self.0.await;
     }
 }
 
@@ -118,6 +146,7 @@ struct Run {
     outputs: Arc<Mutex<Outputs>>,
     tree: Arc<Mutex<Tree>>,
     owner: Owner,
+    secrets: Option<Secrets>,
     started_at: SystemTime,
     since: Instant,
 }
@@ -156,14 +185,14 @@ fn start(root: &Path, launch: &Launch, owner: Owner) -> Result<Run, NotRunning> 
         Claimed::Before => return Err(NotRunning::Unknown(Doubt::AlreadyClaimed)),
     }
     let cgroup = owner.cgroup(&launch.order, &launch.run);
-    match spawn(&directory, launch, &owner, cgroup.as_ref()) {
-        Ok((leader, outputs)) => {
+    match spawn(root, &directory, launch, &owner, cgroup.as_ref()) {
+        Ok(Spawned { leader, outputs, secrets }) => {
             failpoint::reach("act.spawned");
             let (started_at, since) = (SystemTime::now(), Instant::now());
             let tree = Tree::of(leader.id(), &launch.run, owner.clone(), cgroup);
             let tree = Arc::new(Mutex::new(tree));
             let outputs = Arc::new(Mutex::new(outputs));
-            Ok(Run { leader, directory, outputs, tree, owner, started_at, since })
+            Ok(Run { leader, directory, outputs, tree, owner, secrets, started_at, since })
         }
         Err(not_running) => {
             if let Some(cgroup) = cgroup {
@@ -175,36 +204,51 @@ fn start(root: &Path, launch: &Launch, owner: Owner) -> Result<Run, NotRunning> 
     }
 }
 
+/// What a process that was started has.
+struct Spawned {
+    leader: Leader,
+    outputs: Outputs,
+    secrets: Option<Secrets>,
+}
+
 /// Starts the process: once, by whoever has the claim.
 fn spawn(
+    root: &Path,
     directory: &Directory,
     launch: &Launch,
     owner: &Owner,
     cgroup: Option<&Cgroup>,
-) -> Result<(Leader, Outputs), NotRunning> {
+) -> Result<Spawned, NotRunning> {
     let (outputs, writers) = Outputs::create(directory.path())
         .map_err(|error| storage("make the files for the output", &error))?;
     let alert = directory.open_alert().map_err(|error| storage("open alert.json", &error))?;
     let Writers { stdout, stderr } = writers;
     let streams = Streams { stdin: alert, stdout, stderr };
-    let mut command = command(directory, &launch.command)?;
+    let setting = &launch.setting;
+    setting.hand_over(directory.work())?;
+    let mut command = command(directory, launch)?;
     owner.dress(&mut command);
+    let secrets = setting.dress(&mut command, root, &launch.order)?;
     command
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(directory.path());
+        .current_dir(setting.directory.as_deref().unwrap_or(directory.work()));
+    let identity = setting.identity.as_ref();
+    if identity.is_some() {
+        owner.dress_whole(&mut command);
+    }
     let program = command.get_program().to_string_lossy().into_owned();
     let spawned = owner.spawn(|| {
-        let leader = match cgroup.and_then(Cgroup::place) {
-            Some(place) => {
-                let newborn = Newborn::start(&command, &streams, Some(&place), None);
-                newborn.map(Leader::Entered)?
-            }
-            None => spawn_plainly(command, streams).map_err(not_born)?,
+        let place = cgroup.and_then(Cgroup::place);
+        let leader = if place.is_some() || identity.is_some() {
+            let newborn = Newborn::start(&command, &streams, place.as_ref(), identity);
+            newborn.map(Leader::Entered)?
+        } else {
+            spawn_plainly(command, streams).map_err(not_born)?
         };
         let id = leader.id();
         Ok((leader, id))
     });
-    spawned.map(|leader| (leader, outputs)).map_err(|not_born| match not_born {
+    spawned.map(|leader| Spawned { leader, outputs, secrets }).map_err(|not_born| match not_born {
         NotBorn::Nothing(error) => {
             let error = error.to_string();
             NotRunning::Refused(Refusal::Spawn { program, error })
@@ -228,8 +272,8 @@ fn spawn_plainly(mut command: Command, streams: Streams) -> io::Result<Leader> {
     Ok(Leader::Spawned(id, Box::new(child)))
 }
 
-fn command(directory: &Directory, what: &prepare::Command) -> Result<Command, Refusal> {
-    match what {
+fn command(directory: &Directory, launch: &Launch) -> Result<Command, Refusal> {
+    match &launch.command {
         prepare::Command::Argv(argv) => {
             if let Some(number) = argv.iter().position(|word| word.contains('\0')) {
                 // Refused as it is prepared; here it may come from elsewhere.
@@ -243,6 +287,15 @@ fn command(directory: &Directory, what: &prepare::Command) -> Result<Command, Re
         prepare::Command::Script => {
             let path = directory.script_path();
             let (program, argument) = interpreter(&path);
+            let path = if launch.setting.identity.is_some() {
+                // It may not look into the records.
+                let copied = directory.copy_script_to_work();
+                let copy = copied.map_err(|error| storage("write the script", &error))?;
+                launch.setting.hand_over(&copy)?;
+                copy
+            } else {
+                path
+            };
             let mut command = Command::new(program);
             command.args(argument).arg(path);
             Ok(command)
@@ -257,7 +310,7 @@ const SHEBANG: usize = 256;
 /// reads it; else the shell.
 fn interpreter(script: &Path) -> (String, Option<String>) {
     let mut head = Vec::new();
-    let read = File::open(script).and_then(|file| file.take(SHEBANG as u64).read_to_end(&mut head));
+    let read = open_plain(script).and_then(|file| file.take(SHEBANG as u64).read_to_end(&mut head));
     let text = read.ok().and_then(|_| head.strip_prefix(b"#!"));
     let line = text.and_then(|text| text.split(|byte| *byte == b'\n').next());
     let line = line.and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default().trim();
@@ -364,21 +417,26 @@ impl Run {
     }
 
     /// Brings the output into its final form and records the end.
-    async fn finish(self, outcome: Outcome) -> Ended {
+    async fn finish(self, outcome: Outcome) -> RunOver {
         let duration = self.since.elapsed();
-        let Self { directory, outputs, tree, owner, started_at, .. } = self;
+        let Self { directory, outputs, tree, owner, secrets, started_at, .. } = self;
+        let was_ended = matches!(outcome, Outcome::TimedOut | Outcome::Cancelled);
         let (kept_outputs, kept_tree, recorder) = (outputs.clone(), tree.clone(), owner.clone());
         // One piece of work, because a run of a millisecond would spend another on each more.
         let (directory, ended, recorded) = off_thread(move || {
+            drop(secrets);
             outputs.lock().finish();
-            let tail = tail(&directory, &recorder);
+            let tail = outputs.lock().tail();
+            let left = tree.lock().count();
+            let stuck = if was_ended && left > 0 { tree.lock().list() } else { Vec::new() };
             let ended = Ended {
                 outcome,
                 started_at: Some(started_at),
                 duration,
                 tail: tail.text,
                 truncated: tail.truncated,
-                left: tree.lock().count(),
+                left,
+                stuck,
             };
             if ended.left == 0 {
                 tree.lock().close();
@@ -387,21 +445,19 @@ impl Run {
             (directory, ended, recorded)
         })
         .await;
-        if ended.left > 0 {
+        let mut remains = None;
+        if !ended.stuck.is_empty() {
+            let (over, gone) = oneshot::channel();
+            remains = Some(Remains(gone));
+            tokio::spawn(end_at_last(kept_outputs, kept_tree, over));
+        } else if ended.left > 0 {
             tokio::spawn(trim_while_living(kept_outputs, kept_tree));
         }
-        match recorded {
+        let ended = match recorded {
             Err(error) if may_pass(&error) => record_at_last(directory, ended, owner).await,
             Ok(()) | Err(_) => ended,
-        }
-    }
-}
-
-/// What is told of the output at once. A runner tells nothing of it: who wants to know reads it.
-fn tail(directory: &Directory, owner: &Owner) -> Tail {
-    match owner {
-        Owner::Engine => output::tail(directory.path()),
-        Owner::Runner(_) => Tail::default(),
+        };
+        RunOver { ended, remains }
     }
 }
 
@@ -437,6 +493,29 @@ async fn record_at_last(directory: Directory, ended: Ended, owner: Owner) -> End
         }
     }
     Arc::unwrap_or_clone(ended)
+}
+
+/// Tells what could not be ended to end, over and over, until nothing of it lives.
+async fn end_at_last(
+    outputs: Arc<Mutex<Outputs>>,
+    tree: Arc<Mutex<Tree>>,
+    over: oneshot::Sender<()>,
+) {
+    loop {
+        sleep(STUCK_INTERVAL).await;
+        trim_outputs(&outputs).await;
+        let tree = Arc::clone(&tree);
+        let is_over = off_thread(move || {
+            let mut tree = tree.lock();
+            tree.signal(Signal::KILL);
+            tree.is_over()
+        });
+        if is_over.await {
+            // Perhaps nobody waits for it.
+            let _ = over.send(());
+            return;
+        }
+    }
 }
 
 /// Keeps the output of what an action left in the background within its bound, as long as it lives

@@ -220,8 +220,8 @@ impl Action {
         self.subject.attempt
     }
 
-    /// Returns the order's own directory. What is written there is kept with the order; the names
-    /// `alert.json`, `claim`, `exit` and `stdout` are taken.
+    /// Returns a directory of the order's own, to work in. What is written there is kept with the
+    /// order.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

@@ -23,8 +23,10 @@ const RESPONSE: &str = "response";
 /// What one request needs.
 #[derive(Debug, Clone)]
 pub struct Sending {
-    /// The order's id, which names its directory: `[a-zA-Z0-9._-]+`.
+    /// The order's id.
     pub order: String,
+    /// Its name, that of its directories: `[a-zA-Z0-9._-]+`.
+    pub name: String,
     /// The request.
     pub request: Request,
     /// How long it may take, its answer read.
@@ -56,9 +58,9 @@ pub async fn send(
         Ok(letter) => letter,
         Err(reason) => return Ended::refused(reason),
     };
-    let Sending { order, request, subject, .. } = sending;
+    let Sending { order, name, request, subject, .. } = sending;
     let root = root.to_owned();
-    let taken = off_thread(move || take(&root, &order, &subject.document(&order))).await;
+    let taken = off_thread(move || take(&root, &name, &subject.document(&order))).await;
     let directory = match taken {
         Ok(directory) => directory,
         Err(not_running) => return not_running.into(),
@@ -74,8 +76,8 @@ pub async fn send(
     off_thread(move || record(&directory, &request, result.as_ref(), started_at, duration)).await
 }
 
-fn take(root: &Path, order: &str, document: &[u8]) -> Result<Directory, NotRunning> {
-    start::take(root, order, &draw_run()?, document)
+fn take(root: &Path, name: &str, document: &[u8]) -> Result<Directory, NotRunning> {
+    start::take(root, name, &draw_run()?, document)
 }
 
 /// Keeps the answer, and records the end.
@@ -106,6 +108,7 @@ fn record(
         tail: tail.text,
         truncated: tail.truncated || is_cut,
         left: 0,
+        stuck: Vec::new(),
     };
     directory.record(&ended);
     ended

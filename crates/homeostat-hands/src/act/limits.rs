@@ -52,6 +52,21 @@ pub const TREE_INTERVAL: Duration = Duration::from_millis(20);
 /// a dead NFS server; for these no time is long enough.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often processes that could not be ended are told to end again, and looked at.
+pub const STUCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Characters of the command of a process that could not be ended, and how many of such are named in
+/// a text: enough to know what they are.
+pub const COMMAND_CHARS: usize = 120;
+/// See [`COMMAND_CHARS`].
+pub const NAMES_MAX: usize = 5;
+
+/// How many processes that could not be ended are recorded.
+pub const STUCK_MAX: usize = 32;
+
+/// Bytes of a secret that an action is handed: a key or a token has a few thousand.
+pub const SECRET_MAX: u64 = 64 << 10;
+
 /// Bytes read of another process's environment. The kernel's own bound is 6 MiB for arguments and
 /// environment together.
 pub const PROC_ENVIRON_MAX: u64 = 6 << 20;

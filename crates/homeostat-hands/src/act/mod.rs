@@ -17,8 +17,9 @@
 //!
 //! # The order's directory
 //!
-//! `orders/<id>/` is private to the engine's user and is the action's working directory, so that
-//! what an action drops there is found, and cleaned up, together with its output.
+//! `orders/<name>/` holds what engine and runner must believe. It is private to the engine's user, and
+//! an action has no business there: it works in `work/<name>/`, which it may fill, change and remove.
+//! The name is the order's id with a token of the engine's start ([`Life`]).
 //!
 //! | file | what |
 //! |---|---|
@@ -27,7 +28,8 @@
 //! | `claim` | made with `O_EXCL` right before the spawn: whoever makes it may spawn, once |
 //! | `stdout`, `stderr` | the output, middle left out where it is too long |
 //! | `response` | the beginning of the answer to a request, without our own secrets |
-//! | `exit` | what became of it, put in place by one rename after the end |
+//! | `exit` | what became of it with the end of its output, put in place by one rename after the end |
+//! | `withheld` | its engine stopped, and did not start it |
 //!
 //! # Why files and not pipes
 //!
@@ -46,11 +48,14 @@ mod environment;
 mod exec;
 pub mod handler;
 mod http;
+mod life;
 pub mod limits;
 mod outlet;
 mod output;
 mod owner;
 mod prepare;
+mod process;
+mod setting;
 mod spawn;
 mod start;
 mod subject;
@@ -64,22 +69,27 @@ use serde::{Deserialize, Serialize};
 
 pub use call::{Call, Words, call};
 pub use cgroup::Cgroups;
-pub use claim::{Found, current_boot, forget, inspect};
-pub use exec::{perform, run};
+pub use claim::{Found, ORDERS, WORK, Word, forget, inspect, withhold};
+pub use exec::{Remains, RunOver, perform, run};
 pub use handler::Handlers;
 pub use http::{Sending, send};
+pub use life::{Life, current_boot};
 pub use outlet::{Answer, NoAnswer, Outlet};
 pub use output::one_line;
 pub use owner::{Nursery, Owner, Variables};
 pub use prepare::{Command, Launch, prepare};
+pub use process::{Process, living, told};
+pub use setting::{SECRETS, SECRETS_VARIABLE, SecretFile, Setting, is_variable};
 pub use spawn::{Identity, close_on_exec};
 pub use subject::{Subject, SubjectAlert};
 
 /// What one run of a process needs.
 #[derive(Debug, Clone)]
 pub struct Execution {
-    /// The order's id, which names its directory: `[a-zA-Z0-9._-]+`.
+    /// The order's id.
     pub order: String,
+    /// Its name, that of its directories: `[a-zA-Z0-9._-]+`.
+    pub name: String,
     /// What is run.
     pub program: Program,
     /// How long it may run; counted from the spawn.
@@ -88,6 +98,8 @@ pub struct Execution {
     pub grace: Duration,
     /// What it is told, as environment and on stdin.
     pub subject: Subject,
+    /// As whom and where it runs, and what it has besides.
+    pub setting: Setting,
 }
 
 /// What is run.
@@ -97,7 +109,7 @@ pub struct Execution {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
     /// A program, found on the engine's `PATH` unless it has a slash, and its arguments. No shell.
-    /// A relative path with a slash is seen from the order's directory, so it finds nothing there.
+    /// A relative path with a slash is seen from the working directory, so it finds nothing there.
     Argv(Vec<String>),
     /// The text of a shell script. It is written to the order's directory and run from there,
     /// because `sh -c` would limit it to 128 KiB and show it to everybody in the process list.
@@ -261,6 +273,12 @@ pub enum Doubt {
     /// The runner that ran it is gone, and its end was not recorded: it may run still.
     #[error("the runner that ran the order is gone, and no end is recorded")]
     RunnerGone,
+    /// The runner that took it is there, and neither its claim nor its end.
+    #[error("the order was taken, and its records are gone")]
+    RecordsGone,
+    /// It is not claimed, and whoever would have started it is not there to say that it did not.
+    #[error("nobody is left who can say whether the order was started")]
+    NoWitness,
     /// The boot id of this machine could not be read.
     #[error("cannot read the boot id: {error}")]
     NoBootId {
@@ -316,8 +334,12 @@ pub struct Ended {
     /// Whether `tail` is less than the whole output.
     pub truncated: bool,
     /// Processes of this run that were alive after it: what it left in the background, or, after a
-    /// timeout or a cancel, what even SIGKILL did not end in time.
+    /// timeout or a cancel, what could not be ended.
     pub left: u32,
+    /// What was to end and could not be ended, as a process of another user or one that is stuck in
+    /// the kernel: it goes on, and whoever starts something beside it must know. Nothing of a run
+    /// that ended by itself.
+    pub stuck: Vec<Process>,
 }
 
 impl Ended {
@@ -335,6 +357,7 @@ impl Ended {
             tail: String::new(),
             truncated: false,
             left: 0,
+            stuck: Vec::new(),
         }
     }
 }

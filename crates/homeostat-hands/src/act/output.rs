@@ -18,7 +18,9 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
+use super::claim::open_plain;
 use super::limits::{LINE_CHARS, OUTPUT_MAX, TAIL_MAX};
 
 pub(super) const STDOUT: &str = "stdout";
@@ -61,6 +63,11 @@ impl Outputs {
         let _ = self.stderr.trim();
     }
 
+    /// The end of both, read from the files that were made, whatever has their names by now.
+    pub(super) fn tail(&self) -> Tail {
+        tail_of(Some(&self.stdout.file), Some(&self.stderr.file))
+    }
+
     /// Gives both files their final form.
     pub(super) fn finish(&mut self) {
         let _ = self.stdout.finish();
@@ -81,13 +88,9 @@ struct Output {
 
 impl Output {
     fn create(path: &Path) -> io::Result<(Self, File)> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
+        // Nobody has the file yet: whoever has the claim makes it, before anything runs.
+        let mut how = OpenOptions::new();
+        let file = how.read(true).write(true).create_new(true).mode(0o600).open(path)?;
         let writer = OpenOptions::new().append(true).open(path)?;
         Ok((Self { file, head: HALF, freed: HALF, cut: 0 }, writer))
     }
@@ -145,7 +148,7 @@ impl Output {
 }
 
 /// The end of an order's output, safe to print.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tail {
     pub(super) text: String,
     /// Whether there is more output than this.
@@ -156,13 +159,17 @@ pub(super) struct Tail {
 /// then stderr's, which says why they stopped. Each gets half of the room and what the other does
 /// not need. An output that cannot be read counts as empty.
 pub(super) fn tail(directory: &Path) -> Tail {
-    let open = |name| {
-        let file = File::open(directory.join(name)).ok()?;
-        let length = file.metadata().ok()?.len();
-        Some((file, length))
-    };
-    let (stdout, stderr) = (open(STDOUT), open(STDERR));
-    let length = |output: &Option<(File, u64)>| output.as_ref().map_or(0, |(_, length)| *length);
+    let open = |name| open_plain(&directory.join(name)).ok();
+    tail_of(open(STDOUT).as_ref(), open(STDERR).as_ref())
+}
+
+fn tail_of(stdout: Option<&File>, stderr: Option<&File>) -> Tail {
+    let measured = |file: &'_ File| file.metadata().ok().map(|metadata| metadata.len());
+    let (stdout, stderr) = (
+        stdout.and_then(|file| Some((file, measured(file)?))),
+        stderr.and_then(|file| Some((file, measured(file)?))),
+    );
+    let length = |output: &Option<(&File, u64)>| output.as_ref().map_or(0, |(_, length)| *length);
     let room = TAIL_MAX as u64;
     let for_stderr = length(&stderr).min((room / 2).max(room.saturating_sub(length(&stdout))));
     let for_stdout = length(&stdout).min(room - for_stderr);
@@ -179,7 +186,7 @@ pub(super) fn tail(directory: &Path) -> Tail {
 }
 
 /// The last `count` bytes of a file as harmless text.
-fn last((file, length): &(File, u64), count: u64) -> String {
+fn last((file, length): &(&File, u64), count: u64) -> String {
     let mut bytes = vec![0; usize::try_from(count).expect("the tail's bound fits memory")];
     if file.read_exact_at(&mut bytes, length - count).is_err() {
         return String::new();
@@ -305,7 +312,7 @@ mod tests {
         assert_eq!(fs::read(directory.path().join(STDOUT)).unwrap(), b"new");
     }
 
-    fn tail_of(stdout: &[u8], stderr: &[u8]) -> Tail {
+    fn tail_with(stdout: &[u8], stderr: &[u8]) -> Tail {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(STDOUT), stdout).unwrap();
         fs::write(directory.path().join(STDERR), stderr).unwrap();
@@ -321,12 +328,12 @@ mod tests {
     #[test]
     fn the_tail_shares_its_room_between_both_outputs() {
         let whole = |text: &str| Tail { text: text.into(), truncated: false };
-        assert_eq!(tail_of(b"", b""), whole(""));
-        assert_eq!(tail_of(b"out", b"err"), whole("out\nerr"));
-        assert_eq!(tail_of(b"out\n", b"err\n"), whole("out\nerr\n"));
+        assert_eq!(tail_with(b"", b""), whole(""));
+        assert_eq!(tail_with(b"out", b"err"), whole("out\nerr"));
+        assert_eq!(tail_with(b"out\n", b"err\n"), whole("out\nerr\n"));
         let cases = [(9_000, 9_000, 2_048, 2_047), (9_000, 10, 4_085, 10), (10, 9_000, 10, 4_085)];
         for (out, err, out_shown, err_shown) in cases {
-            let tail = tail_of(&vec![b'o'; out], &vec![b'e'; err]);
+            let tail = tail_with(&vec![b'o'; out], &vec![b'e'; err]);
             assert!(tail.truncated && tail.text.len() <= TAIL_MAX);
             let count = |letter| tail.text.matches(letter).count();
             assert!(count('o') >= out_shown - 1 && count('e') >= err_shown, "{out} {err}");
@@ -336,15 +343,15 @@ mod tests {
 
     #[test]
     fn the_tail_is_harmless_text_however_it_is_cut() {
-        let tail = tail_of(b"\x1b[31mred\x07\x00\xff \xe2\x80\xae\r\nup\rdate\x7f\t\n", b"");
+        let tail = tail_with(b"\x1b[31mred\x07\x00\xff \xe2\x80\xae\r\nup\rdate\x7f\t\n", b"");
         assert_eq!(
             tail.text,
             "\u{241b}[31mred\u{2407}\u{2400}\u{fffd} \u{fffd}\nup\ndate\u{2421}\t\n"
         );
         let umlauts = "ä".repeat(5_000);
-        let tail = tail_of(format!("x{umlauts}").as_bytes(), b"y");
+        let tail = tail_with(format!("x{umlauts}").as_bytes(), b"y");
         assert!(tail.text.chars().all(|c| matches!(c, 'ä' | '\n' | 'y')), "{}", tail.text);
-        let controls = tail_of(&[7; 5_000], b"");
+        let controls = tail_with(&[7; 5_000], b"");
         assert!(controls.text.len() <= TAIL_MAX && controls.text.chars().all(|c| c == '\u{2407}'));
     }
 }

@@ -22,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::cgroup::{Cgroup, Cgroups};
-use crate::inherited::not_inherited;
+use crate::inherited::{inherited, not_inherited};
 
 /// In whose hands the processes of a run are.
 #[derive(Debug, Clone)]
@@ -155,6 +155,17 @@ impl Owner {
         }
     }
 
+    /// Whether a process came to this one because its parents of some run are gone.
+    pub(super) fn is_orphan(&self, pid: i32, parent: i32) -> bool {
+        match self {
+            Self::Engine => false,
+            Self::Runner(nursery) => {
+                let is_ours = u32::try_from(parent).is_ok_and(|pid| pid == std::process::id());
+                nursery.is_reaper && is_ours && !nursery.leaders.lock().contains(&pid)
+            }
+        }
+    }
+
     /// Gives a command the variables that it inherits.
     ///
     /// In the engine the environment is edited and not cleared, and no `PATH` is set: either would
@@ -172,6 +183,21 @@ impl Owner {
                 let inherited = Arc::clone(&nursery.inherited.lock());
                 command.env_clear().envs(inherited.iter().map(|(name, value)| (name, value)));
             }
+        }
+    }
+
+    /// Gives a command all variables that it inherits, where the standard library does not start it
+    /// and so would not add them.
+    pub(super) fn dress_whole(&self, command: &mut Command) {
+        match self {
+            Self::Engine => {
+                let own: Variables = command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+                    .collect();
+                command.env_clear().envs(inherited()).envs(own);
+            }
+            Self::Runner(_) => {}
         }
     }
 

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::claim::{Directory, draw_run};
 use super::environment::Environment;
 use super::start::NotRunning;
-use super::{Doubt, Ended, Execution, Program};
+use super::{Doubt, Ended, Execution, Program, Setting};
 use crate::failpoint;
 
 /// A run that is prepared: nothing of it can be refused any more but its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// The order's id, which names its directory.
+    /// The order's name, that of its directories.
     pub order: String,
     /// The token by which the processes of this run are recognised.
     pub run: String,
@@ -29,6 +29,9 @@ pub struct Launch {
     pub timeout: Duration,
     /// How long it may take to end after SIGTERM, before SIGKILL.
     pub grace: Duration,
+    /// As whom and where it runs, and what it has besides.
+    #[serde(default)]
+    pub setting: Setting,
 }
 
 /// What is started.
@@ -54,23 +57,25 @@ pub fn prepare(root: &Path, execution: &Execution) -> Result<Launch, Box<Ended>>
 fn try_prepare(root: &Path, execution: &Execution) -> Result<Launch, NotRunning> {
     let run = draw_run()?;
     let environment = Environment::of(execution, &run)?;
+    execution.setting.check()?;
     let (command, script) = match &execution.program {
         Program::Argv(argv) => (Command::Argv(argv.clone()), None),
         Program::Script(text) => (Command::Script, Some(text.as_str())),
     };
     let document = execution.subject.document(&execution.order);
-    let directory = Directory::prepare(root, &execution.order, &run)?;
+    let directory = Directory::prepare(root, &execution.name, &run)?;
     if directory.is_claimed()? {
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
     directory.write_inputs(&document, script)?;
     failpoint::reach("act.prepared");
     Ok(Launch {
-        order: execution.order.clone(),
+        order: execution.name.clone(),
         run,
         command,
         environment: environment.into_pairs(),
         timeout: execution.timeout,
         grace: execution.grace,
+        setting: execution.setting.clone(),
     })
 }

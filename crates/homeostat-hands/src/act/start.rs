@@ -35,11 +35,11 @@ impl From<NotRunning> for Ended {
 /// Prepares an order's directory and takes the right to run it, which exists once.
 pub(super) fn take(
     root: &Path,
-    order: &str,
+    name: &str,
     run: &str,
     document: &[u8],
 ) -> Result<Directory, NotRunning> {
-    let directory = Directory::prepare(root, order, run)?;
+    let directory = Directory::prepare(root, name, run)?;
     if directory.is_claimed()? {
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }

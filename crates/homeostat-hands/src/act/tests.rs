@@ -28,8 +28,11 @@ impl Bench {
         Self { root: tempfile::tempdir().unwrap() }
     }
 
+    /// A file of the order: a record, or what the action left where it works.
     fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(ORDER).join(name)
+        let records = ["alert.json", "script", "claim", "exit", "stdout", "stderr"];
+        let kind = if records.contains(&name) { ORDERS } else { WORK };
+        self.root.path().join(kind).join(ORDER).join(name)
     }
 
     fn read(&self, name: &str) -> String {
@@ -56,7 +59,7 @@ impl Bench {
     }
 
     fn found(&self) -> Found {
-        inspect(self.root.path(), ORDER, &current_boot().unwrap())
+        inspect(self.root.path(), ORDER, &Life::begin().unwrap(), Word::Took)
     }
 
     /// The process whose number the action wrote to a file; ended with the test.
@@ -104,10 +107,12 @@ fn execution(program: Program) -> Execution {
     };
     Execution {
         order: ORDER.into(),
+        name: ORDER.into(),
         program,
         timeout: PATIENCE * 2,
         grace: PATIENCE * 2,
         subject: Subject { alerts: vec![alert], ..Subject::default() },
+        setting: Setting::default(),
     }
 }
 
@@ -178,7 +183,7 @@ async fn an_action_runs_in_its_directory_with_its_variables_and_no_foreign_ones(
     let bench = Bench::new();
     let ended = bench.run(script("pwd; env > variables; test -n \"$PATH\"")).await;
     assert_eq!(ended.outcome, Outcome::Exited { code: 0 });
-    let directory = bench.root.path().canonicalize().unwrap().join(ORDER);
+    let directory = bench.root.path().canonicalize().unwrap().join(WORK).join(ORDER);
     assert_eq!(ended.tail.trim_end(), directory.to_str().unwrap());
     let variables = bench.read("variables");
     assert!(variables.contains("\nHOMEOSTAT_LABEL_instance=a:80\n"), "{variables}");
@@ -187,8 +192,9 @@ async fn an_action_runs_in_its_directory_with_its_variables_and_no_foreign_ones(
         std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777
     };
     assert_eq!(mode(&directory), 0o700);
+    assert_eq!(mode(&bench.root.path().join(ORDERS).join(ORDER)), 0o700);
     for file in ["alert.json", "script", "claim", "stdout", "stderr", "exit"] {
-        assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
+        assert_eq!(mode(&bench.path(file)), 0o600, "{file}");
     }
 }
 
@@ -262,7 +268,7 @@ async fn an_action_cancelled_before_its_start_is_not_started() {
     let bench = Bench::new();
     let ended = perform(bench.root.path(), script("touch ran"), async {}).await;
     assert_eq!(ended.outcome, Outcome::Refused { reason: Refusal::Cancelled });
-    assert_eq!(bench.found(), Found::NotStarted);
+    assert!(!bench.path("claim").exists() && !bench.exists("ran"));
 }
 
 #[tokio::test]
@@ -363,7 +369,7 @@ async fn data_that_cannot_be_carried_refuses_and_touches_nothing() {
     let long = labelled(script("touch ran"), "v", &"x".repeat(200 << 10));
     let colliding = labelled(labelled(script("touch ran"), "a-b", "1"), "a.b", "2");
     let mut escaping = script("touch ran");
-    escaping.order = "../escaped".into();
+    escaping.name = "../escaped".into();
     let refused = [
         (nul, "HOMEOSTAT_LABEL_v contains a NUL byte"),
         (long, "HOMEOSTAT_LABEL_v takes 204819 bytes, the kernel takes at most 131072"),
@@ -394,7 +400,7 @@ async fn a_long_script_runs() {
 #[tokio::test]
 async fn a_claimed_order_does_not_run() {
     let bench = Bench::new();
-    fs::create_dir(bench.root.path().join(ORDER)).unwrap();
+    fs::create_dir_all(bench.root.path().join(ORDERS).join(ORDER)).unwrap();
     fs::write(bench.path("claim"), "").unwrap();
     let ended = bench.run(script("touch ran")).await;
     assert_eq!(ended.outcome, Outcome::Unknown { reason: Doubt::AlreadyClaimed });
@@ -450,7 +456,8 @@ async fn a_program_that_cannot_be_started_is_refused_and_recorded() {
 #[tokio::test]
 async fn a_directory_that_cannot_be_made_refuses() {
     let bench = Bench::new();
-    fs::write(bench.root.path().join(ORDER), "a file").unwrap();
+    fs::create_dir(bench.root.path().join(ORDERS)).unwrap();
+    fs::write(bench.root.path().join(ORDERS).join(ORDER), "a file").unwrap();
     let ended = bench.run(script("true")).await;
     let Outcome::Refused { reason: Refusal::Storage { attempt, .. } } = ended.outcome else {
         panic!("{:?}", ended.outcome)

@@ -3,7 +3,8 @@
 //! A process belongs to the run if it is in the leader's process group, descends from a member, was
 //! seen to belong before, or carries the run's token in its environment, which is how one is found
 //! that called `setsid` and whose parents are gone. What does all of that and clears its
-//! environment between two looks escapes, unless the run has a cgroup: that holds it.
+//! environment between two looks escapes, unless the run has a cgroup: that holds it. Of one that
+//! became another user, so that its environment may not be read, the reaper knows that it is of a run.
 //!
 //! Numbers of processes are used again, so a member is its number *and* its start time, and a
 //! signal goes through a pidfd that was compared with them. The group's number cannot be used again
@@ -12,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -24,8 +25,9 @@ use rustix::process::{
 
 use super::cgroup::Cgroup;
 use super::environment::RUN;
-use super::limits::PROC_ENVIRON_MAX;
+use super::limits::{PROC_ENVIRON_MAX, STUCK_MAX};
 use super::owner::Owner;
+use super::process::{Process, describe};
 
 /// The processes of one run.
 #[derive(Debug)]
@@ -48,16 +50,16 @@ enum Group {
 
 /// One process, safe against numbers that are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Member {
-    pid: i32,
+pub(super) struct Member {
+    pub(super) pid: i32,
     /// In clock ticks since boot.
-    started: u64,
+    pub(super) started: u64,
 }
 
 /// What `/proc/<pid>/stat` says.
 #[derive(Debug, Clone, Copy)]
-struct Stat {
-    member: Member,
+pub(super) struct Stat {
+    pub(super) member: Member,
     state: u8,
     parent: i32,
     group: i32,
@@ -84,6 +86,11 @@ impl Tree {
             return 0;
         }
         u32::try_from(self.look().len()).expect("Linux has fewer than 2^22 process numbers")
+    }
+
+    /// The processes of the run that live, in words.
+    pub(super) fn list(&mut self) -> Vec<Process> {
+        self.look().iter().take(STUCK_MAX).map(describe).collect()
     }
 
     /// Lets go of what held its processes together. Nothing of it lives.
@@ -147,12 +154,18 @@ impl Tree {
         self.group == Group::Held && stat.group == self.leader.pid
     }
 
-    fn is_marked(&self, process: &Process) -> bool {
+    fn is_marked(&self, process: &Seen) -> bool {
         // Nothing that descends from the leader is older than it: this spares reading the
         // environment of nearly all processes of the machine.
         let stat = &process.stat;
         let may_be = stat.member.started >= self.leader.started && !stat.is_dead();
-        may_be && process.runs().contains(&self.token)
+        may_be
+            && process.runs().map_or_else(
+                // Who became another user and left its parents comes to the reaper, as all that
+                // descends from runs does: nobody can say of which run it is, so it is of each.
+                || self.cgroup.is_none() && self.owner.is_orphan(stat.member.pid, stat.parent),
+                |runs| runs.contains(&self.token),
+            )
     }
 }
 
@@ -161,7 +174,7 @@ impl Tree {
 #[derive(Debug)]
 struct Scan {
     began: Instant,
-    processes: Vec<Process>,
+    processes: Vec<Seen>,
 }
 
 impl Scan {
@@ -176,35 +189,40 @@ impl Scan {
             return Arc::clone(scan);
         }
         let began = Instant::now();
-        let processes = Stat::all().into_iter().map(Process::of).collect();
+        let processes = Stat::all().into_iter().map(Seen::of).collect();
         Arc::clone(latest.insert(Arc::new(Self { began, processes })))
     }
 }
 
 /// One process of a reading.
 #[derive(Debug)]
-struct Process {
+struct Seen {
     stat: Stat,
-    runs: OnceLock<Vec<Vec<u8>>>,
+    runs: OnceLock<Option<Vec<Vec<u8>>>>,
 }
 
-impl Process {
+impl Seen {
     fn of(stat: Stat) -> Self {
         Self { stat, runs: OnceLock::new() }
     }
 
-    /// The tokens of runs in its environment, read when somebody first asks.
-    fn runs(&self) -> &[Vec<u8>] {
-        self.runs.get_or_init(|| {
-            let Ok(file) = File::open(format!("/proc/{}/environ", self.stat.member.pid)) else {
-                return Vec::new();
+    /// The tokens of runs in its environment, read when somebody first asks. None: they may not be
+    /// read, as of a process of another user.
+    fn runs(&self) -> Option<&[Vec<u8>]> {
+        let runs = self.runs.get_or_init(|| {
+            let file = match File::open(format!("/proc/{}/environ", self.stat.member.pid)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
+                // It is gone.
+                Err(_) => return Some(Vec::new()),
             };
             let mut environment = Vec::new();
             let _ = file.take(PROC_ENVIRON_MAX).read_to_end(&mut environment);
             let entries = environment.split(|byte| *byte == 0);
             let runs = entries.filter(|entry| entry.starts_with(RUN.as_bytes()));
-            runs.map(<[u8]>::to_vec).collect()
-        })
+            Some(runs.map(<[u8]>::to_vec).collect())
+        });
+        runs.as_deref()
     }
 }
 
@@ -215,10 +233,10 @@ pub(super) fn children_of(parent: u32) -> Vec<i32> {
 }
 
 /// Adds, generation by generation, the processes whose parent is a member.
-fn add_descendants(members: &mut BTreeMap<i32, Stat>, all: &[Process]) {
+fn add_descendants(members: &mut BTreeMap<i32, Stat>, all: &[Seen]) {
     loop {
         let before = members.len();
-        for Process { stat, .. } in all {
+        for Seen { stat, .. } in all {
             if members.contains_key(&stat.parent) {
                 members.entry(stat.member.pid).or_insert(*stat);
             }
@@ -260,7 +278,7 @@ impl Stat {
             .collect()
     }
 
-    fn read(pid: i32) -> Option<Self> {
+    pub(super) fn read(pid: i32) -> Option<Self> {
         Self::parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
@@ -282,7 +300,7 @@ impl Stat {
         })
     }
 
-    fn is_dead(&self) -> bool {
+    pub(super) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X')
     }
 }
@@ -314,7 +332,7 @@ mod tests {
     fn descendants_of_all_generations_are_found() {
         let process = |pid, parent| {
             let member = Member { pid, started: 1 };
-            Process::of(Stat { member, state: b'S', parent, group: parent })
+            Seen::of(Stat { member, state: b'S', parent, group: parent })
         };
         let all = [(13, 12), (12, 11), (20, 1), (11, 10), (10, 1)].map(|(a, b)| process(a, b));
         let mut members = BTreeMap::from([(10, all[4].stat)]);

@@ -18,12 +18,13 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use search::{Failed, Greeted, Wish};
+use search::{Failed, Greeted, Welcome, Wish};
 
-use super::frame::{FrameError, ToEngine, ToRunner, encode};
-use super::limits::SILENCE;
+use super::frame::{ENGINE, FrameError, ToEngine, ToRunner, encode};
+use super::limits::{SILENCE, STUCK_LOOK};
+use super::socket;
 use super::start::Program;
-use crate::act::{self, Doubt, Found, Launch, Refusal};
+use crate::act::{self, Doubt, Found, Launch, Life, Refusal, Word};
 
 /// Frames that wait for the runner to read them; orders wait for room.
 const FRAMES: usize = 64;
@@ -34,10 +35,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What a client must know.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The storage directory, where the socket is. Absolute.
+    /// The storage directory, where the socket is, and the records of orders. Absolute.
     pub storage: PathBuf,
-    /// The directory of all orders.
-    pub orders: PathBuf,
+    /// This start of the engine, which its orders carry.
+    pub life: Life,
     /// The number of this start of the engine.
     pub fence: u64,
     /// What becomes a runner.
@@ -82,6 +83,16 @@ struct State {
     waiting: BTreeMap<String, oneshot::Sender<Settled>>,
     /// What the runner owns and nobody waits for yet: left by an earlier engine.
     left: BTreeSet<String>,
+    /// By whose hands something of this start was started, or may have been.
+    handed: BTreeSet<String>,
+    /// Whether the runner that is there has an id: earlier ones understand less.
+    has_id: bool,
+    /// What the runner that is there took, and is over.
+    over: BTreeSet<String>,
+    /// The starts of engines for which it speaks.
+    lives: BTreeSet<String>,
+    /// What it watches because it could not be ended.
+    lingering: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -105,11 +116,22 @@ enum Why {
     Outdated,
 }
 
+/// To whom something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// To any runner.
+    Any,
+    /// To one that understands what earlier ones did not.
+    WithId,
+}
+
 /// What is known of the end of a run. How it was stands on the disk.
 #[derive(Debug)]
 enum Settled {
     Over,
     Refused(Refusal),
+    /// The runner that it was handed to did not take it, and nobody else can have.
+    NotTaken,
     /// Its runner is gone.
     Lost,
 }
@@ -134,6 +156,11 @@ impl Client {
             standing: Standing::Searching,
             waiting: BTreeMap::new(),
             left: BTreeSet::new(),
+            handed: BTreeSet::new(),
+            has_id: false,
+            over: BTreeSet::new(),
+            lives: BTreeSet::new(),
+            lingering: BTreeSet::new(),
         };
         let link = Arc::new(Link {
             settings,
@@ -167,7 +194,10 @@ impl Client {
             }
             handed = self.0.hand_over(launch) => match handed {
                 Ok(handed) => handed,
-                Err((launch, Why::None)) => return Err(launch),
+                Err((launch, Why::None)) => {
+                    self.0.act_alone();
+                    return Err(launch);
+                }
                 Err((_, Why::Outdated)) => {
                     return Ok(Found::Ended(act::Ended::refused(Refusal::Outdated)));
                 }
@@ -175,6 +205,51 @@ impl Client {
         };
         let settled = self.0.wait(&order, handed, cancel).await;
         Ok(self.0.look(order, settled).await)
+    }
+
+    /// Lets the runner know that the engine is about to do an order itself. Returns once it knows, or
+    /// where there is none that could.
+    pub async fn note(&self, order: &str) {
+        loop {
+            let said = ToRunner::Note { order: order.to_owned() };
+            match self.0.say(order, said, Wanted::WithId).await {
+                Ok(settled) => match settled.await {
+                    Ok(Settled::Over) => return,
+                    Ok(Settled::Refused(_) | Settled::NotTaken | Settled::Lost) | Err(_) => {}
+                },
+                Err((_, Why::None)) => return self.0.act_alone(),
+                Err((_, Why::Outdated)) => return,
+            }
+        }
+    }
+
+    /// What the runner that is there says of an order that was issued in a life of an engine.
+    pub fn word(&self, order: &str, issued: &Life) -> Word {
+        let state = self.0.state.lock();
+        if !matches!(state.standing, Standing::Up(_)) {
+            Word::Nobody
+        } else if state.over.contains(order) || state.waiting.contains_key(order) {
+            Word::Took
+        } else if state.lives.contains(&issued.to_string()) {
+            Word::NeverTook
+        } else {
+            Word::Nobody
+        }
+    }
+
+    /// Waits until processes of an order that could not be ended are gone: by the word of the runner
+    /// that watches them, and without one by looking.
+    pub async fn until_gone(&self, order: &str, left: &[act::Process]) {
+        let mut changed = self.0.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            let is_watched = self.0.state.lock().lingering.contains(order);
+            if !is_watched && act::living(left).is_empty() {
+                return;
+            }
+            // Whichever comes first.
+            let _ = timeout(STUCK_LOOK, changed.changed()).await;
+        }
     }
 
     /// Waits for the end of a run that an earlier engine handed over; none if the runner does not
@@ -268,10 +343,10 @@ impl Link {
 
     /// Speaks with a runner until it is gone, or to be replaced.
     async fn serve(&self, greeted: Greeted) -> Over {
-        let Greeted { mut frames, writer, running, is_other } = greeted;
+        let Greeted { mut frames, writer, welcome, is_other } = greeted;
         let (sender, said) = mpsc::channel(FRAMES);
         let writing = tokio::spawn(write_all(writer, said));
-        if !self.connect(sender.clone(), running) {
+        if !self.connect(sender.clone(), welcome) {
             // Farewell was said meanwhile.
             let _ = sender.send(ToRunner::Leave).await;
             drop(sender);
@@ -314,31 +389,56 @@ impl Link {
     }
 
     /// A runner is there: what it does not own is over, or was never heard of.
-    fn connect(&self, sender: mpsc::Sender<ToRunner>, mut running: BTreeSet<String>) -> bool {
+    fn connect(&self, sender: mpsc::Sender<ToRunner>, welcome: Welcome) -> bool {
+        let Welcome { mut running, id, over, lives, lingering } = welcome;
         let mut state = self.state.lock();
+        let speaks_for_us = lives.contains(&self.settings.life.to_string());
         let waiting = std::mem::take(&mut state.waiting);
         for (order, waits) in waiting {
             if running.remove(&order) {
                 state.waiting.insert(order, waits);
-            } else {
-                // Who does not wait any more need not know.
-                let _ = waits.send(Settled::Over);
+                continue;
             }
+            let settled = if over.contains(&order) {
+                Settled::Over
+            } else if speaks_for_us {
+                Settled::NotTaken
+            } else {
+                Settled::Lost
+            };
+            // Who does not wait any more need not know.
+            let _ = waits.send(settled);
         }
         state.left = running;
+        state.has_id = !id.is_empty();
+        state.handed.insert(id);
+        (state.over, state.lives, state.lingering) = (over, lives, lingering);
         drop(state);
         self.stand(Standing::Up(sender))
     }
 
     fn hear(&self, frame: ToEngine) {
         let (order, settled) = match frame {
-            ToEngine::Ended { order } => (order, Settled::Over),
+            ToEngine::Ended { order, lingers } => {
+                if lingers {
+                    self.state.lock().lingering.insert(order.clone());
+                }
+                (order, Settled::Over)
+            }
+            ToEngine::Noted { order } => (order, Settled::Over),
             ToEngine::Refused { order, reason } => (order, Settled::Refused(reason)),
+            ToEngine::Gone { order } => {
+                self.state.lock().lingering.remove(&order);
+                self.changed.send_replace(());
+                return;
+            }
             ToEngine::Pong => return,
             ToEngine::Welcome { .. } => return warn!("runner greets twice"),
         };
         let mut state = self.state.lock();
-        state.left.remove(&order);
+        if state.left.remove(&order) && !matches!(settled, Settled::Refused(_)) {
+            state.over.insert(order.clone());
+        }
         if let Some(waits) = state.waiting.remove(&order) {
             // Who does not wait any more need not know.
             let _ = waits.send(settled);
@@ -360,6 +460,23 @@ impl Link {
         &self,
         launch: Launch,
     ) -> Result<oneshot::Receiver<Settled>, (Box<Launch>, Why)> {
+        let order = launch.order.clone();
+        self.say(&order, ToRunner::Start(launch), Wanted::Any).await.map_err(|(said, why)| {
+            match said {
+                ToRunner::Start(launch) => (Box::new(launch), why),
+                other => unreachable!("what is given back is what was to be said: {other:?}"),
+            }
+        })
+    }
+
+    /// Says something about an order as soon as there is a runner, and returns by what its answer is
+    /// heard. Where there is none, what was to be said is given back.
+    async fn say(
+        &self,
+        order: &str,
+        said: ToRunner,
+        wanted: Wanted,
+    ) -> Result<oneshot::Receiver<Settled>, (ToRunner, Why)> {
         let mut changed = self.changed.subscribe();
         let mut asked = false;
         loop {
@@ -373,15 +490,18 @@ impl Link {
                         if let Standing::Up(now) = &state.standing
                             && now.same_channel(&sender)
                         {
+                            if wanted == Wanted::WithId && !state.has_id {
+                                return Err((said, Why::None));
+                            }
                             let (waits, settled) = oneshot::channel();
-                            state.waiting.insert(launch.order.clone(), waits);
-                            room.send(ToRunner::Start(launch));
+                            state.waiting.insert(order.to_owned(), waits);
+                            room.send(said);
                             return Ok(settled);
                         }
                     }
                 }
                 Standing::Searching => {}
-                Standing::Down(why) if asked => return Err((Box::new(launch), why)),
+                Standing::Down(why) if asked => return Err((said, why)),
                 Standing::Down(_) => {
                     asked = true;
                     self.wanted.notify_one();
@@ -391,6 +511,24 @@ impl Link {
             }
             // The sender of changes is our own.
             let _ = changed.changed().await;
+        }
+    }
+
+    /// Something of this start is about to be started that no runner knows of: none that was there
+    /// before may say later that it was not. It loses its socket, unless it was there all the time.
+    fn act_alone(&self) {
+        let mut state = self.state.lock();
+        if !state.handed.insert(ENGINE.to_owned()) {
+            return;
+        }
+        state.lives.remove(&self.settings.life.to_string());
+        if matches!(state.standing, Standing::Up(_)) {
+            // One of an earlier program, which speaks for nobody.
+            return;
+        }
+        drop(state);
+        if let Err(error) = socket::retire(&self.settings.storage) {
+            warn!(%error, "socket of the runner cannot be removed");
         }
     }
 
@@ -446,20 +584,20 @@ impl Link {
 
     /// Reads how a run ended.
     async fn look(&self, order: String, settled: Settled) -> Found {
-        let lost = match settled {
+        let word = match settled {
             Settled::Refused(reason) => return Found::Ended(act::Ended::refused(reason)),
-            Settled::Over => false,
-            Settled::Lost => true,
+            Settled::Over => Word::Took,
+            Settled::NotTaken => Word::NeverTook,
+            Settled::Lost => Word::Nobody,
         };
-        let orders = self.settings.orders.clone();
-        let looked = tokio::task::spawn_blocking(move || {
-            let boot = act::current_boot().map_err(|error| error.to_string());
-            boot.map(|boot| act::inspect(&orders, &order, &boot))
-        });
+        let (storage, life) = (self.settings.storage.clone(), self.settings.life.clone());
+        let looked =
+            tokio::task::spawn_blocking(move || act::inspect(&storage, &order, &life, word));
         match looked.await {
-            Ok(Ok(Found::Unknown(Doubt::NoExit))) if lost => Found::Unknown(Doubt::RunnerGone),
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => Found::Unknown(Doubt::NoBootId { error }),
+            Ok(Found::Unknown(Doubt::NoExit | Doubt::NoWitness)) if word == Word::Nobody => {
+                Found::Unknown(Doubt::RunnerGone)
+            }
+            Ok(found) => found,
             Err(error) => Found::Unknown(Doubt::Record { error: error.to_string() }),
         }
     }

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //!  engine                                  runner
-//!  hello { protocol, fence, build } ─────>
-//!         <───── welcome { protocol, build, fence, running }
+//!  hello { protocol, fence, build, life } >
+//!         <───── welcome { protocol, build, fence, running, over, lives, lingering }
 //!  start(launch) ────────────────────────>
 //!         <───── ended { order }           the record on the disk says how
 //!         <───── refused { order, reason } it certainly did not start
+//!         <───── gone { order }            what could not be ended of it has ended
+//!  note { order } ───────────────────────>
+//!         <───── noted { order }           the engine does it itself
 //!  cancel { order } ─────────────────────>
 //!  ping ──────────────────> <──────── pong  is it there at all?
 //!  leave ────────────────────────────────> no engine will follow soon
@@ -17,6 +20,7 @@
 //! fields that are not known are passed over. The same goes for all frames of one protocol: a change
 //! that the other side must understand raises [`PROTOCOL`].
 
+use std::collections::BTreeSet;
 use std::io;
 
 use serde::de::DeserializeOwned;
@@ -32,6 +36,19 @@ pub const PROTOCOL: u32 = 1;
 
 const HEADER: usize = 4;
 
+/// Which start of an engine speaks, and by whose hands its orders may have been started so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hands {
+    /// The start.
+    pub life: String,
+    /// The runners that it spoke with, by their ids, and [`ENGINE`] if it started something that no
+    /// runner knows of.
+    pub handed: BTreeSet<String>,
+}
+
+/// What stands for the engine's own hands.
+pub const ENGINE: &str = "engine";
+
 /// What an engine says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,9 +63,18 @@ pub enum ToRunner {
         build: String,
         /// What its actions inherit.
         environment: Variables,
+        /// Which start of an engine it is, and who started something of it. Earlier programs do not
+        /// say.
+        #[serde(default)]
+        life: Option<Hands>,
     },
     /// Own this run.
     Start(Launch),
+    /// Know that the engine is about to do this order itself. Said only to a runner that has an id.
+    Note {
+        /// The order.
+        order: String,
+    },
     /// End this run before its time.
     Cancel {
         /// The order.
@@ -75,9 +101,35 @@ pub enum ToEngine {
         fence: u64,
         /// The orders that it has taken and whose end is not recorded.
         running: Vec<String>,
+        /// Which runner it is; nothing of one of an earlier program.
+        #[serde(default)]
+        id: String,
+        /// The orders that it has taken and that are over, or that it was told of, as far as anybody
+        /// may ask.
+        #[serde(default)]
+        over: Vec<String>,
+        /// The starts of engines of which it alone took orders, from the first to the last.
+        #[serde(default)]
+        lives: Vec<String>,
+        /// The orders that are over and of which something could not be ended.
+        #[serde(default)]
+        lingering: Vec<String>,
     },
     /// A run is over, and its record is written, if that was possible at all.
     Ended {
+        /// The order.
+        order: String,
+        /// Whether something of it could not be ended.
+        #[serde(default)]
+        lingers: bool,
+    },
+    /// What could not be ended of a run is gone. Said only to whoever says of which life it is.
+    Gone {
+        /// The order.
+        order: String,
+    },
+    /// It knows that the engine does this order itself.
+    Noted {
         /// The order.
         order: String,
     },
@@ -194,6 +246,7 @@ mod tests {
             environment: vec![("HOMEOSTAT_ORDER".into(), "1.restart.1".into())],
             timeout: Duration::from_millis(1_500),
             grace: Duration::from_secs(5),
+            setting: crate::act::Setting::default(),
         }
     }
 
@@ -201,7 +254,14 @@ mod tests {
     fn what_is_said_is_heard_whole_and_in_order() {
         let environment = vec![("PATH".into(), "/bin".into())];
         let said = [
-            ToRunner::Hello { protocol: PROTOCOL, fence: 7, build: "b".into(), environment },
+            ToRunner::Hello {
+                protocol: PROTOCOL,
+                fence: 7,
+                build: "b".into(),
+                environment,
+                life: Some(Hands { life: "l".into(), handed: BTreeSet::from(["r".into()]) }),
+            },
+            ToRunner::Note { order: "1.call.1".into() },
             ToRunner::Start(launch()),
             ToRunner::Cancel { order: "1.restart.1".into() },
             ToRunner::Ping,
@@ -230,7 +290,8 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let odd = OsString::from_vec(vec![b'x', 0xff, 0x80]);
         let environment = vec![(OsString::from("ODD"), odd)];
-        let hello = ToRunner::Hello { protocol: 1, fence: 1, build: String::new(), environment };
+        let build = String::new();
+        let hello = ToRunner::Hello { protocol: 1, fence: 1, build, environment, life: None };
         let bytes = encode(&hello).unwrap();
         assert_eq!(decode(&bytes).unwrap(), Some((hello, bytes.len())));
     }
@@ -242,7 +303,17 @@ mod tests {
         let bytes = [&length[..], body].concat();
         let (frame, _) = decode::<ToEngine>(&bytes).unwrap().unwrap();
         let running = vec!["o".into()];
-        assert_eq!(frame, ToEngine::Welcome { protocol: 9, build: "b".into(), fence: 3, running });
+        let expected = ToEngine::Welcome {
+            protocol: 9,
+            build: "b".into(),
+            fence: 3,
+            running,
+            id: String::new(),
+            over: Vec::new(),
+            lives: Vec::new(),
+            lingering: Vec::new(),
+        };
+        assert_eq!(frame, expected);
     }
 
     #[test]

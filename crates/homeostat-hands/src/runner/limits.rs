@@ -9,6 +9,19 @@ pub const FRAME_MAX: usize = 8 << 20;
 /// Runs that one runner owns. Guards let through far fewer; each takes some descriptors.
 pub const RUNS_MAX: usize = 4_096;
 
+/// Orders that are over and that a runner remembers, so that it can say that it took them. Of what
+/// ends while no engine is there nothing may be forgotten, and that is at most what runs; what ended
+/// before as many others was heard of by an engine, and stands in its journal.
+pub const OVER_KEPT: usize = 2 * RUNS_MAX;
+
+/// Starts of engines that a runner remembers: an order is asked about by the next one, or by the one
+/// after it where that crashed at once.
+pub const LIVES_KEPT: usize = 64;
+
+/// How often an engine looks by itself whether processes that could not be ended live, where no
+/// runner watches them.
+pub const STUCK_LOOK: Duration = Duration::from_secs(1);
+
 /// Frames that wait to be written. A peer that reads none of so many is stuck: the runner drops it,
 /// and it learns from the disk and from the next `Welcome` what it missed.
 pub const FRAMES_WAITING: usize = 2 * RUNS_MAX;

@@ -14,12 +14,20 @@
 //! is a hint; the record on the disk says how it was, whoever is there to read it.
 //!
 //! ```text
-//!  exit recorded │ claimed │ runner says: running │ so
-//!  yes           │         │                      │ it ended, as recorded
-//!  no            │         │ yes                  │ it goes on, or is about to start: adopted
-//!  no            │ yes     │ no                   │ unknown: verified, never run again blindly
-//!  no            │ no      │ no                   │ certainly not started (in the same boot)
+//!  exit recorded │ claimed │ runner says │ so
+//!  yes           │         │             │ it ended, as recorded
+//!  no            │         │ running     │ it goes on, or is about to start: adopted
+//!  no            │ yes     │             │ unknown: verified, never run again blindly
+//!  no            │ no      │ over        │ unknown: its records are gone
+//!  no            │ no      │ never taken │ certainly not started (in the same boot)
+//!  no            │ no      │ nothing     │ unknown: nobody can say
 //! ```
+//!
+//! That an order was *never taken* only that runner can say which would have taken it. A runner knows
+//! of which starts of engines it alone took orders: an engine says with its greeting with whom it
+//! spoke so far, tells the runner of what it does itself before it does it, and takes the socket from
+//! a runner before it starts a process without one. So where a runner that is found has been there
+//! since the first order of a start, nobody else can have started one of it.
 //!
 //! # Who is in command
 //!
@@ -48,7 +56,7 @@ mod start;
 mod tests;
 
 pub use client::{Client, Settings, Tally};
-pub use frame::{FrameError, PROTOCOL, ToEngine, ToRunner, decode, encode};
+pub use frame::{ENGINE, FrameError, Hands, PROTOCOL, ToEngine, ToRunner, decode, encode};
 pub use socket::NAME as SOCKET;
 pub use start::{Fine, LOG, Program, become_one_if_asked, is_asked};
 

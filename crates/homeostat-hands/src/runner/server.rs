@@ -1,6 +1,6 @@
 //! The runner's side: takes orders from the engine in command, owns their runs, and ends by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,9 +18,10 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
-use super::frame::{FrameError, Frames, PROTOCOL, ToEngine, ToRunner, encode};
+use super::frame::{FrameError, Frames, Hands, PROTOCOL, ToEngine, ToRunner, encode};
 use super::limits::{
-    FRAMES_WAITING, GREETING, LOOK_EVERY, ORPHANED, RUNS_MAX, STRANGERS_MAX, THREADS,
+    FRAMES_WAITING, GREETING, LIVES_KEPT, LOOK_EVERY, ORPHANED, OVER_KEPT, RUNS_MAX, STRANGERS_MAX,
+    THREADS,
 };
 use super::{build, socket, start};
 use crate::act::{self, Cgroups, Launch, Nursery, Outcome, Owner, Refusal};
@@ -46,7 +47,7 @@ async fn serve(storage: &Path, listener: OwnedFd) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut listener = Some(UnixListener::from_std(listener)?);
     let own = socket::identity(storage);
-    let orders = storage.join("orders");
+    let orders = storage.join(act::ORDERS);
     match DirBuilder::new().mode(0o700).create(&orders) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         Ok(()) | Err(_) => {}
@@ -57,10 +58,9 @@ async fn serve(storage: &Path, listener: OwnedFd) -> io::Result<()> {
     let server = Arc::new(Server {
         storage: storage.to_owned(),
         own,
-        orders,
         build: build(),
         nursery: nursery.clone(),
-        table: Mutex::new(Table::new()),
+        table: Mutex::new(Table::new(draw_id()?)),
         changed: Notify::new(),
     });
     let mut terminate = signal(SignalKind::terminate())?;
@@ -118,7 +118,6 @@ struct Server {
     storage: PathBuf,
     /// Which file its socket is.
     own: Option<(u64, u64)>,
-    orders: PathBuf,
     build: String,
     nursery: Arc<Nursery>,
     table: Mutex<Table>,
@@ -127,11 +126,19 @@ struct Server {
 }
 
 struct Table {
+    /// Which runner this is.
+    id: String,
     /// The greatest that it was greeted with.
     fence: u64,
     engine: Option<Engine>,
     /// How each run that was taken is told to end.
     running: BTreeMap<String, watch::Sender<bool>>,
+    /// What it has taken and is over, and what engines did themselves, the last ones.
+    over: Remembered,
+    /// The starts of engines of which it alone took orders.
+    lives: Remembered,
+    /// What is over and of which something could not be ended.
+    lingering: BTreeSet<String>,
     strangers: usize,
     /// No engine will follow soon.
     leaving: bool,
@@ -139,11 +146,53 @@ struct Table {
     connections: u64,
 }
 
+/// The last so many of some names.
+struct Remembered {
+    names: BTreeSet<String>,
+    order: VecDeque<String>,
+    most: usize,
+}
+
+impl Remembered {
+    fn new(most: usize) -> Self {
+        Self { names: BTreeSet::new(), order: VecDeque::new(), most }
+    }
+
+    fn add(&mut self, name: String) {
+        if self.names.insert(name.clone()) {
+            self.order.push_back(name);
+        }
+        if self.order.len() > self.most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.names.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        if self.names.remove(name) {
+            self.order.retain(|known| known != name);
+        }
+    }
+
+    fn list(&self) -> Vec<String> {
+        self.order.iter().cloned().collect()
+    }
+}
+
+/// Draws what no other runner has.
+fn draw_id() -> io::Result<String> {
+    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    Ok(uuid.trim_end().to_owned())
+}
+
 /// The engine in command.
 struct Engine {
     /// Which connection is its.
     connection: u64,
     sender: mpsc::Sender<ToEngine>,
+    /// Whether it wants to hear what is gone at last.
+    hears_of_gone: bool,
     /// Dropped with it, so that its connection ends.
     _in_command: oneshot::Sender<()>,
 }
@@ -156,8 +205,12 @@ struct Admitted {
 }
 
 impl Table {
-    fn new() -> Self {
+    fn new(id: String) -> Self {
         Self {
+            id,
+            over: Remembered::new(OVER_KEPT),
+            lives: Remembered::new(LIVES_KEPT),
+            lingering: BTreeSet::new(),
             fence: 0,
             engine: None,
             running: BTreeMap::new(),
@@ -174,13 +227,26 @@ impl Table {
             build: build.to_owned(),
             fence: self.fence,
             running: self.running.keys().cloned().collect(),
+            id: self.id.clone(),
+            over: self.over.list(),
+            lives: self.lives.list(),
+            lingering: self.lingering.iter().cloned().collect(),
         }
     }
 
     /// Puts an engine in command, unless a later one was. The earlier one can start nothing more.
-    fn admit(&mut self, fence: u64, build: &str) -> Option<Admitted> {
+    fn admit(&mut self, fence: u64, life: Option<Hands>, build: &str) -> Option<Admitted> {
         if fence < self.fence {
             return None;
+        }
+        let hears_of_gone = life.is_some();
+        if let Some(Hands { life, handed }) = life {
+            // What others took of it this one cannot speak for.
+            if handed.iter().all(|hand| *hand == self.id) {
+                self.lives.add(life);
+            } else {
+                self.lives.remove(&life);
+            }
         }
         self.fence = fence;
         self.leaving = false;
@@ -190,7 +256,7 @@ impl Table {
         let (in_command, deposed) = oneshot::channel();
         // It has room for the first frame.
         let _ = sender.try_send(self.welcome(build));
-        self.engine = Some(Engine { connection, sender, _in_command: in_command });
+        self.engine = Some(Engine { connection, sender, hears_of_gone, _in_command: in_command });
         Some(Admitted { connection, said, deposed })
     }
 
@@ -214,7 +280,7 @@ impl Table {
     }
 
     fn is_done(&self, found: Found) -> Option<&'static str> {
-        if self.engine.is_some() || !self.running.is_empty() {
+        if self.engine.is_some() || !self.running.is_empty() || !self.lingering.is_empty() {
             return None;
         }
         match found {
@@ -267,10 +333,10 @@ impl Server {
         let mut frames = Frames::new(reader);
         let heard = timeout(GREETING, frames.next::<ToRunner>()).await;
         self.table.lock().strangers -= 1;
-        let (protocol, fence, environment) = match heard {
-            Ok(Ok(Some(ToRunner::Hello { protocol, fence, environment, build }))) => {
+        let (protocol, fence, environment, life) = match heard {
+            Ok(Ok(Some(ToRunner::Hello { protocol, fence, environment, build, life }))) => {
                 info!(fence, protocol, build, "engine greets");
-                (protocol, fence, environment)
+                (protocol, fence, environment, life)
             }
             Ok(Ok(Some(_))) => return warn!("connection dropped: it did not say who it is"),
             Ok(Ok(None)) => return,
@@ -278,7 +344,7 @@ impl Server {
             Err(_) => return warn!("connection dropped: it said nothing"),
         };
         let admitted = match protocol {
-            PROTOCOL => self.table.lock().admit(fence, &self.build),
+            PROTOCOL => self.table.lock().admit(fence, life, &self.build),
             _ => None,
         };
         let Some(admitted) = admitted else {
@@ -321,12 +387,16 @@ impl Server {
             }
             match frame {
                 ToRunner::Hello { .. } => return Ok("it greeted twice"),
-                ToRunner::Start(_) if self.is_retired() => {
+                ToRunner::Start(_) | ToRunner::Note { .. } if self.is_retired() => {
                     // Perhaps said long ago, while this process was stopped: it is not listed, so
                     // that the engine takes it as not started, and may have given it to another.
                     return Ok("another runner has taken this one's place");
                 }
                 ToRunner::Start(launch) => self.take(&mut table, launch),
+                ToRunner::Note { order } => {
+                    table.over.add(order.clone());
+                    table.tell(ToEngine::Noted { order });
+                }
                 ToRunner::Ping => table.tell(ToEngine::Pong),
                 ToRunner::Cancel { order } => {
                     // One that is not here has ended, and its end is under way.
@@ -353,6 +423,12 @@ impl Server {
         if table.running.contains_key(&order) {
             return warn!(order, "order is running already");
         }
+        if table.over.names.contains(&order) {
+            // Whatever became of its records: it was taken once, and is not begun again.
+            warn!(order, "order was taken before");
+            let lingers = table.lingering.contains(&order);
+            return table.tell(ToEngine::Ended { order, lingers });
+        }
         let (end, cancelled) = watch::channel(false);
         table.running.insert(order, end);
         let server = self.clone();
@@ -361,7 +437,7 @@ impl Server {
 
     async fn own(self: Arc<Self>, launch: Launch, mut cancelled: watch::Receiver<bool>) {
         let order = launch.order.clone();
-        let (orders, owner) = (self.orders.clone(), Owner::Runner(self.nursery.clone()));
+        let (storage, owner) = (self.storage.clone(), Owner::Runner(self.nursery.clone()));
         // In a task of its own: a bug there must not leave the order listed for ever.
         let run = tokio::spawn(async move {
             let cancel = pin!(async move {
@@ -369,24 +445,49 @@ impl Server {
                     std::future::pending::<()>().await;
                 }
             });
-            act::run(&orders, launch, &owner, cancel).await
+            act::run(&storage, launch, &owner, cancel).await
         });
-        let outcome = run.await.map(|ended| ended.outcome);
-        let frame = match outcome {
-            Ok(Outcome::Refused { reason }) => ToEngine::Refused { order: order.clone(), reason },
-            Ok(_) => ToEngine::Ended { order: order.clone() },
+        let (outcome, remains) = match run.await {
+            Ok(run) => (Some(run.ended.outcome), run.remains),
             Err(error) => {
                 error!(order, %error, "run failed");
-                ToEngine::Ended { order: order.clone() }
+                (None, None)
             }
         };
         let mut table = self.table.lock();
         table.running.remove(&order);
-        table.tell(frame);
+        if let Some(Outcome::Refused { reason }) = outcome {
+            table.tell(ToEngine::Refused { order: order.clone(), reason });
+        } else {
+            let lingers = remains.is_some();
+            table.over.add(order.clone());
+            if let Some(remains) = remains {
+                warn!(order, "something of this order cannot be ended");
+                table.lingering.insert(order.clone());
+                let (server, order) = (self.clone(), order.clone());
+                tokio::spawn(async move { server.see_off(order, remains).await });
+            }
+            table.tell(ToEngine::Ended { order: order.clone(), lingers });
+        }
         if table.engine.is_none() {
             info!(order, "order ended while no engine is here");
             self.changed.notify_one();
         }
+    }
+}
+
+impl Server {
+    /// Waits until nothing lives of a run that is over, and says so.
+    async fn see_off(self: Arc<Self>, order: String, remains: act::Remains) {
+        remains.gone().await;
+        info!(order, "what could not be ended of this order is gone");
+        let mut table = self.table.lock();
+        table.lingering.remove(&order);
+        if table.engine.as_ref().is_some_and(|engine| engine.hears_of_gone) {
+            table.tell(ToEngine::Gone { order });
+        }
+        drop(table);
+        self.changed.notify_one();
     }
 }
 
@@ -412,20 +513,54 @@ mod tests {
 
     #[test]
     fn an_engine_of_an_earlier_start_is_not_let_in_and_the_same_may_come_again() {
-        let mut table = Table::new();
-        let first = table.admit(5, "b").unwrap();
-        assert!(table.admit(4, "b").is_none());
+        let mut table = Table::new("r".into());
+        let first = table.admit(5, None, "b").unwrap();
+        assert!(table.admit(4, None, "b").is_none());
         assert!(table.is_in_command(first.connection), "who is refused deposes nobody");
-        let again = table.admit(5, "b").unwrap();
+        let again = table.admit(5, None, "b").unwrap();
         assert!(!table.is_in_command(first.connection) && table.is_in_command(again.connection));
         assert!(first.deposed.blocking_recv().is_err(), "the earlier connection ends");
         table.lose_engine();
-        assert!(table.admit(4, "b").is_none(), "it is remembered");
+        assert!(table.admit(4, None, "b").is_none(), "it is remembered");
+    }
+
+    fn lives(table: &Table) -> Vec<String> {
+        match table.welcome("b") {
+            ToEngine::Welcome { lives, .. } => lives,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn it_speaks_for_a_start_of_an_engine_as_long_as_nobody_else_had_a_hand_in_it() {
+        let mut table = Table::new("r".into());
+        let hands = |life: &str, handed: &[&str]| {
+            let handed = handed.iter().map(|&hand| hand.to_owned()).collect();
+            Some(Hands { life: life.into(), handed })
+        };
+        table.admit(1, hands("first", &[]), "b").unwrap();
+        table.admit(1, hands("first", &["r"]), "b").unwrap();
+        assert_eq!(lives(&table), ["first"], "it was there from the beginning");
+        table.admit(2, hands("second", &["other"]), "b").unwrap();
+        table.admit(3, hands("third", &["r", super::super::frame::ENGINE]), "b").unwrap();
+        assert_eq!(lives(&table), ["first"]);
+        table.admit(3, hands("first", &["r", "other"]), "b").unwrap();
+        assert!(lives(&table).is_empty());
+    }
+
+    #[test]
+    fn of_what_is_over_the_last_is_remembered() {
+        let mut over = Remembered::new(2);
+        ["a", "b", "b", "c"].into_iter().for_each(|name| over.add(name.to_owned()));
+        assert_eq!(over.list(), ["b", "c"]);
+        over.remove("b");
+        over.remove("x");
+        assert_eq!((over.list(), over.names.len()), (vec!["c".to_owned()], 1));
     }
 
     #[test]
     fn it_is_done_when_nothing_runs_and_nobody_will_come() {
-        let mut table = Table::new();
+        let mut table = Table::new("r".into());
         let long_ago = Instant::now().checked_sub(2 * ORPHANED).unwrap();
         assert_eq!(table.is_done(Found::ByNextEngine), None, "an engine may come");
         table.alone_since = long_ago;
@@ -434,7 +569,7 @@ mod tests {
         assert_eq!(table.is_done(Found::ByNextEngine), None);
         assert_eq!(table.is_done(Found::ByNobody), None);
         table.running.clear();
-        let admitted = table.admit(1, "b").unwrap();
+        let admitted = table.admit(1, None, "b").unwrap();
         assert_eq!(table.is_done(Found::ByNobody), None, "the engine that it has is served");
         drop(admitted);
         table.lose_engine();
@@ -446,13 +581,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_engine_that_does_not_read_is_dropped() {
-        let mut table = Table::new();
-        let admitted = table.admit(1, "b").unwrap();
+        let mut table = Table::new("r".into());
+        let admitted = table.admit(1, None, "b").unwrap();
         for _ in 1..FRAMES_WAITING {
-            table.tell(ToEngine::Ended { order: "o".into() });
+            table.tell(ToEngine::Ended { order: "o".into(), lingers: false });
         }
         assert!(table.is_in_command(admitted.connection));
-        table.tell(ToEngine::Ended { order: "o".into() });
+        table.tell(ToEngine::Ended { order: "o".into(), lingers: false });
         assert!(!table.is_in_command(admitted.connection));
         assert!(admitted.deposed.await.is_err());
     }

@@ -13,7 +13,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::frame::{Frames, PROTOCOL, ToEngine, ToRunner, encode};
 use super::{server, socket};
-use crate::act::{self, Execution, Found, Launch, Outcome, Program, Refusal, Subject};
+use crate::act::{self, Execution, Found, Launch, Life, Outcome, Program, Refusal, Subject, Word};
 use crate::inherited::inherited;
 
 /// Long enough that it is never reached on a slow machine, short enough to fail a test.
@@ -33,23 +33,29 @@ impl Bench {
         Self { storage, server }
     }
 
-    fn orders(&self) -> PathBuf {
-        self.storage.path().join("orders")
+    fn records(&self, order: &str) -> PathBuf {
+        self.storage.path().join(act::ORDERS).join(order)
+    }
+
+    fn work(&self) -> PathBuf {
+        self.storage.path().join(act::WORK)
     }
 
     fn launch(&self, order: &str, script: &str) -> Launch {
         let execution = Execution {
             order: order.into(),
+            name: order.into(),
             program: Program::Script(script.into()),
             timeout: PATIENCE * 2,
             grace: Duration::from_millis(100),
             subject: Subject::default(),
+            setting: act::Setting::default(),
         };
-        act::prepare(&self.orders(), &execution).unwrap()
+        act::prepare(self.storage.path(), &execution).unwrap()
     }
 
     fn found(&self, order: &str) -> Found {
-        act::inspect(&self.orders(), order, &act::current_boot().unwrap())
+        act::inspect(self.storage.path(), order, &Life::begin().unwrap(), Word::NeverTook)
     }
 
     fn connect(&self) -> (Frames<OwnedReadHalf>, OwnedWriteHalf) {
@@ -63,7 +69,14 @@ impl Bench {
         let (frames, writer) = self.connect();
         let mut peer = Peer { frames, writer };
         let environment = inherited().collect();
-        peer.say(&ToRunner::Hello { protocol, fence, build: "test".into(), environment }).await;
+        peer.say(&ToRunner::Hello {
+            protocol,
+            fence,
+            build: "test".into(),
+            environment,
+            life: None,
+        })
+        .await;
         let welcome = peer.hear().await.expect("an answer");
         (peer, welcome)
     }
@@ -98,7 +111,11 @@ impl Peer {
 fn running(welcome: &ToEngine) -> &[String] {
     match welcome {
         ToEngine::Welcome { running, .. } => running,
-        ToEngine::Ended { .. } | ToEngine::Refused { .. } | ToEngine::Pong => {
+        ToEngine::Ended { .. }
+        | ToEngine::Refused { .. }
+        | ToEngine::Noted { .. }
+        | ToEngine::Gone { .. }
+        | ToEngine::Pong => {
             panic!("{welcome:?}")
         }
     }
@@ -113,7 +130,7 @@ async fn eventually(mut condition: impl FnMut() -> bool) {
 }
 
 fn ended(order: &str) -> ToEngine {
-    ToEngine::Ended { order: order.into() }
+    ToEngine::Ended { order: order.into(), lingers: false }
 }
 
 #[tokio::test]
@@ -161,7 +178,7 @@ async fn a_later_engine_is_told_what_runs_and_can_end_it_and_the_earlier_one_can
     let bench = Bench::new();
     let (mut earlier, _) = bench.greet(PROTOCOL, 5).await;
     earlier.say(&ToRunner::Start(bench.launch("o1", "touch ready; exec sleep 600"))).await;
-    eventually(|| bench.orders().join("o1/ready").exists()).await;
+    eventually(|| bench.work().join("o1/ready").exists()).await;
     let (mut later, welcome) = bench.greet(PROTOCOL, 6).await;
     assert_eq!(running(&welcome), ["o1"]);
     // The connection is over; whether the word still gets out depends on who is faster.
@@ -193,11 +210,11 @@ async fn what_was_taken_and_not_yet_begun_is_listed() {
     }
     // Frames are heard in order: what was said before this is taken when this is answered.
     engine.say(&ToRunner::Cancel { order: "none".into() }).await;
-    eventually(|| bench.orders().join("o39/claim").exists()).await;
+    eventually(|| bench.records("o39").join("claim").exists()).await;
     drop(engine);
     let (mut later, welcome) = bench.greet(PROTOCOL, 1).await;
     assert_eq!(running(&welcome), orders);
-    fs::write(bench.orders().join("go"), "").unwrap();
+    fs::write(bench.work().join("go"), "").unwrap();
     for _ in &orders {
         assert!(matches!(later.hear().await, Some(ToEngine::Ended { .. })));
     }
@@ -234,6 +251,7 @@ async fn as_a_stranger() {
         fence: 9,
         build: String::new(),
         environment: Vec::new(),
+        life: None,
     };
     // It may be gone already.
     let _ = peer.writer.write_all(&encode(&hello).unwrap()).await;
@@ -318,11 +336,12 @@ async fn variables_are_those_of_the_engine_that_is_there_now() {
     let mut engine = Peer { frames, writer };
     let environment = vec![("PATH".into(), "/usr/bin:/bin".into()), ("NEW".into(), "x".into())];
     let build = String::new();
-    engine.say(&ToRunner::Hello { protocol: PROTOCOL, fence: 1, build, environment }).await;
+    let hello = ToRunner::Hello { protocol: PROTOCOL, fence: 1, build, environment, life: None };
+    engine.say(&hello).await;
     engine.hear().await.unwrap();
     engine.say(&ToRunner::Start(bench.launch("o1", "env | sort"))).await;
     assert_eq!(engine.hear().await, Some(ended("o1")));
-    let output = fs::read_to_string(bench.orders().join("o1/stdout")).unwrap();
+    let output = fs::read_to_string(bench.records("o1").join("stdout")).unwrap();
     assert!(output.contains("\nNEW=x\nPATH=/usr/bin:/bin\n"), "{output}");
     assert!(output.contains("HOMEOSTAT_ORDER=o1\n"), "{output}");
     assert!(!output.contains("CARGO_"), "{output}");

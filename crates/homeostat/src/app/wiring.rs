@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use homeostat_core::alert::Status as AlertStatus;
 use homeostat_core::name::{BootId, SourceName, title};
+use homeostat_hands::act::Life;
 use parking_lot::RwLock;
 use reqwest::Url;
 use tokio::runtime::Handle;
@@ -75,7 +76,7 @@ pub(super) fn doors(
         runtime: Handle::current(),
         queue: queue.clone(),
         clock: clock.clone(),
-        orders: absolute(&options.storage_path).join("orders"),
+        storage: absolute(&options.storage_path),
         prober: RwLock::new(Arc::new(prober(config)?)),
         teller,
         outlets: RwLock::new(Arc::new(outlets(config)?)),
@@ -91,19 +92,15 @@ pub(super) fn doors(
 pub(super) fn runner(
     options: &Options,
     fence: u64,
+    life: Life,
     metrics: &Arc<Metrics>,
 ) -> Option<runner::Client> {
     let storage = absolute(&options.storage_path);
-    let settings = runner::Settings {
-        orders: storage.join("orders"),
-        storage,
-        fence,
-        program: options.runner.clone()?,
-    };
+    let settings = runner::Settings { storage, life, fence, program: options.runner.clone()? };
     Some(runner::Client::start(settings, Arc::new(Counted(metrics.clone()))))
 }
 
-/// Actions run in their order's directory, so that its path must not depend on ours.
+/// Actions run in a directory of their own, so that its path must not depend on ours.
 fn absolute(path: &Path) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

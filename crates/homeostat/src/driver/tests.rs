@@ -60,7 +60,7 @@ fn driver_by(
         runtime: tokio::runtime::Handle::current(),
         queue: queue.clone(),
         clock,
-        orders: directory.path().join("orders"),
+        storage: directory.path().to_owned(),
         prober: RwLock::new(Arc::new(Prober::new(Witnesses::default()))),
         teller,
         outlets: RwLock::default(),

@@ -218,10 +218,11 @@ impl Upkeep {
             return self.let_go(journal, &batch);
         }
         let (done, emptied) = sync_channel(1);
-        let (orders, root) = (std::mem::take(&mut batch.orders), doors.orders.clone());
+        let (orders, root) = (std::mem::take(&mut batch.orders), doors.storage.clone());
         doors.runtime.spawn_blocking(move || {
-            for order in orders {
-                if let Err(error) = act::forget(&root, &order) {
+            for (order, issued_in) in orders {
+                let name = act::Life::of(&issued_in).name(&order);
+                if let Err(error) = act::forget(&root, &name) {
                     warn!(order, %error, "directory of an old order could not be removed");
                 }
             }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::Link;
 use crate::inherited::inherited;
-use crate::runner::frame::{FrameError, Frames, PROTOCOL, ToEngine, ToRunner, encode};
+use crate::runner::frame::{FrameError, Frames, Hands, PROTOCOL, ToEngine, ToRunner, encode};
 use crate::runner::limits::GREETING;
 use crate::runner::{build, socket, start};
 
@@ -19,9 +19,18 @@ use crate::runner::{build, socket, start};
 pub(super) struct Greeted {
     pub(super) frames: Frames<OwnedReadHalf>,
     pub(super) writer: OwnedWriteHalf,
-    pub(super) running: BTreeSet<String>,
+    pub(super) welcome: Welcome,
     /// Whether it runs another program than we do: then it is replaced when it has nothing to do.
     pub(super) is_other: bool,
+}
+
+/// What a runner said of itself as it let us in.
+pub(super) struct Welcome {
+    pub(super) running: BTreeSet<String>,
+    pub(super) id: String,
+    pub(super) over: BTreeSet<String>,
+    pub(super) lives: BTreeSet<String>,
+    pub(super) lingering: BTreeSet<String>,
 }
 
 /// Whether a runner is started where none is found.
@@ -57,7 +66,7 @@ impl Link {
     }
 
     fn is_fit(&self, greeted: &Greeted) -> bool {
-        let busy = !greeted.running.is_empty() || !self.state.lock().waiting.is_empty();
+        let busy = !greeted.welcome.running.is_empty() || !self.state.lock().waiting.is_empty();
         !greeted.is_other || busy
     }
 
@@ -89,6 +98,10 @@ impl Link {
             fence,
             build: own.clone(),
             environment: inherited().collect(),
+            life: Some(Hands {
+                life: self.settings.life.to_string(),
+                handed: self.state.lock().handed.clone(),
+            }),
         };
         let hello = encode(&hello)?;
         let mut frames = Frames::new(reader);
@@ -97,7 +110,17 @@ impl Link {
             frames.next::<ToEngine>().await
         };
         let answer = timeout(GREETING, greeting).await.map_err(|_| Failed::Silent)??;
-        let Some(ToEngine::Welcome { protocol, build, fence: seen, running }) = answer else {
+        let Some(ToEngine::Welcome {
+            protocol,
+            build,
+            fence: seen,
+            running,
+            id,
+            over,
+            lives,
+            lingering,
+        }) = answer
+        else {
             return Err(Failed::Silent);
         };
         if seen > fence {
@@ -106,8 +129,11 @@ impl Link {
         if protocol != PROTOCOL {
             return Err(Failed::Protocol { protocol });
         }
-        let running = running.into_iter().collect();
-        Ok(Greeted { frames, writer, running, is_other: build != own })
+        let set = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>();
+        let (running, over) = (set(running), set(over));
+        let (lives, lingering) = (set(lives), set(lingering));
+        let welcome = Welcome { running, id, over, lives, lingering };
+        Ok(Greeted { frames, writer, welcome, is_other: build != own })
     }
 }
 
