@@ -52,6 +52,10 @@ pub const TREE_INTERVAL: Duration = Duration::from_millis(20);
 /// a dead NFS server; for these no time is long enough.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often the first process of a container looks for dead children that nobody waits for. Who has
+/// started one waits for it within a moment.
+pub const ORPHANS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How often processes that could not be ended are told to end again, and looked at.
 pub const STUCK_INTERVAL: Duration = Duration::from_secs(1);
 

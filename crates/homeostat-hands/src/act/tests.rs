@@ -483,3 +483,170 @@ async fn a_run_that_nobody_awaits_goes_on_and_its_end_is_unknown() {
     eventually(|| bench.exists("wrote")).await;
     assert!(process.lives());
 }
+
+/// Counts the runs outside of what the action may remove.
+fn counted(bench: &Bench, text: &str) -> Execution {
+    script(&format!("echo ran >> {}\n{text}", bench.root.path().join("ran").display()))
+}
+
+fn runs(bench: &Bench) -> usize {
+    fs::read_to_string(bench.root.path().join("ran")).unwrap_or_default().lines().count()
+}
+
+#[tokio::test]
+async fn an_action_that_removes_its_directory_and_what_is_beside_it_has_run_once_and_is_known() {
+    for removes in ["rm -rf \"$PWD\"", "rm -rf -- ../* || true", "cd / && rm -rf \"$OLDPWD\""] {
+        let bench = Bench::new();
+        let ended = bench.run(counted(&bench, &format!("echo said\n{removes}\nexit 3"))).await;
+        assert_eq!((&ended.outcome, ended.tail.as_str()), (&Outcome::Exited { code: 3 }, "said\n"));
+        assert!(!bench.exists(""), "{removes}");
+        for word in [Word::NeverTook, Word::Took, Word::Nobody] {
+            let life = Life::begin().unwrap();
+            let found = inspect(bench.root.path(), ORDER, &life, word);
+            assert_eq!(found, Found::Ended(ended.clone()), "{removes}");
+        }
+        let again = bench.run(counted(&bench, "")).await;
+        assert_eq!(again.outcome, Outcome::Unknown { reason: Doubt::AlreadyClaimed });
+        assert_eq!(runs(&bench), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_replaces_its_records_is_never_taken_as_not_started_and_keeps_nobody_waiting()
+ {
+    let replacements = [
+        "rm -f FILE; mkfifo FILE",
+        "rm -f FILE; ln -s /dev/zero FILE",
+        "rm -f FILE; ln -s FILE FILE",
+        "rm -f FILE; mkdir FILE",
+        "rm -f FILE; mkdir FILE; touch FILE/x",
+        "rm -f FILE",
+        "chmod 0 FILE; : > FILE",
+    ];
+    for file in ["stdout", "stderr", "claim", "exit", "alert.json"] {
+        for replacement in replacements {
+            let bench = Bench::new();
+            let path = bench.path(file).display().to_string();
+            let text = format!("echo before\n{}\necho after", replacement.replace("FILE", &path));
+            let ended = bench.run(counted(&bench, &text)).await;
+            assert_eq!(ended.outcome, Outcome::Exited { code: 0 }, "{file}: {replacement}");
+            assert!(ended.tail.contains("after\n"), "{file}: {replacement}: {}", ended.tail);
+            let found = tokio::time::timeout(PATIENCE, async { bench.found() }).await.unwrap();
+            match &found {
+                Found::Ended(found) => assert_eq!(*found, ended),
+                Found::Unknown(_) => assert_eq!(file, "exit", "{replacement}"),
+                Found::NotStarted => panic!("{file}: {replacement}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_action_whose_output_is_a_pipe_by_now_does_not_outlive_its_limit() {
+    let bench = Bench::new();
+    let path = bench.path("stdout").display().to_string();
+    let text = format!("rm {path}; mkfifo {path}; echo $$ > pid; exec sleep 600 > {path} < {path}");
+    let mut execution = script(&text.replace("exec sleep 600 >", "exec sleep 600 1<>"));
+    execution.timeout = Duration::from_millis(500);
+    execution.grace = Duration::from_millis(50);
+    let ended = bench.run(execution).await;
+    assert_eq!((&ended.outcome, ended.left), (&Outcome::TimedOut, 0));
+    assert!(!bench.process("pid").lives());
+    assert_eq!(bench.found(), Found::Ended(ended));
+}
+
+#[tokio::test]
+async fn an_action_works_where_and_with_what_it_is_set() {
+    let bench = Bench::new();
+    let (place, secret) = (bench.root.path().join("place"), bench.root.path().join("secret"));
+    fs::create_dir(&place).unwrap();
+    fs::write(&secret, "s3cret\n").unwrap();
+    let text = "
+        pwd -P; echo \"$GREETING\"; echo \"$TOKEN\"; echo \"${KEY:-none}\"
+        cat \"$HOMEOSTAT_SECRETS/KEY\"; ls -ld \"$HOMEOSTAT_SECRETS\" | cut -c1-10
+        ls -l \"$HOMEOSTAT_SECRETS/KEY\" | cut -c1-10; echo \"$HOMEOSTAT_SECRETS\" > secrets
+    ";
+    let mut execution = script(text);
+    let file = |name: &str, as_variable| SecretFile {
+        name: name.into(),
+        file: secret.clone(),
+        as_variable,
+    };
+    execution.setting = Setting {
+        identity: None,
+        directory: Some(place.clone()),
+        variables: vec![("GREETING".into(), "hello".into())],
+        secrets: vec![file("KEY", false), file("TOKEN", true)],
+    };
+    let ended = bench.run(execution).await;
+    let place = place.canonicalize().unwrap();
+    let expected = "hello\ns3cret\nnone\ns3cret\ndrwx------\n-r--------\n";
+    assert_eq!(ended.tail, format!("{}\n{expected}", place.display()));
+    let directory = PathBuf::from(fs::read_to_string(place.join("secrets")).unwrap().trim());
+    assert!(!directory.exists(), "it is gone with the run");
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_and_a_name_that_is_none_start_nothing() {
+    let missing = |name: &str| Setting {
+        secrets: vec![SecretFile {
+            name: name.into(),
+            file: "/nonexistent/secret".into(),
+            as_variable: true,
+        }],
+        ..Setting::default()
+    };
+    let cases = [
+        (missing("KEY"), "cannot hand over the secret KEY from /nonexistent/secret"),
+        (missing("../KEY"), "../KEY"),
+        (Setting { variables: vec![("A=B".into(), "x".into())], ..Setting::default() }, "A=B"),
+    ];
+    for (setting, says) in cases {
+        let bench = Bench::new();
+        let ended = bench.run(Execution { setting, ..script("touch ran") }).await;
+        let Outcome::Refused { reason } = &ended.outcome else { panic!("{:?}", ended.outcome) };
+        assert!(reason.to_string().contains(says), "{reason}");
+        assert!(!bench.exists("ran"));
+    }
+}
+
+/// Nobody's numbers, as everywhere.
+fn nobody() -> Identity {
+    Identity { user: 65_534, group: 65_534, groups: Vec::new() }
+}
+
+/// Where another user may pass through.
+fn open_bench() -> Bench {
+    let bench = Bench::new();
+    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+    fs::set_permissions(bench.root.path(), rights).unwrap();
+    for kind in [ORDERS, WORK] {
+        let rights = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        fs::create_dir(bench.root.path().join(kind)).unwrap();
+        fs::set_permissions(bench.root.path().join(kind), rights).unwrap();
+    }
+    bench
+}
+
+#[tokio::test]
+async fn a_script_that_runs_as_another_user_works_in_its_directory_and_cannot_reach_its_records() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be another user");
+        return;
+    }
+    let bench = open_bench();
+    let secret = bench.root.path().join("secret");
+    fs::write(&secret, "s3cret\n").unwrap();
+    fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let records = bench.path("claim").parent().unwrap().display().to_string();
+    let text = format!(
+        "id -u; touch mine && echo wrote; ls {records} 2>/dev/null || echo hidden
+         cat \"$HOMEOSTAT_SECRETS/KEY\"; cat {} 2>/dev/null || echo closed; head -c 1 | wc -c",
+        secret.display()
+    );
+    let key = SecretFile { name: "KEY".into(), file: secret.clone(), as_variable: false };
+    let setting = Setting { identity: Some(nobody()), secrets: vec![key], ..Setting::default() };
+    let ended = bench.run(Execution { setting, ..script(&text) }).await;
+    assert_eq!(ended.tail, "65534\nwrote\nhidden\ns3cret\nclosed\n1\n");
+    assert_eq!(ended.outcome, Outcome::Exited { code: 0 });
+}

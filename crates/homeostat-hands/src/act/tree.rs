@@ -61,7 +61,7 @@ pub(super) struct Member {
 pub(super) struct Stat {
     pub(super) member: Member,
     state: u8,
-    parent: i32,
+    pub(super) parent: i32,
     group: i32,
 }
 
@@ -268,7 +268,7 @@ impl Member {
 
 impl Stat {
     /// All processes that could belong to a run: not the engine itself, and not init.
-    fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         let own = std::process::id();
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         entries

@@ -291,6 +291,8 @@ impl Running {
         let (stop_server, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(listeners, router, stopped));
         info!(?addresses, "engine ready");
+        // In a container that has no other first process; elsewhere it has nothing to do.
+        tokio::spawn(act::reap_as_first());
         reconciler.configure(clusters);
         Ok(Self {
             addresses,
