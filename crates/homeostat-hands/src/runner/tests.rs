@@ -348,3 +348,45 @@ async fn variables_are_those_of_the_engine_that_is_there_now() {
     drop(engine);
     bench.end().await;
 }
+
+#[tokio::test]
+async fn an_order_that_was_taken_is_not_begun_again_whatever_became_of_its_records() {
+    let bench = Bench::new();
+    let (mut engine, _) = bench.greet(PROTOCOL, 1).await;
+    let (records, ran) = (bench.records("o1"), bench.storage.path().join("ran"));
+    let script = format!("echo ran >> {}; rm -rf {}", ran.display(), records.display());
+    engine.say(&ToRunner::Start(bench.launch("o1", &script))).await;
+    assert_eq!(engine.hear().await, Some(ended("o1")));
+    assert_eq!(bench.found("o1"), Found::NotStarted, "so it looks, and so it is not taken");
+    let took = act::inspect(bench.storage.path(), "o1", &Life::begin().unwrap(), Word::Took);
+    assert_eq!(took, Found::Unknown(act::Doubt::RecordsGone));
+
+    engine.say(&ToRunner::Start(bench.launch("o1", &script))).await;
+    assert_eq!(engine.hear().await, Some(ended("o1")));
+    assert_eq!(fs::read_to_string(ran).unwrap(), "ran\n");
+    drop(engine);
+    let (later, welcome) = bench.greet(PROTOCOL, 2).await;
+    let ToEngine::Welcome { over, lives, .. } = welcome else { panic!("{welcome:?}") };
+    assert_eq!(over, ["o1"]);
+    assert!(lives.is_empty(), "nobody said whose it was");
+    drop(later);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_the_engine_does_itself_is_noted_and_what_is_refused_is_not() {
+    let bench = Bench::new();
+    let (mut engine, _) = bench.greet(PROTOCOL, 1).await;
+    engine.say(&ToRunner::Note { order: "o1".into() }).await;
+    assert_eq!(engine.hear().await, Some(ToEngine::Noted { order: "o1".into() }));
+    let mut launch = bench.launch("o2", "");
+    launch.command = act::Command::Argv(vec!["/nonexistent/program".into()]);
+    engine.say(&ToRunner::Start(launch)).await;
+    assert!(matches!(engine.hear().await, Some(ToEngine::Refused { .. })));
+    drop(engine);
+    let (later, welcome) = bench.greet(PROTOCOL, 2).await;
+    let ToEngine::Welcome { over, .. } = welcome else { panic!("{welcome:?}") };
+    assert_eq!(over, ["o1"]);
+    drop(later);
+    bench.end().await;
+}
