@@ -218,3 +218,44 @@ async fn a_restored_journal_does_not_meet_the_orders_that_were_issued_after_the_
     assert_eq!(order["exit_code"], 0, "{order:#}");
     assert_eq!(ran(sandbox.path()), ["1.first.1", "1.first.1"]);
 }
+
+#[tokio::test]
+async fn a_remedy_runs_as_whom_where_and_with_what_its_configuration_says() {
+    if !is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new().unwrap();
+    let home = sandbox.path().display().to_string();
+    fs::set_permissions(sandbox.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))
+        .unwrap();
+    let secret = sandbox.write("key", "s3cret-word\n").unwrap();
+    let more = format!(
+        "run_as: nobody\n        working_directory: /tmp\n        env: {{ GREETING: hello }}\n        \
+         secrets: {{ KEY: {} }}\n        timeout: 20s",
+        secret.display()
+    );
+    let script = "echo $(id -un) $(pwd) $GREETING; wc -c < \"$HOMEOSTAT_SECRETS/KEY\"";
+    let config = policy(sandbox.path(), script, SOON)
+        .replace("timeout: 20s", &more)
+        // It may not write there.
+        .replace(&format!("echo \"$HOMEOSTAT_ORDER\" >> {home}/ran\n"), "true\n");
+    let before = format!("mkdir -m 711 {home}/engine/data;");
+    let start = Start { config: &config, before: &before, ..Start::default() };
+    let engine = Engine::broken(&sandbox, &start);
+    engine.ready().await;
+    engine.post("/hooks", notification(&[A])).await;
+    let order = ended_order(&engine).await;
+    assert_eq!(order["output"], "nobody /tmp hello\n12\n", "{order:#} {config}");
+    let data = engine.directory.join("data");
+    until("the secret to be gone", || async {
+        let secrets = fs::read_dir(data.join("secrets")).ok()?;
+        (secrets.count() == 0).then_some(())
+    })
+    .await;
+    let incident = engine.incidents().await[0].to_string();
+    assert!(!incident.contains("s3cret-word") && !engine.log().contains("s3cret-word"));
+    for file in ["homeostat.db", "homeostat.db-wal", "runner.log"] {
+        let text = fs::read(data.join(file)).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&text).contains("s3cret-word"), "{file}");
+    }
+}

@@ -167,10 +167,16 @@ impl Directory {
     /// Makes both directories, readable for the engine's user only.
     pub(super) fn prepare(root: &Path, name: &str, run: &str) -> Result<Self, Refusal> {
         let directory = Self::prepared(root, name, run)?;
-        for path in [&directory.path, &directory.work] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-            made.map_err(|error| storage("make the order's directory", &error))?;
+        let make = |path: &Path, mode| {
+            let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+            made.map_err(|error| storage("make the order's directory", &error))
+        };
+        make(&directory.path, 0o700)?;
+        if let Some(above) = directory.work.parent() {
+            // An action that runs as another user passes through it.
+            make(above, 0o711)?;
         }
+        make(&directory.work, 0o700)?;
         Ok(directory)
     }
 

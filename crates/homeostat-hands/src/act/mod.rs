@@ -48,6 +48,7 @@ mod environment;
 mod exec;
 pub mod handler;
 mod http;
+mod identity;
 mod life;
 pub mod limits;
 mod orphans;
@@ -74,6 +75,7 @@ pub use claim::{Found, ORDERS, WORK, Word, forget, inspect, withhold};
 pub use exec::{Remains, RunOver, perform, run};
 pub use handler::Handlers;
 pub use http::{Sending, send};
+pub use identity::identity;
 pub use life::{Life, current_boot};
 pub use orphans::reap_as_first;
 pub use outlet::{Answer, NoAnswer, Outlet};
@@ -230,8 +232,14 @@ pub enum Refusal {
         /// The handler.
         handler: String,
     },
-    /// The configuration no longer has this request.
-    #[error("the configuration changed before the request was sent")]
+    /// This machine has no such user or group.
+    #[error("this machine has no user or group {name:?} in /etc/passwd and /etc/group")]
+    NoIdentity {
+        /// The name.
+        name: String,
+    },
+    /// The configuration no longer has this action.
+    #[error("the configuration changed before it was done")]
     Reconfigured,
     /// What was rendered is no request.
     #[error("{reason}")]

@@ -620,11 +620,6 @@ fn open_bench() -> Bench {
     let bench = Bench::new();
     let rights = std::os::unix::fs::PermissionsExt::from_mode(0o711);
     fs::set_permissions(bench.root.path(), rights).unwrap();
-    for kind in [ORDERS, WORK] {
-        let rights = std::os::unix::fs::PermissionsExt::from_mode(0o711);
-        fs::create_dir(bench.root.path().join(kind)).unwrap();
-        fs::set_permissions(bench.root.path().join(kind), rights).unwrap();
-    }
     bench
 }
 

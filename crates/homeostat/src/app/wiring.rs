@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use homeostat_core::alert::Status as AlertStatus;
 use homeostat_core::name::{BootId, SourceName, title};
-use homeostat_hands::act::Life;
+use homeostat_hands::act::{self, Life};
 use parking_lot::RwLock;
 use reqwest::Url;
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ use super::reload::Reloader;
 use super::{Options, SharedStanding, StartError, talk};
 use crate::client::{Client, ClientError};
 use crate::config::{self, Config, HttpConfig};
-use crate::driver::{Clock, Doors, Outlets};
+use crate::driver::{Clock, Doors, Outlets, Setting, Settings};
 use crate::intake::reconcile::{self, Reconciler};
 use crate::intake::{self, Bounds, Intake, Leads, NotificationResult, Tally};
 use crate::journal::Reader;
@@ -80,6 +80,7 @@ pub(super) fn doors(
         prober: RwLock::new(Arc::new(prober(config)?)),
         teller,
         outlets: RwLock::new(Arc::new(outlets(config)?)),
+        settings: RwLock::new(Arc::new(self::settings(config))),
         handlers: options.handlers.clone(),
         stopping: tokio::sync::watch::Sender::new(false),
         runner: None,
@@ -208,6 +209,29 @@ pub(super) fn outlets(config: &Config) -> Result<Outlets, StartError> {
         Ok((of.clone(), Arc::new(Outlet { client, headers: headers.collect() })))
     });
     outlets.collect()
+}
+
+/// As whom, where and with what programs run, by this configuration.
+pub(super) fn settings(config: &Config) -> Settings {
+    let setting = |setting: &config::ActionSetting| Setting {
+        run_as: setting.run_as.clone(),
+        rest: act::Setting {
+            identity: None,
+            directory: setting.working_directory.clone(),
+            variables: setting.variables.clone(),
+            secrets: setting
+                .secrets
+                .iter()
+                .map(|secret| act::SecretFile {
+                    name: secret.name.clone(),
+                    // Whoever starts the program has another directory than we have.
+                    file: absolute(&secret.file),
+                    as_variable: secret.as_variable,
+                })
+                .collect(),
+        },
+    };
+    config.settings.iter().map(|(of, one)| (of.clone(), setting(one))).collect()
 }
 
 /// Joins all routes.

@@ -32,7 +32,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
@@ -57,6 +57,8 @@ pub struct Config {
     pub sources: Sources,
     /// Where the requests of remedies go.
     pub requests: RequestTargets,
+    /// As whom, where and with what the programs of remedies run.
+    pub settings: ActionSettings,
     /// How people are told beside Alertmanager.
     pub notify: Notify,
     /// What is allowed and probably not meant.
@@ -84,6 +86,34 @@ pub struct RequestTarget {
     pub http: HttpConfig,
     /// Headers whose values are secret.
     pub secrets: Vec<(String, SecretSource)>,
+}
+
+/// As whom, where and with what the programs of remedies run: an entry for each of them.
+pub type ActionSettings = BTreeMap<(PolicyName, RemedyName, Part), ActionSetting>;
+
+/// As whom, where and with what one program runs. The book does not hold it: it is about the machine,
+/// and about secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ActionSetting {
+    /// `USER` or `USER:GROUP`, if it does not run as the engine.
+    pub run_as: Option<String>,
+    /// Where it runs, if not in a directory of its own.
+    pub working_directory: Option<PathBuf>,
+    /// Variables that are constants.
+    pub variables: Vec<(String, String)>,
+    /// Secrets, each in its file.
+    pub secrets: Vec<HandedSecret>,
+}
+
+/// A secret that a program is handed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedSecret {
+    /// The name of its file, and of its variable.
+    pub name: String,
+    /// Where it stands.
+    pub file: PathBuf,
+    /// Whether it is a variable, too.
+    pub as_variable: bool,
 }
 
 /// Whom to ask, to confirm, to verify and to reconcile.
@@ -133,6 +163,7 @@ impl Config {
             book: Book::observe(),
             sources: Sources::default(),
             requests: RequestTargets::new(),
+            settings: ActionSettings::new(),
             notify: Notify::default(),
             warnings: Report::new("", "", Vec::new()),
         }
@@ -235,8 +266,8 @@ fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Resu
     let report = Report::new(name, &shown, problems.into_vec());
     match checked {
         Some(checked) if report.errors() == 0 => {
-            let check::Checked { book, sources, requests, notify } = checked;
-            Ok(Config { book, sources, requests, notify, warnings: report })
+            let check::Checked { book, sources, requests, settings, notify } = checked;
+            Ok(Config { book, sources, requests, settings, notify, warnings: report })
         }
         Some(_) | None => Err(report),
     }

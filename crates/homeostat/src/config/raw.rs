@@ -9,6 +9,7 @@ pub(super) mod interval;
 pub(super) mod notify;
 pub(super) mod radius;
 pub(super) mod request;
+pub(super) mod setting;
 pub(super) mod source;
 mod trust;
 

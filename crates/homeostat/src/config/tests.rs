@@ -14,6 +14,7 @@ mod notify;
 mod radius;
 mod regression;
 mod request;
+mod setting;
 mod sources;
 
 use super::*;

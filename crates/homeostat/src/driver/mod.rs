@@ -40,7 +40,7 @@ use waiting::{Waiting, answer, refuse};
 
 pub use clock::Clock;
 pub use observe::Standing;
-pub use perform::{Doors, Outlets, Underway};
+pub use perform::{Doors, Outlets, Setting, Settings, Underway};
 pub use stop::{AtStop, DRAIN, Shutdown};
 
 use crate::journal::{CommitError, Journal, JournalError, Recovered};

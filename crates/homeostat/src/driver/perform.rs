@@ -39,6 +39,18 @@ pub(super) const END_WITHIN: Duration = Duration::from_secs(20);
 /// Where the requests of each remedy go, and those of its undo.
 pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<Outlet>>;
 
+/// As whom, where and with what the program of each remedy runs, and that of its undo.
+pub type Settings = BTreeMap<(PolicyName, RemedyName, Part), Setting>;
+
+/// One of them: the user is looked up when it runs, as users come and go.
+#[derive(Debug, Clone, Default)]
+pub struct Setting {
+    /// `USER` or `USER:GROUP`.
+    pub run_as: Option<String>,
+    /// The rest.
+    pub rest: act::Setting,
+}
+
 /// The doors through which effects leave.
 #[derive(Debug)]
 pub struct Doors {
@@ -56,6 +68,8 @@ pub struct Doors {
     pub teller: Teller,
     /// Where requests go; replaced when the configuration changes.
     pub outlets: RwLock<Arc<Outlets>>,
+    /// As whom, where and with what programs run; replaced when the configuration changes.
+    pub settings: RwLock<Arc<Settings>>,
     /// What the program was built with.
     pub handlers: Arc<act::Handlers>,
     /// Whether the engine stops, for handlers that could go on for long.
@@ -205,6 +219,10 @@ impl Doors {
         program: act::Program,
         cancelled: watch::Receiver<bool>,
     ) -> act::Found {
+        let setting = match self.setting(run) {
+            Ok(setting) => setting,
+            Err(refusal) => return act::Found::Ended(act::Ended::refused(refusal)),
+        };
         let execution = act::Execution {
             order: run.order.id.to_string(),
             name: name(&run.order),
@@ -212,7 +230,7 @@ impl Doors {
             timeout: run.order.timeout.into(),
             grace: GRACE,
             subject: subject(run),
-            setting: act::Setting::default(),
+            setting,
         };
         let Some(runner) = &self.runner else {
             let ended = act::perform(&self.storage, execution, told(cancelled)).await;
@@ -241,6 +259,16 @@ impl Doors {
                 act::Found::Ended(run.ended)
             }
         }
+    }
+
+    /// As whom, where and with what the program of an order runs. One that the configuration has no
+    /// more is not run: as whom, nobody says.
+    fn setting(&self, run: &Run) -> Result<act::Setting, act::Refusal> {
+        let remedy = (run.policy.clone(), run.order.id.remedy.clone(), run.order.id.part);
+        let setting = self.settings.read().get(&remedy).cloned();
+        let Setting { run_as, rest } = setting.ok_or(act::Refusal::Reconfigured)?;
+        let identity = run_as.as_deref().map(act::identity).transpose()?;
+        Ok(act::Setting { identity, ..rest })
     }
 
     async fn send(
@@ -438,6 +466,7 @@ fn outcome_of(outcome: act::Outcome) -> Outcome {
             | act::Refusal::Storage { .. }
             | act::Refusal::Spawn { .. }
             | act::Refusal::NoHandler { .. }
+            | act::Refusal::NoIdentity { .. }
             | act::Refusal::Reconfigured
             | act::Refusal::NotSent { .. }
             | act::Refusal::Cancelled

@@ -64,6 +64,7 @@ fn driver_by(
         prober: RwLock::new(Arc::new(Prober::new(Witnesses::default()))),
         teller,
         outlets: RwLock::default(),
+        settings: RwLock::default(),
         handlers: Arc::default(),
         stopping: tokio::sync::watch::Sender::new(false),
         runner: None,

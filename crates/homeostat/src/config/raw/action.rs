@@ -8,6 +8,7 @@ use super::super::keys;
 use super::super::read::{Field, Fields, Reader, Spanned, Text};
 use super::super::report::Problem;
 use super::super::yaml::{Kind, Node};
+use super::setting::{self, Setting};
 use super::{Length, Words, matchers, request};
 
 /// What a remedy or its undo does.
@@ -19,6 +20,7 @@ pub(in super::super) struct Action {
     pub(in super::super) script: Field<Text>,
     pub(in super::super) http: Field<request::Request>,
     pub(in super::super) call: Field<Text>,
+    pub(in super::super) setting: Setting,
 }
 
 /// `undo` of a remedy.
@@ -43,6 +45,7 @@ pub(super) fn action(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Action {
         script: fields.read(reader, "script", Reader::text),
         http: fields.read(reader, "http", request::request),
         call: fields.read(reader, "call", Reader::text),
+        setting: setting::setting(reader, fields),
         span: fields.span.clone(),
     }
 }
