@@ -55,7 +55,7 @@ impl Life {
 
     /// What an order carries of it.
     pub fn mark(&self) -> BootId {
-        BootId::new(&self.to_string())
+        BootId::new(self.to_string())
     }
 
     /// The name of an order that was issued in it: of its directory, and of its run.

@@ -85,9 +85,11 @@ mod tests {
         let process = describe(&Stat::read(pid).unwrap());
         let own = user(i32::try_from(std::process::id()).unwrap());
         assert_eq!(process.to_string(), format!("sleep 600 ({own})"));
-        assert_eq!(told(&[process.clone()]), format!("1 process still runs: sleep 600 ({own})"));
+        let told = told(std::slice::from_ref(&process));
+        assert_eq!(told, format!("1 process still runs: sleep 600 ({own})"));
         let other = Process { started: process.started + 1, ..process.clone() };
-        assert_eq!(living(&[process.clone(), other]), [process.clone()]);
+        let both = [process.clone(), other];
+        assert_eq!(living(&both), both[..1]);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(living(&[process]).is_empty());

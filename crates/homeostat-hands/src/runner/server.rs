@@ -551,7 +551,9 @@ mod tests {
     #[test]
     fn of_what_is_over_the_last_is_remembered() {
         let mut over = Remembered::new(2);
-        ["a", "b", "b", "c"].into_iter().for_each(|name| over.add(name.to_owned()));
+        for name in ["a", "b", "b", "c"] {
+            over.add(name.to_owned());
+        }
         assert_eq!(over.list(), ["b", "c"]);
         over.remove("b");
         over.remove("x");

@@ -355,13 +355,12 @@ impl Doors {
             Some(runner) => runner.adopt(&name, told(cancelled)).await,
             None => None,
         };
-        let found = match adopted {
-            Some(found) => self.found(found),
-            None => {
-                let word = |runner: &runner::Client| runner.word(&name, &life);
-                let word = self.runner.as_ref().map_or(Word::Nobody, word);
-                self.inspect(name, life, word).await
-            }
+        let found = if let Some(found) = adopted {
+            self.found(found)
+        } else {
+            let word = |runner: &runner::Client| runner.word(&name, &life);
+            let word = self.runner.as_ref().map_or(Word::Nobody, word);
+            self.inspect(name, life, word).await
         };
         self.runs.lock().remove(&order);
         failpoint::reach("driver.inquired");
