@@ -7,7 +7,7 @@ use crate::command::Command;
 use crate::evidence::{Ask, Evidence};
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Notice, Topic};
-use crate::order::{Ended, Found, Order};
+use crate::order::{Ended, Found, Order, Process};
 use crate::poll::Poll;
 use crate::time::Timestamp;
 use crate::witness::Sighting;
@@ -107,6 +107,8 @@ pub enum Event {
         /// How it ended.
         ended: Ended,
     },
+    /// What could not be ended of a run is gone.
+    OrderGone(OrderId),
     /// After a restart, this was found of a run.
     OrderFound {
         /// Which order.
@@ -239,6 +241,15 @@ pub enum Effect {
     /// Tell this run to end before its time: politely first, as when it runs too long. Its end is
     /// reported as ever. A run that cannot be reached, as one whose runner is gone, goes on.
     Cancel(OrderId),
+    /// Tell when these processes of a run, which could not be ended, are gone.
+    Watch {
+        /// The order.
+        order: OrderId,
+        /// The boot in which it was issued.
+        issued_in: BootId,
+        /// Its processes.
+        left: Vec<Process>,
+    },
     /// Ask this.
     Ask(Question),
     /// Tell a person, and go on telling until cleared.

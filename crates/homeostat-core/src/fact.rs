@@ -251,6 +251,11 @@ pub enum What {
         /// Which order.
         order: OrderId,
     },
+    /// Processes of an order that could not be ended are gone, or a person says that they do no harm.
+    OrderGone {
+        /// Which order.
+        order: OrderId,
+    },
     /// A run says how far it is.
     OrderProgressed {
         /// Which order.
@@ -435,6 +440,7 @@ impl What {
             Self::OrderIssued { .. } => "order_issued",
             Self::OrderReissued { .. } => "order_reissued",
             Self::OrderReturned { .. } => "order_returned",
+            Self::OrderGone { .. } => "order_gone",
             Self::OrderProgressed { .. } => "order_progressed",
             Self::OrderCancelled { .. } => "order_cancelled",
             Self::OrderEnded { .. } => "order_ended",
@@ -489,6 +495,7 @@ impl What {
             | Self::NoticeEnded { topic } => topic.incident(),
             Self::OrderIssued { order } | Self::OrderReissued { order } => Some(order.id.incident),
             Self::OrderReturned { order }
+            | Self::OrderGone { order }
             | Self::OrderProgressed { order, .. }
             | Self::OrderCancelled { order, .. }
             | Self::OrderEnded { order, .. } => Some(order.incident),

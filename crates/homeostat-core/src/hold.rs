@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::name::{CircuitName, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
+use crate::order::{Process, still_run};
 use crate::plan::LockKey;
 use crate::reach::Sum;
 use crate::storm::Gauge;
@@ -277,6 +278,9 @@ pub enum Hold {
         order: OrderId,
         /// When it is over at the latest, where that is known.
         until: Option<Timestamp>,
+        /// Its processes that could not be ended.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<Process>,
     },
     /// The target was healed a moment ago.
     CoolingDown {
@@ -573,12 +577,13 @@ impl fmt::Display for Hold {
             ),
             Self::Silenced { by } => write!(f, "the alert is suppressed by {by}"),
             Self::Locked { key, by } => write!(f, "incident {by} is healing {key}"),
-            Self::MayGoOn { key, order, until } => {
-                write!(f, "{} may still run on {key}", order.title())?;
-                match until {
-                    Some(until) => write!(f, ", out of our reach, until {until:.0} at the latest"),
-                    None => f.write_str(": it was to end and could not be ended"),
-                }
+            Self::MayGoOn { key, order, until: Some(until), .. } => write!(
+                f,
+                "{} may still run on {key}, out of our reach, until {until:.0} at the latest",
+                order.title()
+            ),
+            Self::MayGoOn { key, order, until: None, left } => {
+                write!(f, "{} still runs on {key}: {}", order.title(), still_run(left))
             }
             Self::CoolingDown { since, cooldown, unheld, until } => {
                 write!(f, "{since} less than {cooldown} ago")?;

@@ -75,6 +75,9 @@ pub const ANSWER_PATIENCE: Span = Span::from_secs(30);
 /// How long after an action the first look at its healing is, unless looks are closer still.
 pub const FIRST_LOOK: Span = Span::from_secs(1);
 
+/// Processes that are named of those that go on though their run was to end.
+pub const PROCESSES_NAMED: usize = 5;
+
 /// How old evidence may be when an order is issued on it.
 pub const EVIDENCE_AGE: Span = Span::from_secs(10);
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::Grade;
 use crate::guard::{Grant, Permit};
 use crate::ledger::Charge;
-use crate::limits::defaults;
+use crate::limits::{self, defaults};
 use crate::name::{BootId, CircuitName, OrderId, SourceName};
 use crate::plan::{LockKey, Rendered};
 use crate::policy::TargetLabels;
@@ -321,6 +321,18 @@ pub struct Ended {
     pub left: Vec<Process>,
 }
 
+/// Tells a person which processes go on: `2 processes still run: sleep 45 (root), cat (1000)`.
+pub fn still_run(processes: &[Process]) -> String {
+    let count = processes.len();
+    let verb = if count == 1 { "process still runs" } else { "processes still run" };
+    let named = processes.iter().take(limits::PROCESSES_NAMED);
+    let mut names: Vec<_> = named.map(ToString::to_string).collect();
+    if count > limits::PROCESSES_NAMED {
+        names.push("…".to_owned());
+    }
+    format!("{count} {verb}: {}", names.join(", "))
+}
+
 /// A process that goes on though its run was to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
@@ -350,4 +362,20 @@ pub enum Found {
     Ended(Ended),
     /// It started, and nobody knows how it went.
     Unknown(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_processes_the_first_are_named() {
+        let process = |pid| Process { pid, started: 1, command: "x".into(), user: "root".into() };
+        assert_eq!(still_run(&[process(1)]), "1 process still runs: x (root)");
+        let many: Vec<_> = (0..20).map(process).collect();
+        let text = still_run(&many);
+        assert!(text.starts_with("20 processes still run: x (root), x (root)"), "{text}");
+        let named = text.matches("x (root)").count();
+        assert!(text.ends_with(", …") && named == limits::PROCESSES_NAMED, "{text}");
+    }
 }

@@ -386,6 +386,7 @@ impl Scenario {
                 Effect::Inquire { order, .. } => Some(order.clone()),
                 Effect::Run(_)
                 | Effect::Cancel(_)
+                | Effect::Watch { .. }
                 | Effect::Ask(_)
                 | Effect::Tell(_)
                 | Effect::Remind(_)
@@ -448,7 +449,7 @@ impl Scenario {
                 self.running.insert(run.order.id.clone(), ((*run).clone(), limit));
                 self.issued.push(*run);
             }
-            Effect::Inquire { .. } => {}
+            Effect::Inquire { .. } | Effect::Watch { .. } => {}
             Effect::Cancel(order) => {
                 if self.ignores_cancels {
                     return;

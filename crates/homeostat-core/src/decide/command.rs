@@ -18,7 +18,7 @@ use crate::event::Effect;
 use crate::fact::What;
 use crate::healing::Verification;
 use crate::incident::{Cause, Closing, End, Incident, Stage};
-use crate::name::IncidentId;
+use crate::name::{IncidentId, OrderId};
 use crate::notice::Topic;
 use crate::order::Order;
 use crate::time::Timestamp;
@@ -190,6 +190,18 @@ fn cancel_notice(
 ) -> Reply {
     let topic = Topic::Escalation { incident: incident.id };
     let id = incident.id;
+    let stragglers = &desk.state.ledgers().stragglers;
+    let left: Vec<OrderId> = stragglers.left_of(id).map(|run| run.order.clone()).collect();
+    if !left.is_empty() {
+        note(desk, id, Command::Cancel, word);
+        for order in left {
+            desk.note(What::OrderGone { order });
+        }
+        telling::clear(desk, topic);
+        return Reply::Taken(format!(
+            "what still runs of incident {id} is taken for harmless: its target is free again"
+        ));
+    }
     if desk.state.notice(&topic).is_none_or(|owed| owed.cleared) {
         let outcome = closing.outcome;
         return Reply::Refused(format!("incident {id} is closed as {outcome}, and nobody is told"));

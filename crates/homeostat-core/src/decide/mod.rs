@@ -57,7 +57,7 @@ use crate::incident::{Incident, Stage, Standing};
 use crate::ledger::Pause;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId};
-use crate::order::{Ended, Found, Outcome};
+use crate::order::{Ended, Found, Order, Outcome, Process, still_run};
 use crate::policy::Book;
 use crate::state::State;
 use crate::time::Timestamp;
@@ -171,6 +171,11 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         }
         Event::OrderProgressed { order, text } => note_progress(&mut desk, order, &text),
         Event::OrderEnded { order, ended } => end_order(&mut desk, &order, ended),
+        Event::OrderGone(order) => {
+            if state.ledgers().stragglers.left(&order).is_some() {
+                desk.note(What::OrderGone { order });
+            }
+        }
         Event::OrderFound { order, found } => find_order(&mut desk, &order, found),
         Event::Calmed(policy) => storm::calm(&mut desk, &policy),
         Event::NoticeTold(notice) => telling::told(&mut desk, &notice),
@@ -207,7 +212,13 @@ pub fn recover(state: &State) -> Vec<Effect> {
             let cancel = incident.order_cancelled.then(|| Effect::Cancel(order.clone()));
             [Some(Effect::Inquire { order, issued_in }), cancel].into_iter().flatten()
         });
-    running.chain(state.notices().flat_map(telling::again)).collect()
+    let left = state.ledgers().stragglers.iter().filter(|run| !run.left.is_empty());
+    let watched = left.map(|run| Effect::Watch {
+        order: run.order.clone(),
+        issued_in: run.boot.clone(),
+        left: run.left.clone(),
+    });
+    running.chain(watched).chain(state.notices().flat_map(telling::again)).collect()
 }
 
 fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
@@ -300,8 +311,23 @@ fn note_progress(desk: &mut Desk<'_>, order: OrderId, text: &str) {
 fn end_order(desk: &mut Desk<'_>, order: &OrderId, ended: Ended) {
     let Some(incident) = acting_on(desk.state, order) else { return };
     let outcome = ended.outcome.clone();
+    let left = ended.left.clone();
     desk.note(What::OrderEnded { order: order.clone(), ended });
+    if let (false, Some(run)) = (left.is_empty(), &incident.order) {
+        tell_what_is_left(desk, incident, run, left);
+    }
     pursue::after_order(desk, incident, &outcome, false);
+}
+
+/// A person must know what could not be ended: what it locked stays locked until it is gone.
+fn tell_what_is_left(desk: &mut Desk<'_>, incident: &Incident, order: &Order, left: Vec<Process>) {
+    let title = order.id.title();
+    let reason =
+        format!("{title}: {}; until it is gone nothing else is done there", still_run(&left));
+    let escalate = desk.book.policy(&incident.policy).map(|policy| &policy.escalate);
+    let otherwise = telling::unless_said_otherwise();
+    telling::escalate(desk, incident, escalate.unwrap_or(&otherwise), reason);
+    desk.want(Effect::Watch { order: order.id.clone(), issued_in: order.boot.clone(), left });
 }
 
 fn find_order(desk: &mut Desk<'_>, order: &OrderId, found: Found) {

@@ -29,8 +29,8 @@ pub(super) fn judge(
             run.order.incident == incident && run.until.is_some() && same.is_some()
         };
         if let Some(run) = ledgers.stragglers.on(key, now).filter(|run| !again(run)) {
-            let (order, until) = (run.order.clone(), run.until);
-            return Ruling::Hold(Hold::MayGoOn { key: key.clone(), order, until });
+            let Straggler { order, until, left, .. } = run.clone();
+            return Ruling::Hold(Hold::MayGoOn { key: key.clone(), order, until, left });
         }
     }
     let keys: Vec<String> = locks.iter().map(ToString::to_string).collect();

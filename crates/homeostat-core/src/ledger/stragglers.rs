@@ -1,11 +1,12 @@
-//! Runs that may go on though their order has ended: a crash has lost sight of them. What they locked
-//! stays locked, whatever becomes of their incident.
+//! Runs that may go on though their order has ended: a crash has lost sight of them, or they could not
+//! be ended. What they locked stays locked, whatever becomes of their incident.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::OrderId;
+use crate::name::{BootId, IncidentId, OrderId};
+use crate::order::Process;
 use crate::plan::LockKey;
 use crate::time::{Span, Timestamp};
 
@@ -20,6 +21,11 @@ pub struct Straggler {
     /// only once it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// In which boot of the machine it was issued.
+    pub boot: BootId,
+    /// Its processes that could not be ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Process>,
 }
 
 impl Straggler {
@@ -39,6 +45,16 @@ impl Stragglers {
         here.max_by_key(|run| (run.until.is_none(), run.until))
     }
 
+    /// Returns the runs of an incident that could not be ended.
+    pub fn left_of(&self, incident: IncidentId) -> impl Iterator<Item = &Straggler> {
+        self.0.values().filter(move |run| run.order.incident == incident && !run.left.is_empty())
+    }
+
+    /// Returns a run that could not be ended.
+    pub fn left(&self, order: &OrderId) -> Option<&Straggler> {
+        self.0.get(order).filter(|run| !run.left.is_empty())
+    }
+
     /// Returns all that were noted, also those that are over meanwhile.
     pub fn iter(&self) -> impl Iterator<Item = &Straggler> {
         self.0.values()
@@ -46,6 +62,10 @@ impl Stragglers {
 
     pub(crate) fn enter(&mut self, straggler: Straggler) {
         self.0.insert(straggler.order.clone(), straggler);
+    }
+
+    pub(crate) fn remove(&mut self, order: &OrderId) -> Option<Straggler> {
+        self.0.remove(order)
     }
 
     /// Forgets those that are over, as of this moment.

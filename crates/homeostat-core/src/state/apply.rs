@@ -95,7 +95,8 @@ impl State {
             What::ApprovalAsked { .. }
             | What::ApprovalVoided { .. }
             | What::IncidentCommanded { .. } => self.take_word(&fact.what, at),
-            What::OrderEnded { order, ended } => self.end_run(order, &ended.outcome, at),
+            What::OrderEnded { order, ended } => self.end_run(order, ended, at),
+            What::OrderGone { order } => self.let_go(order),
             What::EvidenceAsked { .. }
             | What::EvidenceSeen { .. }
             | What::OrderHeld { .. }

@@ -5,7 +5,7 @@ use crate::incident::Stage;
 use crate::ledger::Straggler;
 use crate::limits;
 use crate::name::{IncidentId, OrderId, Part, PolicyName};
-use crate::order::{Order, Outcome};
+use crate::order::{Ended, Order, Outcome};
 use crate::time::Timestamp;
 
 use super::State;
@@ -69,9 +69,10 @@ impl State {
         self.make_room(order.incident);
     }
 
-    pub(super) fn end_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
+    pub(super) fn end_run(&mut self, order: &OrderId, ended: &Ended, at: Timestamp) {
+        let outcome = &ended.outcome;
         self.stop_running(order);
-        self.note_straggler(order, outcome, at);
+        self.note_straggler(order, ended, at);
         self.note_run(order, outcome, at);
         self.end_trial_of_run(order, outcome, at);
         self.change(order.incident, |incident| {
@@ -86,16 +87,35 @@ impl State {
         });
     }
 
-    /// What a crash has lost sight of may go on until its time limit is past.
-    fn note_straggler(&mut self, id: &OrderId, outcome: &Outcome, at: Timestamp) {
+    /// What a crash has lost sight of may go on until its time limit is past; what could not be ended,
+    /// until it is gone.
+    fn note_straggler(&mut self, id: &OrderId, ended: &Ended, at: Timestamp) {
         self.ledgers.stragglers.forget(at);
         let Some(incident) = self.incidents.get(&id.incident) else { return };
         let Some(order) = incident.order.as_ref().filter(|order| order.id == *id) else { return };
         let until = incident.ordered_at + order.timeout;
-        let lost = matches!(outcome, Outcome::Unknown { .. }) && order.action.outlives_the_engine();
-        if lost && until > at {
-            let (order, locks) = (id.clone(), order.locks.clone());
-            self.ledgers.stragglers.enter(Straggler { order, locks, until: Some(until) });
+        let lost =
+            matches!(ended.outcome, Outcome::Unknown { .. }) && order.action.outlives_the_engine();
+        let mut straggler = Straggler {
+            order: id.clone(),
+            locks: order.locks.clone(),
+            until: None,
+            boot: order.boot.clone(),
+            left: ended.left.clone(),
+        };
+        if !ended.left.is_empty() {
+            self.ledgers.stragglers.enter(straggler);
+        } else if lost && until > at {
+            straggler.until = Some(until);
+            self.ledgers.stragglers.enter(straggler);
+        }
+    }
+
+    /// Nothing of a run goes on any more: whoever waits for what it locked may look.
+    pub(super) fn let_go(&mut self, order: &OrderId) {
+        let locks = self.ledgers.stragglers.remove(order).map(|run| run.locks);
+        for key in locks.into_iter().flatten() {
+            self.open_gate(&Gate::Lock(key), limits::WOKEN_PER_GATE);
         }
     }
 

@@ -181,7 +181,9 @@ impl Play {
                     self.turn(vec![Event::OrderEnded { order, ended }]);
                 }
                 Effect::Tell(_) | Effect::Clear(_) | Effect::Remind(_) => {}
-                Effect::Inquire { .. } | Effect::Ask(_) => panic!("there is nobody to ask"),
+                Effect::Inquire { .. } | Effect::Watch { .. } | Effect::Ask(_) => {
+                    panic!("there is nobody to ask")
+                }
             }
         }
     }

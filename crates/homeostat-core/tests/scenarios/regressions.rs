@@ -16,7 +16,7 @@ use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::limits;
 use homeostat_core::name::{BootId, IncidentId, PolicyName, SourceName};
 use homeostat_core::notice::Topic;
-use homeostat_core::order::{Ended, Found};
+use homeostat_core::order::{Ended, Found, Process};
 use homeostat_core::policy::{Book, BookLimits, Damping, Mode, Policy, Rate};
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::state::State;
@@ -774,4 +774,39 @@ fn what_may_still_run_keeps_its_locks_though_its_incident_is_closed() {
     play.advance(secs(60));
     fire(&mut play, slow);
     assert_eq!(orders(&mut play), ["2.restart.1"]);
+}
+
+/// What could not be ended goes on beside whatever comes next, so that nothing does.
+#[test]
+fn what_could_not_be_ended_locks_its_target_until_it_is_gone_or_a_person_says_so() {
+    for by_a_person in [false, true] {
+        let mut play = alone(ladder());
+        fire(&mut play, A);
+        let run = play.take_orders().pop().unwrap();
+        let process =
+            Process { pid: 7, started: 1, command: "sleep 45".into(), user: "root".into() };
+        let ended =
+            Ended { outcome: FAILED, started_at: None, output: String::new(), left: vec![process] };
+        play.send(Event::OrderEnded { order: run.order.id.clone(), ended });
+        let topic = Topic::Escalation { incident: IncidentId(1) };
+        let told = play.told().find(|notice| notice.topic() == topic).unwrap();
+        assert!(told.reason.contains("1 process still runs: sleep 45 (root)"), "{}", told.reason);
+        for _ in 0..30 {
+            play.advance(secs(60));
+            fire(&mut play, A);
+        }
+        assert_eq!(orders(&mut play), [""; 0], "no next rung beside it");
+        let held = format!("{:?}", play.incident().unwrap().stage);
+        assert!(held.contains("MayGoOn"), "{held}");
+        if by_a_person {
+            play.cancel("alice");
+            assert_eq!(closings(play.journal()).len(), 1);
+            assert!(play.state().ledgers().stragglers.left_of(IncidentId(1)).next().is_some());
+            play.cancel("alice");
+            assert!(play.state().ledgers().stragglers.left_of(IncidentId(1)).next().is_none());
+        } else {
+            play.send(Event::OrderGone(run.order.id));
+            assert_eq!(orders(&mut play), ["1.reboot.1"], "at once");
+        }
+    }
 }

@@ -77,7 +77,10 @@ impl Rig {
                     Effect::Ask(question) => events.extend(self.answer(question)),
                     Effect::Tell(notice) => self.told.push(*notice),
                     Effect::Clear(notice) => self.cleared.push(notice.topic()),
-                    Effect::Inquire { .. } | Effect::Cancel(_) | Effect::Remind(_) => {}
+                    Effect::Inquire { .. }
+                    | Effect::Watch { .. }
+                    | Effect::Cancel(_)
+                    | Effect::Remind(_) => {}
                 }
             }
             let due = self.engine.next_wake().is_some_and(|at| at <= self.now);

@@ -250,14 +250,25 @@ fn spawn(
     });
     spawned.map(|leader| Spawned { leader, outputs, secrets }).map_err(|not_born| match not_born {
         NotBorn::Nothing(error) => {
-            let error = error.to_string();
-            NotRunning::Refused(Refusal::Spawn { program, error })
+            let lasting = is_lasting(&error);
+            NotRunning::Refused(Refusal::Spawn { program, error: error.to_string(), lasting })
         }
         NotBorn::Perhaps(error) => {
             let error = error.to_string();
             NotRunning::Unknown(Doubt::Spawn { program, error })
         }
     })
+}
+
+/// Tells whether what could not be started could not be started the next time either.
+fn is_lasting(error: &io::Error) -> bool {
+    let kinds = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::IsADirectory,
+    ];
+    kinds.contains(&error.kind()) || error.raw_os_error() == Some(libc::ENOEXEC)
 }
 
 fn spawn_plainly(mut command: Command, streams: Streams) -> io::Result<Leader> {

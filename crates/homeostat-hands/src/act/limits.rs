@@ -59,11 +59,8 @@ pub const ORPHANS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often processes that could not be ended are told to end again, and looked at.
 pub const STUCK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Characters of the command of a process that could not be ended, and how many of such are named in
-/// a text: enough to know what they are.
+/// Characters of the command of a process that could not be ended: enough to know what it is.
 pub const COMMAND_CHARS: usize = 120;
-/// See [`COMMAND_CHARS`].
-pub const NAMES_MAX: usize = 5;
 
 /// How many processes that could not be ended are recorded.
 pub const STUCK_MAX: usize = 32;
@@ -87,3 +84,7 @@ pub const RECORD_TRIES: u32 = 3_600;
 /// How deep cgroups are followed that an action made below its own: programs that do so, as
 /// container engines, go two or three levels down.
 pub const CGROUP_DEPTH_MAX: usize = 16;
+
+/// How often an engine looks by itself whether processes that could not be ended live, where no
+/// runner watches them.
+pub const STUCK_LOOK: Duration = Duration::from_secs(1);

@@ -82,7 +82,7 @@ pub use outlet::{Answer, NoAnswer, Outlet};
 pub use output::one_line;
 pub use owner::{Nursery, Owner, Variables};
 pub use prepare::{Command, Launch, prepare};
-pub use process::{Process, living, told};
+pub use process::{Process, living, until_gone};
 pub use setting::{SECRETS, SECRETS_VARIABLE, SecretFile, Setting, is_variable};
 pub use spawn::{Identity, close_on_exec};
 pub use subject::{Subject, SubjectAlert};
@@ -225,6 +225,9 @@ pub enum Refusal {
         program: String,
         /// The system's answer.
         error: String,
+        /// Whether it would not start the next time either: the program is not there, or is none.
+        #[serde(default)]
+        lasting: bool,
     },
     /// The program has no such handler.
     #[error("this program has no handler {handler:?}")]

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 pub use homeostat_core::order::Process;
 
-use super::limits::{COMMAND_CHARS, NAMES_MAX};
+use super::limits::{COMMAND_CHARS, STUCK_LOOK};
 use super::tree::Stat;
 
 /// Says of whom there is to say anything, as far as this process may know.
@@ -59,15 +59,11 @@ pub fn living(processes: &[Process]) -> Vec<Process> {
     processes.iter().filter(lives).cloned().collect()
 }
 
-/// Tells a person which processes go on: `2 processes still run: sleep 45 (root), cat (1000)`.
-pub fn told(processes: &[Process]) -> String {
-    let count = processes.len();
-    let verb = if count == 1 { "process still runs" } else { "processes still run" };
-    let mut names: Vec<_> = processes.iter().take(NAMES_MAX).map(ToString::to_string).collect();
-    if count > NAMES_MAX {
-        names.push("…".to_owned());
+/// Waits until none of them lives.
+pub async fn until_gone(processes: &[Process]) {
+    while !living(processes).is_empty() {
+        tokio::time::sleep(STUCK_LOOK).await;
     }
-    format!("{count} {verb}: {}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -85,22 +81,11 @@ mod tests {
         let process = describe(&Stat::read(pid).unwrap());
         let own = user(i32::try_from(std::process::id()).unwrap());
         assert_eq!(process.to_string(), format!("sleep 600 ({own})"));
-        let told = told(std::slice::from_ref(&process));
-        assert_eq!(told, format!("1 process still runs: sleep 600 ({own})"));
         let other = Process { started: process.started + 1, ..process.clone() };
         let both = [process.clone(), other];
         assert_eq!(living(&both), both[..1]);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(living(&[process]).is_empty());
-    }
-
-    #[test]
-    fn of_many_the_first_are_named() {
-        let process = |pid| Process { pid, started: 1, command: "x".into(), user: "root".into() };
-        let many: Vec<_> = (0..20).map(process).collect();
-        let text = told(&many);
-        assert!(text.starts_with("20 processes still run: x (root), x (root)"), "{text}");
-        assert!(text.ends_with(", …") && text.matches("x (root)").count() == NAMES_MAX, "{text}");
     }
 }

@@ -164,7 +164,8 @@ async fn a_script_is_run_by_what_its_first_line_names_or_else_by_the_shell() {
 #[tokio::test]
 async fn a_script_whose_interpreter_is_not_there_has_not_started() {
     let ended = Bench::new().run(script("#!/no/such/interpreter\ntrue\n")).await;
-    let Outcome::Refused { reason: Refusal::Spawn { program, .. } } = &ended.outcome else {
+    let Outcome::Refused { reason: Refusal::Spawn { program, lasting: true, .. } } = &ended.outcome
+    else {
         panic!("{:?}", ended.outcome)
     };
     assert_eq!(program, "/no/such/interpreter");
@@ -444,7 +445,8 @@ async fn a_program_that_cannot_be_started_is_refused_and_recorded() {
     {
         let bench = Bench::new();
         let ended = bench.run(argv(&[program])).await;
-        let Outcome::Refused { reason: Refusal::Spawn { program: named, .. } } = &ended.outcome
+        let Outcome::Refused { reason: Refusal::Spawn { program: named, lasting: true, .. } } =
+            &ended.outcome
         else {
             panic!("{:?}", ended.outcome)
         };

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use search::{Failed, Greeted, Welcome, Wish};
 
 use super::frame::{ENGINE, FrameError, ToEngine, ToRunner, encode};
-use super::limits::{SILENCE, STUCK_LOOK};
+use super::limits::SILENCE;
 use super::socket;
 use super::start::Program;
 use crate::act::{self, Doubt, Found, Launch, Life, Refusal, Word};
@@ -248,7 +248,7 @@ impl Client {
                 return;
             }
             // Whichever comes first.
-            let _ = timeout(STUCK_LOOK, changed.changed()).await;
+            let _ = timeout(act::limits::STUCK_LOOK, changed.changed()).await;
         }
     }
 

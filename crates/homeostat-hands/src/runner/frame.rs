@@ -278,7 +278,7 @@ mod tests {
             rest = &rest[whole.1..];
         }
         assert!(rest.is_empty());
-        let reason = Refusal::Spawn { program: "x".into(), error: "no".into() };
+        let reason = Refusal::Spawn { program: "x".into(), error: "no".into(), lasting: false };
         let refused = ToEngine::Refused { order: "o".into(), reason };
         let bytes = encode(&refused).unwrap();
         assert_eq!(decode(&bytes).unwrap(), Some((refused, bytes.len())));

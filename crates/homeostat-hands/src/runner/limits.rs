@@ -18,10 +18,6 @@ pub const OVER_KEPT: usize = 2 * RUNS_MAX;
 /// after it where that crashed at once.
 pub const LIVES_KEPT: usize = 64;
 
-/// How often an engine looks by itself whether processes that could not be ended live, where no
-/// runner watches them.
-pub const STUCK_LOOK: Duration = Duration::from_secs(1);
-
 /// Frames that wait to be written. A peer that reads none of so many is stuck: the runner drops it,
 /// and it learns from the disk and from the next `Welcome` what it missed.
 pub const FRAMES_WAITING: usize = 2 * RUNS_MAX;

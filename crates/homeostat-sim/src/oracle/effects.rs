@@ -61,7 +61,7 @@ impl Oracle {
                 },
                 Effect::Tell(notice) => Deed::Tell(notice.topic()),
                 Effect::Clear(notice) => Deed::Clear(notice.topic()),
-                Effect::Inquire { .. } | Effect::Remind(_) => continue,
+                Effect::Inquire { .. } | Effect::Watch { .. } | Effect::Remind(_) => continue,
             };
             let again = matches!(deed, Deed::Tell(_) | Deed::Clear(_) | Deed::Cancel(_));
             let owed = started && again;

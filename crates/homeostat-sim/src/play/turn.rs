@@ -294,6 +294,8 @@ impl Play<'_> {
                     self.post(self.now + takes, Happening::Ends(order));
                 }
             }
+            // All that is ended here ends.
+            Effect::Watch { .. } => {}
             Effect::Inquire { order, issued_in } => {
                 let found = self.acts.inspect(&order, &issued_in, &self.boot());
                 let since = self.since_begin();

@@ -384,6 +384,7 @@ fn is_owed(event: &Event) -> bool {
         | Event::Reloaded
         | Event::OrderProgressed { .. }
         | Event::OrderEnded { .. }
+        | Event::OrderGone(_)
         | Event::OrderFound { .. }
         | Event::Answered { .. }
         | Event::Vouched { .. }

@@ -11,7 +11,7 @@ use homeostat_core::event::{About, Effect, Event, Question, Run};
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits::ORDER_PROGRESS;
 use homeostat_core::name::{BootId, HandlerName, OrderId, Part, PolicyName, RemedyName};
-use homeostat_core::order::{Ended, Found, Order, Outcome};
+use homeostat_core::order::{Ended, Found, Order, Outcome, Process, still_run};
 use homeostat_core::plan::Rendered;
 use homeostat_core::request::Request;
 use homeostat_core::time::Timestamp;
@@ -121,6 +121,10 @@ impl Doors {
                     doors.inquire(order, issued_in, cancelled).await;
                 });
             }
+            Effect::Watch { order, issued_in, left } => {
+                let doors = self.clone();
+                self.runtime.spawn(async move { doors.watch(order, issued_in, left).await });
+            }
             Effect::Ask(question) => {
                 let doors = self.clone();
                 self.runtime.spawn(async move { doors.ask(question).await });
@@ -199,7 +203,7 @@ impl Doors {
             if !output.is_empty() && !output.ends_with('\n') {
                 output.push('\n');
             }
-            output.push_str(&act::told(&ended.stuck));
+            output.push_str(&still_run(&ended.stuck));
         }
         Ended { outcome: outcome_of(ended.outcome), started_at, output, left: ended.stuck }
     }
@@ -368,6 +372,18 @@ impl Doors {
         self.queue.report(Event::OrderFound { order, found }).await;
     }
 
+    /// Waits until what could not be ended is gone.
+    async fn watch(&self, order: OrderId, issued_in: BootId, left: Vec<Process>) {
+        warn!(order = %order, "{}", still_run(&left));
+        let name = Life::of(&issued_in).name(&order.to_string());
+        match &self.runner {
+            Some(runner) => runner.until_gone(&name, &left).await,
+            None => act::until_gone(&left).await,
+        }
+        info!(order = %order, "nothing of the order runs any more");
+        self.queue.report(Event::OrderGone(order)).await;
+    }
+
     async fn inspect(&self, name: String, issued: Life, word: Word) -> Found {
         let root = self.storage.clone();
         let looked = tokio::task::spawn_blocking(move || act::inspect(&root, &name, &issued, word));
@@ -459,13 +475,15 @@ fn outcome_of(outcome: act::Outcome) -> Outcome {
             | act::Refusal::TooLong { .. }
             | act::Refusal::TooMuch { .. }
             | act::Refusal::Collision { .. }
-            | act::Refusal::NoRequest { .. } => Outcome::Refused { reason: reason.to_string() },
-            act::Refusal::OrderName { .. }
+            | act::Refusal::NoRequest { .. }
+            // What never could run says nothing about what comes after it.
             | act::Refusal::NoProgram
-            | act::Refusal::Storage { .. }
-            | act::Refusal::Spawn { .. }
+            | act::Refusal::Spawn { lasting: true, .. }
             | act::Refusal::NoHandler { .. }
-            | act::Refusal::NoIdentity { .. }
+            | act::Refusal::NoIdentity { .. } => Outcome::Refused { reason: reason.to_string() },
+            act::Refusal::OrderName { .. }
+            | act::Refusal::Storage { .. }
+            | act::Refusal::Spawn { lasting: false, .. }
             | act::Refusal::Reconfigured
             | act::Refusal::NotSent { .. }
             | act::Refusal::Cancelled

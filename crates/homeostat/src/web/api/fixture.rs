@@ -97,7 +97,10 @@ impl World {
                 match effect {
                     Effect::Run(run) => self.running.push(run.order),
                     Effect::Ask(question) => events.extend(self.answer(question)),
-                    Effect::Cancel(_) | Effect::Inquire { .. } | Effect::Remind(_) => {}
+                    Effect::Cancel(_)
+                    | Effect::Inquire { .. }
+                    | Effect::Watch { .. }
+                    | Effect::Remind(_) => {}
                     Effect::Tell(notice) => events.push(Event::NoticeTold(notice)),
                     Effect::Clear(notice) => events.push(Event::NoticeEnded(notice.topic())),
                 }

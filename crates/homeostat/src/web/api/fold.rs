@@ -111,6 +111,7 @@ impl Fold {
                     order.title()
                 ));
             }
+            What::OrderGone { .. } => {}
             What::OrderProgressed { order, text } => {
                 self.view.reason = format!("{} runs: {text}", order.title());
             }
@@ -312,6 +313,7 @@ impl Fold {
                 entry.grants = sentence::grants(grants);
             }
             What::OrderReturned { order }
+            | What::OrderGone { order }
             | What::OrderProgressed { order, .. }
             | What::OrderCancelled { order, .. }
             | What::OrderEnded { order, .. }

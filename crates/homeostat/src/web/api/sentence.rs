@@ -13,7 +13,7 @@ use homeostat_core::hold::Hold;
 use homeostat_core::incident::Closing;
 use homeostat_core::name::{EpisodeId, RemedyName, title};
 use homeostat_core::notice::{Matter, Notice, Topic};
-use homeostat_core::order::Ended;
+use homeostat_core::order::{Ended, still_run};
 use homeostat_core::shadow::Worth;
 use homeostat_core::time::{Span, Timestamp};
 
@@ -73,12 +73,20 @@ pub(super) fn text(
             "The engine restarted before {} had started; the guards judge it anew.",
             order.title()
         ),
+        What::OrderGone { order } => format!(
+            "Nothing of {} runs any more, or nothing that does harm: what it locked is free.",
+            order.title()
+        ),
         What::OrderProgressed { order, text } => {
             format!("{} says: {}.", begin(&order.title()), without_stop(text))
         }
         What::OrderEnded { order, ended } => {
             let title = begin(&order.title());
-            format!("{title} {}{}.", ended.outcome, took(ended, incident))
+            let left = match ended.left.as_slice() {
+                [] => String::new(),
+                left => format!("; {}", still_run(left)),
+            };
+            format!("{title} {}{}{left}.", ended.outcome, took(ended, incident))
         }
         What::RemedyGivenUp { remedy, reason, .. } => {
             format!("Remedy {remedy} is done with: it {}.", without_stop(reason))
