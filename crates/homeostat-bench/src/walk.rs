@@ -81,7 +81,8 @@ impl Walk {
         });
         let order = order.context("nothing holds an order here")?;
         let outcome = Outcome::Exited { code: 0 };
-        let ended = Ended { outcome, started_at: Some(self.now), output: String::new() };
+        let ended =
+            Ended { outcome, started_at: Some(self.now), output: String::new(), left: Vec::new() };
         let event = Event::OrderEnded { order, ended };
         let began = Instant::now();
         self.turn(event);

@@ -3,6 +3,7 @@
 //! Not its duty: how it came to be (`check`).
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
@@ -22,6 +23,8 @@ pub struct Config {
     pub sources: Sources,
     /// Where the requests of remedies go.
     pub requests: RequestTargets,
+    /// As whom, where and with what the programs of remedies run.
+    pub settings: ActionSettings,
     /// How people are told beside Alertmanager.
     pub notify: Notify,
     /// What is allowed and probably not meant.
@@ -49,6 +52,34 @@ pub struct RequestTarget {
     pub http: HttpConfig,
     /// Headers whose values are secret.
     pub secrets: Vec<(String, SecretSource)>,
+}
+
+/// As whom, where and with what the programs of remedies run: an entry for each of them.
+pub type ActionSettings = BTreeMap<(PolicyName, RemedyName, Part), ActionSetting>;
+
+/// As whom, where and with what one program runs. The book does not hold it: it is about the machine,
+/// and about secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ActionSetting {
+    /// `USER` or `USER:GROUP`, if it does not run as the engine.
+    pub run_as: Option<String>,
+    /// Where it runs, if not in a directory of its own.
+    pub working_directory: Option<PathBuf>,
+    /// Variables that are constants.
+    pub variables: Vec<(String, String)>,
+    /// Secrets, each in its file.
+    pub secrets: Vec<HandedSecret>,
+}
+
+/// A secret that a program is handed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedSecret {
+    /// The name of its file, and of its variable.
+    pub name: String,
+    /// Where it stands.
+    pub file: PathBuf,
+    /// Whether it is a variable, too.
+    pub as_variable: bool,
 }
 
 /// Whom to ask, to confirm, to verify and to reconcile.
@@ -98,6 +129,7 @@ impl Config {
             book: Book::observe(),
             sources: Sources::default(),
             requests: RequestTargets::new(),
+            settings: ActionSettings::new(),
             notify: Notify::default(),
             warnings: Report::new("", "", Vec::new()),
         }

@@ -243,6 +243,10 @@ pub(crate) static REMEDY: Keys = Keys {
         "idempotent",
         "approval",
         "undo",
+        "run_as",
+        "working_directory",
+        "env",
+        "secrets",
     ],
     later: &["when"],
     habits: &[
@@ -258,7 +262,13 @@ pub(crate) static REMEDY: Keys = Keys {
         habit("url", "http", "write http: { url: \"https://…\" }"),
         habit("handler", "call", "write call: NAME"),
         habit("function", "call", "write call: NAME"),
-        habit("env", "", "labels come as environment: $HOMEOSTAT_LABEL_instance"),
+        habit("environment", "env", "write env: { NAME: value }; labels come by themselves"),
+        habit("user", "run_as", "write run_as: USER"),
+        habit("become", "run_as", "write run_as: USER"),
+        habit("cwd", "working_directory", "write working_directory: /PATH"),
+        habit("chdir", "working_directory", "write working_directory: /PATH"),
+        habit("workdir", "working_directory", "write working_directory: /PATH"),
+        habit("secret", "secrets", "write secrets: { NAME: /PATH }"),
         habit("retry", "retries", "write `retries`"),
         habit("max_retries", "retries", "write `retries`"),
         habit("rollback", "undo", "write undo: { exec: [program, argument] }"),
@@ -273,7 +283,17 @@ const WORSE_HELP: &str = "what a remedy must not make worse stands in its policy
 /// `undo` of a remedy.
 pub(crate) static UNDO: Keys = Keys {
     of: "an undo",
-    known: &["exec", "script", "http", "call", "timeout"],
+    known: &[
+        "exec",
+        "script",
+        "http",
+        "call",
+        "timeout",
+        "run_as",
+        "working_directory",
+        "env",
+        "secrets",
+    ],
     later: &[],
     habits: &[
         habit("command", "exec", EXEC_HELP),
@@ -282,6 +302,18 @@ pub(crate) static UNDO: Keys = Keys {
         habit("url", "http", "write http: { url: \"https://…\" }"),
         habit("retries", "", "an undo runs once: a person has the incident then"),
         habit("undo", "", "an undo is never undone"),
+    ],
+};
+
+/// One of a remedy's `secrets`, where more than its file is said.
+pub(crate) static HANDED_SECRET: Keys = Keys {
+    of: "a secret",
+    known: &["file", "variable"],
+    later: &[],
+    habits: &[
+        habit("path", "file", "write `file`"),
+        habit("env", "variable", "write `variable: true`"),
+        habit("value", "", "secrets stand in files: secrets: { NAME: /PATH }"),
     ],
 };
 

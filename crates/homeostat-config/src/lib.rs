@@ -34,7 +34,8 @@ pub mod migrate;
 mod tests;
 
 pub use config::{
-    AlertmanagerSource, Callable, Config, PrometheusSource, RequestTarget, RequestTargets, Sources,
+    ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret,
+    PrometheusSource, RequestTarget, RequestTargets, Sources,
 };
 pub use http::{
     ClientCertificate, Credentials, HttpConfig, HttpHeader, OAuth2Config, ProxyConfig, Secret,

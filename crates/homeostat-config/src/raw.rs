@@ -9,6 +9,7 @@ pub(crate) mod interval;
 pub(crate) mod notify;
 pub(crate) mod radius;
 pub(crate) mod request;
+pub(crate) mod setting;
 pub(crate) mod source;
 mod trust;
 

@@ -18,6 +18,7 @@ mod policies;
 mod radius;
 mod regression;
 mod request;
+mod setting;
 mod sources;
 mod typed;
 

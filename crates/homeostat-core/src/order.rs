@@ -316,6 +316,29 @@ pub struct Ended {
     pub started_at: Option<Timestamp>,
     /// The last part of its output, for a person.
     pub output: String,
+    /// Processes of it that were to end and could not be ended: they go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Process>,
+}
+
+/// A process that goes on though its run was to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// When it was started, in clock ticks since the machine was: with its number this tells it from
+    /// any other of the same boot.
+    pub started: u64,
+    /// What it was started as.
+    pub command: String,
+    /// As whom it acts.
+    pub user: String,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.command, self.user)
+    }
 }
 
 /// What is found of an order's run after a restart.

@@ -299,7 +299,7 @@ impl Scenario {
     fn end_run(&mut self, which: &WhichRun, outcome: Outcome, output: String) -> bool {
         let Some(order) = self.running(which) else { return false };
         let started_at = self.running.remove(&order).map(|(run, _)| run.decided_at);
-        let ended = Ended { outcome, started_at, output };
+        let ended = Ended { outcome, started_at, output, left: Vec::new() };
         self.send(Event::OrderEnded { order, ended });
         true
     }
@@ -413,7 +413,8 @@ impl Scenario {
         for order in over {
             self.running.remove(&order);
             let outcome = Outcome::TimedOut;
-            let ended = Ended { outcome, started_at: None, output: String::new() };
+            let ended =
+                Ended { outcome, started_at: None, output: String::new(), left: Vec::new() };
             self.turn(vec![Event::OrderEnded { order, ended }]);
         }
     }
@@ -454,7 +455,12 @@ impl Scenario {
                 }
                 if self.running.remove(&order).is_some() {
                     let outcome = Outcome::Cancelled;
-                    let ended = Ended { outcome, started_at: None, output: String::new() };
+                    let ended = Ended {
+                        outcome,
+                        started_at: None,
+                        output: String::new(),
+                        left: Vec::new(),
+                    };
                     self.turn(vec![Event::OrderEnded { order, ended }]);
                 }
             }

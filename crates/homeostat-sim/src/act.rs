@@ -158,7 +158,12 @@ impl Acts {
         match self.claims.get(order) {
             Some(Claim { exit: Some(outcome), .. }) => {
                 let output = String::new();
-                Found::Ended(Ended { outcome: outcome.clone(), started_at: None, output })
+                Found::Ended(Ended {
+                    outcome: outcome.clone(),
+                    started_at: None,
+                    output,
+                    left: Vec::new(),
+                })
             }
             _ if issued_in != boot => Found::Unknown("the machine started anew since".into()),
             Some(_) => Found::Unknown("no exit is recorded".into()),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | nothing accepted is lost | a target without an incident, or one whose incident does not end |
 //! | nothing runs twice | an order, or a target, whose action began more than once |
+//! | what goes on is told | a process that outlived the end of its order, of which nothing says so |
 //! | what did not run is told | an incident that ended otherwise than healed, of which nobody was told; a target whose action did not run, and that is called healed |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use std::fmt;
 use homeostat::web::api::view::{IncidentView, StateView};
 use homeostat_core::incident::End;
 
-use crate::world::{Known, Run};
+use crate::world::{Known, Rebel, Run};
 
 /// What is known of the world at the end.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Evidence<'a> {
     pub ran: Vec<Run>,
     /// The incidents of which a person was told.
     pub told: BTreeSet<String>,
+    /// The processes that meant to outlive their limits, and live.
+    pub rebels: Vec<Rebel>,
     /// All incidents.
     pub incidents: Vec<IncidentView>,
 }
@@ -48,12 +51,17 @@ pub struct Account {
     pub double: Vec<String>,
     /// What nobody was told.
     pub untold: Vec<String>,
+    /// What lives though it is said to have ended.
+    pub left: Vec<String>,
 }
 
 impl Account {
     /// Tells whether all laws were kept.
     pub fn is_clean(&self) -> bool {
-        self.lost.is_empty() && self.double.is_empty() && self.untold.is_empty()
+        self.lost.is_empty()
+            && self.double.is_empty()
+            && self.untold.is_empty()
+            && self.left.is_empty()
     }
 }
 
@@ -67,6 +75,13 @@ pub fn judge(evidence: &Evidence<'_>) -> Account {
     };
     account.double.extend(twice(evidence.ran.iter().map(|run| &*run.order), "order"));
     account.double.extend(twice(evidence.ran.iter().map(|run| &*run.target), "target"));
+    account.left.extend(
+        evidence
+            .rebels
+            .iter()
+            .filter(|rebel| is_untold(rebel, evidence))
+            .map(|rebel| format!("order {}: process {} lives", rebel.order, rebel.pid)),
+    );
     let ran: BTreeSet<&str> = evidence.ran.iter().map(|run| &*run.target).collect();
     let mut by_target: BTreeMap<&str, Vec<&IncidentView>> = BTreeMap::new();
     for incident in &evidence.incidents {
@@ -87,6 +102,16 @@ pub fn judge(evidence: &Evidence<'_>) -> Account {
         }
     }
     account
+}
+
+/// Whether an order is said to have ended, and nothing is said of a process of it that lives. One
+/// whose runner was killed is unknown: it may run still.
+fn is_untold(rebel: &Rebel, evidence: &Evidence<'_>) -> bool {
+    let mut orders = evidence.incidents.iter().flat_map(|incident| &incident.orders);
+    orders.any(|order| {
+        let is_known = !matches!(order.result.as_deref(), None | Some("unknown"));
+        order.id == rebel.order && is_known && !order.output.contains("still run")
+    })
 }
 
 impl Account {
@@ -152,9 +177,12 @@ impl fmt::Display for Account {
         writeln!(f, "  handed to a person   {:>8}", self.escalated)?;
         writeln!(f, "orders that ran        {:>8}", self.ran)?;
         writeln!(f, "outcome not known      {:>8}", self.unknown)?;
-        for (name, list) in
-            [("lost", &self.lost), ("double", &self.double), ("not told", &self.untold)]
-        {
+        for (name, list) in [
+            ("lost", &self.lost),
+            ("double", &self.double),
+            ("not told", &self.untold),
+            ("left behind", &self.left),
+        ] {
             writeln!(f, "{name:<23}{:>8}", list.len())?;
             for line in list.iter().take(20) {
                 writeln!(f, "  {line}")?;
@@ -172,10 +200,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::plan::Trouble;
+    use crate::plan::{Temper, Trouble};
 
     fn known(target: &str) -> Known {
-        let trouble = Trouble { target: target.into(), nap: Duration::ZERO };
+        let trouble = Trouble { target: target.into(), nap: Duration::ZERO, temper: Temper::Calm };
         Known { trouble, since: Timestamp::UNIX_EPOCH, accepted: true, resolved: false }
     }
 
@@ -196,6 +224,7 @@ mod tests {
             troubles: vec![&known],
             ran: ran.iter().map(|(o, t)| Run { order: (*o).into(), target: (*t).into() }).collect(),
             told: told.iter().map(|id| (*id).to_owned()).collect(),
+            rebels: Vec::new(),
             incidents,
         })
     }
@@ -206,6 +235,33 @@ mod tests {
         assert!(account(&[("1.heal.1", "a")], &[], healed).is_clean());
         let escalated = vec![incident("1", "a", "closed", &json!("escalated"))];
         assert!(account(&[], &["1"], escalated).is_clean());
+    }
+
+    #[test]
+    fn a_process_that_outlives_the_end_of_its_order_is_seen_unless_it_is_told() {
+        let known = known("a");
+        let left = |result: &Value, output: &str| {
+            let mut one = incident("1", "a", "closed", &json!("healed"));
+            let order = json!({
+                "id": "1.heal.1", "remedy": "heal", "attempt": 1, "action": "x", "state": "ended",
+                "result": result, "output": output, "reasons": [],
+                "issued_at": "2026-01-05T09:00:00Z",
+            });
+            one.orders.push(serde_json::from_value(order).unwrap());
+            let rebels = vec![Rebel { order: "1.heal.1".into(), pid: 1 }];
+            judge(&Evidence {
+                troubles: vec![&known],
+                ran: Vec::new(),
+                told: BTreeSet::new(),
+                rebels,
+                incidents: vec![one],
+            })
+            .left
+            .len()
+        };
+        assert_eq!(left(&json!("timed_out"), ""), 1);
+        assert_eq!(left(&json!("timed_out"), "1 process still runs: sleep 600 (root)"), 0);
+        assert_eq!(left(&json!("unknown"), ""), 0);
     }
 
     #[test]

@@ -27,6 +27,54 @@ pub struct Trouble {
     pub target: String,
     /// How long its action takes.
     pub nap: Duration,
+    /// What else its action does.
+    pub temper: Temper,
+}
+
+/// How an action behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temper {
+    /// As it should.
+    Calm,
+    /// It removes its working directory, and all that is beside it.
+    Removes,
+    /// It puts a pipe and a link in the places of its records.
+    Replaces,
+    /// It leaves its group and its parents behind, ignores what it is told, and outlives its limit.
+    Forks,
+    /// It ignores what it is told, and outlives its limit.
+    Stubborn,
+}
+
+impl Temper {
+    /// The word by which the action knows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Removes => "removes",
+            Self::Replaces => "replaces",
+            Self::Forks => "forks",
+            Self::Stubborn => "stubborn",
+        }
+    }
+
+    /// Most are calm, and few take as long as their limit.
+    fn of(percent: u64) -> Self {
+        match percent {
+            0..=1 => Self::Stubborn,
+            2..=3 => Self::Forks,
+            4..=13 => Self::Replaces,
+            14..=23 => Self::Removes,
+            _ => Self::Calm,
+        }
+    }
+}
+
+/// What a disk loses between two lives of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// Of a hundred records so many.
+    pub percent: u64,
 }
 
 /// How the engine is struck.
@@ -66,6 +114,8 @@ pub struct Round {
     pub strike: Strike,
     /// Who is struck.
     pub victim: Victim,
+    /// What the disk loses then.
+    pub loss: Option<Loss>,
 }
 
 /// Draws rounds.
@@ -90,6 +140,7 @@ impl Plan {
                 target: format!("r{number}-{notification}-{alert}"),
                 // Half of the actions are over at once.
                 nap: Duration::from_millis(dice.below(2) * dice.below(NAP_MILLISECONDS)),
+                temper: Temper::of(dice.below(100)),
             });
             notifications.push(troubles.collect());
         }
@@ -102,7 +153,13 @@ impl Plan {
             Strike::At { point, passes: dice.below(PASSES) }
         };
         let victim = if dice.percent(10) { Victim::All } else { Victim::Engine };
-        Round { number, notifications, repeats, strike, victim }
+        let loss = dice.percent(20).then(|| Loss { percent: dice.range(1, 50) });
+        Round { number, notifications, repeats, strike, victim, loss }
+    }
+
+    /// Whether a record is among what a disk loses.
+    pub fn loses(&self, round: u64, loss: Loss, record: u64) -> bool {
+        self.fate.of("disk", &[round, record]).percent(loss.percent)
     }
 }
 
@@ -136,6 +193,11 @@ mod tests {
         assert!(rounds.iter().any(|round| matches!(round.strike, Strike::After(_))));
         assert!(rounds.iter().any(|round| matches!(round.strike, Strike::At { .. })));
         assert!(rounds.iter().any(|round| round.victim == Victim::All));
+        assert!(rounds.iter().any(|round| round.loss.is_some()));
+        let troubles = || rounds.iter().flat_map(|round| round.notifications.iter().flatten());
+        for temper in [Temper::Removes, Temper::Replaces, Temper::Forks, Temper::Stubborn] {
+            assert!(troubles().any(|trouble| trouble.temper == temper), "{temper:?}");
+        }
         let targets = rounds.iter().flat_map(|round| round.notifications.iter().flatten());
         let mut targets: Vec<&str> = targets.map(|trouble| trouble.target.as_str()).collect();
         let all = targets.len();

@@ -10,8 +10,8 @@ use homeostat::demo::stack::Sandbox;
 use crate::engine::{Engine, Home, Started};
 use crate::judge::{self, Account, Evidence, judge};
 use crate::load;
-use crate::plan::{Plan, Round, Strike, Victim};
-use crate::world::{Notification, World};
+use crate::plan::{Loss, Plan, Round, Strike, Victim};
+use crate::world::{Notification, Rebel, World};
 
 /// How long the world may take to come to rest after the last round: as long as an action and its
 /// verification may last, on a machine with other work.
@@ -47,6 +47,8 @@ pub struct Outcome {
     pub struck_at_points: u64,
     /// Strikes that took the runner, too.
     pub struck_all: u64,
+    /// Records of orders that the disk lost.
+    pub records_lost: u64,
     /// Notifications that were refused, or cut short, and sent again.
     pub sent_again: u64,
     /// How long each start took until the engine was ready, ascending.
@@ -68,7 +70,7 @@ pub async fn torture(asked: &Torture, mut show: impl FnMut(&Outcome)) -> Result<
     let mut outcome = Outcome::default();
     for number in 1..=asked.rounds {
         let round = plan.round(number);
-        play(&round, &home, &sandbox, &mut world, &mut outcome).await?;
+        play(&round, &plan, &home, &sandbox, &mut world, &mut outcome).await?;
         show(&outcome);
     }
     let engine = start(&home, None, &mut outcome).await?;
@@ -80,6 +82,7 @@ pub async fn torture(asked: &Torture, mut show: impl FnMut(&Outcome)) -> Result<
 /// One round: a start, a load, a strike.
 async fn play(
     round: &Round,
+    plan: &Plan,
     home: &Home,
     sandbox: &Sandbox,
     world: &mut World,
@@ -109,12 +112,27 @@ async fn play(
     }
     outcome.struck_all += u64::from(round.victim == Victim::All);
     engine.strike(round.victim, sandbox)?;
+    if let Some(loss) = round.loss {
+        outcome.records_lost += lose(home, plan, round.number, loss)?;
+    }
     let answers = sending.await?;
     outcome.sent_again += u64::try_from(answers.refused.len()).unwrap_or(u64::MAX);
     for notification in &answers.accepted {
         world.accept(notification);
     }
     Ok(())
+}
+
+/// Lets the disk lose records of orders. What is gone in the meantime was lost by others.
+fn lose(home: &Home, plan: &Plan, round: u64, loss: Loss) -> Result<u64> {
+    let Ok(orders) = std::fs::read_dir(home.directory.join("data/orders")) else { return Ok(0) };
+    let mut paths: Vec<PathBuf> = orders.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    paths.sort();
+    let records = paths.iter().flat_map(|path| [path.join("claim"), path.join("exit")]);
+    let lost = (0..).zip(records).filter(|(number, record)| {
+        plan.loses(round, loss, *number) && std::fs::remove_file(record).is_ok()
+    });
+    Ok(u64::try_from(lost.count()).unwrap_or(u64::MAX))
 }
 
 /// Starts an engine; one that strikes itself before it is ready is started again, and strikes no
@@ -148,6 +166,7 @@ async fn rest(home: &Home, world: &mut World, mut engine: Engine) -> Result<Acco
             incidents: home.incidents().await?,
             ran: world.ran()?,
             told: world.told()?,
+            rebels: world.rebels()?,
             troubles: world.troubles().collect(),
         };
         let all_accepted = evidence.troubles.iter().all(|known| known.accepted);
@@ -155,6 +174,7 @@ async fn rest(home: &Home, world: &mut World, mut engine: Engine) -> Result<Acco
         let account = judge(&evidence);
         // A notice follows the end of its incident.
         if (over && account.untold.is_empty()) || Instant::now() > deadline {
+            world.rebels()?.iter().for_each(Rebel::end);
             return Ok(account);
         }
         if engine.is_over() {
@@ -178,6 +198,7 @@ impl fmt::Display for Outcome {
         writeln!(f, "  struck from outside  {:>8}", self.struck)?;
         writeln!(f, "  struck at a point    {:>8}", self.struck_at_points)?;
         writeln!(f, "  with its runner      {:>8}", self.struck_all)?;
+        writeln!(f, "records lost           {:>8}", self.records_lost)?;
         writeln!(f, "sent again             {:>8}", self.sent_again)?;
         let milliseconds = |percent| self.start(percent).as_secs_f64() * 1000.0;
         let (half, most, all) = (milliseconds(50), milliseconds(99), milliseconds(100));

@@ -1,7 +1,8 @@
 //! The world outside of the engine: its troubles, what was said of them, and what actions did.
 //!
 //! An action writes two lines of its own: one before it does anything, and one at its end. The
-//! first is what tells that an order ran; the second heals the trouble.
+//! first is what tells that an order ran; the second heals the trouble. Some fight back: those that
+//! mean to outlive their limit write down who they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,6 +57,33 @@ pub struct Run {
     pub target: String,
 }
 
+/// A process that meant to outlive its limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebel {
+    /// Its order.
+    pub order: String,
+    /// Its number.
+    pub pid: i32,
+}
+
+impl Rebel {
+    /// Whether it lives: whoever has its number now may be another.
+    fn lives(&self) -> bool {
+        let read = |name| fs::read(format!("/proc/{}/{name}", self.pid)).unwrap_or_default();
+        let variable = format!("HOMEOSTAT_ORDER={}", self.order);
+        let is_it = read("environ").split(|byte| *byte == 0).any(|one| one == variable.as_bytes());
+        is_it && !String::from_utf8_lossy(&read("stat")).contains(") Z ")
+    }
+
+    /// Ends it.
+    pub fn end(&self) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {
+            // It may be gone already.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 impl World {
     /// A world without troubles, whose actions write into this directory.
     pub fn new(directory: &Path) -> Self {
@@ -84,6 +112,24 @@ policies:
         timeout: {TIMEOUT_SECONDS}s
         script: |
           echo "$HOMEOSTAT_ORDER $HOMEOSTAT_LABEL_instance" >> {directory}/ran
+          records={directory}/data/orders/"$HOMEOSTAT_ORDER"-*
+          case "$HOMEOSTAT_LABEL_temper" in
+          removes) rm -rf "$PWD" ../"$HOMEOSTAT_ORDER"-* ;;
+          replaces)
+            for place in $records; do
+              rm -f $place/stdout $place/stderr
+              mkfifo $place/stdout
+              ln -s /dev/zero $place/stderr
+            done ;;
+          forks)
+            setsid sh -c 'trap "" TERM
+              sh -c "echo \$HOMEOSTAT_ORDER \$\$ >> {directory}/rebels; exec sleep 600" &'
+            exec sleep 600 ;;
+          stubborn)
+            trap "" TERM
+            echo "$HOMEOSTAT_ORDER $$" >> {directory}/rebels
+            while :; do sleep 0.2; done ;;
+          esac
           sleep "$HOMEOSTAT_LABEL_nap"
           echo "$HOMEOSTAT_ORDER $HOMEOSTAT_LABEL_instance" >> {directory}/healed
 "#
@@ -164,6 +210,19 @@ policies:
         self.runs("healed")
     }
 
+    /// The processes that meant to outlive their limits, and live, with their orders.
+    ///
+    /// # Errors
+    ///
+    /// What the actions wrote cannot be read.
+    pub fn rebels(&self) -> io::Result<Vec<Rebel>> {
+        let rebel = |line: &String| {
+            let (order, pid) = line.split_once(' ')?;
+            Some(Rebel { order: order.to_owned(), pid: pid.parse().ok()? })
+        };
+        Ok(self.lines("rebels")?.iter().filter_map(rebel).filter(Rebel::lives).collect())
+    }
+
     /// The incidents of which a person was told.
     ///
     /// # Errors
@@ -215,7 +274,8 @@ policies:
         let status = if ends_at.starts_with("0001") { "firing" } else { "resolved" };
         Some(json!({
             "status": status, "annotations": {}, "generatorURL": "",
-            "labels": { "alertname": "Torture", "instance": target, "nap": nap },
+            "labels": { "alertname": "Torture", "instance": target, "nap": nap,
+                        "temper": known.trouble.temper.as_str() },
             "startsAt": known.since.to_string(), "endsAt": ends_at,
         }))
     }

@@ -33,8 +33,9 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use tokio::time::Instant;
 
 pub use call::{Answer, NoAnswer, Outgoing};
+pub use error::ClientError;
 use error::causes;
-pub use error::{ClientError, one_line};
+pub use homeostat_hands::act::one_line;
 pub use oauth2::{TokenOptions, Tokens};
 pub use options::{
     Authorization, BasicAuth, ClientOptions, ExtraHeader, ProxyOptions, Secret, TlsOptions,

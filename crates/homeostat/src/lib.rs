@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!  intake ─> queue ─> driver ─> journal
-//!    web ──────┘         └────> act, probe, notice ─> queue
+//!    web ──────┘         └────> hands, probe, notice ─> queue
 //! ```
 //!
-//! The order of the rooms below is the order in which to read them. `intake`, `act`, `probe`,
-//! `journal`, `notice` and `web` never use each other: only `driver` and `app` know them all.
+//! The order of the rooms below is the order in which to read them. `intake`, `probe`, `journal`,
+//! `notice` and `web` never use each other, nor the hands (`homeostat_hands`), which perform orders:
+//! only `driver` and `app` know them all.
 //!
 //! # Your own domain expertise
 //!
@@ -31,16 +32,14 @@
 //! A remedy names it: `call: move-primary`. Guards, verification, journal and timeline are the
 //! same as for any other remedy.
 
-pub mod failpoint;
 pub mod queue;
 pub mod telemetry;
 pub mod client;
+pub mod outlet;
 pub mod relabelling;
 pub mod promql;
 mod listing;
-mod inherited;
 pub mod intake;
-pub mod act;
 pub mod runner;
 pub mod probe;
 mod explanation;
@@ -53,10 +52,11 @@ pub mod app;
 pub mod demo;
 pub mod cli;
 
-pub use act::SubjectAlert as Alert;
-pub use act::handler::{Action, Cancelled, HandlerError, MissingLabel, Outcome};
 pub use app::{App, AtStop, Running, StartError};
 pub use homeostat_config::Report;
+pub use homeostat_hands::act::SubjectAlert as Alert;
+pub use homeostat_hands::act::handler::{Action, Cancelled, HandlerError, MissingLabel, Outcome};
+pub use homeostat_hands::failpoint;
 
 /// The programs in the manual compile.
 #[cfg(doctest)]

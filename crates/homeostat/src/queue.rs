@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::failpoint;
+use homeostat_hands::failpoint;
 
 /// Requests that may wait. One is a whole notification; with a slow disk this is a second's worth.
 pub const REQUESTS: usize = 4096;

@@ -18,6 +18,7 @@ mod reach;
 mod regression;
 mod request;
 mod secrets;
+mod setting;
 mod shell;
 mod sources;
 mod verify;
@@ -27,11 +28,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-use homeostat_core::name::Part;
+use homeostat_core::name::{Part, PolicyName, RemedyName};
 use homeostat_core::policy::{Book, BookLimits, Policy, PrometheusWitness, Witnesses};
 use homeostat_core::time::Span;
 
-use crate::config::{Callable, PrometheusSource, RequestTargets, Sources};
+use crate::config::{ActionSettings, Callable, PrometheusSource, RequestTargets, Sources};
 use crate::notify::Notify;
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
@@ -60,6 +61,7 @@ pub(crate) struct Checked {
     pub(crate) book: Book,
     pub(crate) sources: Sources,
     pub(crate) requests: RequestTargets,
+    pub(crate) settings: ActionSettings,
     pub(crate) notify: Notify,
 }
 
@@ -102,9 +104,10 @@ pub(crate) fn check(
         prometheuses: sources.prometheuses.iter().map(witness).collect(),
     };
     let requests = targets(file, &policies, directory, problems);
+    let settings = settings(file, &policies, directory, problems);
     let notify = notify::check(file, &policies, directory, problems);
     let book = Book::new(policies, book_limits, witnesses);
-    Checked { book, sources, requests, notify }
+    Checked { book, sources, requests, settings, notify }
 }
 
 /// Where the requests of all remedies go. The book does not know it: it holds no secrets.
@@ -114,21 +117,40 @@ fn targets(
     directory: &Path,
     problems: &mut Problems,
 ) -> RequestTargets {
+    let target = |(name, action): (_, &raw::Action)| {
+        let target = request::target(action.http.given()?, directory, problems)?;
+        Some((name, target))
+    };
+    actions(file, policies).filter_map(target).collect()
+}
+
+/// As whom, where and with what all programs run. The book does not know it: it is about the machine.
+fn settings(
+    file: &raw::File,
+    policies: &[Policy],
+    directory: &Path,
+    problems: &mut Problems,
+) -> ActionSettings {
+    let setting = |(name, action): (_, &raw::Action)| {
+        Some((name, setting::check(action, directory, problems)?))
+    };
+    actions(file, policies).filter_map(setting).collect()
+}
+
+/// What all remedies do, and what their undos do.
+fn actions<'a>(
+    file: &'a raw::File,
+    policies: &'a [Policy],
+) -> impl Iterator<Item = ((PolicyName, RemedyName, Part), &'a raw::Action)> {
     let raw = file.policies.given().map_or(&[][..], |list| &list.value);
-    let mut targets = RequestTargets::new();
-    for (raw, policy) in raw.iter().zip(policies) {
+    raw.iter().zip(policies).flat_map(|(raw, policy)| {
         let remedies = raw.remedies.given().map_or(&[][..], |list| &list.value);
-        for (raw, remedy) in remedies.iter().zip(&policy.remedies) {
+        remedies.iter().zip(&policy.remedies).flat_map(|(raw, remedy)| {
             let undo = raw.undo.given().map(|undo| (Part::Undo, &undo.action));
-            for (part, action) in [(Part::Heal, &raw.action)].into_iter().chain(undo) {
-                let request = action.http.given();
-                let target = request.and_then(|r| request::target(r, directory, problems));
-                let name = (policy.name.clone(), remedy.name.clone(), part);
-                targets.extend(target.map(|target| (name, target)));
-            }
-        }
-    }
-    targets
+            let parts = [(Part::Heal, &raw.action)].into_iter().chain(undo);
+            parts.map(|(part, action)| ((policy.name.clone(), remedy.name.clone(), part), action))
+        })
+    })
 }
 
 fn witness(source: &PrometheusSource) -> PrometheusWitness {

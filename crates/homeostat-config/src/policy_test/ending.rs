@@ -95,7 +95,12 @@ pub(super) fn found(reader: &mut Reader<'_>, node: &Node) -> Option<Found> {
         Kind::Map(_) => {
             let fields = reader.fields(node, &keys::FOUND)?;
             let outcome = outcome(reader, &fields)?;
-            Some(Found::Ended(Ended { outcome, started_at: None, output: String::new() }))
+            Some(Found::Ended(Ended {
+                outcome,
+                started_at: None,
+                output: String::new(),
+                left: Vec::new(),
+            }))
         }
         Kind::Scalar(_) | Kind::List(_) => {
             let text = reader.text(node)?;

@@ -96,6 +96,7 @@ fn inputs() -> Vec<Input> {
             outcome: Outcome::Exited { code: 0 },
             started_at: None,
             output: String::new(),
+            left: Vec::new(),
         })),
         Input::Answer(narrow(LabelSet::from_pairs([("a", "b")])), Answer::Unlisted),
         Input::Answer(narrow(LabelSet::default()), Answer::RuleStuck),

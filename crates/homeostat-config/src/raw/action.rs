@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use homeostat_core::policy::Worse;
 
+use super::setting::{self, Setting};
 use super::{Length, Words, matchers, request};
 use crate::keys;
 use crate::read::{Field, Fields, Reader, Spanned, Text};
@@ -19,6 +20,7 @@ pub(crate) struct Action {
     pub(crate) script: Field<Text>,
     pub(crate) http: Field<request::Request>,
     pub(crate) call: Field<Text>,
+    pub(crate) setting: Setting,
 }
 
 /// `undo` of a remedy.
@@ -43,6 +45,7 @@ pub(super) fn action(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Action {
         script: fields.read(reader, "script", Reader::text),
         http: fields.read(reader, "http", request::request),
         call: fields.read(reader, "call", Reader::text),
+        setting: setting::setting(reader, fields),
         span: fields.span.clone(),
     }
 }

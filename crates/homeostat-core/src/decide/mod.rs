@@ -311,7 +311,12 @@ fn find_order(desk: &mut Desk<'_>, order: &OrderId, found: Found) {
         Found::Ended(ended) => end_order(desk, order, ended),
         Found::Unknown(reason) => {
             let outcome = Outcome::Unknown { reason };
-            let ended = Ended { outcome: outcome.clone(), started_at: None, output: String::new() };
+            let ended = Ended {
+                outcome: outcome.clone(),
+                started_at: None,
+                output: String::new(),
+                left: Vec::new(),
+            };
             desk.note(What::OrderEnded { order: order.clone(), ended });
             pursue::after_order(desk, incident, &outcome, true);
         }

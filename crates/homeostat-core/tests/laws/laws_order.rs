@@ -145,7 +145,8 @@ impl Play {
             Input::Resolve => Some(observed(Status::Resolved, Some(self.now))),
             Input::Exit(code) => {
                 let outcome = Outcome::Exited { code };
-                let ended = Ended { outcome, started_at: None, output: String::new() };
+                let ended =
+                    Ended { outcome, started_at: None, output: String::new(), left: Vec::new() };
                 let order = self.running.get(&incident?)?.clone();
                 Some(Event::OrderEnded { order, ended })
             }
@@ -171,7 +172,12 @@ impl Play {
                 }
                 Effect::Cancel(order) => {
                     let outcome = Outcome::Cancelled;
-                    let ended = Ended { outcome, started_at: None, output: String::new() };
+                    let ended = Ended {
+                        outcome,
+                        started_at: None,
+                        output: String::new(),
+                        left: Vec::new(),
+                    };
                     self.turn(vec![Event::OrderEnded { order, ended }]);
                 }
                 Effect::Tell(_) | Effect::Clear(_) | Effect::Remind(_) => {}

@@ -179,7 +179,7 @@ fn a_group_that_ends_one_alert_of_a_verified_target_and_begins_another_comes_to_
     let began = rig.now;
     let effects = rig.turn(vec![seen(firing(A, began))]).effects;
     let Some(Effect::Run(run)) = effects.first() else { panic!("an order runs") };
-    let ended = Ended { outcome: DONE, started_at: None, output: String::new() };
+    let ended = Ended { outcome: DONE, started_at: None, output: String::new(), left: Vec::new() };
     rig.turn(vec![Event::OrderEnded { order: run.order.id.clone(), ended }]);
     rig.now = rig.now + secs(60);
     let ended = seen(resolved(A, began, rig.now));
@@ -257,7 +257,8 @@ fn what_resolves_between_two_orders_did_not_recover_before_any_remedy_ran() {
     let issued = rig.turn(vec![answer(&asked, rig.now).unwrap()]).effects;
     let Some(Effect::Run(run)) = issued.first() else { panic!("an order runs") };
     rig.now = rig.now + secs(10);
-    let ended = Ended { outcome: FAILED, started_at: None, output: String::new() };
+    let ended =
+        Ended { outcome: FAILED, started_at: None, output: String::new(), left: Vec::new() };
     rig.turn(vec![Event::OrderEnded { order: run.order.id.clone(), ended }]);
     // The next remedy waits for evidence: probes take their time.
     rig.now = rig.now + secs(1);

@@ -123,7 +123,12 @@ impl Rig {
             let over: Vec<(OrderId, Alert)> = over.map(|(id, (_, alert))| (id, alert)).collect();
             let mut events = Vec::new();
             for (order, alert) in over {
-                let ended = Ended { outcome: DONE, started_at: None, output: String::new() };
+                let ended = Ended {
+                    outcome: DONE,
+                    started_at: None,
+                    output: String::new(),
+                    left: Vec::new(),
+                };
                 events.push(Event::OrderEnded { order, ended });
                 events.push(self.resolve(alert));
             }

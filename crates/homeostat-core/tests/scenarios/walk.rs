@@ -606,7 +606,8 @@ fn an_outcome_found_after_a_crash_is_taken() {
     fire(&mut play, A);
     orders(&mut play);
     fire(&mut play, A);
-    let ended = Ended { outcome: FAILED, started_at: None, output: String::new() };
+    let ended =
+        Ended { outcome: FAILED, started_at: None, output: String::new(), left: Vec::new() };
     play.crash(&Found::Ended(ended));
     fire(&mut play, A);
     play.advance(secs(60));

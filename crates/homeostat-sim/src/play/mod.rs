@@ -570,7 +570,7 @@ impl Play<'_> {
         let outcome = claim.plan.outcome;
         let at = self.since_begin();
         self.write(|| Line::exit(at, &claim.run.order, &outcome));
-        let ended = Ended { outcome, started_at: None, output: String::new() };
+        let ended = Ended { outcome, started_at: None, output: String::new(), left: Vec::new() };
         let event = Event::OrderEnded { order: order.clone(), ended };
         self.post(self.now, Happening::Reports { life: self.life, event });
     }

@@ -13,12 +13,12 @@ use tracing::Level;
 use super::{
     AtStop, Build, Options, RETENTION, Running, Shutdown, StartError, load, until_signalled,
 };
-use crate::act::Handlers;
-use crate::act::handler::{Action, HandlerError, Outcome};
 use crate::intake::Bounds;
 use crate::runner;
 use crate::telemetry::logging::{self, Format};
 use homeostat_config::{self as config, Report};
+use homeostat_hands::act::Handlers;
+use homeostat_hands::act::handler::{Action, HandlerError, Outcome};
 
 /// An engine that is about to start, with handlers written in Rust.
 ///

@@ -32,9 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::act;
 use crate::driver::{Clock, Driver, Fatal, Standing};
-use crate::failpoint;
 use crate::intake::reconcile::Reconciler;
 use crate::intake::{self, Leads};
 use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
@@ -48,6 +46,8 @@ use crate::web::exposure::{self, Exposed};
 use crate::web::origin::NotAHost;
 use crate::web::server;
 use homeostat_config::{self as config, Callable, Config, Report};
+use homeostat_hands::act::{self, Life};
+use homeostat_hands::failpoint;
 
 use reload::Reloader;
 
@@ -229,6 +229,7 @@ impl Running {
         warn_of(&config);
         warn_of_idle(&config, &options.handlers);
         let boot = act::current_boot().map_err(StartError::Boot)?;
+        let life = Life::begin().map_err(StartError::Boot)?;
         failpoint::arm();
         make_room_for_files();
         let lock = DirectoryLock::take(&options.storage_path)?;
@@ -245,7 +246,7 @@ impl Running {
         let (queue, inbox) = queue();
         let fence = journal.fence()?;
         let (mut doors, telling) = wiring::doors(&options, &config, &queue, &clock, &metrics)?;
-        doors.runner = wiring::runner(&options, fence, &metrics);
+        doors.runner = wiring::runner(&options, fence, life.clone(), &metrics);
         let doors = Arc::new(doors);
         let sources = intake::Sources::new(wiring::named(&config));
         let leads = Leads::default();
@@ -266,7 +267,7 @@ impl Running {
         reloader.settle(clock.now());
         metrics.set_leader(true);
         let book = Arc::new(config.book);
-        let (observed, started_in) = (metrics.clone(), boot.clone());
+        let (observed, started_in) = (metrics.clone(), life.mark());
         let retention = options.retention;
         let driver = Driver::recover(journal, book, inbox, doors, observed, started_in, retention)?;
         let driver = driver.with_shutdown(options.shutdown);
@@ -290,6 +291,8 @@ impl Running {
         let (stop_server, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(listeners, router, stopped));
         info!(?addresses, "engine ready");
+        // In a container that has no other first process; elsewhere it has nothing to do.
+        tokio::spawn(act::reap_as_first());
         reconciler.configure(clusters);
         Ok(Self {
             addresses,
@@ -342,7 +345,10 @@ impl Running {
         };
         let joined = tokio::task::spawn_blocking(move || self.driver.join()).await;
         self.telling.stop().await;
-        if let Some(runner) = &self.reloader.doors.runner {
+        // One that failed is started again, and asks the runner what it took.
+        if let Some(runner) = &self.reloader.doors.runner
+            && matches!(ended, Ok(Ok(())))
+        {
             runner.leave().await;
         }
         info!("engine stopped");

@@ -68,12 +68,14 @@ impl Reloader {
         let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
         let recipients = wiring::recipients(&config).map_err(|error| error.to_string())?;
         let outlets = wiring::outlets(&config).map_err(|error| error.to_string())?;
+        let settings = wiring::settings(&config);
         let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
         let names = wiring::named(&config);
         // The book first: if it cannot be put in force now, nothing else has changed.
         self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
         *self.doors.prober.write() = Arc::new(prober);
         *self.doors.outlets.write() = Arc::new(outlets);
+        *self.doors.settings.write() = Arc::new(settings);
         self.sources.configure(names);
         self.reconciler.configure(clusters);
         self.doors.teller.configure(recipients);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use homeostat_core::alert::Status as AlertStatus;
 use homeostat_core::name::{BootId, SourceName, title};
+use homeostat_hands::act::{self, Life};
 use parking_lot::RwLock;
 use reqwest::Url;
 use tokio::runtime::Handle;
@@ -13,13 +14,13 @@ use tokio::runtime::Handle;
 use super::history::Committed;
 use super::reload::Reloader;
 use super::{Options, SharedStanding, StartError, talk};
-use crate::act::Outlet;
 use crate::client::{Client, ClientError};
-use crate::driver::{Clock, Doors, Outlets};
+use crate::driver::{Clock, Doors, Outlets, Setting, Settings};
 use crate::intake::reconcile::{self, Reconciler};
 use crate::intake::{self, Bounds, Intake, Leads, NotificationResult, Tally};
 use crate::journal::Reader;
 use crate::notice::{self, Recipients, Teller, Telling};
+use crate::outlet::Outlet;
 use crate::probe::{self, Prober};
 use crate::queue::Queue;
 use crate::runner;
@@ -75,10 +76,11 @@ pub(super) fn doors(
         runtime: Handle::current(),
         queue: queue.clone(),
         clock: clock.clone(),
-        orders: absolute(&options.storage_path).join("orders"),
+        storage: absolute(&options.storage_path),
         prober: RwLock::new(Arc::new(prober(config)?)),
         teller,
         outlets: RwLock::new(Arc::new(outlets(config)?)),
+        settings: RwLock::new(Arc::new(self::settings(config))),
         handlers: options.handlers.clone(),
         stopping: tokio::sync::watch::Sender::new(false),
         runner: None,
@@ -91,19 +93,15 @@ pub(super) fn doors(
 pub(super) fn runner(
     options: &Options,
     fence: u64,
+    life: Life,
     metrics: &Arc<Metrics>,
 ) -> Option<runner::Client> {
     let storage = absolute(&options.storage_path);
-    let settings = runner::Settings {
-        orders: storage.join("orders"),
-        storage,
-        fence,
-        program: options.runner.clone()?,
-    };
+    let settings = runner::Settings { storage, life, fence, program: options.runner.clone()? };
     Some(runner::Client::start(settings, Arc::new(Counted(metrics.clone()))))
 }
 
-/// Actions run in their order's directory, so that its path must not depend on ours.
+/// Actions run in a directory of their own, so that its path must not depend on ours.
 fn absolute(path: &Path) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -211,6 +209,29 @@ pub(super) fn outlets(config: &Config) -> Result<Outlets, StartError> {
         Ok((of.clone(), Arc::new(Outlet { client, headers: headers.collect() })))
     });
     outlets.collect()
+}
+
+/// As whom, where and with what programs run, by this configuration.
+pub(super) fn settings(config: &Config) -> Settings {
+    let setting = |setting: &config::ActionSetting| Setting {
+        run_as: setting.run_as.clone(),
+        rest: act::Setting {
+            identity: None,
+            directory: setting.working_directory.clone(),
+            variables: setting.variables.clone(),
+            secrets: setting
+                .secrets
+                .iter()
+                .map(|secret| act::SecretFile {
+                    name: secret.name.clone(),
+                    // Whoever starts the program has another directory than we have.
+                    file: absolute(&secret.file),
+                    as_variable: secret.as_variable,
+                })
+                .collect(),
+        },
+    };
+    config.settings.iter().map(|(of, one)| (of.clone(), setting(one))).collect()
 }
 
 /// Joins all routes.

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
+use homeostat_hands::act::one_line;
 use thiserror::Error;
 
 use super::{ANSWER_BYTES, REQUEST_TIMEOUT};
-
-/// Characters of a server's own error text that travel on: a line or two for a person.
-pub(super) const ERROR_CHARS: usize = 300;
 
 /// Why a server gave no usable answer. The text names the server and is meant for a person.
 #[derive(Debug, Error)]
@@ -100,16 +98,6 @@ impl ClientError {
             | Self::Redirected { .. } => self.to_string(),
         }
     }
-}
-
-/// Makes one line of bounded length of a text that somebody else wrote.
-pub fn one_line(text: &str) -> String {
-    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = words.char_indices().nth(ERROR_CHARS) {
-        words.truncate(end);
-        words.push('…');
-    }
-    words
 }
 
 /// Writes an error and its causes, the same words once.

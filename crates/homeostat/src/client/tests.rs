@@ -357,12 +357,6 @@ async fn a_server_that_takes_a_post_again_is_asked_by_post_again() {
     assert_eq!(asked(&server), ["POST /q", "GET /q", "GET /q", "POST /q", "POST /q"]);
 }
 
-#[test]
-fn a_long_text_becomes_a_short_line() {
-    assert_eq!(one_line(" a\n\tb  c "), "a b c");
-    assert_eq!(one_line(&"é".repeat(1_000)).chars().count(), 301);
-}
-
 #[tokio::test]
 async fn all_waits_for_all_and_keeps_the_order() {
     let (sender, receiver) = tokio::sync::oneshot::channel();

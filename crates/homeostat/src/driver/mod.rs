@@ -40,13 +40,13 @@ use waiting::{Waiting, answer, refuse};
 
 pub use clock::Clock;
 pub use observe::Standing;
-pub use perform::{Doors, Outlets, Underway};
+pub use perform::{Doors, Outlets, Setting, Settings, Underway};
 pub use stop::{AtStop, DRAIN, Shutdown};
 
-use crate::failpoint;
 use crate::journal::{CommitError, Journal, JournalError, Recovered};
 use crate::queue::{Accounted, Busy, Inbox, Request};
 use crate::telemetry::Metrics;
+use homeostat_hands::failpoint;
 
 /// Requests that become one group at most, so that no commit takes long.
 const GROUP: usize = 512;
@@ -100,7 +100,7 @@ impl Driver {
         inbox: Inbox,
         doors: Arc<Doors>,
         metrics: Arc<Metrics>,
-        boot: BootId,
+        started_in: BootId,
         retention: Span,
     ) -> Result<Self, Fatal> {
         let Recovered { state, covered, taken_at, .. } = recover(&journal)?;
@@ -110,7 +110,7 @@ impl Driver {
         let observer = Observer::new(metrics.clone(), &engine);
         metrics.set_journal_writable(true);
         // The configuration may be another one than that of the last run.
-        let owed = VecDeque::from([Event::Started { boot }, Event::Reloaded]);
+        let owed = VecDeque::from([Event::Started { boot: started_in }, Event::Reloaded]);
         let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)));
         Ok(Self {
             engine,
@@ -323,6 +323,7 @@ impl Driver {
             // next start, and is permitted anew.
             match effect {
                 Effect::Run(run) if self.inbox.is_stopping() => {
+                    self.doors.withhold(&run.order);
                     self.not_started.insert(run.order.id);
                 }
                 effect => self.doors.perform(effect),

@@ -11,7 +11,7 @@ use homeostat_core::event::{About, Effect, Event, Question, Run};
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits::ORDER_PROGRESS;
 use homeostat_core::name::{BootId, HandlerName, OrderId, Part, PolicyName, RemedyName};
-use homeostat_core::order::{Ended, Found, Outcome};
+use homeostat_core::order::{Ended, Found, Order, Outcome};
 use homeostat_core::plan::Rendered;
 use homeostat_core::request::Request;
 use homeostat_core::time::Timestamp;
@@ -21,12 +21,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::Clock;
-use crate::act;
-use crate::failpoint;
 use crate::notice::Teller;
+use crate::outlet::Outlet;
 use crate::probe::Prober;
 use crate::queue::Queue;
 use crate::runner;
+use homeostat_hands::act::{self, Life, Word};
+use homeostat_hands::failpoint;
 
 /// Between the polite and the final signal to an action that ran too long.
 const GRACE: Duration = Duration::from_secs(5);
@@ -36,7 +37,19 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) const END_WITHIN: Duration = Duration::from_secs(20);
 
 /// Where the requests of each remedy go, and those of its undo.
-pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<act::Outlet>>;
+pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<Outlet>>;
+
+/// As whom, where and with what the program of each remedy runs, and that of its undo.
+pub type Settings = BTreeMap<(PolicyName, RemedyName, Part), Setting>;
+
+/// One of them: the user is looked up when it runs, as users come and go.
+#[derive(Debug, Clone, Default)]
+pub struct Setting {
+    /// `USER` or `USER:GROUP`.
+    pub run_as: Option<String>,
+    /// The rest.
+    pub rest: act::Setting,
+}
 
 /// The doors through which effects leave.
 #[derive(Debug)]
@@ -47,14 +60,16 @@ pub struct Doors {
     pub queue: Queue,
     /// The clock.
     pub clock: Arc<Clock>,
-    /// The directory of the orders.
-    pub orders: PathBuf,
+    /// The storage directory, where the directories of orders are.
+    pub storage: PathBuf,
     /// Whom to ask; replaced when the configuration changes.
     pub prober: RwLock<Arc<Prober>>,
     /// Who tells people.
     pub teller: Teller,
     /// Where requests go; replaced when the configuration changes.
     pub outlets: RwLock<Arc<Outlets>>,
+    /// As whom, where and with what programs run; replaced when the configuration changes.
+    pub settings: RwLock<Arc<Settings>>,
     /// What the program was built with.
     pub handlers: Arc<act::Handlers>,
     /// Whether the engine stops, for handlers that could go on for long.
@@ -179,7 +194,14 @@ impl Doors {
             let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
             self.clock.of_wall(Timestamp::from_micros(micros))
         });
-        Ended { outcome: outcome_of(ended.outcome), started_at, output: ended.tail }
+        let mut output = ended.tail;
+        if !ended.stuck.is_empty() {
+            if !output.is_empty() && !output.ends_with('\n') {
+                output.push('\n');
+            }
+            output.push_str(&act::told(&ended.stuck));
+        }
+        Ended { outcome: outcome_of(ended.outcome), started_at, output, left: ended.stuck }
     }
 
     fn found(&self, found: act::Found) -> Found {
@@ -197,19 +219,26 @@ impl Doors {
         program: act::Program,
         cancelled: watch::Receiver<bool>,
     ) -> act::Found {
+        let setting = match self.setting(run) {
+            Ok(setting) => setting,
+            Err(refusal) => return act::Found::Ended(act::Ended::refused(refusal)),
+        };
         let execution = act::Execution {
             order: run.order.id.to_string(),
+            name: name(&run.order),
             program,
             timeout: run.order.timeout.into(),
             grace: GRACE,
             subject: subject(run),
+            setting,
         };
         let Some(runner) = &self.runner else {
-            let ended = act::perform(&self.orders, execution, told(cancelled)).await;
+            let ended = act::perform(&self.storage, execution, told(cancelled)).await;
             return act::Found::Ended(ended);
         };
-        let orders = self.orders.clone();
-        let prepared = tokio::task::spawn_blocking(move || act::prepare(&orders, &execution)).await;
+        let storage = self.storage.clone();
+        let prepare = move || act::prepare(&storage, &execution);
+        let prepared = tokio::task::spawn_blocking(prepare).await;
         let launch = match prepared {
             Ok(Ok(launch)) => launch,
             Ok(Err(ended)) => return act::Found::Ended(*ended),
@@ -226,10 +255,20 @@ impl Doors {
                     underway.place = Place::Engine;
                 }
                 let owner = act::Owner::Engine;
-                let ended = act::run(&self.orders, *launch, &owner, told(cancelled)).await;
-                act::Found::Ended(ended)
+                let run = act::run(&self.storage, *launch, &owner, told(cancelled)).await;
+                act::Found::Ended(run.ended)
             }
         }
+    }
+
+    /// As whom, where and with what the program of an order runs. One that the configuration has no
+    /// more is not run: as whom, nobody says.
+    fn setting(&self, run: &Run) -> Result<act::Setting, act::Refusal> {
+        let remedy = (run.policy.clone(), run.order.id.remedy.clone(), run.order.id.part);
+        let setting = self.settings.read().get(&remedy).cloned();
+        let Setting { run_as, rest } = setting.ok_or(act::Refusal::Reconfigured)?;
+        let identity = run_as.as_deref().map(act::identity).transpose()?;
+        Ok(act::Setting { identity, ..rest })
     }
 
     async fn send(
@@ -245,11 +284,13 @@ impl Doors {
         };
         let sending = act::Sending {
             order: run.order.id.to_string(),
+            name: name(&run.order),
             request: request.clone(),
             timeout: run.order.timeout.into(),
             subject: subject(run),
         };
-        act::send(&self.orders, &outlet, sending, told(cancelled)).await
+        self.note(&sending.name).await;
+        act::send(&self.storage, &*outlet, sending, told(cancelled)).await
     }
 
     /// Calls a handler, and passes on what it says until it has ended.
@@ -261,6 +302,7 @@ impl Doors {
     ) -> act::Ended {
         let call = act::Call {
             order: run.order.id.to_string(),
+            name: name(&run.order),
             handler: handler.to_string(),
             timeout: run.order.timeout.into(),
             grace: GRACE,
@@ -268,7 +310,8 @@ impl Doors {
         };
         let (progress, mut said) = mpsc::channel(ORDER_PROGRESS as usize);
         let words = act::Words { stopping: self.stopping.subscribe(), cancelled };
-        let mut ended = pin!(act::call(&self.orders, &self.handlers, call, progress, words));
+        self.note(&call.name).await;
+        let mut ended = pin!(act::call(&self.storage, &self.handlers, call, progress, words));
         let ended = loop {
             tokio::select! {
                 biased;
@@ -283,6 +326,21 @@ impl Doors {
         ended
     }
 
+    /// Lets the runner know what the engine does itself, so that it can say later whether it did.
+    async fn note(&self, name: &str) {
+        if let Some(runner) = &self.runner {
+            runner.note(name).await;
+        }
+    }
+
+    /// Says for the next engine that this one does not start an order.
+    pub(super) fn withhold(&self, order: &Order) {
+        let name = name(order);
+        if let Err(error) = act::withhold(&self.storage, &name) {
+            warn!(order = name, %error, "that an order was not started cannot be recorded");
+        }
+    }
+
     async fn pass_on(&self, run: &Run, text: String) {
         let order = run.order.id.clone();
         self.queue.report(Event::OrderProgressed { order, text }).await;
@@ -291,14 +349,18 @@ impl Doors {
     /// Finds out what became of an order that an earlier engine issued. What the runner owns goes
     /// on, and is waited for as if this engine had started it.
     async fn inquire(&self, order: OrderId, issued_in: BootId, cancelled: watch::Receiver<bool>) {
-        let name = order.to_string();
+        let life = Life::of(&issued_in);
+        let name = life.name(&order.to_string());
         let adopted = match &self.runner {
             Some(runner) => runner.adopt(&name, told(cancelled)).await,
             None => None,
         };
-        let found = match adopted {
-            Some(found) => self.found(found),
-            None => self.inspect(name, issued_in).await,
+        let found = if let Some(found) = adopted {
+            self.found(found)
+        } else {
+            let word = |runner: &runner::Client| runner.word(&name, &life);
+            let word = self.runner.as_ref().map_or(Word::Nobody, word);
+            self.inspect(name, life, word).await
         };
         self.runs.lock().remove(&order);
         failpoint::reach("driver.inquired");
@@ -306,9 +368,9 @@ impl Doors {
         self.queue.report(Event::OrderFound { order, found }).await;
     }
 
-    async fn inspect(&self, order: String, issued_in: BootId) -> Found {
-        let root = self.orders.clone();
-        let looked = tokio::task::spawn_blocking(move || act::inspect(&root, &order, &issued_in));
+    async fn inspect(&self, name: String, issued: Life, word: Word) -> Found {
+        let root = self.storage.clone();
+        let looked = tokio::task::spawn_blocking(move || act::inspect(&root, &name, &issued, word));
         looked.await.map_or_else(
             |error| {
                 error!(%error, "order could not be inspected");
@@ -340,6 +402,11 @@ async fn told(mut cancelled: watch::Receiver<bool>) {
         // Nobody is left who could tell.
         std::future::pending::<()>().await;
     }
+}
+
+/// The name of an order's directories and of its run.
+fn name(order: &Order) -> String {
+    Life::of(&order.boot).name(&order.id.to_string())
 }
 
 fn subject(run: &Run) -> act::Subject {
@@ -398,6 +465,7 @@ fn outcome_of(outcome: act::Outcome) -> Outcome {
             | act::Refusal::Storage { .. }
             | act::Refusal::Spawn { .. }
             | act::Refusal::NoHandler { .. }
+            | act::Refusal::NoIdentity { .. }
             | act::Refusal::Reconfigured
             | act::Refusal::NotSent { .. }
             | act::Refusal::Cancelled

@@ -20,8 +20,8 @@ use homeostat_core::time::{Span, Timestamp};
 use tracing::{info, warn};
 
 use super::{Doors, chain};
-use crate::act;
 use crate::journal::{Batch, CommitError, Draft, Journal};
+use homeostat_hands::act;
 
 /// Facts after a snapshot that make the next one worth its while: they are read back in less time
 /// than a start takes anyway. A larger state waits for as many facts as it has entries, so that
@@ -218,10 +218,11 @@ impl Upkeep {
             return self.let_go(journal, &batch);
         }
         let (done, emptied) = sync_channel(1);
-        let (orders, root) = (std::mem::take(&mut batch.orders), doors.orders.clone());
+        let (orders, root) = (std::mem::take(&mut batch.orders), doors.storage.clone());
         doors.runtime.spawn_blocking(move || {
-            for order in orders {
-                if let Err(error) = act::forget(&root, &order) {
+            for (order, issued_in) in orders {
+                let name = act::Life::of(&issued_in).name(&order);
+                if let Err(error) = act::forget(&root, &name) {
                     warn!(order, %error, "directory of an old order could not be removed");
                 }
             }

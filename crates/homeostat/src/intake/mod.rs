@@ -55,8 +55,8 @@ use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
 
-use crate::failpoint;
 use crate::queue::{Busy, Queue};
+use homeostat_hands::failpoint;
 
 pub use body::Bounds;
 use body::{Reader, Refusal, Taken};

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use homeostat_core::name::{EpisodeId, IncidentId};
+use homeostat_core::name::{BootId, EpisodeId, IncidentId};
 use homeostat_core::notice::Topic;
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
@@ -28,8 +28,9 @@ const BATCH: u32 = 256;
 pub struct Batch {
     facts: Vec<i64>,
     incidents: Vec<i64>,
-    /// The orders that were issued in these facts, by their ids: their directories go first.
-    pub orders: Vec<String>,
+    /// The orders that were issued in these facts, by their ids and in which life of an engine: their
+    /// directories go first.
+    pub orders: Vec<(String, BootId)>,
     /// Where the sweep goes on; `None` at its end.
     pub next: Option<i64>,
 }
@@ -53,7 +54,7 @@ struct Row {
     incident: Option<i64>,
     episode: Option<i64>,
     opens: bool,
-    order: Option<String>,
+    order: Option<(String, BootId)>,
 }
 
 impl Journal {
@@ -135,7 +136,8 @@ impl Judge<'_> {
     fn rows(&self, after: i64) -> rusqlite::Result<Vec<Row>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, at, incident, episode, kind = 'incident_opened',
-                    CASE kind WHEN 'order_issued' THEN json_extract(body, '$.order.id') END
+                    CASE kind WHEN 'order_issued' THEN json_extract(body, '$.order.id') END,
+                    CASE kind WHEN 'order_issued' THEN json_extract(body, '$.order.boot') END
              FROM facts WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
         )?;
         let rows = statement.query_map(params![after, self.covered, BATCH], |row| {
@@ -145,7 +147,10 @@ impl Judge<'_> {
                 incident: row.get(2)?,
                 episode: row.get(3)?,
                 opens: row.get(4)?,
-                order: row.get(5)?,
+                order: row
+                    .get::<_, Option<String>>(5)?
+                    .zip(row.get::<_, Option<String>>(6)?)
+                    .map(|(id, boot)| (id, BootId::new(boot))),
             })
         })?;
         rows.collect()

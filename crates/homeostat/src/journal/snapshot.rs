@@ -20,7 +20,7 @@ use rusqlite::{OptionalExtension, params};
 use tracing::warn;
 
 use super::sqlite::{CommitError, Journal, JournalError};
-use crate::failpoint;
+use homeostat_hands::failpoint;
 
 /// Bytes of a part, the last record aside: one takes a few milliseconds to write.
 const PART: usize = 256 << 10;

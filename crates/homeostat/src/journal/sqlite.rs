@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, ffi, params};
 use thiserror::Error;
 
 use super::schema;
-use crate::failpoint;
+use homeostat_hands::failpoint;
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, Error)]

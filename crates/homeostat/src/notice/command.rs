@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::client::one_line;
-use crate::inherited::not_inherited;
+use homeostat_hands::inherited::not_inherited;
 
 /// Bytes that are kept of what a command says.
 const KEPT: usize = 2 << 10;

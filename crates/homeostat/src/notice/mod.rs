@@ -42,11 +42,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::failpoint;
 use crate::queue::Queue;
 use alertmanager::{Outcome, Parcel};
 pub use channel::{Channel, Way};
 use desk::Desk;
+use homeostat_hands::failpoint;
 use message::Message;
 use outbox::Letter;
 

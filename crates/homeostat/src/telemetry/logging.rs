@@ -104,11 +104,13 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// The room that speaks: `web` for `homeostat::web::server`; the whole path for a library.
+/// The room that speaks: `web` for `homeostat::web::server`, `runner` for one of the hands; the whole
+/// path for a library.
 fn component<'m>(metadata: &Metadata<'m>) -> &'m str {
     let target = metadata.target();
-    target
-        .strip_prefix("homeostat::")
+    let ours = ["homeostat::", "homeostat_hands::"];
+    ours.iter()
+        .find_map(|prefix| target.strip_prefix(prefix))
         .map_or(target, |path| path.split("::").next().unwrap_or(path))
 }
 
@@ -278,7 +280,7 @@ mod tests {
     #[test]
     fn json_is_one_object_a_line() {
         let text = logged(Level::INFO, Format::Json, || {
-            tracing::error!(target: "homeostat::act", code = 1, ok = false, "a\nb");
+            tracing::error!(target: "homeostat_hands::act::exec", code = 1, ok = false, "a\nb");
         });
         assert_eq!(text.lines().count(), 1);
         let value: Value = serde_json::from_str(&text).unwrap();

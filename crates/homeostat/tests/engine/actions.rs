@@ -6,7 +6,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::{Engine, PATIENCE, notification, policy_of, ran, resolution, until};
+use crate::support::{
+    Engine, PATIENCE, notification, order_directory, policy_of, ran, resolution, until,
+};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -85,7 +87,7 @@ impl Served {
     }
 
     fn order_file(&self, name: &str) -> PathBuf {
-        self.sandbox.path().join("data/orders/1.first.1").join(name)
+        order_directory(&self.sandbox.path().join("data"), "1.first.1").join(name)
     }
 }
 
@@ -131,9 +133,12 @@ async fn a_handler_heals_and_the_timeline_shows_what_it_did() {
     let place = |kind| kinds.iter().position(|k| *k == kind).unwrap();
     assert!(place("order_issued") < place("order_progressed"));
     assert!(place("order_progressed") < place("order_ended"));
-    for file in ["claim", "exit", "alert.json", "stdout", "note"] {
+    for file in ["claim", "exit", "alert.json", "stdout"] {
         assert!(served.order_file(file).exists(), "{file}");
     }
+    let records = served.order_file("");
+    let work = served.sandbox.path().join("data/work").join(records.file_name().unwrap());
+    assert!(work.join("note").exists(), "it works beside its records");
 }
 
 #[tokio::test]
@@ -323,9 +328,9 @@ async fn a_program_of_ones_own_has_a_runner_without_a_line_about_it() {
     })
     .await;
     std::fs::write(go, "").unwrap();
-    let exit = data.join("orders/1.first.1/exit");
     until("a record that somebody else than the engine wrote", || async {
-        let record = std::fs::read_to_string(&exit).ok()?;
+        let record =
+            std::fs::read_to_string(order_directory(&data, "1.first.1").join("exit")).ok()?;
         record.contains(r#""code":4"#).then_some(())
     })
     .await;
@@ -653,7 +658,7 @@ async fn the_answer_is_kept_and_no_secret_is_written_down() {
     let output = order["output"].as_str().unwrap();
     assert!(output.starts_with("HTTP 200\n") && output.contains("<redacted>"), "{output}");
     assert!(output.len() <= 4096 && output.ends_with("[the rest is in the file response]\n"));
-    let orders = engine.directory.join("data/orders/1.first.1");
+    let orders = order_directory(&engine.directory.join("data"), "1.first.1");
     let response = std::fs::read_to_string(orders.join("response")).unwrap();
     assert!(response.ends_with("xxx") && response.len() > 10_000);
     assert!(orders.join("claim").exists() && orders.join("exit").exists());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Engine, notification, policy, ran, resolution, until};
+use crate::support::{Engine, notification, order_directory, policy, ran, resolution, until};
 use homeostat::demo::stack::{Sandbox, Signal};
 
 const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
@@ -52,14 +52,14 @@ async fn what_is_over_goes_and_what_matters_stays_through_restarts_and_kills() {
     let sandbox = Sandbox::new().unwrap();
     let config = policy(sandbox.path(), "", "") + NOISE;
     let mut engine = Engine::start(&sandbox, &config, &["--storage.retention=1s"]).await;
-    let orders = engine.directory.join("data/orders");
+    let data = engine.directory.join("data");
     engine.post("/hooks", notification(&[A])).await;
     engine.incident_in("verifying").await;
     engine.post("/hooks", resolution(&[A])).await;
     engine.incident_in("closed").await;
     engine.post("/hooks", notification(&[B])).await;
     until("the second remedy", || async { (ran(sandbox.path()).len() == 2).then_some(()) }).await;
-    assert!(orders.join("1.first.1").is_dir());
+    assert!(order_directory(&data, "1.first.1").is_dir());
 
     let mut sizes = Vec::new();
     for round in 0..6_u64 {
@@ -82,8 +82,8 @@ async fn what_is_over_goes_and_what_matters_stays_through_restarts_and_kills() {
         assert!(is_there(&engine, 3 + 400 * round).await);
         sizes.push(pages(&engine));
     }
-    assert!(!orders.join("1.first.1").exists(), "its directory went with it");
-    assert!(orders.join("2.first.1").is_dir());
+    assert!(!order_directory(&data, "1.first.1").exists(), "its directory went with it");
+    assert!(order_directory(&data, "2.first.1").is_dir());
     assert!(!is_there(&engine, 1).await);
     let open = engine.json("/api/v1/incidents/2").await;
     assert_eq!(

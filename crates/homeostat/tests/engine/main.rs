@@ -21,6 +21,7 @@ mod notified;
 mod overload;
 mod prospects;
 mod radius;
+mod rebels;
 mod reconcile;
 mod relabel;
 mod runner;

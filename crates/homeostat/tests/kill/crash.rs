@@ -329,7 +329,10 @@ async fn go_on_from(facts: Vec<Fact>, orders: PathBuf, lines: Vec<String>) {
         Journal::open(&data).unwrap().commit(std::slice::from_ref(fact)).unwrap();
     }
     assert!(Command::new("cp").arg("-r").arg(orders).arg(&data).status().unwrap().success());
-    std::fs::write(sandbox.path().join("ran"), lines.join("\n") + "\n").unwrap();
+    // What was issued after the cut is of another story: its records are not met any more.
+    let is_issued = facts.iter().any(|fact| fact.what.kind() == "order_issued");
+    let lines = if is_issued { lines.join("\n") + "\n" } else { String::new() };
+    std::fs::write(sandbox.path().join("ran"), lines).unwrap();
     let config = config_in(sandbox.path(), Path::new("../../../.."));
     let engine = Engine::start(&sandbox, &config, &[]).await;
     let incident = until("an end", || async {

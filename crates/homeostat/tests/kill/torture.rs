@@ -20,6 +20,7 @@ async fn killed_over_and_over_it_loses_nothing_and_does_nothing_twice() {
     let outcome = torture(&asked, |_| {}).await.unwrap();
     assert!(outcome.account.is_clean(), "{outcome}");
     assert_eq!(outcome.rounds, ROUNDS);
+    assert!(outcome.records_lost > 0, "{outcome}");
     assert!(outcome.account.ran > 0 && outcome.sent_again > 0, "{outcome}");
     assert!(outcome.struck > 0 && outcome.struck_at_points > 0, "{outcome}");
 }

@@ -56,6 +56,18 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
     }
 }
 
+/// The directory of an order's records: its name begins with the order's id.
+pub(crate) fn order_directory(data: &Path, order: &str) -> PathBuf {
+    let orders = data.join("orders");
+    let begins = format!("{order}-");
+    let entries = std::fs::read_dir(&orders).into_iter().flatten().filter_map(Result::ok);
+    let mut found = entries.map(|entry| entry.path()).filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&begins) || name == order
+    });
+    found.next().unwrap_or_else(|| orders.join(order))
+}
+
 impl Engine {
     /// Starts an engine with this configuration, or without one where it is empty.
     pub(crate) async fn start(sandbox: &Sandbox, config: &str, more: &[&str]) -> Self {

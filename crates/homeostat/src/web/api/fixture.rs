@@ -152,7 +152,7 @@ impl World {
         let id: OrderId = self.running.remove(0).id;
         let started_at = Some(self.now - Span::from_secs(2));
         let outcome = Outcome::Exited { code };
-        let ended = Ended { outcome, started_at, output: output.into() };
+        let ended = Ended { outcome, started_at, output: output.into(), left: Vec::new() };
         self.turn(Event::OrderEnded { order: id, ended });
     }
 

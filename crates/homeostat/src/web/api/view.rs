@@ -157,7 +157,7 @@ impl AlertStatus {
 /// One run of a remedy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrderView {
-    /// `incident.remedy.attempt`; also the name of the directory that holds its output.
+    /// `incident.remedy.attempt`; the name of the directory that holds its output begins with it.
     pub id: String,
     /// The remedy.
     pub remedy: String,

@@ -333,7 +333,7 @@ fn whatever_became_of_a_run_is_shown() {
         (Outcome::TimedOut, "timed_out", "ran into its time limit and was ended"),
         (Outcome::Unknown { reason: "x".into() }, "unknown", "has an unknown outcome: x"),
     ] {
-        let ended = Ended { outcome, started_at: None, output: String::new() };
+        let ended = Ended { outcome, started_at: None, output: String::new(), left: Vec::new() };
         let what = What::OrderEnded { order: order.clone(), ended };
         let mut facts = world.facts.clone();
         facts.push(Fact { at: world.now, what });
