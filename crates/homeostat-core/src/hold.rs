@@ -186,6 +186,15 @@ pub enum Cooling {
     Ran,
 }
 
+impl fmt::Display for Cooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(id) => write!(f, "incident {id} of this target closed"),
+            Self::Ran => f.write_str("this remedy ran here"),
+        }
+    }
+}
+
 /// Why an order must never be, for this incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -553,12 +562,7 @@ impl fmt::Display for Hold {
             Self::Silenced { by } => write!(f, "the alert is suppressed by {by}"),
             Self::Locked { key, by } => write!(f, "incident {by} is healing {key}"),
             Self::CoolingDown { since, cooldown, unheld, until } => {
-                match since {
-                    Cooling::Closed(id) => {
-                        write!(f, "incident {id} of this target closed less than {cooldown} ago")?;
-                    }
-                    Cooling::Ran => write!(f, "this remedy ran here less than {cooldown} ago")?,
-                }
+                write!(f, "{since} less than {cooldown} ago")?;
                 match unheld {
                     0 => {}
                     1 => f.write_str(" (doubled: the last healing did not hold)")?,

@@ -92,7 +92,9 @@ impl Seen {
             }
         }
         if !silent || !self.rules.is_empty() {
-            similar.into_iter().for_each(|(prometheus, says)| self.see(prometheus, says));
+            for (prometheus, says) in similar {
+                self.see(prometheus, says);
+            }
         }
         self.unheard = silent && self.rules.is_empty();
         let listing = evidence.listing(&known.alert);
