@@ -4,8 +4,8 @@
 //! prose: one that cannot be carried is left out here, and stands in the JSON on stdin.
 //!
 //! A name becomes part of a variable's name with each character outside `[A-Za-z0-9_]` as one `_`.
-//! Where two labels so become one variable the order is refused, because an action that reads the
-//! wrong one acts on the wrong thing; two such annotations are both left out.
+//! Where two labels of different values so become one variable the order is refused, because an
+//! action that reads the wrong one acts on the wrong thing; two such annotations are both left out.
 //!
 //! The rest of the environment is the engine's own, without its `HOMEOSTAT_*` and `AMX_*` and
 //! without what a service manager addressed to the engine alone.
@@ -106,11 +106,17 @@ impl Environment {
         let mut origins = BTreeMap::new();
         for (label, value) in labels {
             let variable = format!("{prefix}{}", variable_part(label));
-            if let Some(first) = origins.insert(variable.clone(), label) {
-                let (first, second) = (first.into(), label.into());
-                return Err(Refusal::Collision { variable, first, second });
+            match origins.get(&variable) {
+                None => {
+                    self.set(variable.clone(), value)?;
+                    origins.insert(variable, (label, value));
+                }
+                Some((_, former)) if *former == value => {}
+                Some((first, _)) => {
+                    let (first, second) = ((*first).into(), label.into());
+                    return Err(Refusal::Collision { variable, first, second });
+                }
             }
-            self.set(variable, value)?;
         }
         Ok(())
     }
@@ -316,6 +322,20 @@ mod tests {
             second: "a.b".into(),
         };
         assert_eq!(refusal.unwrap_err(), expected);
+    }
+
+    #[test]
+    fn labels_of_one_variable_and_one_value_are_carried_once() {
+        let same = [("a.b", "1"), ("a_b", "1"), ("a-b", "1")];
+        let environment = Environment::of(&execution(&same, &[]), "token").unwrap();
+        for variable in ["HOMEOSTAT_LABEL_a_b", "AMX_LABEL_a_b", "AMX_ALERT_1_LABEL_a_b"] {
+            assert_eq!(value(&environment, variable), Some("1"));
+        }
+        let once = Environment::of(&execution(&[("a_b", "1")], &[]), "token").unwrap();
+        assert_eq!(environment.bytes, once.bytes);
+        let other = [("a.b", "1"), ("a_b", "1"), ("a-b", "2")];
+        let refusal = Environment::of(&execution(&other, &[]), "token").unwrap_err();
+        assert!(matches!(refusal, Refusal::Collision { second, .. } if second == "a.b"));
     }
 
     #[test]

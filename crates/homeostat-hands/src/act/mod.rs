@@ -200,7 +200,7 @@ pub enum Refusal {
         /// Their length.
         bytes: usize,
     },
-    /// Two labels would become one environment variable.
+    /// Two labels of different values would become one environment variable.
     #[error("labels {first:?} and {second:?} both become the variable {variable}")]
     Collision {
         /// The variable.
