@@ -764,12 +764,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "(taken >= part && until > deed.now).then_some(hold)",
         "None"
     ),
-    swapped!(
-        "rate: no person is asked while the rate is spent",
-        "guard/rate.rs",
-        "deed.consent.is_sought(deed.now)",
-        "false"
-    ),
     mutation(
         "evidence: what may be an alert is not told apart from another",
         "evidence.rs",
