@@ -434,7 +434,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "!command::may_run(desk, incident, verification, order)",
         "true"
     )
-    .seen_in(231),
+    .seen_in(845),
     mutation(
         "an undo runs twice",
         "decide/undo.rs",
@@ -573,7 +573,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "engine.rs",
         "presence.starts_at = self.state.clock().later(before, presence.starts_at, now)"
     )
-    .seen_in(6105),
+    .seen_in(8163),
     mutation(
         "a shadow hands over what may still run",
         "decide/pursue.rs",
