@@ -9,6 +9,7 @@ use homeostat_core::name::HandlerName;
 use homeostat_core::policy::Action;
 use homeostat_core::template::{NAMES, Template};
 
+use super::words::Whose;
 use super::{is_name, request, words};
 use crate::config::Callable;
 use crate::nearest::nearest;
@@ -48,7 +49,8 @@ pub(super) fn check(
         }
     }
     if let Some(argv) = remedy.exec.given() {
-        exec(argv, problems)
+        let directory = remedy.setting.working_directory.given().map(|text| text.value.as_str());
+        exec(argv, directory, problems)
     } else if let Some(text) = remedy.script.given() {
         script(text, problems)
     } else if let Some(raw) = remedy.http.given() {
@@ -102,7 +104,11 @@ fn call(text: &Text, callable: Callable<'_>, problems: &mut Problems) -> Option<
     Some(Action::Call(HandlerName::new(name.as_str())))
 }
 
-fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Action> {
+fn exec(
+    argv: &Spanned<Vec<Text>>,
+    directory: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Action> {
     let Some(program) = argv.value.first() else {
         let problem = Problem::error(argv.span.clone(), "`exec` names no program");
         problems.report(problem.help("write exec: [program, argument, …]"));
@@ -121,7 +127,7 @@ fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Action> {
             problems.report(Problem::error(element.span.clone(), message));
         }
     }
-    words::check(&argv.value, problems);
+    words::check(&argv.value, Whose::Remedy(directory), problems);
     let templates: Vec<Template> =
         argv.value.iter().filter_map(|element| template(element, problems)).collect();
     (templates.len() == argv.value.len()).then_some(Action::Exec(templates))

@@ -152,7 +152,7 @@ fn exec(argv: &Spanned<Vec<Text>>, problems: &mut Problems) -> Option<Way> {
         }
     }
     if !argv.value.iter().any(|text| text.value.contains("{{")) {
-        words::check(&argv.value, problems);
+        words::check(&argv.value, words::Whose::Channel, problems);
     }
     Some(Way::Exec(argv.value.iter().map(|text| text.value.clone()).collect()))
 }

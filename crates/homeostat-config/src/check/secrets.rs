@@ -3,6 +3,7 @@
 
 use url::Url;
 
+use super::words::Whose;
 use crate::raw::request::is_secret;
 use crate::read::{Problems, Text};
 use crate::report::Problem;
@@ -39,16 +40,22 @@ const HOOKS: [(&str, &str); 6] = [
 /// From how many characters on a part of a path may be a random one.
 const RANDOM_CHARS: usize = 24;
 
+const IN_A_REMEDY: &str = "hand it over, secrets: { NAME: /PATH }, and let a `script` read it from \
+     $HOMEOSTAT_SECRETS/NAME, or name a file: most programs have an option for it";
+const IN_A_CHANNEL: &str = "name a file: most programs have an option for it";
+
 /// Warns of arguments that look like secrets. They are not shown.
-pub(super) fn check(argv: &[Text], problems: &mut Problems) {
+pub(super) fn check(argv: &[Text], whose: Whose<'_>, problems: &mut Problems) {
+    let help = match whose {
+        Whose::Remedy(_) => IN_A_REMEDY,
+        Whose::Channel => IN_A_CHANNEL,
+    };
     let words: Vec<&str> = argv.iter().map(|text| text.value.as_str()).collect();
     for (at, text) in argv.iter().enumerate().skip(1) {
         if is_secret_word(&words, at) {
             problems.conceal(text.span.clone());
             let message = "this looks like a secret, and commands are written down and listed";
-            problems.report(Problem::warning(text.span.clone(), message).help(
-                "let a `script` read it from a file, or name the file: most programs have an option for it",
-            ));
+            problems.report(Problem::warning(text.span.clone(), message).help(help));
         }
     }
 }

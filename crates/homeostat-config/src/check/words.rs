@@ -31,15 +31,24 @@ const FILE_PROGRAMS: [&str; 14] = [
 const PATTERN_PROGRAMS: [&str; 8] =
     ["find", "grep", "egrep", "rg", "curl", "locate", "systemctl", "tar"];
 
+/// Whose command it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose<'a> {
+    /// A remedy's, with the directory in which it runs, where that is not the run's own.
+    Remedy(Option<&'a str>),
+    /// That of a channel of `notify`.
+    Channel,
+}
+
 /// Checks the words of a command, the program first.
-pub(super) fn check(argv: &[Text], problems: &mut Problems) {
+pub(super) fn check(argv: &[Text], whose: Whose<'_>, problems: &mut Problems) {
     let words: Vec<&str> = argv.iter().map(|text| text.value.as_str()).collect();
     let read = shell::text_of(&words);
     if let Some(read) = &read {
         placeholders(read, argv, problems);
     }
     if let Some(program) = argv.first() {
-        check_program(program, &words, problems);
+        check_program(program, &words, whose, problems);
     }
     for (at, text) in argv.iter().enumerate().skip(1) {
         if !read.as_ref().is_some_and(|read| read.words.contains(&at)) {
@@ -47,7 +56,7 @@ pub(super) fn check(argv: &[Text], problems: &mut Problems) {
         }
     }
     check_file(argv, &words, problems);
-    secrets::check(argv, problems);
+    secrets::check(argv, whose, problems);
 }
 
 /// Refuses placeholders in what is read as text, unless each can only be one plain word there.
@@ -121,8 +130,12 @@ fn way_out(by: Reader, text: &str) -> String {
 }
 
 /// Checks what is to be started.
-fn check_program(text: &Text, words: &[&str], problems: &mut Problems) {
+fn check_program(text: &Text, words: &[&str], whose: Whose<'_>, problems: &mut Problems) {
     let program = text.value.as_str();
+    let directory = match whose {
+        Whose::Remedy(directory) => directory.filter(|_| program.contains('/')),
+        Whose::Channel => None,
+    };
     if program.trim().is_empty() || program.contains("{{") || program.contains('\0') {
         return;
     }
@@ -132,12 +145,13 @@ fn check_program(text: &Text, words: &[&str], problems: &mut Problems) {
     } else if program.contains(char::is_whitespace) && !there() {
         let all: Vec<&str> = words.iter().flat_map(|word| word.split_whitespace()).collect();
         ("no shell splits this into words", format!("write exec: [{}]", all.join(", ")))
-    } else if program.contains('/') && !program.starts_with('/') {
+    } else if program.contains('/') && !program.starts_with('/') && directory.is_none() {
         let help = "the working directory is the order's own, which is empty: write the whole path, \
                     from `/` on";
         ("there is nothing at this path, relative to the directory in which it runs", help.into())
     } else {
-        if problems.looks_around() && !is_installed(program) {
+        let path = directory.map_or(program.into(), |directory| Path::new(directory).join(program));
+        if problems.looks_around() && !is_installed(&path) {
             let problem = Problem::warning(text.span.clone(), absent(program));
             problems.report(problem.help(ABSENT_HELP));
         }
@@ -240,7 +254,9 @@ pub(super) fn check_interpreter(script: &Text, problems: &mut Problems) {
     let Some(program) = words.next() else { return };
     let by_env = program.ends_with("/env").then(|| words.find(|word| !word.starts_with('-')));
     let named = by_env.flatten().filter(|name| !name.contains('='));
-    if let Some(missing) = [program].into_iter().chain(named).find(|name| !is_installed(name)) {
+    if let Some(missing) =
+        [program].into_iter().chain(named).find(|name| !is_installed(Path::new(name)))
+    {
         problems.report(Problem::warning(place, absent(missing)).help(ABSENT_HELP));
     }
 }
@@ -264,12 +280,12 @@ fn check_file(argv: &[Text], words: &[&str], problems: &mut Problems) {
 }
 
 /// Tells whether a program is there and may be run, as it would be looked for.
-fn is_installed(program: &str) -> bool {
+fn is_installed(program: &Path) -> bool {
     let is_program = |path: &Path| {
         path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     };
-    if program.contains('/') {
-        return is_program(Path::new(program));
+    if program.components().nth(1).is_some() {
+        return is_program(program);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| is_program(&directory.join(program)))

@@ -82,3 +82,33 @@ fn what_a_program_cannot_have_is_told_with_the_way_out() {
         assert!(problems.contains("is about a program, and there is none here"), "{problems}");
     }
 }
+
+#[test]
+fn a_program_is_seen_from_the_directory_in_which_it_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().display();
+    let file = directory.path().join("homeostat.yml");
+    let warnings = |keys: &str| {
+        let text = policy(&format!("remedies: [{{ name: x, exec: [bin/restart]{keys} }}]"));
+        std::fs::write(&file, text).unwrap();
+        load_with_care(&file).map(|config| config.warnings.to_string())
+    };
+    let nothing = "there is nothing at this path, relative to the directory in which it runs";
+    assert!(warnings("").unwrap_err().to_string().contains(nothing));
+    let there = format!(", working_directory: {place}");
+    assert!(warnings(&there).unwrap().contains("there is no program"));
+    std::fs::create_dir(directory.path().join("bin")).unwrap();
+    std::os::unix::fs::symlink("/bin/true", directory.path().join("bin/restart")).unwrap();
+    assert!(!warnings(&there).unwrap().contains("there is no program"));
+}
+
+#[test]
+fn a_secret_among_the_arguments_is_told_of_with_the_way_to_hand_it_over() {
+    let exec = "exec: [/bin/true, --password, abc]";
+    let remedy = of_policy(&format!("remedies: [{{ name: x, {exec} }}]"));
+    assert!(remedy.contains("looks like a secret"), "{remedy}");
+    assert!(remedy.contains("secrets: { NAME: /PATH }"), "{remedy}");
+    let channel = problems(&format!("notify: [{{ name: n, {exec} }}]"));
+    assert!(channel.contains("looks like a secret"), "{channel}");
+    assert!(!channel.contains("secrets:"), "{channel}");
+}

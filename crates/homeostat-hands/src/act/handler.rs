@@ -123,6 +123,7 @@ impl Action {
     /// due in a minute, never cancelled, with progress that nobody reads.
     ///
     /// ```
+    /// # use homeostat_hands::act::handler as homeostat;
     /// use homeostat::Action;
     ///
     /// let order = Action::example([("instance", "db1:5432")]);
@@ -261,6 +262,7 @@ impl Action {
 /// Whether that healed is not for the handler to say: the engine proves it afterwards.
 ///
 /// ```
+/// # use homeostat_hands::act::handler as homeostat;
 /// use homeostat::Outcome;
 ///
 /// let outcome = Outcome::done().evidence("new primary", "db2").note("db1 is fenced");

@@ -113,7 +113,8 @@ pub struct Execution {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
     /// A program, found on the engine's `PATH` unless it has a slash, and its arguments. No shell.
-    /// A relative path with a slash is seen from the working directory, so it finds nothing there.
+    /// A relative path with a slash is seen from the working directory, and finds nothing in one that
+    /// is the run's own.
     Argv(Vec<String>),
     /// The text of a shell script. It is written to the order's directory and run from there,
     /// because `sh -c` would limit it to 128 KiB and show it to everybody in the process list.

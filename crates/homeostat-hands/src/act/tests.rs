@@ -589,6 +589,17 @@ async fn an_action_works_where_and_with_what_it_is_set() {
 }
 
 #[tokio::test]
+async fn a_relative_program_is_found_in_the_working_directory_that_it_is_given() {
+    let (bench, place) = (Bench::new(), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink("/bin/pwd", place.path().join("where")).unwrap();
+    let setting = Setting { directory: Some(place.path().to_owned()), ..Setting::default() };
+    let ended = bench.run(Execution { setting, ..argv(&["./where"]) }).await;
+    assert_eq!(ended.outcome, Outcome::Exited { code: 0 });
+    let place = place.path().canonicalize().unwrap();
+    assert_eq!(ended.tail, format!("{}\n", place.display()));
+}
+
+#[tokio::test]
 async fn a_secret_that_cannot_be_read_and_a_name_that_is_none_start_nothing() {
     let missing = |name: &str| Setting {
         secrets: vec![SecretFile {
