@@ -7,8 +7,9 @@ use crate::command::Command;
 use crate::evidence::{Ask, Evidence};
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Notice, Topic};
-use crate::order::{Ended, Found, Order, Process};
+use crate::order::{Ended, Found, Order};
 use crate::poll::Poll;
+use crate::process::Process;
 use crate::time::Timestamp;
 use crate::witness::Sighting;
 

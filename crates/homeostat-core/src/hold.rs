@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::name::{CircuitName, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
-use crate::order::{Process, still_run};
 use crate::plan::LockKey;
+use crate::process::{Process, still_run};
 use crate::reach::Sum;
 use crate::storm::Gauge;
 use crate::time::{Span, Timestamp};

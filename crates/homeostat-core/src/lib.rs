@@ -34,6 +34,7 @@ pub mod why;
 pub mod reach;
 pub mod approval;
 pub mod command;
+pub mod process;
 pub mod hold;
 pub mod ledger;
 pub mod guard;

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::Grade;
 use crate::guard::{Grant, Permit};
 use crate::ledger::Charge;
-use crate::limits::{self, defaults};
+use crate::limits::defaults;
 use crate::name::{BootId, CircuitName, OrderId, SourceName};
 use crate::plan::{LockKey, Rendered};
 use crate::policy::TargetLabels;
+use crate::process::Process;
 use crate::regression::Baseline;
 use crate::time::{Span, Timestamp};
 use crate::why::Why;
@@ -321,38 +322,6 @@ pub struct Ended {
     pub left: Vec<Process>,
 }
 
-/// Tells a person which processes go on: `2 processes still run: sleep 45 (root), cat (1000)`.
-pub fn still_run(processes: &[Process]) -> String {
-    let count = processes.len();
-    let verb = if count == 1 { "process still runs" } else { "processes still run" };
-    let named = processes.iter().take(limits::PROCESSES_NAMED);
-    let mut names: Vec<_> = named.map(ToString::to_string).collect();
-    if count > limits::PROCESSES_NAMED {
-        names.push("…".to_owned());
-    }
-    format!("{count} {verb}: {}", names.join(", "))
-}
-
-/// A process that goes on though its run was to end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Its number.
-    pub pid: i32,
-    /// When it was started, in clock ticks since the machine was: with its number this tells it from
-    /// any other of the same boot.
-    pub started: u64,
-    /// What it was started as.
-    pub command: String,
-    /// As whom it acts.
-    pub user: String,
-}
-
-impl fmt::Display for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.command, self.user)
-    }
-}
-
 /// What is found of an order's run after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
@@ -362,20 +331,4 @@ pub enum Found {
     Ended(Ended),
     /// It started, and nobody knows how it went.
     Unknown(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_many_processes_the_first_are_named() {
-        let process = |pid| Process { pid, started: 1, command: "x".into(), user: "root".into() };
-        assert_eq!(still_run(&[process(1)]), "1 process still runs: x (root)");
-        let many: Vec<_> = (0..20).map(process).collect();
-        let text = still_run(&many);
-        assert!(text.starts_with("20 processes still run: x (root), x (root)"), "{text}");
-        let named = text.matches("x (root)").count();
-        assert!(text.ends_with(", …") && named == limits::PROCESSES_NAMED, "{text}");
-    }
 }

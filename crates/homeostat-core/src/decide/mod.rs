@@ -57,8 +57,9 @@ use crate::incident::{Incident, Stage, Standing};
 use crate::ledger::Pause;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId};
-use crate::order::{Ended, Found, Order, Outcome, Process, still_run};
+use crate::order::{Ended, Found, Order, Outcome};
 use crate::policy::Book;
+use crate::process::{Process, still_run};
 use crate::state::State;
 use crate::time::Timestamp;
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{BootId, IncidentId, OrderId};
-use crate::order::Process;
 use crate::plan::LockKey;
+use crate::process::Process;
 use crate::time::{Span, Timestamp};
 
 /// A run that may go on.

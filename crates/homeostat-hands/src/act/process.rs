@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-pub use homeostat_core::order::Process;
+pub use homeostat_core::process::Process;
 
 use super::limits::{COMMAND_CHARS, STUCK_LOOK};
 use super::tree::Stat;

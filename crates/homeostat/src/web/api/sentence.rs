@@ -13,7 +13,8 @@ use homeostat_core::hold::Hold;
 use homeostat_core::incident::Closing;
 use homeostat_core::name::{EpisodeId, RemedyName, title};
 use homeostat_core::notice::{Matter, Notice, Topic};
-use homeostat_core::order::{Ended, still_run};
+use homeostat_core::order::Ended;
+use homeostat_core::process::still_run;
 use homeostat_core::shadow::Worth;
 use homeostat_core::time::{Span, Timestamp};
 
