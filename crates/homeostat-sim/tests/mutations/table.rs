@@ -428,13 +428,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "policy.is_some_and(|policy| policy.guard.attempts > incident.ladder.orders)",
         "true"
     ),
-    swapped!(
-        "what may still run is taken back beside it",
-        "decide/prove.rs",
-        "!command::may_run(desk, incident, verification, order)",
-        "true"
-    )
-    .seen_in(845),
     mutation(
         "an undo runs twice",
         "decide/undo.rs",
