@@ -554,6 +554,7 @@ impl Hold {
 }
 
 impl fmt::Display for Hold {
+    #[expect(clippy::too_many_lines, reason = "one sentence for each hold")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.guard())?;
         match self {
@@ -602,19 +603,21 @@ impl fmt::Display for Hold {
             Self::RateSpent { scope, max, per, until } => {
                 write!(f, "{scope} may issue {max} orders per {per}; next at {until:.0}")
             }
-            Self::ShareTaken { policy, taken, max, per, kept, until } => write!(
-                f,
-                "policy {policy} had {taken} of the {max} orders that all policies may have per \
-                 {per}, and the last {kept} are kept for others; next at {until:.0}"
-            ),
+            Self::ShareTaken { policy, taken, max, per, kept, until } => {
+                let all = format_args!("{max} orders that all policies may have per {per}");
+                let rest = format_args!("the last {kept} are kept for others");
+                write!(
+                    f,
+                    "policy {policy} had {taken} of the {all}, and {rest}; next at {until:.0}"
+                )
+            }
             Self::BehindApproved { incident, .. } => {
                 write!(f, "the approved run of incident {incident} goes first")
             }
-            Self::ShareRunning { policy, running, max, kept } => write!(
-                f,
-                "{running} orders of policy {policy} are running of the {max} that all policies \
-                 may, and the last {kept} are kept for others"
-            ),
+            Self::ShareRunning { policy, running, max, kept } => {
+                let rest = format_args!("the last {kept} are kept for others");
+                write!(f, "{running} orders of policy {policy} run of {max} of all, and {rest}")
+            }
             Self::TooManyRunning { scope, running, max } => {
                 write!(f, "{running} orders of {scope} are running and {max} may")
             }

@@ -294,8 +294,6 @@ impl Play<'_> {
                     self.post(self.now + takes, Happening::Ends(order));
                 }
             }
-            // All that is ended here ends.
-            Effect::Watch { .. } => {}
             Effect::Inquire { order, issued_in } => {
                 let found = self.acts.inspect(&order, &issued_in, &self.boot());
                 let since = self.since_begin();
@@ -309,7 +307,8 @@ impl Play<'_> {
                 self.post(at, report);
             }
             // Who keeps a notice up has nothing to report.
-            Effect::Remind(_) => {}
+            // All that is ended here ends.
+            Effect::Watch { .. } | Effect::Remind(_) => {}
             Effect::Clear(notice) => {
                 let (at, report) = soon(self, Event::NoticeEnded(notice.topic()));
                 self.post(at, report);

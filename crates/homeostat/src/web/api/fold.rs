@@ -111,7 +111,6 @@ impl Fold {
                     order.title()
                 ));
             }
-            What::OrderGone { .. } => {}
             What::OrderProgressed { order, text } => {
                 self.view.reason = format!("{} runs: {text}", order.title());
             }
@@ -157,7 +156,8 @@ impl Fold {
                 self.view.remedy = closing.remedy.as_ref().map(ToString::to_string);
                 self.view.resolved_during_action = closing.resolved_during_action;
             }
-            What::IncidentCommanded {
+            What::OrderGone { .. }
+            | What::IncidentCommanded {
                 command: Command::Reject | Command::Cancel | Command::Retry,
                 ..
             }
