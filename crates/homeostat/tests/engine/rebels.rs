@@ -105,8 +105,21 @@ async fn a_process_that_became_root_is_named_as_still_running_and_its_end_is_not
     kill(child);
     until("the end of the first", || async { (!lives(child)).then_some(()) }).await;
     assert!(lives(daemon) && !is_gone(), "one of them runs still");
+    // It goes on beside whatever comes next, so that nothing does, and a person knows.
+    let incident = engine.incidents().await.remove(0);
+    let texts = |incident: &Value| {
+        let timeline = incident["timeline"].as_array().unwrap().iter();
+        timeline.map(|entry| entry["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let told = texts(&incident).join("\n");
+    assert!(told.contains("2 processes still run"), "{told}");
     kill(daemon);
     until("the runner to notice", || async { is_gone().then_some(()) }).await;
+    until("the lock to be free", || async {
+        let incident = engine.incidents().await.remove(0);
+        texts(&incident).iter().any(|text| text.starts_with("Nothing of")).then_some(())
+    })
+    .await;
 }
 
 /// Without a cgroup: the reaper and the run's token are all there is.
