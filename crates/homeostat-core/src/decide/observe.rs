@@ -76,7 +76,8 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Pres
     let newest = presence.and_then(|presence| presence.starts_at);
     let clock = desk.state.clock();
     let began = clock.later(newest, first, desk.now);
-    if ended_earlier(desk, observation.ends_at, began) {
+    let outdated = presence.is_some_and(|known| is_outdated(desk, observation, known, began));
+    if outdated || ended_earlier(desk, observation.ends_at, began) {
         return Remark::Stale;
     }
     end(desk, episode, observation);
@@ -87,6 +88,27 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Pres
 fn ended_earlier(desk: &Desk<'_>, ends_at: Option<Timestamp>, began: Option<Timestamp>) -> bool {
     let (Some(began), Some(ends_at)) = (began, ends_at) else { return false };
     ends_at != began && desk.state.clock().is_no_later(ends_at, began, desk.now)
+}
+
+/// Tells whether an end is about an earlier firing, and was over before it was last heard that the
+/// present one goes on: a message of then that comes late. Only by the alerts API does what was to fire
+/// end by its coming late.
+fn is_outdated(
+    desk: &Desk<'_>,
+    observation: &Observation,
+    known: Presence,
+    began: Option<Timestamp>,
+) -> bool {
+    let (Some(starts_at), Some(began), Some(ends_at)) =
+        (observation.alert.starts_at, began, observation.ends_at)
+    else {
+        return false;
+    };
+    let clock = desk.state.clock();
+    let earlier = starts_at != began && clock.is_no_later(starts_at, began, desk.now);
+    let heard_at = clock.wall(known.seen_at);
+    let by_api = observation.alert.door == Door::Api;
+    by_api && earlier && known.known && ends_at + limits::CLOCK_TOLERANCE < heard_at
 }
 
 /// Ends an episode by the word of its source, which may say why that proves nothing.

@@ -508,3 +508,30 @@ fn what_the_journal_knows_of_a_last_mention_outlives_a_restart() {
     play.crash(&Found::NotStarted);
     assert_eq!(orders(&mut play), ["1.restart.1", "1.restart.1"], "within `fresh.max_age`");
 }
+
+/// An application says again what it said of an earlier firing, and its end has passed meanwhile.
+#[test]
+fn a_late_message_about_an_earlier_firing_ends_nothing() {
+    let said = |starts_at, ends_at| Observation {
+        alert: Alert { door: Door::Api, ..alert(A, starts_at) },
+        status: Status::Firing,
+        ends_at: Some(ends_at),
+        unproven: None,
+    };
+    let mut play = alone(policy(vec![remedy("restart")]));
+    let begin = play.now();
+    let again = begin + secs(60);
+    play.observe(said(begin, begin + secs(300)));
+    play.exit("restart", DONE);
+    play.observe(said(again, again + secs(900)));
+    play.advance(secs(400));
+    play.observe(said(again, again + secs(1_300)));
+    let late = said(begin, begin + secs(300));
+    assert_eq!(play.observe(late), Some(Remark::Stale));
+    assert!(
+        matches!(play.incident().unwrap().stage, Stage::Verifying(_)),
+        "nobody said it is over"
+    );
+    let now = play.now();
+    assert_eq!(play.observe(said(again, now)), Some(Remark::Ended));
+}

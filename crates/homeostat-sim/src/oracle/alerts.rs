@@ -239,10 +239,11 @@ impl Oracle {
             let wrong = match status(observation.status, alert.door, observation.ends_at, wall) {
                 Status::Firing => !fires && !self.is_stale(alert, now),
                 Status::Resolved => {
-                    let newest = self.newest_start.get(&key).copied();
-                    let newest = place(newest).max(place(alert.starts_at));
+                    let newest = place(self.newest_start.get(&key).copied());
+                    // What is about an earlier firing may be a message of then.
+                    let of_this = place(alert.starts_at) >= newest;
                     let first = episode.and_then(|id| self.episodes.get(id)?.alert.starts_at);
-                    fires && place(observation.ends_at) > newest.max(place(first))
+                    fires && of_this && place(observation.ends_at) > newest.max(place(first))
                 }
             };
             if wrong {

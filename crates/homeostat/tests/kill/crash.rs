@@ -51,11 +51,13 @@ fn config_in(directory: &Path, home: &Path) -> String {
     text + &policy
 }
 
-/// Waits until the engine has committed its start, so that the alert is not of the same commit, or
-/// has ended.
+/// Waits until the engine has committed its start, so that the alert is not of the same commit, and has
+/// a runner, which can say later what it never took; or has ended.
 async fn start(engine: &mut Engine) {
     while !engine.has_ended() {
-        if engine.metric("homeostat_journal_facts_total").await.is_some_and(|facts| facts >= 1.0) {
+        let facts = engine.metric("homeostat_journal_facts_total").await;
+        let runner = engine.metric("homeostat_runner_up").await;
+        if facts.is_some_and(|facts| facts >= 1.0) && runner == Some(1.0) {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
