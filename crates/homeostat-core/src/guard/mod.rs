@@ -13,7 +13,8 @@
 //!   └─> approval ─> Permit;  or Hold { reason }, or Stop, by any of them
 //! ```
 //!
-//! The guard `approval` is the last: a person is asked only for what all others would permit.
+//! The guard `approval` is the last: a person is asked only for what all others would permit. Rate and
+//! concurrency judge once one has agreed, because a question is no order.
 
 pub mod account;
 mod approval;
