@@ -12,7 +12,7 @@ use homeostat_sim::script::{Script, World};
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core. Those that were found before there were Prometheuses with labels of their own stand only there.
-const FOUND: [(u64, &str); 14] = [
+const FOUND: [(u64, &str); 18] = [
     (
         2,
         "an end of this moment was taken for one before the act, since the clock had been set back",
@@ -34,6 +34,16 @@ const FOUND: [(u64, &str); 14] = [
         "an episode had been listed by the word of one whose commit failed, and whose id it got",
     ),
     (5508, "an undo forgot how slow a storm had made its policy"),
+    (9176, "the oracle did not know that clocks change in the next year, too"),
+    (12394, "the oracle did not know that clocks change in the next year, too"),
+    (
+        14496,
+        "a guard's notice stayed when the last alert of its policy went to another policy as it began anew",
+    ),
+    (
+        19099,
+        "a guard's notice stayed when the last alert of its policy went to another policy as it began anew",
+    ),
     (
         20292,
         "people were told that a trouble is over since its policy was back, behind one that took it",

@@ -1,6 +1,6 @@
 //! How incidents end.
 
-use super::{Desk, approve, shadow, storm, telling};
+use super::{Desk, approve, shadow, telling};
 use crate::alert::Alert;
 use crate::fact::What;
 use crate::healing::{Healing, Patient, Verification};
@@ -239,5 +239,4 @@ pub(super) fn release(desk: &mut Desk<'_>, incident: &Incident) {
     shadow::settle(desk, incident);
     desk.note(What::LatchReleased { incident: incident.id });
     telling::clear(desk, Topic::Escalation { incident: incident.id });
-    storm::rest(desk, &incident.policy);
 }

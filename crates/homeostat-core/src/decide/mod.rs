@@ -197,6 +197,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         Event::Reloaded => reload(&mut desk),
     }
     telling::guards(&mut desk);
+    storm::rest(&mut desk);
     desk.decision
 }
 

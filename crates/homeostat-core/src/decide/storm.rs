@@ -2,13 +2,15 @@
 //! answer again; a guard holds for long. People are told once for a policy and a guard, and not for
 //! each incident.
 
+use std::collections::BTreeSet;
+
 use super::{Desk, firing, telling};
 use crate::evidence::Evidence;
-use crate::fact::What;
+use crate::fact::{Fact, What};
 use crate::guard::{self, Bench, Deed, Weather};
 use crate::hold::{Guard, Hold, Telling};
 use crate::incident::{Incident, Stage};
-use crate::name::{PolicyName, SourceName};
+use crate::name::{IncidentId, PolicyName, SourceName};
 use crate::notice::{Carried, Matter, Notice, Topic};
 use crate::policy::{Escalate, Target};
 use crate::storm::Storm;
@@ -150,17 +152,41 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
     true
 }
 
-/// Nothing of a policy fires any more: what was told of its guards is over.
-pub(super) fn rest(desk: &mut Desk<'_>, policy: &PolicyName) {
-    let ledgers = desk.state.ledgers();
-    if ledgers.firing(policy).len() > 0 {
-        return;
+/// Where nothing of a policy fires any more once what this decision lets go is gone, what was told of
+/// its guards is over.
+pub(super) fn rest(desk: &mut Desk<'_>) {
+    let state = desk.state;
+    let released: BTreeSet<IncidentId> = desk.decision.facts.iter().filter_map(released).collect();
+    let known = released.iter().filter_map(|id| state.incident(*id));
+    let policies: BTreeSet<PolicyName> = known.map(|incident| incident.policy.clone()).collect();
+    for policy in policies {
+        if begins(desk, &policy) || state.any_fires_beside(&policy, &released) {
+            continue;
+        }
+        let storms = state.ledgers().storms().get(&policy).is_some();
+        telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::BlastRadius });
+        if !storms {
+            telling::clear(desk, Topic::Guard { policy, guard: Guard::Storm });
+        }
     }
-    let storms = ledgers.storms().get(policy).is_some();
-    telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::BlastRadius });
-    if !storms {
-        telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::Storm });
+}
+
+fn released(fact: &Fact) -> Option<IncidentId> {
+    match &fact.what {
+        What::LatchReleased { incident } => Some(*incident),
+        _ => None,
     }
+}
+
+/// Tells whether this decision gives a policy an alert.
+fn begins(desk: &Desk<'_>, policy: &PolicyName) -> bool {
+    desk.decision.facts.iter().any(|fact| match &fact.what {
+        What::IncidentOpened { policy: of, .. } => of == policy,
+        What::EpisodeAttached { incident, .. } => {
+            desk.state.incident(*incident).is_some_and(|incident| incident.policy == *policy)
+        }
+        _ => false,
+    })
 }
 
 fn end(desk: &mut Desk<'_>, policy: &PolicyName) {

@@ -94,6 +94,18 @@ impl State {
         self.episodes.get(&id).map(Arc::as_ref)
     }
 
+    /// Tells whether a target of a policy fires by another incident than these.
+    pub fn any_fires_beside(&self, policy: &PolicyName, but: &BTreeSet<IncidentId>) -> bool {
+        let fires = |id: &IncidentId| self.incident(*id).is_some_and(|i| !i.all_ended());
+        self.ledgers.firing(policy).any(|id| {
+            // The oldest that fires stands for all of its target.
+            let target = self.incident(id).map(|incident| &incident.target);
+            let all = target.and_then(|target| self.by_subject.get(policy, target));
+            let mut others = all.into_iter().flat_map(Succession::iter);
+            !but.contains(&id) || others.any(|other| !but.contains(&other) && fires(&other))
+        })
+    }
+
     /// Returns the number of the episode in which an alert fires.
     pub fn firing(&self, key: &AlertKey) -> Option<EpisodeId> {
         let (fingerprint, source) = key;

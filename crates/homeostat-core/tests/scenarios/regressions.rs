@@ -11,13 +11,14 @@ use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{About, Effect, Event, Remark};
 use homeostat_core::evidence::{Ask, Evidence, Finding, ListedAlert, Listing};
 use homeostat_core::fact::Fact;
+use homeostat_core::hold::Guard;
 use homeostat_core::incident::{End, Stage};
 use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::limits;
 use homeostat_core::name::{BootId, IncidentId, PolicyName, SourceName};
 use homeostat_core::notice::Topic;
 use homeostat_core::order::{Ended, Found};
-use homeostat_core::policy::{Book, BookLimits, Damping, Mode, Policy, Rate};
+use homeostat_core::policy::{BlastRadius, Book, BookLimits, Damping, Extent, Mode, Policy, Rate};
 use homeostat_core::process::Process;
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::state::State;
@@ -810,4 +811,31 @@ fn what_could_not_be_ended_locks_its_target_until_it_is_gone_or_a_person_says_so
             assert_eq!(orders(&mut play), ["1.reboot.1"], "at once");
         }
     }
+}
+
+/// An alert fires since a later time, under a policy that does not get it any more, because another one
+/// stands before it now.
+#[test]
+fn what_was_told_of_a_guard_is_over_once_another_policy_takes_its_last_alert() {
+    let inventory = "count(up)".into();
+    let extent = Extent::Share { percent: 50, inventory, max: None, min: 0 };
+    let mut behind = ladder();
+    behind.guard.blast_radius = Some(BlastRadius { window: secs(3600), extent });
+    let mut before = ladder();
+    before.name = PolicyName::new("before");
+    before.remedies.iter_mut().for_each(|remedy| remedy.mode = Mode::Shadow);
+    let topic = Topic::Guard { policy: behind.name.clone(), guard: Guard::BlastRadius };
+    let book = |policies| Book::new(policies, BookLimits::default(), everybody());
+    let mut play = Scenario::new(book(vec![behind.clone()]), start_time());
+    play.answer(Answer::InventoryErrs("nobody knows".into()));
+    fire(&mut play, A);
+    play.advance(secs(10));
+    assert!(play.state().notice(&topic).is_some_and(|owed| !owed.cleared));
+    play.cancel("alice");
+    play.reload(book(vec![before, behind]));
+    play.advance(secs(600));
+    play.observe(firing(A, play.wall()));
+    let policies: Vec<_> = play.state().incidents().map(|i| i.policy.as_str()).collect();
+    assert_eq!(policies, ["before"]);
+    assert!(play.state().notice(&topic).is_none_or(|owed| owed.cleared), "nothing of it fires");
 }

@@ -9,7 +9,7 @@ use homeostat_core::policy::Policy;
 use homeostat_core::time::{Span, Timestamp};
 
 use super::{Verdict, Violation};
-use crate::zone::Zone;
+use crate::zone::{FIRST, Zone, length};
 
 /// Moments of a hold that are looked at.
 const LOOKS: u64 = 8;
@@ -84,7 +84,6 @@ struct Wall {
 impl Wall {
     /// Counts days from the first of January 2026, a Thursday; worlds lie after it.
     fn at(at: Timestamp, zone: Zone) -> Self {
-        const FIRST: i64 = 29_453_760;
         const THURSDAY: i64 = 4;
         let minutes = at.micros().div_euclid(60_000_000) + zone.minutes_at(at) - FIRST;
         let (days, minute) = (minutes.div_euclid(1_440), minutes.rem_euclid(1_440));
@@ -102,15 +101,6 @@ impl Wall {
             last_day: length(year, month),
             minute: u16::try_from(minute).unwrap_or(u16::MAX),
         }
-    }
-}
-
-fn length(year: i16, month: i8) -> i8 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
     }
 }
 
