@@ -172,11 +172,17 @@ impl Directory {
             made.map_err(|error| storage("make the order's directory", &error))
         };
         make(&directory.path, 0o700)?;
-        if let Some(above) = directory.work.parent() {
-            // An action that runs as another user passes through it.
-            make(above, 0o711)?;
+        match DirBuilder::new().mode(0o700).create(&directory.work) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // An action that runs as another user passes through it.
+                make(&root.join(WORK), 0o711)?;
+                make(&directory.work, 0o700)?;
+            }
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(storage("make the order's directory", &error));
+            }
+            Ok(()) | Err(_) => {}
         }
-        make(&directory.work, 0o700)?;
         Ok(directory)
     }
 
@@ -284,9 +290,15 @@ impl Directory {
 
     fn replace(&self, name: &str, content: &[u8], sync: Sync) -> io::Result<()> {
         let fresh = self.path.join(format!(".{name}.{}", self.run));
-        // One is left where the disk was full before. Whatever it is, it is not opened.
-        let _ = fs::remove_file(&fresh);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let create = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh);
+        let mut file = match create() {
+            // One is left where the disk was full before. Whatever it is, it is not opened.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&fresh)?;
+                create()?
+            }
+            made => made?,
+        };
         file.write_all(content)?;
         match sync {
             Sync::Yes => file.sync_all()?,
