@@ -124,6 +124,16 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Tells whether it says that the alert fires, by what the clock on the wall shows. Alerts of the
+    /// alerts API fire until their `endsAt`.
+    pub fn says(&self, wall: Timestamp) -> Status {
+        match (self.alert.door, self.ends_at) {
+            (Door::Api, Some(ends_at)) if ends_at <= wall => Status::Resolved,
+            (Door::Api, _) => Status::Firing,
+            (Door::Webhook, _) => self.status,
+        }
+    }
+
     /// Returns what is known of a firing alert's presence once it was observed.
     pub fn presence(&self, now: Timestamp, clock: &Clock) -> Presence {
         let until = || clock.wall(now) + limits::RESOLVE_TIMEOUT;

@@ -91,7 +91,8 @@ impl fmt::Display for Jump {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct After {
     than: Timestamp,
-    /// What is later is yet to come, and was shown before the wall clock was set back.
+    /// What is later is yet to come, and was shown before the wall clock was set back: before the
+    /// moment, if that was since.
     until: Option<Timestamp>,
 }
 
@@ -149,14 +150,15 @@ impl Clock {
     /// Returns what others may have stamped only after a past moment of the engine's clock, as one
     /// sees it now.
     ///
-    /// A moment up to the last jump has no place on the wall clock of today. What was stamped
-    /// before the jump, or no later than the moment as it then looked, may have been earlier.
+    /// A moment up to the last jump has no place on the wall clock of today. But the wall clock was
+    /// never ahead of the engine's, which never goes back: what was stamped later than the engine's
+    /// clock showed then was stamped after it, before the jump or since. What was stamped no later may
+    /// have been earlier, and so may what a clock shows that did not jump forwards with ours.
     pub fn certainly_after(&self, moment: Timestamp, now: Timestamp) -> After {
-        let than = match &self.jump {
-            Some(jump) if moment <= jump.to => moment.max(jump.wall),
-            Some(_) | None => self.wall(moment),
-        };
-        After { than, until: self.until(now) }
+        match &self.jump {
+            Some(jump) if moment <= jump.to => After::stamp(moment.max(jump.wall)),
+            Some(_) | None => After { than: self.wall(moment), until: self.until(now) },
+        }
     }
 
     /// Tells whether somebody stamped this before the last jump, as far as the stamp tells: it lies
@@ -252,6 +254,9 @@ mod tests {
         let after = clock.certainly_after(at(10_001), at(10_060));
         let held = [6_401, 6_402, 6_460, 6_461, 10_000].map(|stamp| after.holds(at(stamp)));
         assert_eq!(held, [false, true, true, false, false], "what was shown before is not");
+        let after = clock.certainly_after(at(9_990), at(10_060));
+        let held = [6_460, 9_990, 9_991, 9_999].map(|stamp| after.holds(at(stamp)));
+        assert_eq!(held, [false, false, true, true], "stamped after it, and before the jump");
         clock.jumped(&Jump::new(&clock, Leap::Forwards(hours(3)), at(11_000)));
         assert_eq!(earliest(&clock, 10_060, 18_300), at(18_200), "the wall right after the jump");
         assert_eq!(earliest(&clock, 18_300, 18_300), at(18_300));

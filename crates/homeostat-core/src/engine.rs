@@ -18,7 +18,7 @@ mod watchdogs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::alert::{AlertKey, Door, Episode, Presence};
+use crate::alert::{AlertKey, Door, Episode, Presence, Status};
 use crate::clock::{Clock, Jump};
 use crate::command::Reply;
 use crate::decide::{Account, account, decide};
@@ -63,6 +63,8 @@ pub struct Engine {
     state: State,
     book: Arc<Book>,
     presence: BTreeMap<EpisodeId, Mentioned>,
+    /// Of those that ended in the last turn: they fire on if its commit fails.
+    ended: BTreeMap<EpisodeId, Mentioned>,
     lapses: BTreeSet<(Timestamp, EpisodeId)>,
     watchdogs: Watchdogs,
     /// The last jump of the wall clock that the presences have lived through.
@@ -84,6 +86,7 @@ impl Engine {
             state: state_of_nothing,
             book,
             presence,
+            ended: BTreeMap::new(),
             lapses,
             watchdogs: Watchdogs::default(),
             jumped_to: None,
@@ -97,9 +100,10 @@ impl Engine {
     }
 
     /// Goes on from an earlier state, after a commit that failed. What was mentioned when is kept
-    /// for the episodes that the state knows.
+    /// for the episodes that the state knows, those too that ended in what was not committed.
     pub fn rebuild(&mut self, state: State, now: Timestamp) {
-        let before = std::mem::take(&mut self.presence);
+        let mut before = std::mem::take(&mut self.ended);
+        before.append(&mut self.presence);
         self.lapses.clear();
         self.absences.rebuild(state.next_episode());
         self.by_api.clear();
@@ -164,9 +168,12 @@ impl Engine {
         [alarm, lapse, calm, self.next_round()].into_iter().flatten().min()
     }
 
-    /// Decides and applies each event of a group, then what has become due.
+    /// Decides and applies each event of a group, then what has become due. What the turn before
+    /// came to is committed.
     pub fn turn(&mut self, events: impl IntoIterator<Item = Event>, now: Timestamp) -> Turn {
         let mut turn = Turn::default();
+        self.ended.clear();
+        self.absences.commit();
         for event in events {
             // A notification is judged whole: no incident closes by a part of it.
             let more = matches!(event, Event::Observed { more: true, .. });
@@ -219,8 +226,9 @@ impl Engine {
         }
         let mentioned = match &event {
             Event::Observed { observation, .. } | Event::Vouched { observation, .. } => {
-                let alert = &observation.alert;
-                Some((alert.key(), observation.presence(now, self.state.clock())))
+                let clock = self.state.clock();
+                let says = observation.says(clock.wall(now));
+                Some((observation.alert.key(), says, observation.presence(now, clock)))
             }
             _ => None,
         };
@@ -242,12 +250,12 @@ impl Engine {
                 self.forget(episode);
             }
         }
-        if let (Some((key, presence)), Some(remark)) = (mentioned, decision.remark) {
-            self.hear(key, presence, remark, now);
-        }
         turn.ended.extend(decision.facts.iter().filter_map(ended_episode));
         turn.facts.extend(decision.facts);
         turn.effects.extend(decision.effects);
+        if let (Some((key, says, presence)), Some(remark)) = (mentioned, decision.remark) {
+            self.hear(key, (says, remark), presence, now, turn);
+        }
         for episode in listed {
             self.step(Event::Listed(episode), now, turn);
         }
@@ -258,22 +266,31 @@ impl Engine {
     }
 
     /// Notes what an observation came to.
-    fn hear(&mut self, key: AlertKey, presence: Presence, remark: Remark, now: Timestamp) {
-        match remark {
-            Remark::Began | Remark::Repeated => {
+    fn hear(
+        &mut self,
+        key: AlertKey,
+        (says, remark): (Status, Remark),
+        presence: Presence,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        match (remark, says) {
+            (Remark::Began | Remark::Repeated, _) => {
                 self.ignored.remove(&key);
                 if let Some(id) = self.state.firing(&key) {
-                    self.mention(id, presence, now);
+                    self.mention(id, presence, now, turn);
                 }
             }
-            Remark::Ended => drop(self.ignored.remove(&key)),
-            Remark::Stale if presence.ends_at.is_some() || self.state.firing(&key).is_none() => {
+            (Remark::Ended, _) => drop(self.ignored.remove(&key)),
+            (Remark::Stale, Status::Firing) => {
                 if self.ignored.len() >= limits::ENDED_EPISODES {
                     self.ignored.clear();
                 }
                 *self.ignored.entry(key).or_default() += 1;
             }
-            Remark::Stale | Remark::Doubted | Remark::Strange | Remark::Own => {}
+            // A late end says nothing of what fires.
+            (Remark::Stale, Status::Resolved)
+            | (Remark::Doubted | Remark::Strange | Remark::Own, _) => {}
         }
     }
 
@@ -344,8 +361,8 @@ impl Engine {
         Some((id, self.presence.get(&id)?.presence))
     }
 
-    /// Notes that an episode was mentioned.
-    fn mention(&mut self, id: EpisodeId, mut presence: Presence, now: Timestamp) {
+    /// Notes that an episode was mentioned. It is written down only where somebody has missed it.
+    fn mention(&mut self, id: EpisodeId, mut presence: Presence, now: Timestamp, turn: &mut Turn) {
         let Some(episode) = self.state.episode(id) else { return };
         // What was said before may come late.
         let before = self.presence.get(&id).and_then(|known| known.presence.starts_at);
@@ -353,6 +370,9 @@ impl Engine {
         let due = lapses_at(episode, presence, self.state.clock());
         self.absences.forget(id);
         self.watch(id, presence, due);
+        if self.state.is_missed(id) {
+            self.step(Event::Mentioned(id), now, turn);
+        }
     }
 
     /// Sets when an episode lapses. Its timer is lazy: a later end is found when the timer goes
@@ -383,13 +403,12 @@ impl Engine {
         let by = jump.followed();
         self.absences.clear();
         self.rounds.forget(jump.to);
-        self.lapses.clear();
-        for (id, known) in &mut self.presence {
+        for known in self.presence.values_mut().chain(self.ended.values_mut()) {
             let Presence { seen_at, starts_at, .. } = known.presence;
             known.presence = Presence { starts_at, ..Presence::unknown(seen_at + by) };
             (known.due, known.timer) = (known.due + by, known.timer + by);
-            self.lapses.insert((known.timer, *id));
         }
+        self.lapses = self.presence.iter().map(|(id, known)| (known.timer, *id)).collect();
     }
 
     fn forget(&mut self, id: EpisodeId) {
@@ -398,6 +417,7 @@ impl Engine {
         self.by_api.remove(&id);
         if let Some(known) = self.presence.remove(&id) {
             self.lapses.remove(&(known.timer, id));
+            self.ended.insert(id, known);
         }
     }
 

@@ -55,6 +55,8 @@ pub enum Event {
     },
     /// An episode's own Alertmanager lists its alert: from now on it can be missed there.
     Listed(EpisodeId),
+    /// An alert was mentioned that those had missed who look whether it is healed.
+    Mentioned(EpisodeId),
     /// Rules were seen to fire an alert of the alerts API.
     Sighted {
         /// Its episode.

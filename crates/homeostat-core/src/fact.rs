@@ -102,6 +102,11 @@ pub enum What {
         /// The episode.
         episode: EpisodeId,
     },
+    /// An alert was mentioned that looks at its healing had missed: they count anew.
+    EpisodeMentioned {
+        /// The episode.
+        episode: EpisodeId,
+    },
     /// Rules were seen to fire an alert of the alerts API: from now on they can say that it is over.
     EpisodeSighted {
         /// The episode.
@@ -426,6 +431,7 @@ impl What {
             Self::EpisodeEnded { .. } => "episode_ended",
             Self::EpisodeMoved { .. } => "episode_moved",
             Self::EpisodeListed { .. } => "episode_listed",
+            Self::EpisodeMentioned { .. } => "episode_mentioned",
             Self::EpisodeSighted { .. } => "episode_sighted",
             Self::IncidentOpened { .. } => "incident_opened",
             Self::EpisodeAttached { .. } => "episode_attached",
@@ -511,6 +517,7 @@ impl What {
             | Self::EpisodeBegan { .. }
             | Self::EpisodeMoved { .. }
             | Self::EpisodeListed { .. }
+            | Self::EpisodeMentioned { .. }
             | Self::EpisodeSighted { .. }
             | Self::EpisodeEnded { .. } => None,
         }
@@ -537,6 +544,7 @@ impl What {
             Self::EpisodeBegan { episode, .. }
             | Self::EpisodeMoved { episode, .. }
             | Self::EpisodeListed { episode }
+            | Self::EpisodeMentioned { episode }
             | Self::EpisodeSighted { episode, .. }
             | Self::EpisodeEnded { episode, .. }
             | Self::IncidentOpened { episode, .. }

@@ -14,7 +14,7 @@
 //! |---|---|
 //! | a rule, or rules | each of them says that it is gone |
 //! | a Prometheus that gave no answer then | a rule of it was seen to fire it since, and says so |
-//! | an Alertmanager | its source resolved it, or it is absent there twice in a row |
+//! | an Alertmanager | its source resolved it, or it is absent there twice in a row, and not mentioned between |
 //! | nobody but its source | its source resolved it |
 //!
 //! | alerts | query, where there is one | verdict |
@@ -237,6 +237,8 @@ pub struct Patient<'a> {
     pub alert: &'a Alert,
     /// Whether its source said that it resolved.
     pub resolved: bool,
+    /// When it was last mentioned as firing, where that is known and matters.
+    pub mentioned_at: Option<Timestamp>,
 }
 
 /// That all alerts of an incident are over, as those who saw them fire say. Only [`judge`] makes one.
@@ -536,7 +538,12 @@ mod tests {
             verification.note(proof, &reading, NOW);
         }
         let alert = Alert::down();
-        judge(proof, &verification, &[Patient { episode: EpisodeId(1), alert: &alert, resolved }])
+        let episode = EpisodeId(1);
+        judge(
+            proof,
+            &verification,
+            &[Patient { episode, alert: &alert, resolved, mentioned_at: None }],
+        )
     }
 
     fn healed(grade: Grade) -> Verdict {

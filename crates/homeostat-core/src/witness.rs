@@ -157,6 +157,8 @@ pub enum NoWord {
     },
     /// An Alertmanager lists it, and was not told of it since the act.
     ListedFromBefore,
+    /// An Alertmanager does not list it, and it was mentioned since that was asked.
+    MentionedSince,
     /// An Alertmanager lists nothing at all.
     ListsNothing,
     /// An Alertmanager does not list it, and has not run for long.
@@ -190,6 +192,9 @@ impl fmt::Display for NoWord {
                 write!(f, "is inactive, and whether its series are there is not known: {why}")
             }
             Self::ListedFromBefore => f.write_str("lists it, from before the action's end"),
+            Self::MentionedSince => {
+                f.write_str("does not list it, and was asked before it was mentioned again")
+            }
             Self::ListsNothing => f.write_str("lists nothing at all"),
             Self::Young { uptime } => {
                 write!(f, "does not list it, but runs for {uptime} only")

@@ -12,7 +12,7 @@ use homeostat_sim::script::{Script, World};
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core. Those that were found before there were Prometheuses with labels of their own stand only there.
-const FOUND: [(u64, &str); 18] = [
+const FOUND: [(u64, &str); 26] = [
     (
         2,
         "an end of this moment was taken for one before the act, since the clock had been set back",
@@ -30,11 +30,23 @@ const FOUND: [(u64, &str); 18] = [
     (479, "an absence that began before the order was taken for an end before it"),
     (554, "a relapse past a memory opened an incident beside the one that was open"),
     (
+        845,
+        "what an Alertmanager was told after the act, and before the clock was set back, was no word",
+    ),
+    (
         1149,
         "an episode had been listed by the word of one whose commit failed, and whose id it got",
     ),
+    (
+        2019,
+        "what had ended in a commit that failed was not missed any more: its listing was forgotten",
+    ),
     (5508, "an undo forgot how slow a storm had made its policy"),
     (9176, "the oracle did not know that clocks change in the next year, too"),
+    (
+        10704,
+        "the law took a beginning for a later one, after a jump that the engine never wrote down",
+    ),
     (12394, "the oracle did not know that clocks change in the next year, too"),
     (
         14496,
@@ -49,6 +61,23 @@ const FOUND: [(u64, &str); 18] = [
         "people were told that a trouble is over since its policy was back, behind one that took it",
     ),
     (22764, "an approval of a remedy that had expired woke an undo without end"),
+    (
+        54380,
+        "what had ended in a commit that failed was not missed any more: its listing was forgotten",
+    ),
+    (
+        61057,
+        "two looks had missed an alert, and a notification that said that it fires let it be healed",
+    ),
+    (
+        63907,
+        "what had ended in a commit that failed was not missed any more: its listing was forgotten",
+    ),
+    (70837, "late ends of an alert were taken for firings of it that were ignored"),
+    (
+        70900,
+        "the law took two notifications of one group for one, which ends and changes the same alert",
+    ),
 ];
 
 /// Worlds that are played at every commit.

@@ -127,6 +127,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         }
         Event::Unseen(episode) => observe::lapse(&mut desk, episode),
         Event::Listed(episode) => desk.note(What::EpisodeListed { episode }),
+        Event::Mentioned(episode) => desk.note(What::EpisodeMentioned { episode }),
         Event::Sighted { episode, sightings } => {
             desk.note(What::EpisodeSighted { episode, sightings });
         }
@@ -141,7 +142,7 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
                     }
                     Stage::Verifying(verification) => {
                         if let Look::Asked(_) = verification.look {
-                            prove::read(&mut desk, incident, verification, &evidence);
+                            prove::read(&mut desk, incident, verification, (&evidence, &presence));
                         }
                     }
                     Stage::Closed { .. } => {

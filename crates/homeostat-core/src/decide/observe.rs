@@ -32,7 +32,7 @@ pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, before: &Be
     let remark = if observation.alert.is_own() {
         Remark::Own
     } else {
-        match status(desk, &observation) {
+        match observation.says(desk.wall()) {
             Status::Resolved => resolve(desk, &observation, before.presence),
             Status::Firing => {
                 let labels = observation.alert.labels.clone();
@@ -43,15 +43,6 @@ pub(super) fn observe(desk: &mut Desk<'_>, observation: Observation, before: &Be
         }
     };
     desk.decision.remark = Some(remark);
-}
-
-/// Alerts of the alerts API fire until their `endsAt`.
-fn status(desk: &Desk<'_>, observation: &Observation) -> Status {
-    match (observation.alert.door, observation.ends_at) {
-        (Door::Api, Some(ends_at)) if ends_at <= desk.wall() => Status::Resolved,
-        (Door::Api, _) => Status::Firing,
-        (Door::Webhook, _) => observation.status,
-    }
 }
 
 /// Wakes those that wait for a watchdog, if this is one.

@@ -1,9 +1,9 @@
 //! The proof of a healing: when to look, what to ask, and what a look means.
 
-use super::{Desk, closing, command, patients, pursue, undo};
+use super::{Desk, Presences, closing, command, patients, pursue, undo};
 use crate::evidence::Evidence;
 use crate::fact::What;
-use crate::healing::{Firing, Look, Proving, Reading, Verdict, Verification};
+use crate::healing::{Firing, Look, Patient, Proving, Reading, Verdict, Verification};
 use crate::incident::{Cause, Incident};
 use crate::limits;
 use crate::order::{Order, Proof};
@@ -106,13 +106,19 @@ pub(super) fn read(
     desk: &mut Desk<'_>,
     incident: &Incident,
     verification: &Verification,
-    evidence: &Evidence,
+    (evidence, presence): (&Evidence, &Presences),
 ) {
     let Some(order) = &incident.order else { return };
     let Look::Asked(asked_at) = verification.look else { return };
     let act = act(desk, &order.proof, verification);
     let proving = proving(desk, incident, &order.proof, Some(verification));
-    let reading = proving.read(&act, patients(desk.state, incident), evidence);
+    let mentioned_at = |patient: Patient<'_>| {
+        let known = presence.iter().find(|(id, seen)| *id == patient.episode && seen.known);
+        known.map(|(_, seen)| seen.seen_at)
+    };
+    let all = patients(desk.state, incident);
+    let all = all.map(|patient| Patient { mentioned_at: mentioned_at(patient), ..patient });
+    let reading = proving.read(&act, all, evidence);
     let was_last = asked_at >= verification.until;
     // An answer that came after the window's end was not the last look yet.
     let next = if verification.until <= desk.now { desk.now } else { desk.now + order.proof.every };

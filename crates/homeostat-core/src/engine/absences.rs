@@ -2,7 +2,8 @@
 //!
 //! Two witnesses are read: what an Alertmanager lists of its own alerts ([`Event::Polled`]), and the
 //! rules behind alerts that Prometheus sends by the alerts API and has stopped mentioning. It is all
-//! outside of the state: a restart, a reload and a failed commit count anew.
+//! outside of the state: a restart, a reload and a failed commit count anew. A failed commit forgets
+//! nothing else: what ended in it fires on, and was listed before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -27,6 +28,8 @@ pub(super) struct Absences {
     listed: BTreeSet<EpisodeId>,
     /// Alerts of the alerts API about which it was asked who sees them fire.
     sought: BTreeSet<EpisodeId>,
+    /// Those that ended in the last turn: they fire on if its commit fails.
+    ended: BTreeSet<EpisodeId>,
 }
 
 #[derive(Debug)]
@@ -50,15 +53,23 @@ impl Absences {
     /// Goes on after a commit that failed. Episodes from `next` on never were: others get their ids.
     pub(super) fn rebuild(&mut self, next: EpisodeId) {
         self.clear();
+        self.ended.clear();
         self.listed.retain(|id| *id < next);
         self.sought.retain(|id| *id < next);
     }
 
-    /// Forgets all of an episode that is over.
+    /// An episode is over: its row is, and all else once that is committed.
     pub(super) fn end(&mut self, id: EpisodeId) {
         self.rows.remove(&id);
-        self.listed.remove(&id);
-        self.sought.remove(&id);
+        self.ended.insert(id);
+    }
+
+    /// What ended in the last turn is over for good.
+    pub(super) fn commit(&mut self) {
+        for id in std::mem::take(&mut self.ended) {
+            self.listed.remove(&id);
+            self.sought.remove(&id);
+        }
     }
 
     fn is_listed(&self, id: EpisodeId) -> bool {
@@ -132,7 +143,7 @@ impl Engine {
             if let Some(starts_at) = poll.lists(alert.fingerprint) {
                 let seen_at = presence.seen_at.max(poll.asked_at);
                 let starts_at = Some(starts_at);
-                self.mention(id, Presence { seen_at, starts_at, ..presence }, now);
+                self.mention(id, Presence { seen_at, starts_at, ..presence }, now, turn);
                 if !known {
                     listed.push(id);
                 }

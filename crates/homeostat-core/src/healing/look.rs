@@ -13,7 +13,7 @@ use crate::name::{EpisodeId, SourceName};
 use crate::order::Proof;
 use crate::policy::{Policy, TargetLabels, Witnesses};
 use crate::regression::Baseline;
-use crate::witness::{Act, Case, Sighting, Testimony};
+use crate::witness::{Act, Case, NoWord, Sighting, Testimony};
 
 /// Lists what is asked before acting, to know who sees the alerts fire.
 pub fn questions_before<'a>(
@@ -148,7 +148,7 @@ impl Proving<'_> {
             let testimonies: Vec<Testimony> = case
                 .sightings
                 .iter()
-                .map(|sighting| self.hear(sighting, patient.alert, act, evidence))
+                .map(|sighting| self.hear(sighting, patient, act, evidence))
                 .collect();
             words::of_case(&case, patient, &testimonies, evidence, &mut texts);
             said.push(Said { episode: patient.episode, testimonies, sighted, awaits });
@@ -163,18 +163,26 @@ impl Proving<'_> {
         Reading { firing: firing(&said), query_holds, change, said, text }
     }
 
-    /// What was first seen at this look is heard by what showed it.
+    /// What was first seen at this look is heard by what showed it. Whoever does not list what was
+    /// mentioned since it was asked knows less.
     fn hear(
         &self,
         sighting: &Sighting,
-        alert: &Alert,
+        patient: Patient<'_>,
         act: &Act,
         evidence: &Evidence,
     ) -> Testimony {
         let heard = sighting.hear(&self.proof.target, evidence, act);
+        let knows_less = patient.mentioned_at.is_some_and(|at| at >= evidence.gathered_at);
+        if knows_less && sighting.rule().is_none() && heard == Testimony::Gone {
+            return Testimony::Silent { why: NoWord::MentionedSince };
+        }
         let unasked = heard == UNASKED;
         let shown = sighting.rule().filter(|_| unasked).and_then(|rule| {
-            let word = evidence.words(alert).iter().find(|word| word.prometheus == rule.prometheus);
+            let word = evidence
+                .words(patient.alert)
+                .iter()
+                .find(|word| word.prometheus == rule.prometheus);
             let mut all = word.map_or(&[][..], RuleWord::shown).iter();
             all.find(|says| says.rule == rule.rule && says.instance == rule.instance)
                 .map(|says| rule.hear(says, act))

@@ -55,6 +55,7 @@ impl State {
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
             What::EpisodeMoved { episode, starts_at } => self.move_episode(*episode, *starts_at),
             What::EpisodeListed { episode } => self.list_episode(*episode),
+            What::EpisodeMentioned { episode } => self.mention_episode(*episode),
             What::EpisodeSighted { episode, sightings } => {
                 if self.is_firing(*episode) {
                     self.sighted.insert(*episode, sightings.clone().into());

@@ -97,6 +97,34 @@ impl State {
         }
     }
 
+    /// Tells whether looks at its healing have missed an episode's alert.
+    pub fn is_missed(&self, id: EpisodeId) -> bool {
+        self.incidents_of(id).any(|incident| match &incident.stage {
+            Stage::Verifying(verification) => verification.missed.contains_key(&id),
+            Stage::Settling { .. }
+            | Stage::Ready
+            | Stage::Asking { .. }
+            | Stage::Held { .. }
+            | Stage::BackingOff { .. }
+            | Stage::AwaitingApproval(_)
+            | Stage::Acting
+            | Stage::Closed { .. } => false,
+        })
+    }
+
+    /// What was mentioned was not missing: how often it was begins anew.
+    pub(super) fn mention_episode(&mut self, id: EpisodeId) {
+        let incidents: Vec<IncidentId> = self.ids_of(id).collect();
+        for incident in incidents {
+            self.amend(incident, |incident| {
+                if let Stage::Verifying(verification) = &mut incident.stage {
+                    verification.missed.remove(&id);
+                }
+            });
+            self.reconsider(incident);
+        }
+    }
+
     pub(super) fn attach(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
         self.by_episode.insert((episode, id));
         let earlier = self.forget_earlier(id, episode, at);

@@ -277,7 +277,8 @@ impl State {
         let patient = |attached: &Attached| {
             let alert = &self.episode(attached.episode)?.alert;
             let resolved = attached.standing == Standing::Resolved;
-            Some(Patient { episode: attached.episode, alert, resolved })
+            let episode = attached.episode;
+            Some(Patient { episode, alert, resolved, mentioned_at: None })
         };
         incident.episodes.iter().filter_map(patient).collect()
     }

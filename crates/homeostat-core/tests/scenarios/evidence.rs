@@ -509,15 +509,38 @@ fn what_the_journal_knows_of_a_last_mention_outlives_a_restart() {
     assert_eq!(orders(&mut play), ["1.restart.1", "1.restart.1"], "within `fresh.max_age`");
 }
 
-/// An application says again what it said of an earlier firing, and its end has passed meanwhile.
-#[test]
-fn a_late_message_about_an_earlier_firing_ends_nothing() {
-    let said = |starts_at, ends_at| Observation {
+/// What is said by the alerts API: since when it fires, and until when that is to be believed.
+fn said(starts_at: Timestamp, ends_at: Timestamp) -> Observation {
+    Observation {
         alert: Alert { door: Door::Api, ..alert(A, starts_at) },
         status: Status::Firing,
         ends_at: Some(ends_at),
         unproven: None,
-    };
+    }
+}
+
+/// Late ends of an earlier firing came while it fired, and were taken for firings that were ignored:
+/// so after its own end the second late repeat began an episode.
+#[test]
+fn a_late_end_is_no_firing_that_was_ignored() {
+    let mut play = alone(ladder());
+    let began = play.now();
+    let firing = || said(began, began + secs(600));
+    assert_eq!(play.observe(firing()), Some(Remark::Began));
+    for _ in 0..2 {
+        let late = said(began - secs(300), began - secs(200));
+        assert_eq!(play.observe(late), Some(Remark::Stale));
+    }
+    let episode = play.state().all_firing().next().unwrap();
+    play.advance(secs(60));
+    play.send(Event::Missing { episode, since: play.now() });
+    let late: Vec<_> = (0..4).map(|_| play.observe(firing()).unwrap()).collect();
+    assert_eq!(late, [Remark::Stale, Remark::Stale, Remark::Stale, Remark::Began]);
+}
+
+/// An application says again what it said of an earlier firing, and its end has passed meanwhile.
+#[test]
+fn a_late_message_about_an_earlier_firing_ends_nothing() {
     let mut play = alone(policy(vec![remedy("restart")]));
     let begin = play.now();
     let again = begin + secs(60);

@@ -18,7 +18,10 @@ use homeostat_core::limits;
 use homeostat_core::name::{BootId, IncidentId, PolicyName, SourceName};
 use homeostat_core::notice::Topic;
 use homeostat_core::order::{Ended, Found};
-use homeostat_core::policy::{BlastRadius, Book, BookLimits, Damping, Extent, Mode, Policy, Rate};
+use homeostat_core::policy::{
+    BlastRadius, Book, BookLimits, Damping, Extent, Mode, Policy, Rate, Witnesses,
+};
+use homeostat_core::poll::{Occasion, Poll, Roll};
 use homeostat_core::process::Process;
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::state::State;
@@ -103,8 +106,9 @@ impl Rig {
     }
 }
 
-/// Answers a question about an incident: its Alertmanager lists the alert, and no rule is known.
-fn answer(effects: &[Effect], gathered_at: Timestamp) -> Option<Event> {
+/// Answers a question about an incident: its Alertmanager lists the alert, or others only, and no rule
+/// is known.
+fn answer(effects: &[Effect], gathered_at: Timestamp, is_listed: bool) -> Option<Event> {
     let question = effects.iter().find_map(|effect| match effect {
         Effect::Ask(question) => Some(question),
         _ => None,
@@ -115,7 +119,7 @@ fn answer(effects: &[Effect], gathered_at: Timestamp) -> Option<Event> {
             Ask::Listed { .. } => Finding::Listed(Ok(Listing {
                 uptime: secs(3600),
                 total: 5,
-                alert: Some(ListedAlert {
+                alert: is_listed.then_some(ListedAlert {
                     suppressed_by: None,
                     updated_at: gathered_at,
                     starts_at: gathered_at,
@@ -256,7 +260,7 @@ fn what_resolves_between_two_orders_did_not_recover_before_any_remedy_ran() {
     let mut rig = Rig::new(book(ladder(), everybody()));
     let began = rig.now;
     let asked = rig.turn(vec![seen(firing(A, began))]).effects;
-    let issued = rig.turn(vec![answer(&asked, rig.now).unwrap()]).effects;
+    let issued = rig.turn(vec![answer(&asked, rig.now, true).unwrap()]).effects;
     let Some(Effect::Run(run)) = issued.first() else { panic!("an order runs") };
     rig.now = rig.now + secs(10);
     let ended =
@@ -347,7 +351,7 @@ fn evidence_that_always_comes_too_late_holds() {
     for _ in 0..20 {
         let asked_at = rig.now;
         rig.now = rig.now + limits::EVIDENCE_AGE + secs(1);
-        let Some(answered) = answer(&effects, asked_at) else { break };
+        let Some(answered) = answer(&effects, asked_at, true) else { break };
         effects = rig.turn(vec![answered]).effects;
     }
     let asked = count(&rig.facts, "evidence_asked");
@@ -611,6 +615,95 @@ fn an_alert_that_fires_again_between_two_looks_is_not_gone_after_the_second() {
     play.advance(secs(10));
     let closed = closings(play.journal());
     assert_eq!(closed[0].outcome, End::Healed, "it is gone: {closed:?}");
+}
+
+/// An alert that two looks did not find is gone. But it was mentioned between them, by the very
+/// notification that ended the other one: `[resolved 90, firing 91]`, late.
+#[test]
+fn an_alert_that_is_mentioned_between_two_looks_is_not_gone_after_the_second() {
+    for looks_before in [1, 2] {
+        let mut both = policy(vec![remedy("restart")]);
+        both.settle = secs(1);
+        let mut play = witnessed(both);
+        play.answer(Answer::NoRule);
+        fire(&mut play, A);
+        fire(&mut play, A2);
+        play.advance(secs(1));
+        play.exit("restart", DONE);
+        play.end_silently(A2);
+        play.advance(secs(5 + 10 * (looks_before - 1)));
+        play.end_silently(A);
+        let both = vec![resolved(A, start_time(), play.now()), firing(A2, start_time())];
+        play.send_all(Event::notified(both).collect());
+        assert_eq!(closings(play.journal()), [], "a notification says that it fires");
+        play.advance(secs(10));
+        assert_eq!(closings(play.journal()), [], "it was looked for once only since then");
+        play.advance(secs(10));
+        assert_eq!(closings(play.journal())[0].outcome, End::Healed, "it is gone");
+    }
+}
+
+/// An Alertmanager was asked, an alert was mentioned, and then the answer came that it is not listed.
+#[test]
+fn a_look_that_is_older_than_a_mention_knows_less() {
+    let witnesses = Witnesses { prometheuses: Vec::new(), ..everybody() };
+    let mut rig = Rig::new(book(policy(vec![remedy("restart")]), witnesses));
+    let mut effects = rig.turn(vec![seen(firing(A, start_time()))]).effects;
+    for step in 0..5 {
+        let listed = step == 0;
+        let asked_at = rig.now;
+        if step == 2 {
+            rig.now = rig.now + secs(1);
+            rig.turn(vec![seen(firing(A, start_time()))]);
+        }
+        let answer = answer(&effects, asked_at, listed).expect("a look");
+        rig.turn(vec![answer]);
+        if listed {
+            let order = rig.engine.state().incident(IncidentId(1)).unwrap().order.clone();
+            let order = order.unwrap().id;
+            let ended =
+                Ended { outcome: DONE, started_at: None, output: String::new(), left: Vec::new() };
+            rig.turn(vec![Event::OrderEnded { order, ended }]);
+        }
+        let closed = closings(&rig.facts).len();
+        assert_eq!(closed, usize::from(step == 4), "missed before the mention, and twice since");
+        rig.now = rig.now + secs(15);
+        effects = rig.settle();
+    }
+}
+
+/// Its end could not be written down. So it fires on, and its Alertmanager has listed it before; that
+/// was forgotten with its end, and it could not be missed there any more.
+#[test]
+fn what_ended_in_a_commit_that_failed_was_listed_and_mentioned_all_the_same() {
+    const OTHER: &[(&str, &str)] = &[("alertname", "Other")];
+    let polled = |rig: &mut Rig, alerts: &[&[(&str, &str)]]| {
+        rig.now = rig.now + secs(60);
+        let print =
+            |labels: &&[(&str, &str)]| LabelSet::from_pairs(labels.iter().copied()).fingerprint();
+        let alerts = alerts.iter().map(|labels| (print(labels), start_time())).collect();
+        let (source, asked_at) = (SourceName::new("main"), rig.now);
+        let said = Ok(Roll { uptime: secs(3600), alerts });
+        let poll = Poll { source, asked_at, occasion: Occasion::Due, said };
+        rig.turn(vec![Event::Polled(Box::new(poll))]);
+    };
+    let mut rig = Rig::new(book(ladder(), everybody()));
+    rig.turn(vec![seen(firing(OTHER, start_time()))]);
+    polled(&mut rig, &[OTHER, B]);
+    // It fires since later, which nobody waits for, so that it is not written down.
+    rig.turn(vec![seen(firing(OTHER, start_time() + secs(30)))]);
+    let end = || seen(resolved(OTHER, start_time() + secs(30), start_time() + secs(50)));
+    let earlier = || seen(resolved(OTHER, start_time(), start_time() + secs(20)));
+    let committed = rig.engine.state().clone();
+    let failed = rig.engine.turn(vec![end()], rig.now);
+    assert_eq!(count(&failed.facts, "episode_ended"), 1);
+    rig.engine.rebuild(committed, rig.now);
+    assert_eq!(rig.turn(vec![earlier()]).remarks, [Some(Remark::Stale)]);
+    for _ in 0..2 {
+        assert_eq!(count(&rig.facts, "episode_ended"), 0);
+        polled(&mut rig, &[B]);
+    }
+    assert_eq!(count(&rig.facts, "episode_ended"), 1, "it is missing");
 }
 
 /// An idempotent action may run again after a crash, if it has an attempt left. Without one it may

@@ -167,6 +167,26 @@ impl Oracle {
         }
     }
 
+    /// Notes what was mentioned, by a notification or a listing, in a group that was committed.
+    pub(super) fn note_accepted(&mut self, heard: &Heard, now: Timestamp) {
+        for roster in &heard.rosters {
+            let (keys, at): (Vec<Key>, Timestamp) = match roster {
+                Roster::Named(key) => (vec![key.clone()], now),
+                Roster::Poll(poll) => {
+                    let all = poll.said.iter().flat_map(|roll| roll.alerts.keys());
+                    let keys = all.map(|fingerprint| (poll.source.clone(), *fingerprint));
+                    (keys.collect(), self.hours.own(poll.asked_at))
+                }
+                Roster::Rules(..) => continue,
+            };
+            for id in keys.iter().filter_map(|key| self.firing.get(key)) {
+                if let Some(known) = self.episodes.get_mut(id) {
+                    known.mentioned_at = known.mentioned_at.max(Some(at));
+                }
+            }
+        }
+    }
+
     /// A rule that was seen to fire it, was evaluated since and finds nothing says so.
     fn take_rules(&mut self, episodes: &[EpisodeId], evidence: &Evidence, now: Timestamp) {
         for id in episodes {

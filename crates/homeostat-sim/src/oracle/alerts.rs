@@ -25,7 +25,7 @@ impl Oracle {
         self.count_absences(heard, shown);
         self.absences.fail(shown);
         let now = self.hours.own(shown);
-        self.disturbed_at = Some(now);
+        self.disturbed_at = Some(self.truth.now());
         self.count_ignored(heard, now);
         self.mention(heard, now);
     }
@@ -101,6 +101,8 @@ impl Oracle {
         let known = Known {
             alert: alert.clone(),
             began_at: now,
+            truly_began_at: self.truth.now(),
+            mentioned_at: Some(now),
             fires: true,
             resolved: false,
             ended_at: None,

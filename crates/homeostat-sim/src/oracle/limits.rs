@@ -69,7 +69,7 @@ impl Oracle {
         self.climbs(&case, policy, id, now)?;
         self.note_pace(&case, policy, debt, now);
         if let Some(case) = self.cases.get_mut(&id.incident) {
-            case.runs.push(Run::new(order, now));
+            case.runs.push(Run::new(order, now, self.truth.now()));
             case.again_since = None;
             case.proving_since = None;
             case.looks.clear();
@@ -93,7 +93,7 @@ impl Oracle {
         self.in_flight.insert(id.clone(), case.subject.clone());
         self.acted.insert(case.subject.clone(), now);
         if let Some(case) = self.cases.get_mut(&id.incident) {
-            case.undo = Some(Run::new(order, now));
+            case.undo = Some(Run::new(order, now, self.truth.now()));
         }
         Ok(())
     }
@@ -121,6 +121,7 @@ impl Oracle {
         if let Some(run) = self.cases.get_mut(&id.incident).and_then(|case| case.runs.last_mut()) {
             run.returned = false;
             run.issued_at = now;
+            run.truly_issued_at = self.truth.now();
             run.order = order.clone();
         }
         Ok(())

@@ -113,8 +113,15 @@ pub struct Heard {
     paused: Option<bool>,
     rosters: Vec<Roster>,
     commands: Vec<(IncidentId, Command)>,
-    /// What one notification says ended, where it also says that the same fires with other labels.
-    changed: Vec<(Key, Alert)>,
+    changed: Vec<Changed>,
+}
+
+/// What one notification says ended, where it also says that the same fires with other labels.
+#[derive(Debug)]
+struct Changed {
+    over: Key,
+    ends_at: Option<Timestamp>,
+    fires: Alert,
 }
 
 /// One order of a case.
@@ -122,6 +129,8 @@ pub struct Heard {
 struct Run {
     order: Order,
     issued_at: Timestamp,
+    /// The same, by the time of the world.
+    truly_issued_at: Timestamp,
     returned: bool,
     outcome: Option<Outcome>,
     /// Whether its outcome was lost in a crash.
@@ -129,9 +138,15 @@ struct Run {
 }
 
 impl Run {
-    fn new(order: &Order, issued_at: Timestamp) -> Self {
-        let order = order.clone();
-        Self { order, issued_at, returned: false, outcome: None, after_crash: false }
+    fn new(order: &Order, issued_at: Timestamp, truly_issued_at: Timestamp) -> Self {
+        Self {
+            order: order.clone(),
+            issued_at,
+            truly_issued_at,
+            returned: false,
+            outcome: None,
+            after_crash: false,
+        }
     }
 
     /// Whether nobody knows that it is over: a crash lost its end, and its time limit has not passed.
@@ -217,6 +232,10 @@ impl Case {
 struct Known {
     alert: Alert,
     began_at: Timestamp,
+    /// The same, by the time of the world.
+    truly_began_at: Timestamp,
+    /// When it was last mentioned, in what was accepted.
+    mentioned_at: Option<Timestamp>,
     fires: bool,
     resolved: bool,
     /// When it ended by its source.
@@ -275,7 +294,8 @@ pub struct Oracle {
     owes_relapse: Option<IncidentId>,
     /// How often a late repeat of an alert was ignored.
     ignored: BTreeMap<Key, u32>,
-    /// When anybody lied last, the engine was away, or the configuration was changed.
+    /// When anybody lied last, the engine was away, or the configuration was changed, by the time of
+    /// the world.
     disturbed_at: Option<Timestamp>,
     /// The truth, as far as the laws need it.
     pub truth: Truth,
@@ -283,14 +303,18 @@ pub struct Oracle {
 }
 
 /// What a notification says ended of which it says that it fires with other labels.
-fn changed_in(letter: &[&Observation]) -> Vec<(Key, Alert)> {
+fn changed_in(letter: &[&Observation]) -> Vec<Changed> {
     let bare = |observation: &Observation| without_value(&observation.alert.labels);
     let over = letter.iter().filter(|observation| observation.status == Status::Resolved);
     let fires = |over: &Observation| {
         let mut others = letter.iter().filter(|other| other.status == Status::Firing);
         others.find(|other| bare(other) == bare(over)).map(|other| other.alert.clone())
     };
-    over.filter_map(|over| Some((key(&over.alert), fires(over)?))).collect()
+    let changed = over.filter_map(|observation| {
+        let (over, ends_at) = (key(&observation.alert), observation.ends_at);
+        Some(Changed { over, ends_at, fires: fires(observation)? })
+    });
+    changed.collect()
 }
 
 impl Oracle {
@@ -346,7 +370,7 @@ impl Oracle {
         }
         // What ends in the same group after all, ends.
         let observations = &heard.observations;
-        heard.changed.retain(|(_, fires)| {
+        heard.changed.retain(|Changed { fires, .. }| {
             let of = |told: &&Observation| key(&told.alert) == key(fires);
             let last = observations.iter().rev().find(of);
             last.is_some_and(|told| told.status == Status::Firing)
@@ -368,8 +392,9 @@ impl Oracle {
         shown: Timestamp,
     ) -> Verdict {
         let now = self.hours.own(shown);
-        self.note_lies(now);
+        self.note_lies();
         self.count_absences(heard, shown);
+        self.note_accepted(heard, now);
         self.take_in(heard, now);
         self.retried.clear();
         for fact in &turn.facts {
@@ -494,7 +519,7 @@ impl Oracle {
                 Ok(())
             }
             What::BookChanged => {
-                self.disturbed_at = Some(at);
+                self.disturbed_at = Some(self.truth.now());
                 self.absences.forget_rows();
                 self.reloaded_at = Some(at);
                 Ok(())

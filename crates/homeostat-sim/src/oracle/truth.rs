@@ -1,7 +1,8 @@
 //! What is true, and what the laws say about it: healed means that the fault is gone, and no further
 //! remedy follows where only memory fires.
 //!
-//! All moments here are of the time that passes, as the world lives by it.
+//! All moments here are of the time that passes, as the world lives by it. The oracles' own time is
+//! another one once the engine was away while the clock was set: it takes that for time that passed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use homeostat_core::time::{Span, Timestamp};
 use homeostat_core::witness::{NoWord, Testimony};
 
 use super::witness::{Word, asks_query};
-use super::{Case, Heard, Known, Oracle, Verdict, Violation, key};
+use super::{Case, Changed, Heard, Known, Oracle, Verdict, Violation, key};
 use crate::cast::{Part, without_value};
 use crate::health::History;
 use crate::prometheus::{Prometheus, Reads};
@@ -208,9 +209,9 @@ impl Oracle {
     }
 
     /// Notes whether anybody lies.
-    pub(super) fn note_lies(&mut self, now: Timestamp) {
+    pub(super) fn note_lies(&mut self) {
         if !self.truth.is_honest() {
-            self.disturbed_at = Some(now);
+            self.disturbed_at = Some(self.truth.now);
         }
     }
 
@@ -297,10 +298,10 @@ impl Oracle {
                 None
             }
             Word::Reported if !queried => {
-                let first = case.runs.first()?.issued_at;
-                let told = fate.told_since.is_some_and(|told| told <= known.began_at);
-                let lied =
-                    self.truth.misled_at.max(fate.belied_at) >= Some(first.min(known.began_at));
+                let first = case.runs.first()?.truly_issued_at;
+                let told = fate.told_since.is_some_and(|told| told <= known.truly_began_at);
+                let since = first.min(known.truly_began_at);
+                let lied = self.truth.misled_at.max(fate.belied_at) >= Some(since);
                 if told && !lied && self.hours.set_at().is_none() {
                     return Some("its source never said that it is over".to_owned());
                 }
@@ -325,7 +326,8 @@ impl Oracle {
         })
     }
 
-    /// A notification is judged whole: what it says fires with other labels did not end.
+    /// A notification is judged whole: what it ends, and says to fire with other labels, did not end.
+    /// What another one had ended before, in the same group, did: that said nothing of other labels.
     pub(super) fn is_judged_whole(
         &self,
         incident: IncidentId,
@@ -344,8 +346,9 @@ impl Oracle {
         };
         let changed = |known: &Known| {
             let of = key(&known.alert);
-            heard.changed.iter().any(|(over, fires)| {
-                *over == of && goes_on(&fires.labels) && !self.is_stale(fires, now)
+            heard.changed.iter().any(|Changed { over, ends_at, fires }| {
+                let by_this = ends_at.is_none() || *ends_at == known.ended_at;
+                *over == of && by_this && goes_on(&fires.labels) && !self.is_stale(fires, now)
             })
         };
         if over && self.hours.set_at().is_none() && self.alerts(case).any(changed) {
@@ -471,7 +474,7 @@ impl Oracle {
         let (Some(first), Some(last)) = (case.runs.first(), case.runs.last()) else { return false };
         let proof = &last.order.proof;
         let disturbed_at = self.disturbed_at.max(self.truth.replaced_at);
-        let undisturbed = disturbed_at < Some(first.issued_at - HONEST_BEFORE);
+        let undisturbed = disturbed_at < Some(first.truly_issued_at - HONEST_BEFORE);
         let twice = proof.within >= self.truth.evaluation.saturating_mul(3);
         let plain = proof.query.is_none() && proof.baseline.is_none();
         let all = self.parts(case).all(|(known, part)| {
@@ -486,7 +489,7 @@ impl Oracle {
                 prom.mapped && read && seen
             };
             let fate = &self.truth.fates[part];
-            let there = !fate.gone.within(first.issued_at, self.truth.now);
+            let there = !fate.gone.within(first.truly_issued_at, self.truth.now);
             // And the fault neither comes nor goes while it is proven.
             let ended = self.truth.ended.get(&last.order.id).copied();
             let steady = ended.is_some_and(|ended| match fate.faults.now() {
@@ -549,6 +552,7 @@ fn no_word(why: &NoWord) -> &'static str {
         NoWord::InputsGone { .. } => "unknown: the series are gone",
         NoWord::InputsUnknown { .. } => "unknown: nobody knows the series",
         NoWord::ListedFromBefore => "unknown: listed from before",
+        NoWord::MentionedSince => "unknown: mentioned since it was asked",
         NoWord::ListsNothing => "unknown: the Alertmanager lists nothing",
         NoWord::Young { .. } => "unknown: the Alertmanager is young",
     }

@@ -277,7 +277,12 @@ impl Oracle {
                 .is_some_and(|listed| after.holds(listed.updated_at, Span::ZERO)));
         let absent = seen.listed && {
             let looks = case.looks.iter().rev().take(2);
-            looks.filter(|look| is_absent(known, look)).count() == 2
+            // Whoever was asked before it was mentioned again knows less.
+            let since = |look: &&Evidence| {
+                let asked_at = self.hours.own(look.gathered_at);
+                known.mentioned_at.is_none_or(|mentioned_at| asked_at > mentioned_at)
+            };
+            looks.filter(since).filter(|look| is_absent(known, look)).count() == 2
         };
         match (anew, known.resolved || absent) {
             (true, _) => Word::ListedAnew,

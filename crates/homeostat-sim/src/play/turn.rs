@@ -56,6 +56,7 @@ impl Play<'_> {
         let turn = engine.turn(events, shown);
         if !turn.facts.is_empty() && self.disk_full > 0 {
             // Who mentioned what is known all the same: it is not written down.
+            self.oracle.truth.at(self.now);
             self.oracle.note_mentions(&heard, shown);
             self.fail(kept);
             return Ok(false);

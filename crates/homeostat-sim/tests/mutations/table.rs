@@ -773,4 +773,39 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             self.acted_at = None;",
     )
     .seen_in(30216),
+    mutation(
+        "clock: what was stamped after an act and before a jump back says nothing",
+        "clock.rs",
+        "Some(jump) if moment <= jump.to => After::stamp(moment.max(jump.wall)),",
+        "Some(jump) if {M} && moment <= jump.to => {
+                After { than: moment.max(jump.wall), until: self.until(now) }
+            }
+            Some(jump) if moment <= jump.to => After::stamp(moment.max(jump.wall)),",
+    )
+    .seen_in(845),
+    swapped!(
+        "poll: a commit that failed forgets who was listed",
+        "engine/absences.rs",
+        "self.ended.clear()",
+        "self.commit()"
+    )
+    .seen_in(63907),
+    mutation(
+        "observe: a late end is a firing that was ignored",
+        "engine.rs",
+        "(Remark::Stale, Status::Resolved)
+            | (",
+        "(Remark::Stale, Status::Resolved) if {M} => {
+                *self.ignored.entry(key).or_default() += 1;
+            }
+            (Remark::Stale, Status::Resolved)
+            | (",
+    )
+    .seen_in(70837),
+    left_out!(
+        "healing: what is mentioned stays missed",
+        "state/apply.rs",
+        "self.mention_episode(*episode)"
+    )
+    .seen_in(61057),
 ];

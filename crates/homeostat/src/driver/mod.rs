@@ -396,6 +396,7 @@ fn is_owed(event: &Event) -> bool {
         | Event::RulesPolled { .. }
         | Event::Missing { .. }
         | Event::Listed(_)
+        | Event::Mentioned(_)
         | Event::Sighted { .. }
         | Event::Calmed(_)
         | Event::Ready { .. }

@@ -165,6 +165,7 @@ impl Fold {
             | What::EpisodeAttached { .. }
             | What::EpisodeMoved { .. }
             | What::EpisodeListed { .. }
+            | What::EpisodeMentioned { .. }
             | What::EpisodeSighted { .. }
             | What::AftermathSeen { .. }
             | What::SightLost { .. }

@@ -122,6 +122,12 @@ pub(super) fn text(
             let seen: Vec<String> = sightings.iter().map(ToString::to_string).collect();
             format!("Alert {} is fired by {}.", name(episode), seen.join(", "))
         }
+        What::EpisodeMentioned { episode } => {
+            format!(
+                "Alert {} is mentioned again: whether it is gone is counted anew.",
+                name(episode)
+            )
+        }
         What::EpisodeMoved { episode, starts_at } => {
             format!("Alert {} fires since {starts_at:.0}, by its source.", name(episode))
         }
