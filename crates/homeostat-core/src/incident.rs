@@ -10,23 +10,40 @@
 //!                 └─> awaiting approval ───┘──> closed: rejected, or nobody answered in time
 //! ```
 //!
+//! Beside where it stands ([`Stage`]) an incident says what its orders are for ([`Seeks`]). Together
+//! they tell what was and what will be:
+//!
+//! | what happens | the stages, each with what is sought |
+//! |---|---|
+//! | it heals | ready: rung → acting: rung → verifying: rung → closed |
+//! | a run fails, and its retry | acting: rung → backing off: retry 1 → acting: retry 1 → ready: rung → … |
+//! | a crash, and it did not start | acting: rung → ready: same → acting: rung |
+//! | a crash, and nobody knows | acting: rung → verifying: rung, over at the end of its time |
+//! | it is cancelled while it runs | acting: rung → acting: nothing, told to end → closed |
+//! | it made something worse | verifying: rung → ready: undo → acting: undo → closed |
+//! | a crash while its undo runs | acting: undo → lost: undo → closed |
+//! | a person is asked | ready: rung → awaiting approval: rung → ready: rung → acting: rung |
+//! | its alerts end while it runs | acting: rung, perhaps told to end → verifying: rung → closed |
+//!
 //! An order that made something else worse ends the ladder: at most its undo is pursued, by the same
-//! stages, and then a person has it.
+//! stages, and then a person has it. What a crash may have left running keeps its locks as a straggler
+//! ([`crate::ledger`]), whatever becomes of its incident.
 //!
 //! Closing latches: nothing new starts for this policy and target until all of the incident's
 //! alerts have ended.
 
+mod ending;
 mod rare;
+mod seeks;
+mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::approval::{Approved, Asked};
+use crate::approval::Approved;
 use crate::clock::Jump;
-use crate::evidence::Grade;
-use crate::healing::{Healing, Look, Verification};
+use crate::healing::{Look, Verification};
 use crate::hold::{Gate, Guard, Hold, Telling};
 use crate::ledger::Subject;
 use crate::limits;
@@ -35,183 +52,12 @@ use crate::order::Order;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
 use crate::shadow::Shadow;
-use crate::text::Text;
 use crate::time::{Span, Timestamp};
 
+pub use ending::{Cause, Closing, End};
 pub use rare::Rare;
-
-/// How an incident ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// A remedy healed it, to the grade that was required.
-    Healed,
-    /// It recovered by itself before any order started.
-    Recovered,
-    /// Homeostat stopped and handed over; the reason says why.
-    Escalated,
-    /// What would have been done is recorded, and nothing was done.
-    Shadowed,
-    /// A person did not let the remedy start.
-    Rejected,
-    /// It lost its object: the alert lapsed, the policy was removed, or an operator stopped it.
-    Cancelled,
-}
-
-impl End {
-    /// Returns the outcome's name, as in the API and in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Healed => "healed",
-            Self::Recovered => "recovered",
-            Self::Escalated => "escalated",
-            Self::Shadowed => "shadowed",
-            Self::Rejected => "rejected",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why an incident ended that was not healed, in one word: what follows is decided by it, and never by
-/// what people read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// All of its alerts ended before any remedy ran.
-    EndedUntouched,
-    /// All of its alerts had ended before the remedy ran.
-    EndedBeforeAct,
-    /// Its alerts were lost sight of, and nothing had been done.
-    Lapsed,
-    /// Its policy was removed.
-    PolicyRemoved,
-    /// An operator cancelled it.
-    Cancelled,
-    /// A person did not let the remedy start.
-    Rejected,
-    /// What would have been done is recorded.
-    Recorded,
-    /// No remedy is left.
-    Exhausted,
-    /// Whether it was healed is not known.
-    Unproven,
-    /// Its source says that it resolved, and whoever saw it fire says that it still does.
-    Contradicted,
-    /// A remedy made something else worse.
-    Worse,
-    /// A remedy cannot be run for this alert, or refused.
-    Refused,
-    /// A guard stopped it for good.
-    Stopped,
-    /// The alert has no target.
-    NoTarget,
-    /// Nobody approved in time, or no guard let what was approved pass.
-    Unapproved,
-    /// The rung on which it stood is gone from its policy.
-    RemedyGone,
-}
-
-impl Cause {
-    /// Returns how an incident has ended that closed for this.
-    pub fn end(self) -> End {
-        match self {
-            Self::EndedUntouched | Self::EndedBeforeAct => End::Recovered,
-            Self::Lapsed | Self::PolicyRemoved | Self::Cancelled => End::Cancelled,
-            Self::Rejected => End::Rejected,
-            Self::Recorded => End::Shadowed,
-            Self::Exhausted
-            | Self::Unproven
-            | Self::Contradicted
-            | Self::Worse
-            | Self::Refused
-            | Self::Stopped
-            | Self::NoTarget
-            | Self::Unapproved
-            | Self::RemedyGone => End::Escalated,
-        }
-    }
-
-    /// Reads what an earlier version wrote, which told why for people only.
-    fn of_old(outcome: End, reason: &str) -> Option<Self> {
-        Some(match outcome {
-            End::Healed => return None,
-            End::Recovered => Self::EndedUntouched,
-            End::Escalated => Self::Exhausted,
-            End::Shadowed => Self::Recorded,
-            End::Rejected => Self::Rejected,
-            End::Cancelled if reason == "policy removed" => Self::PolicyRemoved,
-            End::Cancelled if reason.starts_with("lapsed") => Self::Lapsed,
-            End::Cancelled => Self::Cancelled,
-        })
-    }
-}
-
-/// How and why an incident ended. Only [`Closing::healed`] makes one that says *healed*, and it takes a
-/// [`Healing`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Closing {
-    /// How.
-    pub outcome: End,
-    /// Why it was not healed, where the version that wrote it told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<Cause>,
-    /// Why, for a person. Of incidents that close at once, many close for the same reason.
-    pub reason: Text,
-    /// The remedy that healed.
-    pub remedy: Option<RemedyName>,
-    /// How well the healing is known.
-    pub grade: Option<Grade>,
-    /// Until when rules may go on firing about what is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remembered_until: Option<Timestamp>,
-    /// Whether the alert resolved while the action still ran.
-    pub resolved_during_action: bool,
-}
-
-impl Closing {
-    /// Makes the end of what was healed, by this remedy.
-    pub fn healed(healing: &Healing, remedy: RemedyName, reason: Text, resolved: bool) -> Self {
-        Self {
-            outcome: End::Healed,
-            cause: None,
-            reason,
-            remedy: Some(remedy),
-            grade: Some(healing.grade()),
-            remembered_until: healing.remembered_until(),
-            resolved_during_action: resolved,
-        }
-    }
-
-    /// Makes the end of what was not healed.
-    pub fn unhealed(cause: Cause, reason: Text) -> Self {
-        Self {
-            outcome: cause.end(),
-            cause: Some(cause),
-            reason,
-            remedy: None,
-            grade: None,
-            remembered_until: None,
-            resolved_during_action: false,
-        }
-    }
-
-    /// Returns why it was not healed; `None` where it was.
-    pub fn cause(&self) -> Option<Cause> {
-        self.cause.or_else(|| Cause::of_old(self.outcome, &self.reason))
-    }
-
-    /// Tells whether it closed only because its policy was removed: whoever puts the policy back
-    /// wants what still fires to be healed.
-    pub(crate) fn is_for_want_of_policy(&self) -> bool {
-        self.cause() == Some(Cause::PolicyRemoved)
-    }
-}
+pub use seeks::{Seeks, Worsened};
+pub use stage::{Running, Stage, StageKind, Told};
 
 /// What is still to be found out of a closed incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -231,68 +77,6 @@ pub enum Loose {
     Memory(Box<Verification>),
     /// What a remedy made worse still fires.
     Worse,
-}
-
-/// Where an incident stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// The alert must fire for a while first.
-    Settling {
-        /// Until then.
-        until: Timestamp,
-    },
-    /// The next step is due in this turn.
-    Ready,
-    /// Evidence for the guards has been asked for.
-    Asking {
-        /// When.
-        asked_at: Timestamp,
-    },
-    /// Guards hold the next order.
-    Held {
-        /// Why.
-        holds: Vec<Hold>,
-        /// When to judge again, where a gate alone does not tell.
-        until: Option<Timestamp>,
-        /// When it was judged.
-        judged_at: Timestamp,
-    },
-    /// A retry waits.
-    BackingOff {
-        /// Until then.
-        until: Timestamp,
-    },
-    /// All guards would let the next order pass, and a person is asked.
-    AwaitingApproval(Box<Asked>),
-    /// An order runs.
-    Acting,
-    /// An action is over and its healing is being proven.
-    Verifying(Box<Verification>),
-    /// It is over.
-    Closed {
-        /// When.
-        at: Timestamp,
-        /// How and why.
-        closing: Closing,
-    },
-}
-
-impl Stage {
-    /// Returns the state's name, as in the API and in metrics.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Settling { .. }
-            | Self::Ready
-            | Self::Asking { .. }
-            | Self::Held { .. }
-            | Self::BackingOff { .. } => "waiting",
-            Self::AwaitingApproval(_) => "awaiting_approval",
-            Self::Acting => "acting",
-            Self::Verifying(_) => "verifying",
-            Self::Closed { .. } => "closed",
-        }
-    }
 }
 
 /// How an incident's alert stands.
@@ -316,23 +100,17 @@ pub struct Attached {
     pub standing: Standing,
 }
 
-/// That an order made something else worse.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Worsened {
-    /// The order, with its undo, if it has one.
-    pub order: Order,
-    /// What fires now that did not before, for a person.
-    pub text: String,
-    /// When it was found.
+/// A run of a remedy that goes on, or is over and ran, or may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// Of which remedy.
+    pub remedy: RemedyName,
+    /// When its order was issued.
     pub since: Timestamp,
 }
 
 /// One trouble on one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is true of any stage: none excludes another"
-)]
 pub struct Incident {
     /// Its number.
     pub id: IncidentId,
@@ -350,38 +128,21 @@ pub struct Incident {
     pub episodes: Box<[Attached]>,
     /// Where it stands.
     pub stage: Stage,
+    /// What its orders are for.
+    pub seeks: Seeks,
     /// How far up the ladder it got.
     pub ladder: Ladder,
-    /// How often each remedy was run.
+    /// The number of each remedy's last order.
     pub runs: Rare<BTreeMap<RemedyName, u32>>,
     /// What it has locked.
     pub locks: Rare<BTreeSet<LockKey>>,
     /// The last order, without what its guards said: the journal has that.
     pub order: Option<Box<Order>>,
-    /// When the last order was issued.
-    pub ordered_at: Timestamp,
-    /// How often the last order has said how far it is.
-    pub progressed: u32,
-    /// Whether the last order certainly did not start before a restart, and waits for its permit.
-    pub returned: bool,
-    /// Runs that certainly did not start, and were not permitted anew under the same id.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub unstarted: u32,
-    /// The remedy of the last run that is over and ran, or may have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ran: Option<RemedyName>,
+    /// What was done, in order: without what certainly did not start, and without what takes it back.
+    pub acts: Rare<Vec<Act>>,
     /// What a person has approved and is not over yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Box<Approved>>,
-    /// Whether the last order was told to end before its time.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub order_cancelled: bool,
-    /// Who cancelled it and why, while an action still has to end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cancelled: Option<Text>,
-    /// Whether an order made something else worse: no further remedy is tried then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub worse: Option<Box<Worsened>>,
     /// What was tried and did not heal, in order, for a person.
     pub tried: Rare<Vec<String>>,
     /// Counts questions, so that an answer to an earlier one is told apart.
@@ -396,9 +157,6 @@ pub struct Incident {
     /// Remedies that were recorded instead of run, and are not judged yet.
     #[serde(default, skip_serializing_if = "Rare::is_empty")]
     pub shadows: Rare<Vec<Shadow>>,
-    /// When its first order was issued, of those that ran or may have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acted_at: Option<Timestamp>,
     /// What is still to be found out though it is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aftermath: Option<Box<Aftermath>>,
@@ -407,20 +165,7 @@ pub struct Incident {
     pub unheard: bool,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
 impl Incident {
-    /// Gives up an order that certainly did not start: what comes next is another one.
-    pub(crate) fn let_go(&mut self) {
-        if std::mem::take(&mut self.returned) {
-            self.unstarted += 1;
-            self.ladder.orders = self.ladder.orders.saturating_sub(1);
-        }
-    }
-
     /// Lives through a jump of the wall clock. What it waits for keeps its remaining time, what
     /// witnesses said is void, and so is what a person has approved.
     ///
@@ -428,19 +173,21 @@ impl Incident {
     pub(crate) fn live_through(&mut self, jump: &Jump) {
         let by = jump.followed();
         match &mut self.stage {
-            Stage::Settling { until } | Stage::BackingOff { until } => *until = *until + by,
+            Stage::Settling { until } | Stage::BackingOff { until } | Stage::Lost { until } => {
+                *until = *until + by;
+            }
             stage @ Stage::Asking { .. } => *stage = Stage::Ready,
             Stage::Held { until, judged_at, .. } => {
                 *until = until.map(|at| at + by);
                 *judged_at = *judged_at + by;
             }
+            Stage::Acting(running) => running.since = running.since + by,
             Stage::Verifying(verification) => verification.live_through(jump),
-            Stage::Ready | Stage::AwaitingApproval(_) | Stage::Acting | Stage::Closed { .. } => {}
+            Stage::Ready | Stage::AwaitingApproval(_) | Stage::Closed { .. } => {}
         }
         self.approved = None;
-        self.ordered_at = self.ordered_at + by;
         self.tell_at = self.tell_at.map(|at| at + by);
-        if let Some(worse) = &mut self.worse {
+        if let Some(worse) = self.seeks.worse_mut() {
             worse.since = worse.since + by;
         }
         if let Some(aftermath) = &mut self.aftermath {
@@ -472,7 +219,22 @@ impl Incident {
 
     /// Tells whether an order of it runs, is being proven, or will be tried again.
     pub fn is_in_flight(&self) -> bool {
-        matches!(self.stage, Stage::Acting | Stage::Verifying(_) | Stage::BackingOff { .. })
+        match self.stage.kind() {
+            StageKind::BackingOff | StageKind::Acting | StageKind::Verifying | StageKind::Lost => {
+                true
+            }
+            StageKind::Settling
+            | StageKind::Ready
+            | StageKind::Asking
+            | StageKind::Held
+            | StageKind::AwaitingApproval
+            | StageKind::Closed => false,
+        }
+    }
+
+    /// Tells whether an order of it runs.
+    pub fn is_acting(&self) -> bool {
+        matches!(self.stage, Stage::Acting(_))
     }
 
     /// Tells whether all of its alerts have ended.
@@ -492,31 +254,27 @@ impl Incident {
 
     /// Tells whether an order of this incident ran, or may have run.
     pub fn has_acted(&self) -> bool {
-        // What waits for its permit when something became worse is an undo.
-        let is_remedy = self.returned && self.worse.is_none();
-        self.runs.values().sum::<u32>() > self.unstarted + u32::from(is_remedy)
+        !self.acts.is_empty()
+    }
+
+    /// Tells whether the last order certainly did not start, and is sought again under its id: of an
+    /// undo, which is issued once, that it is still sought says so.
+    pub fn is_returned(&self) -> bool {
+        match &self.seeks {
+            Seeks::Same { .. } => true,
+            Seeks::Undo(_) => {
+                let last = self.order.as_ref().filter(|_| self.stage.waits());
+                last.is_some_and(|order| order.id.part == Part::Undo)
+            }
+            Seeks::Rung | Seeks::Retry { .. } | Seeks::Nothing { .. } => false,
+        }
     }
 
     /// Tells whether a person approved its run, and it is judged or waits for the rate.
     pub fn goes_first(&self) -> bool {
-        let waits = match &self.stage {
-            Stage::Ready | Stage::Asking { .. } => true,
-            Stage::Held { holds, .. } => holds.iter().any(|hold| hold.guard() == Guard::Rate),
-            Stage::Settling { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Verifying(_)
-            | Stage::Closed { .. } => false,
-        };
-        waits && self.approved.is_some()
-    }
-
-    /// What certainly did not start was no act, so that it has not begun yet.
-    pub(crate) fn forget_unstarted_act(&mut self) {
-        if !self.has_acted() {
-            self.acted_at = None;
-        }
+        let waits_for_rate = || self.stage.holds().iter().any(|hold| hold.guard() == Guard::Rate);
+        let is_judged = matches!(self.stage, Stage::Ready | Stage::Asking { .. });
+        self.approved.is_some() && (is_judged || waits_for_rate())
     }
 
     /// Keeps with the order what its looks have shown: it may be proven once more.
@@ -535,20 +293,22 @@ impl Incident {
     pub fn ladder_after(&self, closing: &Closing) -> Ladder {
         let healed_by = closing.remedy.clone();
         let climbed = healed_by.or_else(|| self.ladder.climbed.clone());
-        Ladder { climbed, failures: 0, ..self.ladder }
+        Ladder { climbed, ..self.ladder }
     }
 
     /// Returns the id of the next run of a remedy.
     pub fn next_order(&self, remedy: &RemedyName) -> OrderId {
         let runs = self.runs.get(remedy).copied().unwrap_or(0);
-        let attempt = if self.returned { runs } else { runs + 1 };
+        let attempt = if self.is_returned() { runs } else { runs + 1 };
         OrderId { incident: self.id, remedy: remedy.clone(), attempt, part: Part::Heal }
     }
 
     /// Returns when it must be looked at again, if time alone can move it.
     pub fn wakes_at(&self) -> Option<Timestamp> {
         let stage = match &self.stage {
-            Stage::Settling { until } | Stage::BackingOff { until } => Some(*until),
+            Stage::Settling { until } | Stage::BackingOff { until } | Stage::Lost { until } => {
+                Some(*until)
+            }
             Stage::Asking { asked_at } => Some(*asked_at + limits::ANSWER_PATIENCE),
             Stage::Held { until, .. } => *until,
             Stage::Verifying(verification) => Some(match verification.look {
@@ -566,56 +326,26 @@ impl Incident {
                 });
                 [shadows, aftermath].into_iter().flatten().min()
             }
-            Stage::Ready | Stage::Acting => None,
+            Stage::Ready | Stage::Acting(_) => None,
         };
         [stage, self.tell_at, self.approval_expires_at()].into_iter().flatten().min()
     }
 
     /// Returns when an approval is void that no order has made use of yet.
     pub fn approval_expires_at(&self) -> Option<Timestamp> {
-        let expires_at = self.approved.as_ref().map(|approved| approved.asked.expires_at);
-        match &self.stage {
-            Stage::Settling { .. }
-            | Stage::Ready
-            | Stage::Asking { .. }
-            | Stage::Held { .. }
-            | Stage::BackingOff { .. } => expires_at,
-            Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Verifying(_)
-            | Stage::Closed { .. } => None,
-        }
+        let unused = self.approved.as_ref().filter(|_| self.stage.waits());
+        unused.map(|approved| approved.asked.expires_at)
     }
 
     /// Returns the gates whose opening may move it.
-    pub fn gates(&self) -> Vec<Gate> {
-        match &self.stage {
-            Stage::Held { holds, .. } => holds.iter().filter_map(Hold::gate).collect(),
-            Stage::Settling { .. }
-            | Stage::Ready
-            | Stage::Asking { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Verifying(_)
-            | Stage::Closed { .. } => Vec::new(),
-        }
+    pub fn gates(&self) -> impl Iterator<Item = Gate> + '_ {
+        self.stage.holds().iter().filter_map(Hold::gate)
     }
 
     /// Returns the guards that hold it and of which a person is told once for all that they hold.
     pub fn told_guards(&self) -> impl Iterator<Item = Guard> + '_ {
-        let holds = match &self.stage {
-            Stage::Held { holds, .. } => holds.as_slice(),
-            Stage::Settling { .. }
-            | Stage::Ready
-            | Stage::Asking { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Verifying(_)
-            | Stage::Closed { .. } => &[],
-        };
-        holds.iter().map(Hold::guard).filter(|guard| guard.telling() != Telling::Apart)
+        let guards = self.stage.holds().iter().map(Hold::guard);
+        guards.filter(|guard| guard.telling() != Telling::Apart)
     }
 
     /// Returns how long to wait before judging a hold again that has no known end.

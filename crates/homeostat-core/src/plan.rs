@@ -21,9 +21,8 @@ use crate::time::Span;
 pub struct Ladder {
     /// The highest rung that is done with: it failed, did not heal, or was only shadowed.
     pub climbed: Option<RemedyName>,
-    /// Known failures of the rung that is being tried.
-    pub failures: u32,
-    /// Orders issued, those of the incident of which this one is a relapse included.
+    /// Orders issued, those of the incident of which this one is a relapse included, and without what
+    /// certainly did not start and was not issued again.
     pub orders: u32,
 }
 

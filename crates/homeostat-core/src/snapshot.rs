@@ -12,9 +12,12 @@
 //! [`State::records`]: crate::state::State::records
 //! [`State::recall`]: crate::state::State::recall
 
+mod version_1;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Deserializer;
 
 use crate::alert::Episode;
 use crate::clock::Clock;
@@ -27,7 +30,7 @@ use crate::time::Timestamp;
 use crate::witness::Sighting;
 
 /// The version of the snapshots that this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One thing that a state knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,4 +85,18 @@ pub enum Record {
     Notice(Obligation),
     /// What the guards count.
     Ledger(Line),
+}
+
+/// A record, or why it cannot be read.
+pub type Read = serde_json::Result<Record>;
+
+/// Reads records, a line of JSON each, as this version or an earlier one wrote them. Returns `None`
+/// where a version wrote them that this program does not know.
+pub fn read(version: u32, lines: &[u8]) -> Option<Box<dyn Iterator<Item = Read> + '_>> {
+    let lines = Deserializer::from_slice(lines);
+    match version {
+        1 => Some(Box::new(lines.into_iter().map(|record| version_1::read(record?)))),
+        VERSION => Some(Box::new(lines.into_iter())),
+        _ => None,
+    }
 }

@@ -10,7 +10,7 @@ use crate::alert::Presence;
 use crate::approval::Consent;
 use crate::guard::account::{self, Counts, IncidentNumber, Opinion, RemedyAccount};
 use crate::guard::{Bench, Deed};
-use crate::incident::{Incident, Stage};
+use crate::incident::Incident;
 use crate::label::LabelSet;
 use crate::ledger::Subject;
 use crate::limits;
@@ -27,7 +27,7 @@ pub struct Account {
     /// The policy.
     pub policy: PolicyName,
     /// The incident that is open or latched for the alert's target; `None` where there is none.
-    pub incident: Option<Told>,
+    pub incident: Option<InShort>,
     /// What is in it.
     #[serde(flatten)]
     pub contents: Contents,
@@ -35,7 +35,7 @@ pub struct Account {
 
 /// An incident, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct InShort {
     /// Its number.
     pub id: IncidentNumber,
     /// Its state, as in the API. Where it is `closed`, nothing new starts before its alerts have
@@ -113,8 +113,8 @@ fn of(
     Account { policy: policy.name.clone(), incident: known.map(told), contents }
 }
 
-fn told(incident: &Incident) -> Told {
-    Told {
+fn told(incident: &Incident) -> InShort {
+    InShort {
         id: IncidentNumber(incident.id),
         state: incident.stage.as_str().to_owned(),
         opened_at: incident.opened_at,
@@ -138,18 +138,14 @@ impl Start {
             Step::Exhausted | Step::Gone(_) => None,
         };
         match state.incident_of(subject) {
-            Some(open) if !matches!(open.stage, Stage::Closed { .. }) => {
-                let mut ladder = open.ladder.clone();
-                ladder.orders -= u32::from(open.returned);
-                Self {
-                    incident: open.id,
-                    next: name(pursue::next_step(policy, open)),
-                    ladder,
-                    continues: open.order.is_some(),
-                    returned: open.returned,
-                    unheld: open.unheld,
-                }
-            }
+            Some(open) if !open.is_closed() => Self {
+                incident: open.id,
+                next: name(pursue::next_step(policy, open)),
+                ladder: open.ladder.clone(),
+                continues: open.order.is_some(),
+                returned: open.is_returned(),
+                unheld: open.unheld,
+            },
             Some(_) | None => {
                 let prospect = observe::prospect(state, policy, subject, now);
                 Self {

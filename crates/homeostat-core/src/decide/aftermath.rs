@@ -45,7 +45,7 @@ fn look(desk: &mut Desk<'_>, incident: &Incident, left: &Aftermath) {
 }
 
 fn baseline(incident: &Incident) -> Option<&Baseline> {
-    incident.worse.as_ref()?.order.proof.baseline.as_ref()
+    incident.seeks.worse()?.order.proof.baseline.as_ref()
 }
 
 /// Reads what a look found.
@@ -84,7 +84,7 @@ fn read_memory(
 }
 
 fn read_worse(desk: &mut Desk<'_>, incident: &Incident, evidence: &Evidence) {
-    let (Some(worse), Some(baseline)) = (&incident.worse, baseline(incident)) else {
+    let (Some(worse), Some(baseline)) = (incident.seeks.worse(), baseline(incident)) else {
         return over(desk, incident, "nothing is known of it any more".to_owned());
     };
     let since = desk.state.clock().certainly_after(worse.since, desk.now);

@@ -28,7 +28,7 @@ pub(super) fn heal(
 ) {
     let Some(order) = &incident.order else { return };
     // The last order may never have started: then the remedy before it has healed.
-    let remedy = incident.ran.as_ref().unwrap_or(&order.id.remedy);
+    let remedy = incident.acts.last().map_or(&order.id.remedy, |act| &act.remedy);
     if had_ended_before(desk, incident) {
         let reason = format!("the alert had ended before remedy {remedy} ran");
         return close(desk, incident.id, Cause::EndedBeforeAct, reason);
@@ -52,12 +52,12 @@ pub(super) fn heal(
 /// Tells whether all alerts of an incident had ended, by their sources, before its first order was
 /// issued.
 fn had_ended_before(desk: &Desk<'_>, incident: &Incident) -> bool {
-    let (Some(acted_at), clock) = (incident.acted_at, desk.state.clock()) else { return false };
+    let (Some(first), clock) = (incident.acts.first(), desk.state.clock()) else { return false };
     // What the wall clock showed then, nobody can tell after it has jumped.
-    if clock.jump().is_some_and(|jump| acted_at <= jump.to + limits::CLOCK_TOLERANCE) {
+    if clock.jump().is_some_and(|jump| first.since <= jump.to + limits::CLOCK_TOLERANCE) {
         return false;
     }
-    let began = clock.wall(acted_at) - limits::CLOCK_TOLERANCE;
+    let began = clock.wall(first.since) - limits::CLOCK_TOLERANCE;
     incident.episodes.iter().all(|attached| {
         let ended_at = desk.state.episode(attached.episode).and_then(|episode| episode.ended_at);
         attached.standing == Standing::Resolved

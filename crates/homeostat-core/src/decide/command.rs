@@ -16,8 +16,7 @@ use crate::approval::{Asked, Digest};
 use crate::command::{Command, Reply};
 use crate::event::Effect;
 use crate::fact::What;
-use crate::healing::Verification;
-use crate::incident::{Cause, Closing, End, Incident, Stage};
+use crate::incident::{Cause, Closing, End, Incident, Running, Stage, Told};
 use crate::name::{IncidentId, OrderId};
 use crate::notice::Topic;
 use crate::order::Order;
@@ -132,28 +131,17 @@ fn cancel(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
     let id = incident.id;
     match (&incident.stage, &incident.order) {
         (Stage::Closed { closing, .. }, _) => cancel_notice(desk, incident, closing, word),
-        (Stage::Acting, Some(order)) => cancel_action(desk, incident, order, word),
-        (Stage::Verifying(verification), Some(order))
-            if may_run(desk, incident, verification, order) =>
-        {
-            let until = over_at(incident, verification, order);
+        (Stage::Acting(running), Some(order)) => {
+            cancel_action(desk, incident, running, order, word)
+        }
+        (_, Some(order)) if let Some(until) = may_run_until(desk, incident, order) => {
             let run = order.id.title();
             Reply::Refused(format!(
                 "{run} may still run, out of our reach since a restart, until {until:.0} at the \
                  latest: cancel incident {id} then"
             ))
         }
-        (
-            Stage::Settling { .. }
-            | Stage::Ready
-            | Stage::Asking { .. }
-            | Stage::Held { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Verifying(_),
-            _,
-        ) => {
+        (_, _) => {
             note(desk, id, Command::Cancel, word);
             closing::dismiss(desk, incident, Cause::Cancelled, word.ending("cancelled"));
             Reply::Taken(format!(
@@ -163,23 +151,18 @@ fn cancel(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
     }
 }
 
-/// Whether an action of before a restart is not certainly over.
-pub(super) fn may_run(
+/// Until when a run of before a restart, of which that lost sight, may go on.
+pub(super) fn may_run_until(
     desk: &Desk<'_>,
     incident: &Incident,
-    verification: &Verification,
     order: &Order,
-) -> bool {
-    desk.now < over_at(incident, verification, order)
-}
-
-/// When an action is certainly over: as its proof begins, also where a restart lost sight of it. An
-/// undo is not proven; what is awaited is its end.
-fn over_at(incident: &Incident, verification: &Verification, order: &Order) -> Timestamp {
-    match &incident.worse {
-        Some(_) => verification.until,
-        None => verification.over_at(&order.proof),
-    }
+) -> Option<Timestamp> {
+    let until = match &incident.stage {
+        Stage::Verifying(verification) => verification.over_at(&order.proof),
+        Stage::Lost { until } => *until,
+        _ => return None,
+    };
+    Some(until).filter(|until| desk.now < *until)
 }
 
 fn cancel_notice(
@@ -211,12 +194,18 @@ fn cancel_notice(
     Reply::Taken(format!("nobody is told about incident {id} any more"))
 }
 
-fn cancel_action(desk: &mut Desk<'_>, incident: &Incident, order: &Order, word: &Word) -> Reply {
-    if let Some(before) = &incident.cancelled {
+fn cancel_action(
+    desk: &mut Desk<'_>,
+    incident: &Incident,
+    running: &Running,
+    order: &Order,
+    word: &Word,
+) -> Reply {
+    if let Some(before) = incident.seeks.cancelled() {
         return Reply::Refused(format!("incident {} is being cancelled by {before}", incident.id));
     }
     note(desk, incident.id, Command::Cancel, word);
-    end_run(desk, incident, order, word.ending("cancelled"));
+    end_run(desk, running, order, word.ending("cancelled"));
     Reply::Taken(format!(
         "{} is told to end; incident {} is cancelled as soon as it has",
         order.id.title(),
@@ -225,8 +214,8 @@ fn cancel_action(desk: &mut Desk<'_>, incident: &Incident, order: &Order, word: 
 }
 
 /// Tells a run to end before its time, once.
-pub(super) fn end_run(desk: &mut Desk<'_>, incident: &Incident, order: &Order, reason: String) {
-    if !incident.order_cancelled {
+pub(super) fn end_run(desk: &mut Desk<'_>, running: &Running, order: &Order, reason: String) {
+    if running.told == Told::Nothing {
         desk.note(What::OrderCancelled { order: order.id.clone(), reason });
         desk.want(Effect::Cancel(order.id.clone()));
     }
@@ -235,22 +224,13 @@ pub(super) fn end_run(desk: &mut Desk<'_>, incident: &Incident, order: &Order, r
 fn retry(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Reply {
     let (id, state, book) = (incident.id, desk.state, desk.book);
     let refused = |why: &str| Reply::Refused(format!("incident {id} is not tried again: {why}"));
-    match &incident.stage {
-        Stage::Closed { closing, .. } => match closing.outcome {
-            End::Escalated | End::Shadowed | End::Rejected | End::Cancelled => {}
-            End::Healed | End::Recovered => {
-                return refused(&format!("it is closed as {}", closing.outcome));
-            }
-        },
-        stage @ (Stage::Settling { .. }
-        | Stage::Ready
-        | Stage::Asking { .. }
-        | Stage::Held { .. }
-        | Stage::BackingOff { .. }
-        | Stage::AwaitingApproval(_)
-        | Stage::Acting
-        | Stage::Verifying(_)) => {
-            return refused(&format!("it is still open, and {}", stage.as_str()));
+    let Some(closing) = incident.stage.closing() else {
+        return refused(&format!("it is still open, and {}", incident.stage.as_str()));
+    };
+    match closing.outcome {
+        End::Escalated | End::Shadowed | End::Rejected | End::Cancelled => {}
+        End::Healed | End::Recovered => {
+            return refused(&format!("it is closed as {}", closing.outcome));
         }
     }
     let Some((episode, alert)) = firing(state, incident).next() else {

@@ -53,7 +53,7 @@ use crate::command::Reply;
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
 use crate::healing::{Look, Patient, Verdict};
-use crate::incident::{Incident, Stage, Standing};
+use crate::incident::{Closing, Incident, Stage, Standing, Told};
 use crate::ledger::Pause;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId};
@@ -63,7 +63,7 @@ use crate::process::{Process, still_run};
 use crate::state::State;
 use crate::time::Timestamp;
 
-pub use account::{Account, Contents, Told, account};
+pub use account::{Account, Contents, InShort, account};
 
 /// What one event leads to.
 #[derive(Debug, Default)]
@@ -157,7 +157,8 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
                     | Stage::Held { .. }
                     | Stage::BackingOff { .. }
                     | Stage::AwaitingApproval(_)
-                    | Stage::Acting => {}
+                    | Stage::Acting(_)
+                    | Stage::Lost { .. } => {}
                 }
             }
         }
@@ -208,11 +209,13 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
 pub fn recover(state: &State) -> Vec<Effect> {
     let running = state
         .incidents()
-        .filter(|incident| incident.stage == Stage::Acting)
-        .filter_map(|incident| Some((incident, incident.order.as_ref()?)))
-        .flat_map(|(incident, order)| {
+        .filter_map(|incident| match &incident.stage {
+            Stage::Acting(running) => Some((running, incident.order.as_ref()?)),
+            _ => None,
+        })
+        .flat_map(|(running, order)| {
             let (order, issued_in) = (order.id.clone(), order.boot.clone());
-            let cancel = incident.order_cancelled.then(|| Effect::Cancel(order.clone()));
+            let cancel = (running.told == Told::ToEnd).then(|| Effect::Cancel(order.clone()));
             [Some(Effect::Inquire { order, issued_in }), cancel].into_iter().flatten()
         });
     let left = state.ledgers().stragglers.iter().filter(|run| !run.left.is_empty());
@@ -234,7 +237,7 @@ fn step(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
         Stage::Ready | Stage::Held { .. } | Stage::BackingOff { .. } => {
             pursue::pursue(desk, incident, presence, None);
         }
-        Stage::Acting => {}
+        Stage::Acting(_) | Stage::Lost { .. } => {}
         Stage::Verifying(verification) => {
             if let Verdict::Healed(healing) = desk.state.verdict(incident, verification) {
                 closing::heal(desk, incident, verification, &healing);
@@ -276,13 +279,15 @@ fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
             pursue::no_answer(desk, incident);
         }
         Stage::Verifying(verification) => prove::wake(desk, incident, verification),
+        Stage::Lost { until } if *until <= now => undo::give_up(desk, incident),
         Stage::Settling { .. }
         | Stage::BackingOff { .. }
         | Stage::Held { .. }
         | Stage::Asking { .. }
         | Stage::AwaitingApproval(_)
         | Stage::Ready
-        | Stage::Acting
+        | Stage::Acting(_)
+        | Stage::Lost { .. }
         | Stage::Closed { .. } => {}
     }
 }
@@ -290,14 +295,15 @@ fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
 /// The incident that waits for this order, if one does.
 fn acting_on<'a>(state: &'a State, order: &OrderId) -> Option<&'a Incident> {
     state.incident(order.incident).filter(|incident| {
-        incident.stage == Stage::Acting && incident.order.as_ref().is_some_and(|o| o.id == *order)
+        incident.is_acting() && incident.order.as_ref().is_some_and(|o| o.id == *order)
     })
 }
 
 /// Writes down what a run says of itself: on one line, of bounded length, and not too often.
 fn note_progress(desk: &mut Desk<'_>, order: OrderId, text: &str) {
     let Some(incident) = acting_on(desk.state, &order) else { return };
-    if incident.progressed >= limits::ORDER_PROGRESS {
+    let Stage::Acting(running) = &incident.stage else { return };
+    if running.progressed >= limits::ORDER_PROGRESS {
         return;
     }
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -379,20 +385,9 @@ fn reload(desk: &mut Desk<'_>) {
 /// open another one now that it is back.
 fn release_those_whose_policy_is_back(desk: &mut Desk<'_>) -> BTreeSet<IncidentId> {
     let (state, book) = (desk.state, desk.book);
-    let is_back = |incident: &&Incident| match &incident.stage {
-        Stage::Closed { closing, .. } => {
-            closing.is_for_want_of_policy()
-                && firing(state, incident)
-                    .any(|(_, alert)| observe::is_taken(book, incident, alert))
-        }
-        Stage::Settling { .. }
-        | Stage::Ready
-        | Stage::Asking { .. }
-        | Stage::Held { .. }
-        | Stage::BackingOff { .. }
-        | Stage::AwaitingApproval(_)
-        | Stage::Acting
-        | Stage::Verifying(_) => false,
+    let is_back = |incident: &&Incident| {
+        incident.stage.closing().is_some_and(Closing::is_for_want_of_policy)
+            && firing(state, incident).any(|(_, alert)| observe::is_taken(book, incident, alert))
     };
     // What was lost sight of opens nothing anew, nor does what became worse: people keep what they
     // know of it.

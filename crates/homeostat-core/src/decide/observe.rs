@@ -133,15 +133,15 @@ fn resolve_lapsed(desk: &mut Desk<'_>, observation: &Observation) -> Remark {
 /// last that fired. An undo repairs something else, and goes on.
 fn signal_actions(desk: &mut Desk<'_>, episode: EpisodeId) {
     let (state, book) = (desk.state, desk.book);
-    for incident in state.incidents_of(episode).filter(|incident| incident.worse.is_none()) {
+    for incident in state.incidents_of(episode).filter(|i| i.seeks.worse().is_none()) {
         let others = incident.episodes.iter().filter(|attached| attached.episode != episode);
         let resolved = others.map(|a| a.standing).all(|standing| standing == Standing::Resolved);
         let policy = book.policy(&incident.policy);
         let signals = policy.is_some_and(|policy| policy.on_resolve == OnResolve::Signal);
-        if let (Stage::Acting, true, true, Some(order)) =
+        if let (Stage::Acting(running), true, true, Some(order)) =
             (&incident.stage, resolved, signals, &incident.order)
         {
-            command::end_run(desk, incident, order, "all alerts have resolved".to_owned());
+            command::end_run(desk, running, order, "all alerts have resolved".to_owned());
         }
     }
 }
@@ -225,14 +225,7 @@ fn is_new_trouble(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) -> bool {
                 let late = closing.outcome == End::Healed || alert.door == Door::Api;
                 !late || alert.starts_at.is_some_and(|began| closed.holds(began))
             }
-            Stage::Settling { .. }
-            | Stage::Ready
-            | Stage::Asking { .. }
-            | Stage::Held { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Verifying(_) => false,
+            _ => false,
         })
 }
 

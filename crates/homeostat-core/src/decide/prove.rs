@@ -90,7 +90,7 @@ fn miss(
 }
 
 fn look(desk: &mut Desk<'_>, incident: &Incident, verification: &Verification) {
-    let Some(order) = incident.order.as_ref().filter(|_| incident.worse.is_none()) else {
+    let Some(order) = &incident.order else {
         return conclude(desk, incident, verification);
     };
     let proving = proving(desk, incident, &order.proof, Some(verification));
@@ -126,7 +126,7 @@ pub(super) fn read(
     so_far.note(&order.proof, &reading, next);
     desk.note(What::EvidenceSeen { incident: incident.id, reading: reading.clone(), next });
     // What may still run is looked at again: nothing is taken back beside it, nor let go.
-    let over = !command::may_run(desk, incident, verification, order);
+    let over = command::may_run_until(desk, incident, order).is_none();
     if let (Some(Change::Worse { text }), true) = (reading.change, over) {
         undo::turned_worse(desk, incident, order, text);
     } else if let Verdict::Healed(healing) = desk.state.verdict(incident, &so_far) {
@@ -138,9 +138,6 @@ pub(super) fn read(
 
 /// The window is over and the proof is not complete.
 fn conclude(desk: &mut Desk<'_>, incident: &Incident, verification: &Verification) {
-    if let Some(worse) = &incident.worse {
-        return undo::give_up(desk, incident, worse);
-    }
     let Some(order) = &incident.order else { return };
     let verdict = desk.state.verdict(incident, verification);
     if let Some(until) = prolongs(order, verification, &verdict) {
@@ -150,7 +147,7 @@ fn conclude(desk: &mut Desk<'_>, incident: &Incident, verification: &Verificatio
     let Some(policy) = book.policy(&incident.policy) else {
         return closing::cancel_without_policy(desk, incident);
     };
-    if let Some(word) = &incident.cancelled {
+    if let Some(word) = incident.seeks.cancelled() {
         let reason = format!("cancelled by {word}");
         return closing::dismiss(desk, incident, Cause::Cancelled, reason);
     }

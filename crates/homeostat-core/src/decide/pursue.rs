@@ -13,7 +13,7 @@ use crate::fact::What;
 use crate::guard::{self, Bench, Deed, Judgement, Permit};
 use crate::healing;
 use crate::hold::{Gate, Hold};
-use crate::incident::{Cause, Incident};
+use crate::incident::{Cause, Incident, Running, Stage};
 use crate::limits;
 use crate::name::{BootId, Part};
 use crate::order::{Draft, Order, Outcome, Proof, Result as Taken, Undo};
@@ -51,14 +51,14 @@ pub(super) fn pursue(
     presence: &Presences,
     evidence: Option<&Evidence>,
 ) {
-    if let Some(worse) = &incident.worse {
+    if let Some(worse) = incident.seeks.worse() {
         return undo::pursue(desk, incident, worse, evidence);
     }
     let book = desk.book;
     let Some(policy) = book.policy(&incident.policy) else {
         return closing::cancel_without_policy(desk, incident);
     };
-    if let Some(word) = &incident.cancelled {
+    if let Some(word) = incident.seeks.cancelled() {
         let reason = format!("cancelled by {word}");
         return closing::dismiss(desk, incident, Cause::Cancelled, reason);
     }
@@ -89,7 +89,7 @@ pub(super) fn pursue(
 /// The rung that is being tried, until it is done with; else the next.
 pub(super) fn next_step<'a>(policy: &'a Policy, incident: &Incident) -> Step<'a> {
     match &incident.order {
-        Some(order) if incident.returned || incident.ladder.failures > 0 => {
+        Some(order) if incident.seeks.is_rung_of_last_order() => {
             plan::again(policy, &order.id.remedy)
         }
         Some(_) | None => plan::next(policy, &incident.ladder),
@@ -116,8 +116,6 @@ fn concrete<'a>(
     let leading = firing(desk.state, incident).next().map(|(_, alert)| alert);
     let values = values(incident, remedy, leading);
     let query = policy.verify.query.as_ref();
-    let mut ladder = incident.ladder.clone();
-    ladder.orders -= u32::from(incident.returned);
     Ok(Concrete {
         policy,
         remedy,
@@ -125,7 +123,7 @@ fn concrete<'a>(
         undo: undo::prepare(policy, remedy, &values)?,
         locks: plan::locks(policy, &incident.target, &values)?,
         query: query.map(|query| query.render(Place::Promql, &values)).transpose()?,
-        ladder,
+        ladder: incident.ladder.clone(),
     })
 }
 
@@ -171,7 +169,7 @@ fn weigh(
         target: &incident.target,
         ladder: &concrete.ladder,
         continues: incident.order.is_some(),
-        returned: incident.returned,
+        returned: incident.is_returned(),
         unheld: incident.unheld,
         locks: &concrete.locks,
         consent: consent(incident, concrete),
@@ -371,7 +369,7 @@ pub(super) fn send(desk: &mut Desk<'_>, incident: &Incident, order: Order) {
         alerts(desk.state, incident).into_iter().map(|(a, end)| (a.clone(), end)).collect();
     let policy = incident.policy.clone();
     let run = Run { order: order.clone(), policy, alerts, decided_at: desk.now };
-    desk.note(if incident.returned {
+    desk.note(if incident.is_returned() {
         What::OrderReissued { order }
     } else {
         What::OrderIssued { order }
@@ -411,7 +409,7 @@ pub(super) fn look_again(
 
 /// Holds an incident whose question nobody answered in time.
 pub(super) fn no_answer(desk: &mut Desk<'_>, incident: &Incident) {
-    if let Some(worse) = &incident.worse {
+    if let Some(worse) = incident.seeks.worse() {
         return undo::no_answer(desk, incident, worse);
     }
     let policy = desk.book.policy(&incident.policy);
@@ -435,8 +433,11 @@ pub(super) fn after_order(
     outcome: &Outcome,
     after_crash: bool,
 ) {
-    let Some(order) = &incident.order else { return };
-    if let Some(worse) = &incident.worse {
+    let (Some(order), Stage::Acting(Running { since, .. })) = (&incident.order, &incident.stage)
+    else {
+        return;
+    };
+    if let Some(worse) = incident.seeks.worse() {
         return undo::after_run(desk, incident, worse, outcome, after_crash);
     }
     let book = desk.book;
@@ -444,27 +445,27 @@ pub(super) fn after_order(
     let remedy = policy.and_then(|policy| policy.remedy(&order.id.remedy));
     let may_still_run =
         outcome.result() == Taken::Uncertain && after_crash && order.action.outlives_the_engine();
-    if let Some(word) = incident.cancelled.as_ref().filter(|_| !may_still_run) {
+    if let Some(word) = incident.seeks.cancelled().filter(|_| !may_still_run) {
         let reason = format!("cancelled by {word}; remedy {} {outcome}", order.id.remedy);
         return closing::dismiss(desk, incident, Cause::Cancelled, reason);
     }
     // Otherwise it would be handed over, or asked about, while it may still run.
     let runs_again = policy.is_some_and(|policy| policy.guard.attempts > incident.ladder.orders)
         && remedy.is_some_and(|remedy| remedy.mode == Mode::Auto)
-        && incident.cancelled.is_none();
+        && incident.seeks.cancelled().is_none();
     match outcome.result() {
         Taken::Uncertain if after_crash && order.idempotent && runs_again => {
             desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
         }
         Taken::Uncertain if may_still_run => {
             // It may still run: the window opens when it certainly does not any more.
-            let over_at = (incident.ordered_at + order.timeout).max(desk.now);
+            let over_at = (*since + order.timeout).max(desk.now);
             prove::begin(desk, incident, &order.proof, over_at);
         }
         Taken::Done | Taken::Uncertain => prove::begin(desk, incident, &order.proof, desk.now),
         Taken::Failed => match remedy {
-            Some(remedy) if incident.ladder.failures < remedy.retries => {
-                let until = desk.now + plan::backoff(remedy, incident.ladder.failures + 1);
+            Some(remedy) if incident.seeks.failures() < remedy.retries => {
+                let until = desk.now + plan::backoff(remedy, incident.seeks.failures() + 1);
                 desk.note(What::RetryScheduled { incident: incident.id, until });
             }
             Some(_) | None => desk.note(What::RemedyGivenUp {

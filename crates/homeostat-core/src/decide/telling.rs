@@ -130,12 +130,7 @@ pub(super) fn delay(desk: &mut Desk<'_>, incident: &Incident) {
         Stage::AwaitingApproval(asked) => {
             format!("open for {age}, and nobody has approved remedy {}", asked.order.remedy)
         }
-        stage @ (Stage::Settling { .. }
-        | Stage::Ready
-        | Stage::Asking { .. }
-        | Stage::BackingOff { .. }
-        | Stage::Acting
-        | Stage::Verifying(_)) => format!("open for {age} and {}; healing goes on", stage.as_str()),
+        stage => format!("open for {age} and {}; healing goes on", stage.as_str()),
     };
     let policy = desk.book.policy(&incident.policy);
     let escalate = policy.map_or_else(unless_said_otherwise, |policy| policy.escalate.clone());

@@ -17,7 +17,7 @@ use crate::evidence::{Ask, Evidence};
 use crate::fact::What;
 use crate::guard::{self, Bench, Grant, Judgement, Permit, Reversal};
 use crate::hold::Hold;
-use crate::incident::{Cause, Incident, Worsened};
+use crate::incident::{Cause, Incident, Running, Stage, Worsened};
 use crate::limits;
 use crate::name::Part;
 use crate::order::{Draft, Order, Outcome, Result as Taken, Undo};
@@ -48,7 +48,7 @@ pub(super) fn turned_worse(desk: &mut Desk<'_>, incident: &Incident, order: &Ord
     let worse = Worsened { order: order.clone(), text: text.clone(), since: desk.now };
     desk.note(What::TurnedWorse { incident: incident.id, order: order.id.clone(), text });
     let book = desk.book;
-    if let Some(word) = &incident.cancelled {
+    if let Some(word) = incident.seeks.cancelled() {
         let why = format!("it was not taken back: cancelled by {word}");
         return close(desk, incident, &worse, Some(&why));
     }
@@ -68,7 +68,7 @@ pub(super) fn pursue(
     worse: &Worsened,
     evidence: Option<&Evidence>,
 ) {
-    if let Some(word) = &incident.cancelled {
+    if let Some(word) = incident.seeks.cancelled() {
         return dismiss(desk, incident, worse, word, "it was not taken back");
     }
     let book = desk.book;
@@ -196,15 +196,18 @@ pub(super) fn after_run(
     outcome: &Outcome,
     after_crash: bool,
 ) {
-    let Some(undo) = &incident.order else { return };
+    let (Some(undo), Stage::Acting(Running { since, .. })) = (&incident.order, &incident.stage)
+    else {
+        return;
+    };
     match outcome.result() {
         Taken::Uncertain if after_crash && undo.action.outlives_the_engine() => {
             // It may still run: its locks are kept until it certainly does not any more.
-            let until = (incident.ordered_at + undo.timeout).max(desk.now);
+            let until = (*since + undo.timeout).max(desk.now);
             prove::await_end(desk, incident, until);
         }
         Taken::Done | Taken::Failed | Taken::Refused | Taken::Uncertain
-            if let Some(word) = &incident.cancelled =>
+            if let Some(word) = incident.seeks.cancelled() =>
         {
             dismiss(desk, incident, worse, word, &format!("its undo {outcome}"));
         }
@@ -225,9 +228,10 @@ pub(super) fn after_run(
 }
 
 /// An undo whose outcome a crash left unknown certainly does not run any more.
-pub(super) fn give_up(desk: &mut Desk<'_>, incident: &Incident, worse: &Worsened) {
+pub(super) fn give_up(desk: &mut Desk<'_>, incident: &Incident) {
+    let Some(worse) = incident.seeks.worse() else { return };
     let what = "whether it was taken back is unknown: the engine went down while its undo ran";
-    if let Some(word) = &incident.cancelled {
+    if let Some(word) = incident.seeks.cancelled() {
         return dismiss(desk, incident, worse, word, what);
     }
     close(desk, incident, worse, Some(what));

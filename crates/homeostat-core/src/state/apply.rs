@@ -8,11 +8,12 @@ use crate::fact::{Fact, What};
 use crate::healing::{Look, Verdict, Verification};
 use crate::hold::Gate;
 use crate::incident::{
-    Aftermath, Attached, Closing, End, Incident, Loose, Rare, Stage, Standing, Worsened,
+    Aftermath, Attached, Closing, End, Incident, Loose, Rare, Running, Seeks, Stage, Standing,
+    Told, Worsened,
 };
 use crate::ledger::{Past, Subject, Trial};
 use crate::limits;
-use crate::name::{BootId, EpisodeId, IncidentId};
+use crate::name::{BootId, EpisodeId, IncidentId, Part};
 use crate::notice::Topic;
 use crate::shadow::Shadow;
 use crate::time::Timestamp;
@@ -88,10 +89,10 @@ impl State {
             What::OrderReissued { order } => self.reissue(order, at),
             What::OrderReturned { order } => self.give_back(order),
             What::OrderProgressed { order, .. } => {
-                self.amend(order.incident, |incident| incident.progressed += 1);
+                self.amend_run(order.incident, |running| running.progressed += 1);
             }
             What::OrderCancelled { order, .. } => {
-                self.amend(order.incident, |incident| incident.order_cancelled = true);
+                self.amend_run(order.incident, |running| running.told = Told::ToEnd);
             }
             What::ApprovalAsked { .. }
             | What::ApprovalVoided { .. }
@@ -121,6 +122,14 @@ impl State {
             }
         }
         self.ledgers.weather(at);
+    }
+
+    fn amend_run(&mut self, id: IncidentId, change: impl FnOnce(&mut Running)) {
+        self.amend(id, |incident| {
+            if let Stage::Acting(running) = &mut incident.stage {
+                change(running);
+            }
+        });
     }
 
     fn judge_shadow(&mut self, what: &What, at: Timestamp) {
@@ -184,9 +193,8 @@ impl State {
             }
             What::RemedyShadowed { remedy, .. } | What::RemedyGivenUp { remedy, .. } => {
                 incident.ladder.climbed = Some(remedy.clone());
-                incident.ladder.failures = 0;
                 incident.keep_sightings();
-                incident.let_go();
+                incident.seeks.climbed();
                 incident.looks = 0;
                 incident.approved = None;
                 incident.stage = Stage::Ready;
@@ -204,30 +212,16 @@ impl State {
                 incident.approved = None;
                 incident.looks = 0;
                 incident.stage = Stage::Ready;
-                incident.worse = incident.order.clone().map(|order| {
-                    Box::new(Worsened { order: *order, text: text.clone(), since: at })
-                });
-            }
-            What::RetryScheduled { until, .. } => {
-                incident.ladder.failures += 1;
-                incident.stage = Stage::BackingOff { until: *until };
-            }
-            What::VerificationBegan { ended_at, until, look, resolved, .. } => {
                 if let Some(order) = &incident.order {
-                    incident.stage = Stage::Verifying(Box::new(Verification {
-                        order: order.id.clone(),
-                        ended_at: *ended_at,
-                        until: *until,
-                        look: look.map_or(Look::Nobody, Look::Due),
-                        over_at: Some((*until - order.proof.within).max(*ended_at)),
-                        held: 0,
-                        missed: BTreeMap::new(),
-                        cases: Vec::new(),
-                        last: None,
-                        resolved_during_action: *resolved,
-                    }));
+                    let (order, text) = ((**order).clone(), text.clone());
+                    incident.seeks.turned(Worsened { order, text, since: at });
                 }
             }
+            What::RetryScheduled { until, .. } => {
+                incident.seeks.failed();
+                incident.stage = Stage::BackingOff { until: *until };
+            }
+            What::VerificationBegan { .. } => begin_verification(incident, what),
             _ => {}
         });
     }
@@ -309,7 +303,8 @@ impl State {
                 | Stage::Held { .. }
                 | Stage::BackingOff { .. }
                 | Stage::AwaitingApproval(_)
-                | Stage::Acting => {}
+                | Stage::Acting(_)
+                | Stage::Lost { .. } => {}
             });
         }
     }
@@ -324,21 +319,15 @@ impl State {
     pub(super) fn consider(&mut self, id: IncidentId) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let moves = match &incident.stage {
-            Stage::Acting => false,
             Stage::Verifying(verification) => {
                 matches!(self.verdict(incident, verification), Verdict::Healed(_))
             }
-            Stage::Settling { .. }
-            | Stage::Ready
-            | Stage::Asking { .. }
-            | Stage::Held { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_) => incident.all_ended() && incident.worse.is_none(),
             Stage::Closed { .. } => {
                 incident.all_ended()
                     && !incident.watches_worse()
                     && !(incident.unheard && self.is_owed_unheard(incident))
             }
+            open => open.waits() && incident.all_ended() && incident.seeks.worse().is_none(),
         };
         if moves {
             self.ready.insert(id);
@@ -349,18 +338,9 @@ impl State {
     /// incident for is void then. What waits for its guards is judged all the same.
     pub(super) fn reconsider(&mut self, id: IncidentId) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        match &incident.stage {
-            Stage::Ready | Stage::Held { .. } => {}
-            Stage::Settling { .. }
-            | Stage::Asking { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Verifying(_)
-            | Stage::Closed { .. } => {
-                self.ready.remove(&id);
-                self.consider(id);
-            }
+        if !matches!(incident.stage, Stage::Ready | Stage::Held { .. }) {
+            self.ready.remove(&id);
+            self.consider(id);
         }
     }
 
@@ -388,26 +368,19 @@ impl State {
             unheld: *unheld,
             episodes: [Attached { episode, standing: Standing::Firing }].into(),
             stage: Stage::Ready,
+            seeks: Seeks::Rung,
             ladder: ladder.clone(),
             runs: Rare::default(),
             locks: Rare::default(),
             order: None,
-            ordered_at: fact.at,
-            progressed: 0,
-            returned: false,
-            unstarted: 0,
-            ran: None,
+            acts: Rare::default(),
             approved: None,
-            order_cancelled: false,
-            cancelled: None,
-            worse: None,
             tried: Rare::default(),
             step: 0,
             looks: 0,
             tell_at: None,
             overdue: false,
             shadows: Rare::default(),
-            acted_at: None,
             aftermath: None,
             unheard: false,
         };
@@ -524,6 +497,28 @@ impl State {
     }
 }
 
+/// An action is over, or will be: its healing is proven, or the end of an undo is awaited.
+fn begin_verification(incident: &mut Incident, what: &What) {
+    let What::VerificationBegan { ended_at, until, look, resolved, .. } = what else { return };
+    let Some(order) = &incident.order else { return };
+    incident.stage = match order.id.part {
+        Part::Heal => Stage::Verifying(Box::new(Verification {
+            order: order.id.clone(),
+            ended_at: *ended_at,
+            until: *until,
+            look: look.map_or(Look::Nobody, Look::Due),
+            over_at: Some((*until - order.proof.within).max(*ended_at)),
+            held: 0,
+            missed: BTreeMap::new(),
+            cases: Vec::new(),
+            last: None,
+            resolved_during_action: *resolved,
+        })),
+        Part::Undo => Stage::Lost { until: *until },
+    };
+    incident.seeks.resumed();
+}
+
 /// What is still to be found out of an incident that closes.
 fn aftermath(
     incident: &Incident,
@@ -537,7 +532,7 @@ fn aftermath(
             let look = Look::Due(until.max(at));
             Some(Aftermath { matter: Loose::Memory(verification), look })
         }
-        _ if is_told && incident.worse.is_some() => {
+        _ if is_told && incident.seeks.worse().is_some() => {
             let look = Look::Due(at + limits::AFTERMATH_LOOK);
             Some(Aftermath { matter: Loose::Worse, look })
         }

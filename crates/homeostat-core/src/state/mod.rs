@@ -266,7 +266,7 @@ impl State {
 
     /// Returns what is known about the healing of an incident whose action is over.
     pub fn verdict(&self, incident: &Incident, verification: &Verification) -> Verdict {
-        match incident.order.as_ref().filter(|_| incident.worse.is_none()) {
+        match &incident.order {
             Some(order) => healing::judge(&order.proof, verification, &self.patients(incident)),
             None => Verdict::Unknown,
         }

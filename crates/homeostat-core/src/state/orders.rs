@@ -1,7 +1,7 @@
 //! What orders do to the state: what they lock, charge and count, and what their ends give back.
 
 use crate::hold::{Gate, Scope};
-use crate::incident::Stage;
+use crate::incident::{Act, Incident, Running, Stage, Told};
 use crate::ledger::Straggler;
 use crate::limits;
 use crate::name::{IncidentId, OrderId, Part, PolicyName};
@@ -24,21 +24,15 @@ impl State {
         self.change(id, |incident| {
             match order.id.part {
                 Part::Heal => {
-                    incident.ladder.orders += 1;
-                    incident.runs.room().insert(order.id.remedy.clone(), order.id.attempt);
+                    let last = incident.runs.room();
+                    last.insert(order.id.remedy.clone(), order.id.attempt);
                 }
                 Part::Undo => {}
             }
             incident.looks = 0;
-            incident.locks.room().extend(order.locks.iter().cloned());
-            incident.order = Some(Box::new(order.without_grants()));
-            incident.ordered_at = at;
-            incident.acted_at = incident.acted_at.or(Some(at));
-            incident.progressed = 0;
-            incident.order_cancelled = false;
             // It is kept for the case that a restart finds the order not started.
             incident.approved = incident.approved.take().filter(|a| a.asked.order == order.id);
-            incident.stage = Stage::Acting;
+            run(incident, order, at);
         });
     }
 
@@ -46,15 +40,7 @@ impl State {
         self.ledgers.lock(&order.locks, order.id.incident);
         self.ledgers.started(&self.policy_of(order.id.incident));
         self.try_remedy(order);
-        self.change(order.id.incident, |incident| {
-            incident.locks.room().extend(order.locks.iter().cloned());
-            incident.order = Some(Box::new(order.without_grants()));
-            incident.ordered_at = at;
-            incident.acted_at = incident.acted_at.or(Some(at));
-            incident.returned = false;
-            incident.order_cancelled = false;
-            incident.stage = Stage::Acting;
-        });
+        self.change(order.id.incident, |incident| run(incident, order, at));
     }
 
     /// Takes back an order that certainly did not start.
@@ -62,9 +48,15 @@ impl State {
         self.stop_running(order);
         self.end_trial(order, None);
         self.change(order.incident, |incident| {
-            incident.returned = true;
+            match order.part {
+                Part::Heal => {
+                    incident.ladder.orders = incident.ladder.orders.saturating_sub(1);
+                    forget_act(incident);
+                }
+                Part::Undo => {}
+            }
+            incident.seeks.returned();
             incident.stage = Stage::Ready;
-            incident.forget_unstarted_act();
         });
         self.make_room(order.incident);
     }
@@ -77,13 +69,11 @@ impl State {
         self.end_trial_of_run(order, outcome, at);
         self.change(order.incident, |incident| {
             match order.part {
-                Part::Heal if outcome.has_run() => incident.ran = Some(order.remedy.clone()),
-                Part::Heal => incident.unstarted += 1,
-                Part::Undo => {}
+                Part::Heal if !outcome.has_run() => forget_act(incident),
+                Part::Heal | Part::Undo => {}
             }
             incident.approved = None;
             incident.stage = Stage::Ready;
-            incident.forget_unstarted_act();
         });
     }
 
@@ -93,7 +83,8 @@ impl State {
         self.ledgers.stragglers.forget(at);
         let Some(incident) = self.incidents.get(&id.incident) else { return };
         let Some(order) = incident.order.as_ref().filter(|order| order.id == *id) else { return };
-        let until = incident.ordered_at + order.timeout;
+        let Stage::Acting(running) = &incident.stage else { return };
+        let until = running.since + order.timeout;
         let lost =
             matches!(ended.outcome, Outcome::Unknown { .. }) && order.action.outlives_the_engine();
         let mut straggler = Straggler {
@@ -130,4 +121,25 @@ impl State {
         let known = self.incidents.get(&id);
         known.map_or_else(|| PolicyName::new(""), |i| i.policy.clone())
     }
+}
+
+/// An order is on its way: it may have begun from now on.
+fn run(incident: &mut Incident, order: &Order, at: Timestamp) {
+    match order.id.part {
+        Part::Heal => {
+            incident.ladder.orders += 1;
+            let remedy = order.id.remedy.clone();
+            incident.acts.room().push(Act { remedy, since: at });
+        }
+        Part::Undo => {}
+    }
+    incident.locks.room().extend(order.locks.iter().cloned());
+    incident.order = Some(Box::new(order.without_grants()));
+    incident.seeks.resumed();
+    incident.stage = Stage::Acting(Running { since: at, progressed: 0, told: Told::Nothing });
+}
+
+/// The last run certainly did not start: it was no act.
+fn forget_act(incident: &mut Incident) {
+    incident.acts.change(|acts| drop(acts.pop()));
 }

@@ -32,7 +32,7 @@ impl State {
             }
             What::IncidentCommanded { incident, command: Command::Cancel, by, reason } => {
                 let word = if reason.is_empty() { by.clone() } else { format!("{by}: {reason}") };
-                self.amend(*incident, |incident| incident.cancelled = Some(word.into()));
+                self.amend(*incident, |incident| incident.seeks.cancel(word.into()));
             }
             _ => {}
         }

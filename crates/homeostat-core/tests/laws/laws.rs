@@ -10,7 +10,7 @@ use crate::walks::{Step, book, steps, take};
 use homeostat_core::command::Command;
 use homeostat_core::event::Event;
 use homeostat_core::fact::What;
-use homeostat_core::incident::{End, Stage};
+use homeostat_core::incident::End;
 use homeostat_core::name::{IncidentId, OrderId, Part};
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::time::{Span, Timestamp};
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 /// One trouble on one target is healed by one order at a time, whichever policies take it.
 fn one_order_a_target(play: &Scenario) {
     let mut acting = BTreeSet::new();
-    for incident in play.state().incidents().filter(|i| i.stage == Stage::Acting) {
+    for incident in play.state().incidents().filter(|i| i.is_acting()) {
         assert!(acting.insert(incident.target.clone()), "two orders run on {}", incident.target);
     }
 }

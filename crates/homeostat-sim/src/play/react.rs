@@ -146,7 +146,7 @@ impl Play<'_> {
     fn fitting(&self, word: WordOf, skipped: u64) -> Option<IncidentId> {
         let fits = |incident: &&Incident| match (word, &incident.stage) {
             (WordOf::Approve | WordOf::Reject, Stage::AwaitingApproval(_))
-            | (WordOf::Cancel, Stage::Acting | Stage::Verifying(_)) => true,
+            | (WordOf::Cancel, Stage::Acting(_) | Stage::Verifying(_) | Stage::Lost { .. }) => true,
             (WordOf::Retry, Stage::Closed { closing, .. }) => closing.outcome != End::Healed,
             _ => false,
         };

@@ -168,7 +168,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "retries have no end",
         "decide/pursue.rs",
-        "incident.ladder.failures < remedy.retries",
+        "incident.seeks.failures() < remedy.retries",
         "true"
     ),
     swapped!("a shadow acts", "decide/pursue.rs", "concrete.remedy.mode == Mode::Shadow", "false"),
@@ -204,7 +204,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "an action that may still run is joined by the next",
         "decide/pursue.rs",
-        "(incident.ordered_at + order.timeout).max(desk.now)",
+        "(*since + order.timeout).max(desk.now)",
         "desk.now"
     ),
     mutation(
@@ -254,8 +254,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "a further remedy follows what made something worse",
         "decide/pursue.rs",
-        "if let Some(worse) = &incident.worse {\n        return undo::pursue(",
-        "if let Some(worse) = incident.worse.as_ref().filter(|_| !{M}) {\n        return undo::pursue(",
+        "if let Some(worse) = incident.seeks.worse() {\n        return undo::pursue(",
+        "if let Some(worse) = incident.seeks.worse().filter(|_| !{M}) {\n        return undo::pursue(",
     ),
     skipped!("freeze", "freeze::judge(deed)"),
     swapped!(
@@ -404,23 +404,23 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "a cancelled incident goes on after its run",
         "state/word.rs",
-        "incident.cancelled = Some(word.into())",
-        "incident.cancelled = Some(word.into()).filter(|_| !{M})",
+        "incident.seeks.cancel(word.into())",
+        "if !{M} { incident.seeks.cancel(word.into()) }",
     )
     .seen_in(80),
     mutation(
         "a cancelled incident goes on whose order did not start",
         "decide/pursue.rs",
-        "if let Some(word) = &incident.cancelled {\n        let reason = format!(\"cancelled by {word}\");",
-        "if let Some(word) = incident.cancelled.as_ref().filter(|_| !{M}) {
+        "if let Some(word) = incident.seeks.cancelled() {\n        let reason = format!(\"cancelled by {word}\");",
+        "if let Some(word) = incident.seeks.cancelled().filter(|_| !{M}) {
         let reason = format!(\"cancelled by {word}\");",
     )
     .seen_in(80),
     mutation(
         "what may still run is cancelled",
         "decide/command.rs",
-        "if may_run(desk, incident, verification, order) =>",
-        "if !{M} && may_run(desk, incident, verification, order) =>",
+        "(_, Some(order)) if let Some(until) = may_run_until(desk, incident, order) =>",
+        "(_, Some(order)) if !{M} && let Some(until) = may_run_until(desk, incident, order) =>",
     ),
     swapped!(
         "what may still run is handed over when no attempt is left",
@@ -470,8 +470,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "what ran is not asked about after a restart",
         "decide/mod.rs",
-        ".filter(|incident| incident.stage == Stage::Acting)",
-        ".filter(|incident| incident.stage == Stage::Acting && !{M})",
+        "Stage::Acting(running) => Some((running, incident.order.as_ref()?)),",
+        "Stage::Acting(running) if !{M} => Some((running, incident.order.as_ref()?)),",
     ),
     left_out!(
         "nobody is told again after a restart",
@@ -766,11 +766,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     .seen_in(30925),
     mutation(
         "orders: an act that certainly did not start has begun",
-        "incident.rs",
-        "if !self.has_acted() {
-            self.acted_at = None;",
-        "if !self.has_acted() && !{M} {
-            self.acted_at = None;",
+        "state/orders.rs",
+        "incident.acts.change(|acts| drop(acts.pop()));",
+        "if !{M} { incident.acts.change(|acts| drop(acts.pop())); }",
     )
     .seen_in(30216),
     mutation(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use homeostat_core::alert::Ending;
 use homeostat_core::engine::Engine;
 use homeostat_core::fact::{Fact, What};
-use homeostat_core::incident::{End, Stage};
+use homeostat_core::incident::End;
 use homeostat_core::ledger::Pause;
 use homeostat_core::name::{IncidentId, OrderId, Part, PolicyName, title};
 use homeostat_core::policy::Book;
@@ -56,7 +56,7 @@ struct Known {
 
 /// How many orders run.
 pub(super) fn running(state: &State) -> usize {
-    state.incidents().filter(|incident| incident.stage == Stage::Acting).count()
+    state.incidents().filter(|incident| incident.is_acting()).count()
 }
 
 impl Observer {

@@ -13,7 +13,7 @@ use std::fmt;
 use std::iter::Peekable;
 
 use homeostat_core::fact::Fact;
-use homeostat_core::snapshot::{Record, VERSION};
+use homeostat_core::snapshot::{self, Record, VERSION};
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -222,10 +222,6 @@ impl Journal {
 
     /// Reads a snapshot, or tells for a person why it cannot be used.
     fn load(&self, header: &Header) -> Result<State, String> {
-        if header.version != VERSION {
-            let found = header.version;
-            return Err(format!("it has version {found}, and this program knows {VERSION}"));
-        }
         let text = |error: rusqlite::Error| error.to_string();
         let sql = "SELECT 1 FROM facts WHERE seq = ?1";
         let known = self.connection().query_row(sql, [header.seq], |_| Ok(())).optional();
@@ -240,7 +236,11 @@ impl Journal {
             let body = row.get_ref(0).map_err(text)?.as_bytes().map_err(|e| e.to_string())?;
             checksum.take(body);
             parts += 1;
-            for record in serde_json::Deserializer::from_slice(body).into_iter() {
+            let version = header.version;
+            let records = snapshot::read(version, body).ok_or_else(|| {
+                format!("it has version {version}, and this program knows none after {VERSION}")
+            })?;
+            for record in records {
                 state.recall(record.map_err(|error| format!("part {}: {error}", parts - 1))?);
             }
         }

@@ -435,17 +435,17 @@ async fn lead_the_rest_to_its_end(world: &World) {
 }
 
 /// What must be the same of two states, and told where it is not: not all of a state, which is long.
-/// No snapshot of then says when an incident's first order was issued, or when its action was over.
+/// No snapshot of then says when an incident's orders were issued, or when its action was over.
 fn essence(state: &State) -> Vec<String> {
     let incidents = state.incidents().map(|incident| {
         let mut incident = incident.clone();
-        incident.acted_at = None;
+        let acts = std::mem::take(&mut incident.acts).len();
         if let (Stage::Verifying(verification), Some(order)) =
             (&mut incident.stage, &incident.order)
         {
             verification.over_at = Some(verification.over_at(&order.proof));
         }
-        format!("{incident:?}")
+        format!("{acts} acts: {incident:?}")
     });
     let notices = state.notices().map(|notice| format!("{notice:?}"));
     let firing = state.all_firing().map(|episode| format!("{episode:?} fires"));
