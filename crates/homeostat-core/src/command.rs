@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::IncidentId;
 
 /// A command about one incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Let the run start that waits for it.

@@ -21,9 +21,11 @@ use std::sync::Arc;
 use crate::alert::{AlertKey, Door, Episode, Presence, Status};
 use crate::clock::{Clock, Jump};
 use crate::command::Reply;
+use crate::decide::table::Moment;
 use crate::decide::{Account, account, decide};
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
+use crate::incident::StageKind;
 use crate::label::LabelSet;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId};
@@ -45,6 +47,8 @@ pub struct Turn {
     pub remarks: Vec<Option<Remark>>,
     /// What each event of the group came to, for those that were commands about an incident.
     pub replies: Vec<Option<Reply>>,
+    /// Which places of the table of events and stages it was decided by.
+    pub walked: BTreeSet<(Moment, StageKind)>,
     /// Episodes that have ended, and whose incidents were not looked at yet.
     pub(crate) ended: Vec<EpisodeId>,
 }
@@ -253,6 +257,7 @@ impl Engine {
         turn.ended.extend(decision.facts.iter().filter_map(ended_episode));
         turn.facts.extend(decision.facts);
         turn.effects.extend(decision.effects);
+        turn.walked.extend(decision.walked);
         if let (Some((key, says, presence)), Some(remark)) = (mentioned, decision.remark) {
             self.hear(key, (says, remark), presence, now, turn);
         }

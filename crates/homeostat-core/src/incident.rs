@@ -305,7 +305,13 @@ impl Incident {
 
     /// Returns when it must be looked at again, if time alone can move it.
     pub fn wakes_at(&self) -> Option<Timestamp> {
-        let stage = match &self.stage {
+        let all = [self.stage_wakes_at(), self.tell_at, self.approval_expires_at()];
+        all.into_iter().flatten().min()
+    }
+
+    /// Returns when what it waits for in its stage is due.
+    pub fn stage_wakes_at(&self) -> Option<Timestamp> {
+        match &self.stage {
             Stage::Settling { until } | Stage::BackingOff { until } | Stage::Lost { until } => {
                 Some(*until)
             }
@@ -327,8 +333,16 @@ impl Incident {
                 [shadows, aftermath].into_iter().flatten().min()
             }
             Stage::Ready | Stage::Acting(_) => None,
-        };
-        [stage, self.tell_at, self.approval_expires_at()].into_iter().flatten().min()
+        }
+    }
+
+    /// Returns until when a run of it may go on of which a restart has lost sight.
+    pub fn may_run_until(&self) -> Option<Timestamp> {
+        match (&self.stage, &self.order) {
+            (Stage::Verifying(proof), Some(order)) => Some(proof.over_at(&order.proof)),
+            (Stage::Lost { until }, _) => Some(*until),
+            (_, _) => None,
+        }
     }
 
     /// Returns when an approval is void that no order has made use of yet.

@@ -1,7 +1,10 @@
 //! What the world is asked to do, and what became of it.
 //!
-//! An order cannot be built without a [`Permit`]. It stores all that is needed to finish and to
-//! verify it, so that neither a restart nor a changed configuration can lose it.
+//! Whoever makes an order spends a [`Permit`] for its reasons and charges, and only `guard` makes one. An
+//! order stores all that is needed to finish and to verify it, so that neither a restart nor a changed
+//! configuration can lose it.
+//!
+//! [`Permit`]: crate::guard::Permit
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Grade;
-use crate::guard::{Grant, Permit};
+use crate::guard::Grant;
 use crate::ledger::Charge;
 use crate::limits::defaults;
 use crate::name::{BootId, CircuitName, OrderId, SourceName};
@@ -107,71 +110,11 @@ pub struct Order {
     pub shared: Option<CircuitName>,
 }
 
-/// What an order is to do, before it is permitted.
-#[derive(Debug)]
-pub struct Draft {
-    /// Which run this is.
-    pub id: OrderId,
-    /// What is done.
-    pub action: Rendered,
-    /// A run longer than this is ended.
-    pub timeout: Span,
-    /// Whether an unknown outcome may be run again.
-    pub idempotent: bool,
-    /// How its healing is proven.
-    pub proof: Proof,
-    /// How it is taken back if it made things worse.
-    pub undo: Option<Undo>,
-    /// What it locks.
-    pub locks: Vec<LockKey>,
-    /// What there was to choose from, and what was known.
-    pub why: Why,
-    /// In which boot of the machine it is issued.
-    pub boot: BootId,
-    /// The breaker that counts what it comes to, too, besides its remedy's own.
-    pub shared: Option<CircuitName>,
-}
-
 impl Order {
-    /// Turns a draft into an order, for a permit.
-    pub fn issue(draft: Draft, permit: Permit) -> Self {
-        let (grants, charges) = permit.spend();
-        let Draft { id, action, timeout, idempotent, proof, undo, locks, why, boot, shared } =
-            draft;
-        let why = why.boxed();
-        Self {
-            id,
-            action,
-            timeout,
-            idempotent,
-            proof,
-            undo,
-            locks,
-            charges,
-            grants,
-            why,
-            boot,
-            shared,
-        }
-    }
-
     /// Copies all that is needed to finish and to verify it: why it was permitted is history.
     #[must_use]
     pub(crate) fn without_grants(&self) -> Self {
-        Self {
-            id: self.id.clone(),
-            action: self.action.clone(),
-            timeout: self.timeout,
-            idempotent: self.idempotent,
-            proof: self.proof.clone(),
-            undo: self.undo.clone(),
-            locks: self.locks.clone(),
-            charges: self.charges.clone(),
-            grants: Vec::new(),
-            why: None,
-            boot: self.boot.clone(),
-            shared: self.shared.clone(),
-        }
+        Self { grants: Vec::new(), why: None, ..self.clone() }
     }
 }
 

@@ -12,7 +12,7 @@
 mod step;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert::{Alert, Door, Observation, Status};
@@ -20,11 +20,12 @@ use crate::approval::Digest;
 use crate::clock::{Jump, Leap};
 use crate::command::{Command, Reply};
 use crate::decide::Account;
+use crate::decide::table::Moment;
 use crate::engine::{Engine, Turn};
 use crate::event::{About, Effect, Event, Question, Remark, Run};
 use crate::evidence::{Ask, Evidence, Finding};
 use crate::fact::Fact;
-use crate::incident::Incident;
+use crate::incident::{Incident, StageKind};
 use crate::label::LabelSet;
 use crate::name::{BootId, IncidentId, OrderId, RemedyName, SourceName};
 use crate::notice::{Notice, Topic};
@@ -51,6 +52,7 @@ pub struct Scenario {
     issued: Vec<Run>,
     told: BTreeMap<Topic, Notice>,
     ignores_cancels: bool,
+    walked: BTreeSet<(Moment, StageKind)>,
 }
 
 impl Scenario {
@@ -68,6 +70,7 @@ impl Scenario {
             issued: Vec::new(),
             told: BTreeMap::new(),
             ignores_cancels: false,
+            walked: BTreeSet::new(),
         };
         scenario.turn(vec![Event::Started { boot: scenario.boot.clone() }]);
         scenario
@@ -91,6 +94,11 @@ impl Scenario {
     /// Returns what is known.
     pub fn state(&self) -> &State {
         self.engine.state()
+    }
+
+    /// Returns the places of the table of events and stages that were come to.
+    pub fn walked(&self) -> &BTreeSet<(Moment, StageKind)> {
+        &self.walked
     }
 
     /// Returns the newest incident that is open or latched.
@@ -432,6 +440,7 @@ impl Scenario {
     }
 
     fn take_in(&mut self, turn: Turn) {
+        self.walked.extend(turn.walked);
         for fact in turn.facts {
             self.folded.apply(&fact);
             self.journal.push(fact);

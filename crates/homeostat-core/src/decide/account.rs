@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Presences, observe, pursue};
+use super::view::{Presences, View};
+use super::{observe, pursue};
 use crate::alert::Presence;
 use crate::approval::Consent;
 use crate::guard::account::{self, Counts, IncidentNumber, Opinion, RemedyAccount};
@@ -101,7 +102,7 @@ fn of(
             match plan::locks(policy, &subject.1, &values) {
                 Err(error) => Contents::Nothing(format!("its locks cannot be told: {error}")),
                 Ok(locks) => {
-                    let watchdog = pursue::watchdog(state, policy, presences);
+                    let watchdog = pursue::watchdog(View { state, book, now }, policy, presences);
                     let bench = Bench { ledgers: state.ledgers(), book };
                     let wall = state.clock().wall(now);
                     let deed = deed(&start, policy, first, &subject.1, &locks, now, wall);

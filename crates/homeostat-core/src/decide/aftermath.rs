@@ -8,30 +8,31 @@
 //! | what a remedy made worse | it fires no more, by a complete listing | its notice ends with its alerts |
 //! | | anything else | looked at again |
 
-use super::{Desk, observe, patients, prove, pursue};
+use super::next::Next;
+use super::view::View;
+use super::{hold, prove};
 use crate::evidence::{Ask, Evidence};
-use crate::fact::What;
 use crate::healing::{self, Firing, Look, Verification};
 use crate::incident::{Aftermath, Incident, Loose};
 use crate::limits;
 use crate::regression::{Baseline, Change};
 
 /// Looks, if it is time, or gives up waiting for an answer.
-pub(super) fn wake(desk: &mut Desk<'_>, incident: &Incident, left: &Aftermath) {
+pub(super) fn wake(view: View<'_>, incident: &Incident, left: &Aftermath) -> Option<Next> {
     match left.look {
-        Look::Due(at) if at <= desk.now => look(desk, incident, left),
-        Look::Asked(at) if desk.now.since(at) >= limits::ANSWER_PATIENCE => {
-            again(desk, incident, format!("nobody answered within {}", limits::ANSWER_PATIENCE));
+        Look::Due(at) if at <= view.now => Some(look(view, incident, left)),
+        Look::Asked(at) if view.now.since(at) >= limits::ANSWER_PATIENCE => {
+            Some(again(view, hold::no_answer()))
         }
-        Look::Due(_) | Look::Asked(_) | Look::Nobody => {}
+        Look::Due(_) | Look::Asked(_) | Look::Nobody => None,
     }
 }
 
-fn look(desk: &mut Desk<'_>, incident: &Incident, left: &Aftermath) {
+fn look(view: View<'_>, incident: &Incident, left: &Aftermath) -> Next {
     let asks: Vec<Ask> = match (&left.matter, &incident.order) {
         (Loose::Memory(verification), Some(order)) => {
-            let proving = prove::proving(desk, incident, &order.proof, Some(verification));
-            proving.questions(patients(desk.state, incident))
+            let proving = prove::proving(view, incident, &order.proof, Some(verification));
+            proving.questions(view.patients(incident))
         }
         (Loose::Worse, _) => {
             baseline(incident).map(Baseline::questions).into_iter().flatten().collect()
@@ -39,9 +40,9 @@ fn look(desk: &mut Desk<'_>, incident: &Incident, left: &Aftermath) {
         (Loose::Memory(_), None) => Vec::new(),
     };
     if asks.is_empty() {
-        return over(desk, incident, "nobody can be asked any more".to_owned());
+        return over("nobody can be asked any more".to_owned());
     }
-    pursue::ask(desk, incident, asks);
+    Next::Ask(asks)
 }
 
 fn baseline(incident: &Incident) -> Option<&Baseline> {
@@ -50,55 +51,56 @@ fn baseline(incident: &Incident) -> Option<&Baseline> {
 
 /// Reads what a look found.
 pub(super) fn read(
-    desk: &mut Desk<'_>,
+    view: View<'_>,
     incident: &Incident,
     left: &Aftermath,
     evidence: &Evidence,
-) {
-    match &left.matter {
-        Loose::Memory(verification) => read_memory(desk, incident, verification, evidence),
-        Loose::Worse => read_worse(desk, incident, evidence),
+) -> Vec<Next> {
+    match (left.look, &left.matter) {
+        (Look::Due(_) | Look::Nobody, _) => Vec::new(),
+        (Look::Asked(_), Loose::Memory(verification)) => {
+            read_memory(view, incident, verification, evidence)
+        }
+        (Look::Asked(_), Loose::Worse) => vec![read_worse(view, incident, evidence)],
     }
 }
 
 fn read_memory(
-    desk: &mut Desk<'_>,
+    view: View<'_>,
     incident: &Incident,
     verification: &Verification,
     evidence: &Evidence,
-) {
-    let Some(order) = &incident.order else { return };
-    let act = prove::act(desk, &order.proof, verification);
-    let proving = prove::proving(desk, incident, &order.proof, Some(verification));
-    let reading = proving.read(&act, patients(desk.state, incident), evidence);
+) -> Vec<Next> {
+    let Some(order) = &incident.order else { return Vec::new() };
+    let act = prove::act(view, &order.proof, verification);
+    let proving = prove::proving(view, incident, &order.proof, Some(verification));
+    let reading = proving.read(&act, view.patients(incident), evidence);
     let goes_on =
-        healing::goes_on(&order.proof, verification, &reading, &desk.state.patients(incident));
-    match (goes_on, desk.book.policy(&incident.policy)) {
-        (Firing::Yes, Some(policy)) => {
-            over(desk, incident, format!("it was not healed: {}", reading.text));
-            observe::open_relapse(desk, incident, policy);
+        healing::goes_on(&order.proof, verification, &reading, &view.state.patients(incident));
+    match (goes_on, view.policy(incident)) {
+        (Firing::Yes, Some(_)) => {
+            vec![over(format!("it was not healed: {}", reading.text)), Next::Relapse]
         }
-        (Firing::No, _) | (Firing::Yes, None) => over(desk, incident, reading.text),
-        (Firing::Unknown, _) => again(desk, incident, reading.text),
+        (Firing::No, _) | (Firing::Yes, None) => vec![over(reading.text)],
+        (Firing::Unknown, _) => vec![again(view, reading.text)],
     }
 }
 
-fn read_worse(desk: &mut Desk<'_>, incident: &Incident, evidence: &Evidence) {
+fn read_worse(view: View<'_>, incident: &Incident, evidence: &Evidence) -> Next {
     let (Some(worse), Some(baseline)) = (incident.seeks.worse(), baseline(incident)) else {
-        return over(desk, incident, "nothing is known of it any more".to_owned());
+        return over("nothing is known of it any more".to_owned());
     };
-    let since = desk.state.clock().certainly_after(worse.since, desk.now);
+    let since = view.state.clock().certainly_after(worse.since, view.now);
     match baseline.compare(since, evidence) {
-        Change::Same => over(desk, incident, "what became worse fires no more".to_owned()),
-        Change::Worse { text } | Change::Unknown { text } => again(desk, incident, text),
+        Change::Same => over("what became worse fires no more".to_owned()),
+        Change::Worse { text } | Change::Unknown { text } => again(view, text),
     }
 }
 
-fn over(desk: &mut Desk<'_>, incident: &Incident, text: String) {
-    desk.note(What::AftermathSeen { incident: incident.id, text, next: None });
+fn over(text: String) -> Next {
+    Next::LookAfter { text, next: None }
 }
 
-fn again(desk: &mut Desk<'_>, incident: &Incident, text: String) {
-    let next = Some(desk.now + limits::AFTERMATH_LOOK);
-    desk.note(What::AftermathSeen { incident: incident.id, text, next });
+fn again(view: View<'_>, text: String) -> Next {
+    Next::LookAfter { text, next: Some(view.now + limits::AFTERMATH_LOOK) }
 }

@@ -1,87 +1,32 @@
-//! What a person is asked before a run, and what becomes of the question.
+//! What becomes of a question to a person, and of their word.
 //!
 //! The default is no: a question that nobody answers, and an approval that no guard let pass in
 //! its time, hand the incident over to a person. Nothing else is tried then: whoever wants to
 //! approve one remedy does not want the next one instead.
 
-use super::{Desk, closing, firing, pursue, telling};
-use crate::approval::{Approved, Asked};
-use crate::fact::What;
-use crate::guard::Grant;
+use super::next::{Ending, Next};
+use crate::approval::{Approved, Asked, Digest};
 use crate::incident::{Cause, Incident, Stage};
-use crate::notice::{Carried, Matter, Notice, Topic};
-use crate::policy::{Escalate, Mode, Policy};
-use crate::why::Why;
-
-/// Asks a person whether a run may start that all guards would let pass.
-pub(super) fn ask(
-    desk: &mut Desk<'_>,
-    incident: &Incident,
-    policy: &Policy,
-    asked: &Asked,
-    grants: Vec<Grant>,
-    why: Why,
-) {
-    let (incident_id, why) = (incident.id, why.boxed());
-    desk.note(What::ApprovalAsked { incident: incident_id, asked: asked.clone(), grants, why });
-    tell(desk, incident, &policy.escalate, asked);
-}
-
-fn tell(desk: &mut Desk<'_>, incident: &Incident, escalate: &Escalate, asked: &Asked) {
-    let Escalate::After { severity, carries, .. } = escalate else { return };
-    let alerts = || firing(desk.state, incident).map(|(_, alert)| alert);
-    let Some(leading) = alerts().next() else { return };
-    let notice = Notice {
-        matter: Matter::Approval {
-            incident: incident.id,
-            action: asked.action.to_string(),
-            expires_at: asked.expires_at,
-        },
-        policy: incident.policy.clone(),
-        target: incident.target.clone(),
-        source: leading.source.clone(),
-        alertname: leading.name().to_owned(),
-        severity: severity.to_string(),
-        reason: format!(
-            "to let remedy {} start: homeostat approve {}",
-            asked.order.remedy, incident.id
-        ),
-        since: desk.now,
-        carried: Carried::of(alerts(), &incident.target).with(carries),
-    };
-    telling::raise(desk, notice);
-}
-
-/// Tells that nothing waits for a person's word any more.
-pub(super) fn withdraw(desk: &mut Desk<'_>, incident: &Incident) {
-    telling::clear(desk, Topic::Approval { incident: incident.id });
-}
+use crate::policy::{Mode, Policy};
 
 /// Nobody answered in time.
-pub(super) fn expire(desk: &mut Desk<'_>, incident: &Incident, asked: &Asked) {
-    let book = desk.book;
-    withdraw(desk, incident);
-    let Some(policy) = book.policy(&incident.policy) else {
-        return closing::cancel_without_policy(desk, incident);
-    };
-    let reason = format!(
-        "nobody approved remedy {} by {:.0}: it was not run",
-        asked.order.remedy, asked.expires_at
-    );
-    closing::hand_over(desk, incident, policy, Cause::Unapproved, reason);
+pub(super) fn expire(asked: &Asked) -> Vec<Next> {
+    let Asked { order, expires_at, .. } = asked;
+    let reason =
+        format!("nobody approved remedy {} by {expires_at:.0}: it was not run", order.remedy);
+    vec![Next::Withdraw, Next::Close(Ending::HandedOver(Cause::Unapproved, reason))]
 }
 
 /// Nobody could make use of an approval in its time. Whoever gave it is told so; asked again, they
 /// would have to answer for as long as the guards hold.
-pub(super) fn expire_unused(desk: &mut Desk<'_>, incident: &Incident, approved: &Approved) {
-    let book = desk.book;
+pub(super) fn expire_unused(
+    policy: &Policy,
+    incident: &Incident,
+    approved: &Approved,
+) -> Vec<Next> {
     let remedy = &approved.asked.order.remedy;
-    let Some(policy) = book.policy(&incident.policy) else {
-        return closing::cancel_without_policy(desk, incident);
-    };
     if policy.remedy(remedy).is_none_or(|remedy| remedy.mode != Mode::Approve) {
-        let reason = format!("remedy {remedy} does not ask for approval any more");
-        return desk.note(What::ApprovalVoided { incident: incident.id, reason });
+        return vec![Next::Void(format!("remedy {remedy} does not ask for approval any more"))];
     }
     let held = match &incident.stage {
         Stage::Held { holds, .. } => {
@@ -92,38 +37,32 @@ pub(super) fn expire_unused(desk: &mut Desk<'_>, incident: &Incident, approved: 
     };
     let expired = approved.asked.expires_at;
     let reason = format!("the approval of remedy {remedy} expired at {expired:.0} unused; {held}");
-    closing::hand_over(desk, incident, policy, Cause::Unapproved, reason);
+    vec![Next::Close(Ending::HandedOver(Cause::Unapproved, reason))]
 }
 
 /// What was asked and what was approved expires with a jump of the wall clock.
-pub(super) fn expire_by(desk: &mut Desk<'_>, incident: &Incident, why: &str) {
+pub(super) fn expire_by(incident: &Incident, why: &str) -> Vec<Next> {
     let reason = match (&incident.stage, &incident.approved) {
         (Stage::AwaitingApproval(asked), _) => {
             let remedy = &asked.order.remedy;
             format!("{why}: the question whether remedy {remedy} may run is void; it was not run")
         }
-        (_, Some(approved)) if incident.approval_expires_at().is_some() => {
+        (_, Some(approved)) => {
             let remedy = &approved.asked.order.remedy;
             format!("{why}: the approval of remedy {remedy} is void; it was not run")
         }
-        (_, _) => return,
+        (_, None) => return Vec::new(),
     };
-    withdraw(desk, incident);
-    match desk.book.policy(&incident.policy) {
-        Some(policy) => closing::hand_over(desk, incident, policy, Cause::Unapproved, reason),
-        None => closing::cancel_without_policy(desk, incident),
-    }
+    vec![Next::Withdraw, Next::Close(Ending::HandedOver(Cause::Unapproved, reason))]
 }
 
 /// Takes back what is asked where it is not what the present book would do.
-pub(super) fn review(desk: &mut Desk<'_>, incident: &Incident) {
-    let Stage::AwaitingApproval(asked) = &incident.stage else { return };
-    let reason = match pursue::next_deed(desk, incident) {
-        Some((Mode::Approve, digest)) if digest == asked.digest => return,
+pub(super) fn review(asked: &Asked, deed: Option<(Mode, Digest)>) -> Vec<Next> {
+    let reason = match deed {
+        Some((Mode::Approve, digest)) if digest == asked.digest => return Vec::new(),
         Some((Mode::Approve, _)) => "the configuration changed what would be done",
         Some((Mode::Auto | Mode::Shadow, _)) => "the configuration changed the mode",
         None => "the configuration has no such remedy any more",
     };
-    withdraw(desk, incident);
-    desk.note(What::ApprovalVoided { incident: incident.id, reason: reason.to_owned() });
+    vec![Next::Withdraw, Next::Void(reason.to_owned())]
 }

@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desk, closing, command, nth_incident};
+use super::desk::Desk;
+use super::table::{Moment, Step};
+use super::{leaving, notices};
 use crate::alert::{Alert, Door, Ending, Episode, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence, RuleWord};
 use crate::fact::What;
 use crate::healing::Patient;
 use crate::hold::{Gate, Guard};
-use crate::incident::{Attached, End, Incident, Stage, Standing};
+use crate::incident::{Attached, Cause, Closing, End, Incident, Stage, Standing};
 use crate::label::LabelSet;
 use crate::ledger::{Past, Subject};
 use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
 use crate::plan::Ladder;
-use crate::policy::{Book, Escalate, OnResolve, Policy, TargetLabels};
+use crate::policy::{Book, Escalate, OnResolve, Policy, Target, TargetLabels};
 use crate::state::State;
 use crate::time::{Span, Timestamp};
 
@@ -138,10 +140,9 @@ fn signal_actions(desk: &mut Desk<'_>, episode: EpisodeId) {
         let resolved = others.map(|a| a.standing).all(|standing| standing == Standing::Resolved);
         let policy = book.policy(&incident.policy);
         let signals = policy.is_some_and(|policy| policy.on_resolve == OnResolve::Signal);
-        if let (Stage::Acting(running), true, true, Some(order)) =
-            (&incident.stage, resolved, signals, &incident.order)
-        {
-            command::end_run(desk, running, order, "all alerts have resolved".to_owned());
+        let ends = resolved && signals;
+        if ends && desk.step(Moment::Resolved, incident) == Step::EndRun {
+            desk.end_run(incident, "all alerts have resolved".to_owned());
         }
     }
 }
@@ -219,13 +220,11 @@ fn is_new_trouble(desk: &Desk<'_>, episode: EpisodeId, alert: &Alert) -> bool {
     let clock = desk.state.clock();
     let mut incidents = desk.state.incidents_of(episode).peekable();
     incidents.peek().is_some()
-        && incidents.all(|incident| match &incident.stage {
-            Stage::Closed { at, closing } => {
-                let closed = clock.certainly_after(*at, desk.now);
-                let late = closing.outcome == End::Healed || alert.door == Door::Api;
-                !late || alert.starts_at.is_some_and(|began| closed.holds(began))
-            }
-            _ => false,
+        && incidents.all(|incident| {
+            let Stage::Closed { at, closing } = &incident.stage else { return false };
+            let closed = clock.certainly_after(*at, desk.now);
+            let late = closing.outcome == End::Healed || alert.door == Door::Api;
+            !late || alert.starts_at.is_some_and(|began| closed.holds(began))
         })
 }
 
@@ -248,7 +247,7 @@ fn leave_if_begun_anew(
         let nobody = !is_taken(desk.book, incident, alert);
         let owed = state.is_owed_unheard(incident) && (others || nobody);
         if !owed && !incident.watches_worse() {
-            closing::release(desk, incident);
+            leaving::release(desk, incident);
         }
     }
     left
@@ -287,7 +286,7 @@ fn supersede(desk: &mut Desk<'_>, episode: EpisodeId, alert: &Alert) {
         left.insert(incident.id);
         // Of what else became worse, or was lost sight of, this alert says nothing.
         if !incident.watches_worse() && !state.is_owed_unheard(incident) {
-            closing::release(desk, incident);
+            leaving::release(desk, incident);
         }
     }
     begin(desk, alert, &left);
@@ -379,22 +378,40 @@ pub(super) fn open_incidents(
         }
         let next = desk.state.next_incident();
         let new = opened.values().filter(|incident| **incident >= next).count();
-        let incident = nth_incident(desk.state, new as u64);
+        let incident = desk.nth_incident(new as u64);
         open(desk, incident, policy, &subject, episode);
         opened.insert(subject.clone(), incident);
         if let Err(missing) = picked {
             let names: Vec<&str> = missing.iter().map(|name| &**name).collect();
             let reason = format!("the alert has no target label {}", names.join(", "));
-            closing::hand_over_unopened(desk, incident, policy, &subject.1, alert, reason);
+            hand_over_unopened(desk, incident, policy, (&subject.1, alert), reason);
         }
     }
+}
+
+/// Hands over an incident that this very decision has opened.
+fn hand_over_unopened(
+    desk: &mut Desk<'_>,
+    incident: IncidentId,
+    policy: &Policy,
+    about: (&Target, &Alert),
+    reason: String,
+) {
+    if policy.mode.may_act()
+        && let Some(notice) =
+            notices::unopened(desk.view(), incident, policy, about, reason.clone())
+    {
+        desk.raise(notice);
+    }
+    let closing = Closing::unhealed(Cause::NoTarget, reason.into());
+    desk.note(What::IncidentClosed { incident, closing, tell_at: None });
 }
 
 /// Tells whether an incident takes a further alert. One that is healed does not: this alert had no part
 /// in the proof. Nor does one whose alerts have all ended and that only a person still looks after,
 /// unless this is the alert of which nothing was heard any more, and it goes on.
 fn takes(desk: &Desk<'_>, incident: &Incident, alert: &Alert) -> bool {
-    let Stage::Closed { closing, .. } = &incident.stage else { return true };
+    let Some(closing) = incident.stage.closing() else { return true };
     if closing.outcome == End::Healed {
         return false;
     }
@@ -415,9 +432,9 @@ pub(super) struct Prospect {
 
 /// Opens the relapse of an incident that was healed by the word of a query, and whose rule fires on
 /// past its memory: of the same alerts. If a later incident takes them, they join it.
-pub(super) fn open_relapse(desk: &mut Desk<'_>, healed: &Incident, policy: &Policy) {
-    let state = desk.state;
-    let Stage::Closed { closing: healing, .. } = &healed.stage else { return };
+pub(super) fn open_relapse(desk: &mut Desk<'_>, healed: &Incident) {
+    let (state, policy) = (desk.state, desk.policy(healed));
+    let (Some(policy), Some(healing)) = (policy, healed.stage.closing()) else { return };
     let subject = healed.subject();
     let firing = healed.episodes.iter().filter(|a| a.standing == Standing::Firing);
     let firing: Vec<EpisodeId> = firing.map(|attached| attached.episode).collect();
@@ -428,7 +445,7 @@ pub(super) fn open_relapse(desk: &mut Desk<'_>, healed: &Incident, policy: &Poli
     let has = |id: &EpisodeId| later.is_some_and(|i| i.episodes.iter().any(|a| a.episode == *id));
     let mut joining = firing.iter().copied().filter(|id| !has(id)).peekable();
     let Some(first) = joining.peek().copied() else { return };
-    closing::release(desk, healed);
+    leaving::release(desk, healed);
     let incident = if let Some(later) = later {
         later.id
     } else {
@@ -437,7 +454,7 @@ pub(super) fn open_relapse(desk: &mut Desk<'_>, healed: &Incident, policy: &Poli
             ladder: healed.ladder_after(healing),
             unheld: healed.unheld + 1,
         };
-        let incident = nth_incident(state, 0);
+        let incident = desk.nth_incident(0);
         begin_incident(desk, incident, policy, &subject, first, prospect);
         joining.next();
         incident

@@ -4,39 +4,35 @@
 
 use std::collections::BTreeSet;
 
-use super::{Desk, firing, telling};
-use crate::evidence::Evidence;
+use super::desk::Desk;
+use super::notices;
 use crate::fact::{Fact, What};
-use crate::guard::{self, Bench, Deed, Weather};
+use crate::guard::Weather;
 use crate::hold::{Guard, Hold, Telling};
-use crate::incident::{Incident, Stage};
-use crate::name::{IncidentId, PolicyName, SourceName};
-use crate::notice::{Carried, Matter, Notice, Topic};
-use crate::policy::{Escalate, Target};
+use crate::incident::Incident;
+use crate::name::{IncidentId, PolicyName};
+use crate::notice::{Matter, Notice, Topic};
+use crate::policy::Target;
 use crate::storm::Storm;
 
-/// Notes what evidence for a deed says about its policy's storm.
-pub(super) fn watch(
-    desk: &mut Desk<'_>,
-    incident: &Incident,
-    deed: &Deed<'_>,
-    bench: Bench<'_>,
-    evidence: &Evidence,
-) {
-    let Weather::Storm { firing, gauge } = guard::weather(deed, bench, evidence) else { return };
-    let policy = deed.policy.name.clone();
-    match desk.state.ledgers().storms().get(&policy) {
-        None => {
-            let orders = if gauge.stops() { "stopped" } else { "slowed" };
-            let storm = format!("{firing} targets of policy {policy} fire at once; {gauge}");
-            let until = format!("until fewer fire for {}", gauge.cool_down);
-            let reason = format!("{storm}; its orders are {orders} {until}");
-            desk.note(What::StormBegan { policy, gauge, firing });
-            tell(desk, incident, Guard::Storm, Held::Targets, reason);
+/// Notes what evidence for a deed says about its policy's storm, and about its inventory.
+pub(super) fn survey(desk: &mut Desk<'_>, incident: &Incident, weather: Weather, holds: &[Hold]) {
+    if let Weather::Storm { firing, gauge } = weather {
+        let policy = incident.policy.clone();
+        match desk.state.ledgers().storms().get(&policy) {
+            None => {
+                let orders = if gauge.stops() { "stopped" } else { "slowed" };
+                let storm = format!("{firing} targets of policy {policy} fire at once; {gauge}");
+                let until = format!("until fewer fire for {}", gauge.cool_down);
+                let reason = format!("{storm}; its orders are {orders} {until}");
+                desk.note(What::StormBegan { policy, gauge, firing });
+                tell(desk, incident, Guard::Storm, Held::Targets, reason);
+            }
+            Some(storm) if storm.gauge != gauge => desk.note(What::StormGauged { policy, gauge }),
+            Some(_) => {}
         }
-        Some(storm) if storm.gauge != gauge => desk.note(What::StormGauged { policy, gauge }),
-        Some(_) => {}
     }
+    tell_inventory(desk, incident, holds);
 }
 
 /// Ends a storm whose cool-down is over.
@@ -83,13 +79,13 @@ pub(super) fn forget(desk: &mut Desk<'_>) {
             | Guard::Approval => false,
         };
         if is_over {
-            telling::clear(desk, Topic::Guard { policy, guard });
+            desk.clear(Topic::Guard { policy, guard });
         }
     }
 }
 
 /// Tells that the inventory of a policy gives no answer, or that it answers again.
-pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[Hold]) {
+fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[Hold]) {
     let state = desk.state;
     let is_silent = |guard: Guard| {
         holds
@@ -104,9 +100,9 @@ pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[
         }
         let owed = state.notice(&topic);
         if owed.is_some_and(|owed| is_about_inventory(&owed.notice))
-            && telling::just_raised(desk, &topic).is_none()
+            && desk.just_raised(&topic).is_none()
         {
-            telling::clear(desk, topic);
+            desk.clear(topic);
         }
     }
 }
@@ -115,7 +111,6 @@ pub(super) fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[
 /// for all that it holds. Returns whether it is. What a storm held that has just ended is about to
 /// be judged anew.
 pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
-    let Stage::Held { holds, .. } = &incident.stage else { return false };
     let of_policy = |hold: &&Hold| match hold {
         Hold::BeyondRadius { .. }
         | Hold::NoInventory { .. }
@@ -139,7 +134,7 @@ pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
         | Hold::BehindApproved { .. }
         | Hold::NoListing { .. } => false,
     };
-    let Some(hold) = holds.iter().find(of_policy) else { return false };
+    let Some(hold) = incident.stage.holds().iter().find(of_policy) else { return false };
     let stormy = desk.state.ledgers().storms().get(&incident.policy).is_some();
     if stormy || !matches!(hold, Hold::Storming { .. }) {
         let held = match (hold, hold.guard().telling()) {
@@ -164,9 +159,9 @@ pub(super) fn rest(desk: &mut Desk<'_>) {
             continue;
         }
         let storms = state.ledgers().storms().get(&policy).is_some();
-        telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::BlastRadius });
+        desk.clear(Topic::Guard { policy: policy.clone(), guard: Guard::BlastRadius });
         if !storms {
-            telling::clear(desk, Topic::Guard { policy, guard: Guard::Storm });
+            desk.clear(Topic::Guard { policy, guard: Guard::Storm });
         }
     }
 }
@@ -191,7 +186,7 @@ fn begins(desk: &Desk<'_>, policy: &PolicyName) -> bool {
 
 fn end(desk: &mut Desk<'_>, policy: &PolicyName) {
     desk.note(What::StormEnded { policy: policy.clone() });
-    telling::clear(desk, Topic::Guard { policy: policy.clone(), guard: Guard::Storm });
+    desk.clear(Topic::Guard { policy: policy.clone(), guard: Guard::Storm });
 }
 
 /// What a guard holds, as its notice tells it.
@@ -219,7 +214,6 @@ fn targets(desk: &Desk<'_>, policy: &PolicyName) -> Vec<Target> {
 fn tell(desk: &mut Desk<'_>, incident: &Incident, guard: Guard, held: Held, reason: String) {
     let (state, book) = (desk.state, desk.book);
     let Some(policy) = book.policy(&incident.policy) else { return };
-    let Escalate::After { severity, carries, .. } = &policy.escalate else { return };
     let topic = Topic::Guard { policy: policy.name.clone(), guard };
     // What is told stands, but that a storm began is more than that nobody knows how many there are.
     let stands = state.notice(&topic).filter(|owed| !owed.cleared).is_some_and(|owed| match held {
@@ -236,17 +230,7 @@ fn tell(desk: &mut Desk<'_>, incident: &Incident, guard: Guard, held: Held, reas
             state.held_by(&policy.name, guard).map(|incident| incident.target.clone()).collect()
         }
     };
-    let leading = firing(state, incident).next().map(|(_, alert)| alert);
-    let notice = Notice {
-        matter: Matter::guard(guard, targets),
-        policy: policy.name.clone(),
-        target: Target::default(),
-        source: leading.map_or_else(|| SourceName::new(""), |alert| alert.source.clone()),
-        alertname: leading.map_or_else(String::new, |alert| alert.name().to_owned()),
-        severity: severity.to_string(),
-        reason,
-        since: desk.now,
-        carried: Carried::of_policy(policy, leading).with(carries),
-    };
-    telling::raise(desk, notice);
+    if let Some(notice) = notices::guard(desk.view(), policy, guard, (incident, targets), reason) {
+        desk.raise(notice);
+    }
 }

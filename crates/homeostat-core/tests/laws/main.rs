@@ -13,3 +13,4 @@ mod laws;
 mod laws_budget;
 mod laws_order;
 mod snapshot_law;
+mod walked;

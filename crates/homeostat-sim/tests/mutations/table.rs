@@ -80,7 +80,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     left_out!("attempts are not counted", "state/orders.rs", "incident.ladder.orders += 1"),
     mutation(
         "an order runs without being committed",
-        "decide/mod.rs",
+        "decide/desk.rs",
         "self.decision.facts.push(Fact { at: self.now, what })",
         "if !({M} && matches!(what, What::OrderIssued { .. })) {
             self.decision.facts.push(Fact { at: self.now, what })
@@ -88,13 +88,13 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     left_out!(
         "an order is committed and never run",
-        "decide/pursue.rs",
+        "decide/write.rs",
         "desk.want(Effect::Run(Box::new(run)))"
     ),
     left_out!(
         "a question is asked without being committed",
-        "decide/pursue.rs",
-        "desk.note(What::EvidenceAsked { incident: incident.id, step })"
+        "decide/write.rs",
+        "desk.note(What::EvidenceAsked { incident, step })"
     ),
     mutation(
         "a fact is committed and not applied",
@@ -126,8 +126,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "what was not run to its end recovered by itself",
         "decide/pursue.rs",
-        "Some(order) if incident.has_acted() => {",
-        "Some(order) if incident.has_acted() && !{M} => {",
+        "Some(order) if incident.has_acted() =>",
+        "Some(order) if incident.has_acted() && !{M} =>",
     ),
     mutation(
         "an order that may have run is issued again after a crash",
@@ -137,14 +137,14 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "an unknown outcome is run again blindly",
-        "decide/pursue.rs",
-        "if after_crash && order.idempotent && runs_again =>",
-        "if after_crash && (order.idempotent || {M}) && runs_again =>",
+        "decide/follow.rs",
+        "How::Lost { idempotent: true, .. }) if again =>",
+        "How::Lost { idempotent, .. }) if again && (idempotent || {M}) =>",
     ),
     swapped!(
         "the age of evidence is ignored",
-        "decide/pursue.rs",
-        "desk.now.since(evidence.gathered_at) <= limits::EVIDENCE_AGE",
+        "decide/hold.rs",
+        "age <= limits::EVIDENCE_AGE",
         "true"
     ),
     swapped!(
@@ -167,7 +167,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     swapped!(
         "retries have no end",
-        "decide/pursue.rs",
+        "decide/follow.rs",
         "incident.seeks.failures() < remedy.retries",
         "true"
     ),
@@ -178,10 +178,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "(!policy.settle.is_zero()).then(|| now + policy.settle)",
         "None"
     ),
-    left_out!(
+    swapped!(
         "nobody is told of a handing over",
         "decide/closing.rs",
-        "telling::escalate(desk, incident, &policy.escalate, told)"
+        "is_told.then_some(told)",
+        "None"
     ),
     swapped!(
         "a relapse begins at the first remedy",
@@ -203,9 +204,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     swapped!(
         "an action that may still run is joined by the next",
-        "decide/pursue.rs",
-        "(*since + order.timeout).max(desk.now)",
-        "desk.now"
+        "decide/follow.rs",
+        "(running.since + order.timeout).max(view.now)",
+        "view.now"
     ),
     mutation(
         "a lapse is taken for a resolve",
@@ -253,9 +254,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a further remedy follows what made something worse",
-        "decide/pursue.rs",
-        "if let Some(worse) = incident.seeks.worse() {\n        return undo::pursue(",
-        "if let Some(worse) = incident.seeks.worse().filter(|_| !{M}) {\n        return undo::pursue(",
+        "decide/mod.rs",
+        "let worse = incident.seeks.worse();",
+        "let worse = incident.seeks.worse().filter(|_| !{M});",
     ),
     skipped!("freeze", "freeze::judge(deed)"),
     swapped!(
@@ -419,23 +420,21 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "what may still run is cancelled",
         "decide/command.rs",
-        "(_, Some(order)) if let Some(until) = may_run_until(desk, incident, order) =>",
-        "(_, Some(order)) if !{M} && let Some(until) = may_run_until(desk, incident, order) =>",
+        "&& desk.now < until",
+        "&& desk.now < until && !{M}",
     ),
     swapped!(
         "what may still run is handed over when no attempt is left",
-        "decide/pursue.rs",
-        "policy.is_some_and(|policy| policy.guard.attempts > incident.ladder.orders)",
+        "decide/follow.rs",
+        "policy.guard.attempts > incident.ladder.orders",
         "true"
     ),
     mutation(
         "an undo runs twice",
-        "decide/undo.rs",
-        "Taken::Done => close(desk, incident, worse, Some(\"it was taken back\")),",
-        "Taken::Done if {M} => {
-            desk.note(What::RetryScheduled { incident: incident.id, until: desk.now });
-        }
-        Taken::Done => close(desk, incident, worse, Some(\"it was taken back\")),",
+        "decide/follow.rs",
+        "Follows::Undone => undone(\"it was taken back\"),",
+        "Follows::Undone if {M} => Next::BackOff(view.now),
+        Follows::Undone => undone(\"it was taken back\"),",
     ),
     mutation(
         "an undo is not held by a pause",
@@ -540,13 +539,13 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "jump: a freeze is read by the engine's clock",
         "decide/pursue.rs",
-        "wall: desk.wall(),",
-        "wall: if {M} { desk.now } else { desk.wall() },",
+        "wall: view.wall(),",
+        "wall: if {M} { view.now } else { view.wall() },",
     ),
     left_out!(
         "jump: a question to a person is held up",
         "decide/mod.rs",
-        "approve::expire_by(desk, incident, &why)"
+        "write::write(desk, incident, approve::expire_by(incident, &why))"
     ),
     mutation(
         "jump: stamps of before and of after are compared as they are",
@@ -569,9 +568,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     .seen_in(8163),
     mutation(
         "a shadow hands over what may still run",
-        "decide/pursue.rs",
-        "remedy.mode == Mode::Auto)",
-        "{M} || remedy.mode == Mode::Auto)",
+        "decide/follow.rs",
+        "&& remedy.mode == Mode::Auto",
+        "&& ({M} || remedy.mode == Mode::Auto)",
     )
     .seen_in(1793),
     skipped!("stranger", "stranger::judge(deed, bench.book)"),
@@ -656,11 +655,14 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "Standing::OutOfSight if proof.vanishes =>",
         "Standing::OutOfSight if proof.vanishes || {M} =>",
     ),
-    swapped!(
+    mutation(
         "healing: the last look is skipped",
         "decide/prove.rs",
-        "at <= now || verification.until <= now",
-        "{ if verification.until <= now { return conclude(desk, incident, verification); } at <= now }"
+        "Look::Due(_) => {",
+        "Look::Due(_) if {M} && verification.until <= view.now => {
+            vec![conclude(view, incident, verification, order)]
+        }
+        Look::Due(_) => {",
     ),
     mutation(
         "healing: a memory is not waited for",
@@ -672,14 +674,15 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "healing: what had ended before the act was healed by it",
         "decide/closing.rs",
-        "if had_ended_before(desk, incident) {",
-        "if !{M} && had_ended_before(desk, incident) {",
+        "if had_ended_before(view, incident) {",
+        "if !{M} && had_ended_before(view, incident) {",
     ),
     mutation(
         "aftermath: what fires past its memory is let be",
-        "decide/aftermath.rs",
-        "observe::open_relapse(desk, incident, policy);",
-        "if !{M} { observe::open_relapse(desk, incident, policy); }",
+        "decide/write.rs",
+        "Next::Relapse => return observe::open_relapse(desk, of),",
+        "Next::Relapse if {M} => return,
+        Next::Relapse => return observe::open_relapse(desk, of),",
     ),
     mutation(
         "notice: a resolve that proves nothing counts",
@@ -740,8 +743,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "reload: a policy that is back ends the notice of what another takes",
         "decide/mod.rs",
-        ".any(|(_, alert)| observe::is_taken(book, incident, alert))",
-        ".any(|(_, alert)| {M} || observe::is_taken(book, incident, alert))",
+        "observe::is_taken(view.book, incident, alert)",
+        "({M} || observe::is_taken(view.book, incident, alert))",
     )
     .seen_in(20292),
     mutation(

@@ -48,10 +48,15 @@ fn room_of(crate_src: &Path, file: &Path) -> String {
 
 /// The rooms that a file's code names as `crate::room` or `crate::{room, …}`.
 fn used(file: &Path) -> BTreeSet<String> {
+    used_from("crate::", file)
+}
+
+/// What a file's code names as `from::name` or `from::{name, …}`.
+fn used_from(from: &str, file: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(file).unwrap();
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let mut used = BTreeSet::new();
-    for rest in code.collect::<Vec<_>>().join("\n").split("crate::").skip(1) {
+    for rest in code.collect::<Vec<_>>().join("\n").split(from).skip(1) {
         let list = rest.strip_prefix('{').map_or("", |list| list.split("};").next().unwrap());
         let mut depth = 0;
         let parts = list.split(|c| {
@@ -93,6 +98,26 @@ fn a_room_uses_only_rooms_above_it() {
                     file.display()
                 );
             }
+        }
+    }
+}
+
+/// Deciding has an order of its own: its leaves know neither those below them nor the root.
+#[test]
+fn a_file_of_decide_uses_only_files_above_it() {
+    let room = root().join("crates/homeostat-core/src/decide");
+    let text = std::fs::read_to_string(room.join("mod.rs")).unwrap();
+    let order = text.lines().filter_map(|line| {
+        line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';')
+    });
+    let order: Vec<String> = order.map(str::to_owned).collect();
+    assert!(order.len() >= 15, "the list of files was not found");
+    for file in files(&room, ".rs").into_iter().filter(|file| !file.ends_with("mod.rs")) {
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let position = order.iter().position(|other| *other == name).unwrap();
+        for used in used_from("super::", &file).into_iter().filter(|used| !used.is_empty()) {
+            let above = order[..position].contains(&used);
+            assert!(above, "{} uses {used}, which is not above it", file.display());
         }
     }
 }
