@@ -392,13 +392,7 @@ impl Scenario {
             .iter()
             .filter_map(|effect| match effect {
                 Effect::Inquire { order, .. } => Some(order.clone()),
-                Effect::Run(_)
-                | Effect::Cancel(_)
-                | Effect::Watch { .. }
-                | Effect::Ask(_)
-                | Effect::Tell(_)
-                | Effect::Remind(_)
-                | Effect::Clear(_) => None,
+                _ => None,
             })
             .collect();
         self.take_in(started);

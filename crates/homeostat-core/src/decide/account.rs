@@ -16,8 +16,8 @@ use crate::label::LabelSet;
 use crate::ledger::Subject;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, PolicyName, RemedyName};
-use crate::plan::{self, Ladder, LockKey, Step};
-use crate::policy::{Book, Policy, Remedy, Target};
+use crate::plan::{self, Step};
+use crate::policy::{Book, Policy, Remedy};
 use crate::state::State;
 use crate::template::Values;
 use crate::time::Timestamp;
@@ -76,42 +76,82 @@ pub fn account(
     presences: impl Fn(&Policy) -> Vec<(EpisodeId, Presence)>,
     now: Timestamp,
 ) -> Vec<Account> {
-    let taking = book.taking(alert.0);
-    let policies = taking.into_iter().take(limits::ACCOUNTS);
-    policies.map(|policy| of(state, book, policy, alert, &presences(policy), now)).collect()
+    let view = View { state, book, now };
+    let policies = book.taking(alert.0).into_iter().take(limits::ACCOUNTS);
+    policies.map(|policy| of(view, policy, alert, &presences(policy))).collect()
 }
 
 fn of(
-    state: &State,
-    book: &Book,
+    view: View<'_>,
     policy: &Policy,
-    (labels, annotations): (&LabelSet, &LabelSet),
+    alert: (&LabelSet, &LabelSet),
     presences: &Presences,
-    now: Timestamp,
 ) -> Account {
-    let picked = policy.target.pick(labels);
-    let target = picked.clone().unwrap_or_else(|_| policy.target.present(labels));
+    let picked = policy.target.pick(alert.0);
+    let target = picked.clone().unwrap_or_else(|_| policy.target.present(alert.0));
     let subject = (policy.name.clone(), target);
-    let known = state.incident_of(&subject);
-    let start = Start::of(state, policy, &subject, now);
     let contents = match (picked, policy.remedies.first()) {
         (Err(_), _) => Contents::Nothing("the alert lacks a label of the target".into()),
         (Ok(_), None) => Contents::Nothing("the policy has no remedy".into()),
-        (Ok(_), Some(first)) => {
-            let values = values(&start, policy, first, labels, annotations);
-            match plan::locks(policy, &subject.1, &values) {
-                Err(error) => Contents::Nothing(format!("its locks cannot be told: {error}")),
-                Ok(locks) => {
-                    let watchdog = pursue::watchdog(View { state, book, now }, policy, presences);
-                    let bench = Bench { ledgers: state.ledgers(), book };
-                    let wall = state.clock().wall(now);
-                    let deed = deed(&start, policy, first, &subject.1, &locks, now, wall);
-                    judge(&start, &Deed { watchdog, ..deed }, bench)
-                }
-            }
-        }
+        (Ok(_), Some(first)) => contents(view, (policy, first), &subject, alert, presences),
     };
-    Account { policy: policy.name.clone(), incident: known.map(told), contents }
+    let incident = view.state.incident_of(&subject).map(told);
+    Account { policy: policy.name.clone(), incident, contents }
+}
+
+/// What the guards say of the deed that would be next: of the incident that is open, or of the one that
+/// would open.
+fn contents(
+    view: View<'_>,
+    (policy, remedy): (&Policy, &Remedy),
+    subject: &Subject,
+    alert: (&LabelSet, &LabelSet),
+    presences: &Presences,
+) -> Contents {
+    let (state, now) = (view.state, view.now);
+    let open = state.incident_of(subject).filter(|incident| !incident.is_closed());
+    let prospect = observe::prospect(state, policy, subject, now);
+    let incident = open.map_or_else(|| state.next_incident(), |open| open.id);
+    let values = values(incident, policy, remedy, alert);
+    let locks = match plan::locks(policy, &subject.1, &values) {
+        Ok(locks) => locks,
+        Err(error) => return Contents::Nothing(format!("its locks cannot be told: {error}")),
+    };
+    let ladder = open.map_or(&prospect.ladder, |open| &open.ladder);
+    let next = match open {
+        Some(open) => pursue::next_step(policy, open),
+        None => plan::next(policy, ladder),
+    };
+    let deed = Deed {
+        incident,
+        policy,
+        remedy,
+        target: &subject.1,
+        ladder,
+        continues: open.is_some_and(|open| open.order.is_some()),
+        returned: open.is_some_and(Incident::is_returned),
+        unheld: open.map_or(prospect.unheld, |open| open.unheld),
+        locks: &locks,
+        consent: Consent::NotNeeded,
+        behind: None,
+        firing: Vec::new(),
+        watchdog: pursue::watchdog(view, policy, presences),
+        now,
+        wall: view.wall(),
+    };
+    let bench = Bench { ledgers: state.ledgers(), book: view.book };
+    let remedies = policy.remedies.iter().take(limits::TOLD_CANDIDATES);
+    Contents::Ledgers {
+        next: match next {
+            Step::Try(remedy) => Some(remedy.name.clone()),
+            Step::Exhausted | Step::Gone(_) => None,
+        },
+        counts: Box::new(account::counts(&deed, bench)),
+        opinions: account::opinions(&deed, bench),
+        remedies: remedies
+            .map(|remedy| account::of_remedy(&Deed { remedy, ..deed.clone() }, bench))
+            .collect(),
+    }
 }
 
 fn told(incident: &Incident) -> InShort {
@@ -122,97 +162,16 @@ fn told(incident: &Incident) -> InShort {
     }
 }
 
-/// Where the incident stands whose next order is judged.
-struct Start {
-    incident: IncidentId,
-    ladder: Ladder,
-    next: Option<RemedyName>,
-    continues: bool,
-    returned: bool,
-    unheld: u32,
-}
-
-impl Start {
-    fn of(state: &State, policy: &Policy, subject: &Subject, now: Timestamp) -> Self {
-        let name = |step: Step<'_>| match step {
-            Step::Try(remedy) => Some(remedy.name.clone()),
-            Step::Exhausted | Step::Gone(_) => None,
-        };
-        match state.incident_of(subject) {
-            Some(open) if !open.is_closed() => Self {
-                incident: open.id,
-                next: name(pursue::next_step(policy, open)),
-                ladder: open.ladder.clone(),
-                continues: open.order.is_some(),
-                returned: open.is_returned(),
-                unheld: open.unheld,
-            },
-            Some(_) | None => {
-                let prospect = observe::prospect(state, policy, subject, now);
-                Self {
-                    incident: state.next_incident(),
-                    next: name(plan::next(policy, &prospect.ladder)),
-                    ladder: prospect.ladder,
-                    continues: false,
-                    returned: false,
-                    unheld: prospect.unheld,
-                }
-            }
-        }
-    }
-}
-
-fn deed<'a>(
-    start: &'a Start,
-    policy: &'a Policy,
-    remedy: &'a Remedy,
-    target: &'a Target,
-    locks: &'a [LockKey],
-    now: Timestamp,
-    wall: Timestamp,
-) -> Deed<'a> {
-    Deed {
-        incident: start.incident,
-        policy,
-        remedy,
-        target,
-        ladder: &start.ladder,
-        continues: start.continues,
-        returned: start.returned,
-        unheld: start.unheld,
-        locks,
-        consent: Consent::NotNeeded,
-        behind: None,
-        firing: Vec::new(),
-        watchdog: None,
-        now,
-        wall,
-    }
-}
-
-fn judge(start: &Start, deed: &Deed<'_>, bench: Bench<'_>) -> Contents {
-    let remedies = deed.policy.remedies.iter().take(limits::TOLD_CANDIDATES);
-    Contents::Ledgers {
-        next: start.next.clone(),
-        counts: Box::new(account::counts(deed, bench)),
-        opinions: account::opinions(deed, bench),
-        remedies: remedies
-            .map(|remedy| account::of_remedy(&Deed { remedy, ..deed.clone() }, bench))
-            .collect(),
-    }
-}
-
 fn values(
-    start: &Start,
+    incident: IncidentId,
     policy: &Policy,
     remedy: &Remedy,
-    labels: &LabelSet,
-    annotations: &LabelSet,
+    (labels, annotations): (&LabelSet, &LabelSet),
 ) -> Values {
     Values {
         labels: labels.clone(),
         annotations: annotations.clone(),
-        incident: start.incident.0,
+        incident: incident.0,
         policy: policy.name.to_string(),
         remedy: remedy.name.to_string(),
         attempt: 1,

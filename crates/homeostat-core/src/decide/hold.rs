@@ -79,13 +79,9 @@ fn told(incident: &Incident, holds: &[Hold], cleared: Vec<Grant>) -> Vec<Grant> 
 fn look_again(view: View<'_>, incident: &Incident, holds: &[Hold]) -> Option<Timestamp> {
     let by_itself = view.now + incident.look_again_after();
     if let Some(known) = holds.iter().filter_map(Hold::until).max() {
-        let behind = |gate: &Gate| match gate {
-            Gate::Radius(_) | Gate::Calm(_) => view.state.is_far_behind(gate, incident.id),
-            Gate::Resume
-            | Gate::Lock(_)
-            | Gate::Running(_)
-            | Gate::Watchdog(_)
-            | Gate::Circuit(_) => false,
+        let behind = |gate: &Gate| {
+            matches!(gate, Gate::Radius(_) | Gate::Calm(_))
+                && view.state.is_far_behind(gate, incident.id)
         };
         let behind = holds.iter().filter_map(Hold::gate).any(|gate| behind(&gate));
         return Some(if behind { by_itself.max(known + limits::GATE_PATIENCE) } else { known });

@@ -62,21 +62,8 @@ pub(super) fn forget(desk: &mut Desk<'_>) {
                 state.ledgers().storms().get(&policy).is_none()
                     && limits.is_none_or(|limits| limits.storm.is_none())
             }
-            Guard::Pause
-            | Guard::Freeze
-            | Guard::Watchdog
-            | Guard::Stranger
-            | Guard::Fresh
-            | Guard::Silence
-            | Guard::Lock
-            | Guard::Cooldown
-            | Guard::Flap
-            | Guard::Rate
-            | Guard::Concurrency
-            | Guard::Breaker
-            | Guard::Attempts
-            | Guard::Regression
-            | Guard::Approval => false,
+            // What another guard holds is over when that lets go.
+            _ => false,
         };
         if is_over {
             desk.clear(Topic::Guard { policy, guard });
@@ -111,28 +98,9 @@ fn tell_inventory(desk: &mut Desk<'_>, incident: &Incident, holds: &[Hold]) {
 /// for all that it holds. Returns whether it is. What a storm held that has just ended is about to
 /// be judged anew.
 pub(super) fn tell_delay(desk: &mut Desk<'_>, incident: &Incident) -> bool {
-    let of_policy = |hold: &&Hold| match hold {
-        Hold::BeyondRadius { .. }
-        | Hold::NoInventory { .. }
-        | Hold::Storming { .. }
-        | Hold::Frozen { .. }
-        | Hold::Blind { .. }
-        | Hold::BreakerOpen { .. }
-        | Hold::BreakerTried { .. }
-        | Hold::RateSpent { .. }
-        | Hold::ShareTaken { .. } => true,
-        Hold::Paused { .. }
-        | Hold::Flapping { .. }
-        | Hold::Unnamed { .. }
-        | Hold::NotFresh { .. }
-        | Hold::Silenced { .. }
-        | Hold::Locked { .. }
-        | Hold::MayGoOn { .. }
-        | Hold::CoolingDown { .. }
-        | Hold::TooManyRunning { .. }
-        | Hold::ShareRunning { .. }
-        | Hold::BehindApproved { .. }
-        | Hold::NoListing { .. } => false,
+    let of_policy = |hold: &&Hold| match hold.guard() {
+        Guard::BlastRadius | Guard::Storm => true,
+        guard => guard.telling() == Telling::Late && !matches!(hold, Hold::BehindApproved { .. }),
     };
     let Some(hold) = incident.stage.holds().iter().find(of_policy) else { return false };
     let stormy = desk.state.ledgers().storms().get(&incident.policy).is_some();

@@ -14,9 +14,8 @@ impl State {
     pub(super) fn try_remedy(&mut self, order: &Order) {
         let id = &order.id;
         let Some(incident) = self.incidents.get(&id.incident) else { return };
-        match id.part {
-            Part::Heal => {}
-            Part::Undo => return,
+        if id.part == Part::Undo {
+            return;
         }
         let circuits = Circuit::of(&incident.policy, &id.remedy, order.shared.as_ref());
         let is_another =
@@ -31,9 +30,8 @@ impl State {
     /// A cooldown counts from the last run: an order that certainly did not start is none, and
     /// taking one back is no healing.
     pub(super) fn note_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
-        match order.part {
-            Part::Heal => {}
-            Part::Undo => return,
+        if order.part == Part::Undo {
+            return;
         }
         if let Some(incident) = self.incidents.get(&order.incident).filter(|_| outcome.has_run()) {
             self.ledgers.ran(&incident.subject(), order.incident, &order.remedy, at);
@@ -44,9 +42,8 @@ impl State {
     /// known to have failed may be tried again, and what is done is still to be proven. An undo is no
     /// trial.
     pub(super) fn end_trial_of_run(&mut self, order: &OrderId, outcome: &Outcome, at: Timestamp) {
-        match order.part {
-            Part::Heal => {}
-            Part::Undo => return,
+        if order.part == Part::Undo {
+            return;
         }
         match outcome.result() {
             // Whoever ended it before its time leaves open what it would have done.
