@@ -99,16 +99,9 @@ impl State {
 
     /// Tells whether looks at its healing have missed an episode's alert.
     pub fn is_missed(&self, id: EpisodeId) -> bool {
-        self.incidents_of(id).any(|incident| match &incident.stage {
-            Stage::Verifying(verification) => verification.missed.contains_key(&id),
-            Stage::Settling { .. }
-            | Stage::Ready
-            | Stage::Asking { .. }
-            | Stage::Held { .. }
-            | Stage::BackingOff { .. }
-            | Stage::AwaitingApproval(_)
-            | Stage::Acting
-            | Stage::Closed { .. } => false,
+        self.incidents_of(id).any(|incident| {
+            matches!(&incident.stage, Stage::Verifying(verification)
+                if verification.missed.contains_key(&id))
         })
     }
 
