@@ -6,6 +6,29 @@ use serde_json::{Value, json};
 /// The name that all alerts of the benchmark have.
 pub(crate) const NAME: &str = "ServiceDown";
 
+/// The body of a batch of the alerts API: alerts that fire for another hour, each with a number that no
+/// other one has, and its instance.
+pub(crate) fn batch(name: &str, alerts: impl IntoIterator<Item = (usize, String)>) -> Vec<u8> {
+    let now = jiff::Timestamp::now();
+    let one = |(number, instance): (usize, String)| {
+        json!({
+            "labels": {
+                "alertname": name,
+                "check": format!("check-{number:06}"),
+                "cluster": "eu-central-1",
+                "instance": instance,
+                "job": "web",
+                "severity": "critical",
+            },
+            "annotations": { "summary": format!("Check {number} of {instance} fails") },
+            "startsAt": now.to_string(),
+            "endsAt": (now + jiff::SignedDuration::from_hours(1)).to_string(),
+            "generatorURL": "http://prometheus.example.org:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1",
+        })
+    };
+    alerts.into_iter().map(one).collect::<Value>().to_string().into_bytes()
+}
+
 /// One alert that fires, as a part of a notification.
 fn alert(family: &str, number: usize) -> Value {
     let instance = instance(family, number);

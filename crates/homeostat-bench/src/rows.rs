@@ -1,6 +1,7 @@
 //! One file a bar, or a few that are measured together.
 
 mod actions;
+mod crowd;
 mod decide;
 mod durable;
 mod group;
@@ -22,13 +23,14 @@ use crate::row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
-pub(crate) const ALL: [(&str, Measure); 12] = [
+pub(crate) const ALL: [(&str, Measure); 13] = [
     ("repeats", repeats::measure),
     ("durable", durable::measure),
     ("group", group::measure),
     ("actions", actions::measure),
     ("latency", latency::measure),
     ("storm", storm::measure),
+    ("crowd", crowd::measure),
     ("decide", decide::measure),
     ("replay", replay::measure),
     ("memory", memory::measure),

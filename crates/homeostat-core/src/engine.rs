@@ -25,7 +25,7 @@ use crate::decide::table::Moment;
 use crate::decide::{Account, account, decide};
 use crate::event::{Effect, Event, Remark};
 use crate::fact::{Fact, What};
-use crate::incident::StageKind;
+use crate::incident::{Incident, StageKind};
 use crate::label::LabelSet;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId};
@@ -208,9 +208,12 @@ impl Engine {
             }
             _ => return event,
         };
-        let patients = about.map_or_else(Vec::new, |incident| self.state.patients(incident));
-        let beside: Vec<&LabelSet> = patients.iter().map(|p| &p.alert.labels).collect();
-        evidence.tell_apart(|labels| self.state.any_fires(labels), &beside);
+        let is_crowded = |i: &&Incident| i.episodes.len() > limits::ASKED_ALERTS;
+        let patients =
+            about.into_iter().filter(|i| !is_crowded(i)).flat_map(|i| self.state.patients(i));
+        let beside: Vec<&LabelSet> = patients.map(|p| &p.alert.labels).collect();
+        let beside = about.is_none_or(|i| !is_crowded(&i)).then_some(&*beside);
+        evidence.tell_apart(|labels| self.state.any_fires(labels), beside);
         event
     }
 
@@ -344,12 +347,13 @@ impl Engine {
         }
     }
 
-    /// When the alerts of an incident, and the watchdog of its policy, were last mentioned.
+    /// When the alerts of an incident that fire, as many as are asked about, and the watchdog of its
+    /// policy, were last mentioned.
     fn presence_of(&self, incident: IncidentId) -> Vec<(EpisodeId, Presence)> {
         let Some(incident) = self.state.incident(incident) else { return Vec::new() };
         let policy = self.book.policy(&incident.policy);
         let watching = policy.into_iter().flat_map(|policy| self.presence_of_watchdog(policy));
-        let episodes = incident.episodes.iter().map(|attached| attached.episode);
+        let episodes = incident.episodes.firing().take(limits::ASKED_ALERTS);
         episodes.filter_map(|id| self.presence_of_episode(id)).chain(watching).collect()
     }
 

@@ -1,6 +1,8 @@
 //! Everything that may wake the engine, and everything that it may want: two closed enums.
 
-use crate::alert::{Alert, Observation, Presence};
+use std::sync::Arc;
+
+use crate::alert::{Episode, Observation, Presence};
 use crate::approval::Digest;
 use crate::clock::Jump;
 use crate::command::Command;
@@ -223,8 +225,8 @@ pub struct Run {
     pub order: Order,
     /// Under which policy.
     pub policy: PolicyName,
-    /// The incident's alerts, those that fire first, each with when it ended, if it did.
-    pub alerts: Vec<(Alert, Option<Timestamp>)>,
+    /// The incident's alerts, those that fire first, each as it was when that was decided.
+    pub alerts: Vec<Arc<Episode>>,
     /// When it was decided.
     pub decided_at: Timestamp,
 }

@@ -273,15 +273,21 @@ impl Evidence {
     }
 
     /// Tells apart what may be an alert and is rather another: one that is known to fire under exactly
-    /// the labels of the instance, or one of the same incident that has fewer labels besides.
-    pub(crate) fn tell_apart(&mut self, fires: impl Fn(&LabelSet) -> bool, beside: &[&LabelSet]) {
+    /// the labels of the instance, or one of the same incident that has fewer labels besides. Where
+    /// there are too many of these to look at, it may be any of them.
+    pub(crate) fn tell_apart(
+        &mut self,
+        fires: impl Fn(&LabelSet) -> bool,
+        beside: Option<&[&LabelSet]>,
+    ) {
         for (ask, finding) in &mut self.found {
             let (Ask::Rule { labels, .. }, Finding::Rule(words)) = (ask, finding) else { continue };
             for word in words {
                 let Ok(Knows::Resembles(says)) = &word.knows else { continue };
                 let own = &says.instance;
                 let closer = |other: &&LabelSet| other.len() < labels.len() && own.is_within(other);
-                if own != labels && (fires(own) || beside.iter().any(closer)) {
+                let is_anothers = || beside.is_none_or(|all| all.iter().any(closer));
+                if own != labels && (fires(own) || is_anothers()) {
                     word.knows = Ok(Knows::NotShown { why: NotShown::Anothers });
                 }
             }

@@ -172,6 +172,12 @@ impl Verification {
         self.cases.iter().chain(&proof.cases).find(|case| case.episode == episode)
     }
 
+    /// Returns the cases of all alerts as they stand now.
+    fn cases<'a>(&'a self, proof: &'a Proof) -> BTreeMap<EpisodeId, &'a Case> {
+        let all = proof.cases.iter().chain(&self.cases);
+        all.map(|case| (case.episode, case)).collect()
+    }
+
     /// Returns when its action is over at the latest: a crash may have left it running.
     pub fn over_at(&self, proof: &Proof) -> Timestamp {
         // Those of an earlier version do not say it, and their windows were never prolonged.
@@ -241,6 +247,43 @@ pub struct Patient<'a> {
     pub mentioned_at: Option<Timestamp>,
 }
 
+/// The alerts of an incident whose healing is proven: those that may have been asked about, and how
+/// many there are besides, of which only their sources' word counts.
+#[derive(Debug)]
+pub struct Ward<'a> {
+    patients: Vec<Patient<'a>>,
+    resolved: usize,
+    unresolved: usize,
+}
+
+impl<'a> Ward<'a> {
+    /// These, and none besides.
+    pub fn of(patients: Vec<Patient<'a>>) -> Self {
+        Self { patients, resolved: 0, unresolved: 0 }
+    }
+
+    /// The same, of so many that resolved among so many in all.
+    #[must_use]
+    pub fn among(self, (resolved, all): (usize, usize)) -> Self {
+        let known = self.patients.iter().filter(|patient| patient.resolved).count();
+        let unknown = self.patients.len() - known;
+        Self {
+            resolved: resolved.saturating_sub(known),
+            unresolved: (all - resolved).saturating_sub(unknown),
+            ..self
+        }
+    }
+
+    /// Returns those that may have been asked about.
+    pub fn patients(&self) -> &[Patient<'a>] {
+        &self.patients
+    }
+
+    fn len(&self) -> usize {
+        self.patients.len() + self.resolved + self.unresolved
+    }
+}
+
 /// That all alerts of an incident are over, as those who saw them fire say. Only [`judge`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Healing {
@@ -289,15 +332,24 @@ enum Standing {
 }
 
 /// Judges an incident by its alerts, each by its own witnesses.
-pub fn judge(proof: &Proof, verification: &Verification, patients: &[Patient<'_>]) -> Verdict {
+pub fn judge(proof: &Proof, verification: &Verification, ward: &Ward<'_>) -> Verdict {
     let held = proof.query.is_some() && verification.held >= proof.times;
     let mut least = Grade::Proven;
     let mut remembered = None;
     let (mut fires, mut unknown, mut doubtful) = (false, false, false);
     // What is beyond those that are asked about is over by its source's word alone.
-    let many = patients.len() > limits::ASKED_ALERTS;
-    for patient in patients {
-        match stand(proof, verification, patient, many) {
+    let many = ward.len() > limits::ASKED_ALERTS;
+    if ward.resolved > 0 {
+        least = Grade::Reported;
+    }
+    unknown |= ward.unresolved > 0;
+    let cases = verification.cases(proof);
+    let last = verification.last.iter().flat_map(|last| &last.said);
+    let said: BTreeMap<EpisodeId, &Said> = last.map(|said| (said.episode, said)).collect();
+    for patient in ward.patients() {
+        let case = cases.get(&patient.episode).copied();
+        let said = said.get(&patient.episode).copied();
+        match stand(proof, verification, patient, (case, said), many) {
             Standing::Over(grade) => least = least.min(grade),
             Standing::Fires => fires = true,
             Standing::Remembered(until) => {
@@ -324,13 +376,13 @@ fn stand(
     proof: &Proof,
     verification: &Verification,
     patient: &Patient<'_>,
+    (case, said): (Option<&Case>, Option<&Said>),
     many: bool,
 ) -> Standing {
-    let said = verification.last.as_ref().and_then(|last| said_of(last, patient.episode));
     // An order of an earlier version was content with its source's word where no rule explained it.
     let content = proof.cases.is_empty() && !is_explained(proof, patient.alert);
     let unasked = many || content || verification.look == Look::Nobody;
-    let Some(case) = verification.case(proof, patient.episode) else {
+    let Some(case) = case else {
         // It joined, and no look has asked about it yet.
         return if unasked && patient.resolved {
             Standing::Over(Grade::Reported)
@@ -539,11 +591,8 @@ mod tests {
         }
         let alert = Alert::down();
         let episode = EpisodeId(1);
-        judge(
-            proof,
-            &verification,
-            &[Patient { episode, alert: &alert, resolved, mentioned_at: None }],
-        )
+        let patient = Patient { episode, alert: &alert, resolved, mentioned_at: None };
+        judge(proof, &verification, &Ward::of(vec![patient]))
     }
 
     fn healed(grade: Grade) -> Verdict {

@@ -33,6 +33,7 @@
 //! alerts have ended.
 
 mod ending;
+mod episodes;
 mod rare;
 mod seeks;
 mod stage;
@@ -47,7 +48,7 @@ use crate::healing::{Look, Verification};
 use crate::hold::{Gate, Guard, Hold, Telling};
 use crate::ledger::Subject;
 use crate::limits;
-use crate::name::{EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
+use crate::name::{IncidentId, OrderId, Part, PolicyName, RemedyName};
 use crate::order::Order;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
@@ -55,6 +56,7 @@ use crate::shadow::Shadow;
 use crate::time::{Span, Timestamp};
 
 pub use ending::{Cause, Closing, End};
+pub use episodes::{Attached, Episodes, Standing};
 pub use rare::Rare;
 pub use seeks::{Seeks, Worsened};
 pub use stage::{Running, Stage, StageKind, Told};
@@ -77,27 +79,6 @@ pub enum Loose {
     Memory(Box<Verification>),
     /// What a remedy made worse still fires.
     Worse,
-}
-
-/// How an incident's alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// It fires, as far as we were told.
-    Firing,
-    /// Its source said that it resolved.
-    Resolved,
-    /// Its source stopped mentioning it.
-    Lapsed,
-}
-
-/// An alert of an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attached {
-    /// Its episode.
-    pub episode: EpisodeId,
-    /// How it stands.
-    pub standing: Standing,
 }
 
 /// A run of a remedy that goes on, or is over and ran, or may have.
@@ -124,8 +105,8 @@ pub struct Incident {
     pub relapse_of: Option<IncidentId>,
     /// Healings in a row before this one that did not hold.
     pub unheld: u32,
-    /// Its alerts' episodes, in the order in which they came.
-    pub episodes: Box<[Attached]>,
+    /// Its alerts' episodes, in the order in which they began.
+    pub episodes: Episodes,
     /// Where it stands.
     pub stage: Stage,
     /// What its orders are for.
@@ -239,12 +220,17 @@ impl Incident {
 
     /// Tells whether all of its alerts have ended.
     pub fn all_ended(&self) -> bool {
-        self.episodes.iter().all(|attached| attached.standing != Standing::Firing)
+        self.episodes.count(Standing::Firing) == 0
     }
 
     /// Tells whether one of its alerts was lost sight of.
     pub fn any_lapsed(&self) -> bool {
-        self.episodes.iter().any(|attached| attached.standing == Standing::Lapsed)
+        self.episodes.count(Standing::Lapsed) > 0
+    }
+
+    /// Tells whether the sources of all of its alerts said that they resolved.
+    pub fn all_resolved(&self) -> bool {
+        self.episodes.count(Standing::Resolved) == self.episodes.len()
     }
 
     /// Tells whether something that became worse is still looked after.

@@ -28,8 +28,10 @@ pub const PAST_HEALINGS: usize = 100_000;
 /// How long the last healing of a target is remembered; longer than any sane cooldown or relapse.
 pub const PAST_HEALING_MEMORY: Span = Span::from_secs(400 * 86_400);
 
-/// Alerts of one incident that are asked about in one question. One trouble on one target seldom
-/// has more than a few. Those beyond it are never taken as healed without their source's word.
+/// Alerts of one incident that are asked about in one question, and whose common labels a notice
+/// carries. One trouble on one target seldom has more than a few. Those beyond it are never taken as
+/// healed without their source's word, and of an instance that only resembles one of so many nobody can
+/// tell whose it is.
 pub const ASKED_ALERTS: usize = 128;
 
 /// Alerts of one target that one witness lists for the policy's `regression`. A target has a few;

@@ -76,9 +76,9 @@ impl Acts {
         // By what is healed and since when it is ill: the same whatever else happens elsewhere.
         let id = &run.order.id;
         let (mut name, mut since) = (id.remedy.to_string(), 0);
-        if let Some((alert, _)) = run.alerts.first() {
-            name.push_str(&alert.labels.to_string());
-            since = alert.starts_at.map_or(0, |at| at.micros().unsigned_abs());
+        if let Some(leading) = run.alerts.first() {
+            name.push_str(&leading.alert.labels.to_string());
+            since = leading.alert.starts_at.map_or(0, |at| at.micros().unsigned_abs());
         }
         let mut dice = self.fate.of(&name, &[since, u64::from(id.attempt)]);
         if id.part == Part::Undo {

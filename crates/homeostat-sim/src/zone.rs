@@ -99,7 +99,7 @@ mod tests {
             assert_eq!(Zone::of(&zone.value()), Some(zone));
             let second = Span::from_secs(1);
             for begin in [FIRST, FIRST + 365 * MINUTES_PER_DAY, FIRST + 730 * MINUTES_PER_DAY] {
-                let leap_day = if begin == FIRST + 730 * MINUTES_PER_DAY { 1 } else { 0 };
+                let leap_day = i64::from(begin == FIRST + 730 * MINUTES_PER_DAY);
                 let back = CHANGED_BACK + leap_day * MINUTES_PER_DAY - i64::from(zone.after);
                 for minute in [begin, begin + CHANGE, begin + back] {
                     let at = Timestamp::from_seconds(minute * 60);

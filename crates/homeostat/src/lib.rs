@@ -54,6 +54,7 @@ pub mod cli;
 
 pub use app::{App, AtStop, Running, StartError};
 pub use homeostat_config::Report;
+pub use homeostat_core::label::LabelSet;
 pub use homeostat_hands::act::SubjectAlert as Alert;
 pub use homeostat_hands::act::handler::{Action, Cancelled, HandlerError, MissingLabel, Outcome};
 pub use homeostat_hands::failpoint;

@@ -75,8 +75,8 @@ fn read_memory(
     let act = prove::act(view, &order.proof, verification);
     let proving = prove::proving(view, incident, &order.proof, Some(verification));
     let reading = proving.read(&act, view.patients(incident), evidence);
-    let goes_on =
-        healing::goes_on(&order.proof, verification, &reading, &view.state.patients(incident));
+    let ward = view.state.ward(incident, &order.proof, verification);
+    let goes_on = healing::goes_on(&order.proof, verification, &reading, ward.patients());
     match (goes_on, view.policy(incident)) {
         (Firing::Yes, Some(_)) => {
             vec![over(format!("it was not healed: {}", reading.text)), Next::Relapse]

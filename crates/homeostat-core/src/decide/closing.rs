@@ -1,9 +1,11 @@
 //! How incidents end: in which words, and what else is known by it.
 
+use std::collections::BTreeSet;
+
 use super::next::Ending;
 use super::view::View;
 use crate::healing::{Healing, Patient, Verification};
-use crate::incident::{Attached, Cause, Closing, Incident, Standing};
+use crate::incident::{Cause, Closing, Incident};
 use crate::limits;
 use crate::policy::{Escalate, Policy};
 use crate::text::Text;
@@ -92,11 +94,12 @@ fn had_ended_before(view: View<'_>, incident: &Incident) -> bool {
         return false;
     }
     let began = clock.wall(first.since) - limits::CLOCK_TOLERANCE;
-    incident.episodes.iter().all(|attached| {
-        let ended_at = view.state.episode(attached.episode).and_then(|episode| episode.ended_at);
-        attached.standing == Standing::Resolved
-            && ended_at.is_some_and(|at| clock.is_no_later(at, began, view.now))
-    })
+    incident.all_resolved()
+        && incident.episodes.iter().all(|attached| {
+            let known = view.state.episode(attached.episode);
+            let ended_at = known.and_then(|episode| episode.ended_at);
+            ended_at.is_some_and(|at| clock.is_no_later(at, began, view.now))
+        })
 }
 
 /// Closes what ended by itself before any order started.
@@ -115,13 +118,17 @@ fn recover<'a>(view: View<'a>, incident: &'a Incident) -> Closed<'a> {
 /// that goes on.
 fn unheard_before<'a>(view: View<'a>, incident: &Incident) -> Vec<&'a Incident> {
     let state = view.state;
-    let held = state.patients(incident);
-    let is_held = |lost: Patient<'_>| held.iter().any(|h| h.alert.name() == lost.alert.name());
+    let is_left = |i: &&Incident| i.id != incident.id && !i.watches_worse();
+    let mut earlier = state.unheard_of(&incident.subject()).filter(is_left).peekable();
+    if earlier.peek().is_none() {
+        return Vec::new();
+    }
+    let held: BTreeSet<&str> = state.patients(incident).map(|held| held.alert.name()).collect();
+    let is_held = |lost: Patient<'_>| held.contains(lost.alert.name());
     let is_known = |earlier: &&Incident| {
-        let mut left = state.patients(earlier).into_iter().filter(|patient| !patient.resolved);
-        earlier.id != incident.id && !earlier.watches_worse() && left.all(is_held)
+        state.patients(earlier).filter(|patient| !patient.resolved).all(is_held)
     };
-    state.unheard_of(&incident.subject()).filter(is_known).collect()
+    earlier.filter(is_known).collect()
 }
 
 /// When a person is told that the alert of a closed incident still fires.
@@ -135,8 +142,7 @@ fn latch_told_at(view: View<'_>, incident: &Incident) -> Option<Timestamp> {
 /// Closes what lost its policy. If the policy comes back, what still fires is a new trouble. What was
 /// acted on and still fires is handed over: somebody must know.
 fn orphan(incident: &Incident) -> Closed<'static> {
-    let over = |attached: &Attached| attached.standing == Standing::Resolved;
-    let goes_on = incident.has_acted() && !incident.episodes.iter().all(over);
+    let goes_on = incident.has_acted() && !incident.all_resolved();
     let told =
         goes_on.then(|| format!("{POLICY_REMOVED}; a remedy had run, and the alert may fire on"));
     Closed { told, ..Closed::unhealed(Cause::PolicyRemoved, POLICY_REMOVED.to_owned()) }

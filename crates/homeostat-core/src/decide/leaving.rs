@@ -6,7 +6,7 @@ use super::desk::Desk;
 use super::next::Next;
 use super::view::View;
 use crate::fact::What;
-use crate::incident::{Incident, Standing};
+use crate::incident::Incident;
 use crate::notice::Topic;
 use crate::shadow::{Shadow, Worth};
 use crate::time::Span;
@@ -37,7 +37,7 @@ pub(super) fn lose_sight(desk: &mut Desk<'_>, incident: &Incident) {
 
 /// Forgets a closed incident whose alerts have all ended: the next firing is a new trouble.
 pub(super) fn release(desk: &mut Desk<'_>, incident: &Incident) {
-    if incident.episodes.iter().all(|attached| attached.standing == Standing::Resolved) {
+    if incident.all_resolved() {
         for shadow in incident.shadows.iter() {
             judge(desk, incident, shadow, shadow.worth(desk.now));
         }

@@ -39,7 +39,7 @@ use crate::fact::What;
 use crate::incident::{Closing, Incident, Stage, Told};
 use crate::ledger::Pause;
 use crate::limits;
-use crate::name::{IncidentId, OrderId};
+use crate::name::{EpisodeId, IncidentId, OrderId};
 use crate::order::{Ended, Found, Order, Outcome};
 use crate::policy::Book;
 use crate::process::{Process, still_run};
@@ -345,7 +345,9 @@ fn reload(desk: &mut Desk<'_>) {
     }
     let mut opened = BTreeMap::new();
     let released = release_those_whose_policy_is_back(desk);
-    for id in desk.state.all_firing() {
+    // In the order in which they began, as everywhere.
+    let firing: BTreeSet<EpisodeId> = desk.state.all_firing().collect();
+    for id in firing {
         let Some(episode) = desk.state.episode(id) else { continue };
         observe::open_incidents(desk, id, &episode.alert, &mut opened, &released);
     }

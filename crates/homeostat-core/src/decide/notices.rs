@@ -5,7 +5,7 @@ use crate::alert::Alert;
 use crate::approval::Asked;
 use crate::hold::Guard;
 use crate::incident::Incident;
-use crate::limits::defaults;
+use crate::limits::{self, defaults};
 use crate::name::{IncidentId, PolicyName, SourceName};
 use crate::notice::{Carried, Matter, Notice};
 use crate::policy::{Escalate, Policy, Target};
@@ -39,7 +39,7 @@ fn of_incident(
 ) -> Option<Notice> {
     let policy = view.policy(incident).map(|policy| &policy.escalate);
     let otherwise = unless_said_otherwise();
-    let alerts = || view.firing(incident).map(|(_, alert)| alert);
+    let alerts = || view.firing(incident).take(limits::ASKED_ALERTS).map(|(_, alert)| alert);
     // What is not known any more, because no alert fires, the notice before this one has said.
     let carried = Carried::of(alerts(), &incident.target);
     let about = (&incident.policy, &incident.target, alerts().next());

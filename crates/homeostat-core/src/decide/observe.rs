@@ -9,9 +9,8 @@ use crate::alert::{Alert, Door, Ending, Episode, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence, RuleWord};
 use crate::fact::What;
-use crate::healing::Patient;
 use crate::hold::{Gate, Guard};
-use crate::incident::{Attached, Cause, Closing, End, Incident, Stage, Standing};
+use crate::incident::{Cause, Closing, End, Incident, Stage, Standing};
 use crate::label::LabelSet;
 use crate::ledger::{Past, Subject};
 use crate::limits::{self, defaults};
@@ -136,8 +135,7 @@ fn resolve_lapsed(desk: &mut Desk<'_>, observation: &Observation) -> Remark {
 fn signal_actions(desk: &mut Desk<'_>, episode: EpisodeId) {
     let (state, book) = (desk.state, desk.book);
     for incident in state.incidents_of(episode).filter(|i| i.seeks.worse().is_none()) {
-        let others = incident.episodes.iter().filter(|attached| attached.episode != episode);
-        let resolved = others.map(|a| a.standing).all(|standing| standing == Standing::Resolved);
+        let resolved = !incident.episodes.has_other_unresolved(episode);
         let policy = book.policy(&incident.policy);
         let signals = policy.is_some_and(|policy| policy.on_resolve == OnResolve::Signal);
         let ends = resolved && signals;
@@ -241,8 +239,7 @@ fn leave_if_begun_anew(
     let mut left = BTreeSet::new();
     for incident in state.incidents_of(lapsed).filter(|incident| anew && is_left(incident)) {
         left.insert(incident.id);
-        let is_other = |p: Patient<'_>| !p.resolved && p.alert.key() != alert.key();
-        let others = state.patients(incident).into_iter().any(is_other);
+        let others = incident.episodes.has_other_unresolved(lapsed);
         // Where no other incident stands for it, people have only this one's notice.
         let nobody = !is_taken(desk.book, incident, alert);
         let owed = state.is_owed_unheard(incident) && (others || nobody);
@@ -279,8 +276,7 @@ fn supersede(desk: &mut Desk<'_>, episode: EpisodeId, alert: &Alert) {
     let state = desk.state;
     let mut left = BTreeSet::new();
     for incident in state.incidents_of(episode) {
-        let fires = |a: &Attached| a.standing == Standing::Firing && a.episode != episode;
-        if incident.episodes.iter().any(fires) {
+        if incident.episodes.has_other(episode, Standing::Firing) {
             continue;
         }
         left.insert(incident.id);
@@ -415,8 +411,7 @@ fn takes(desk: &Desk<'_>, incident: &Incident, alert: &Alert) -> bool {
     if closing.outcome == End::Healed {
         return false;
     }
-    let is_its_own = |id: EpisodeId| incident.episodes.iter().any(|a| a.episode == id);
-    let goes_on = |id: EpisodeId| is_its_own(id) && !is_begun_anew(desk, id, alert);
+    let goes_on = |id| incident.episodes.has(id) && !is_begun_anew(desk, id, alert);
     !incident.all_ended() || desk.state.lapsed(&alert.key()).is_some_and(goes_on)
 }
 
@@ -436,13 +431,12 @@ pub(super) fn open_relapse(desk: &mut Desk<'_>, healed: &Incident) {
     let (state, policy) = (desk.state, desk.policy(healed));
     let (Some(policy), Some(healing)) = (policy, healed.stage.closing()) else { return };
     let subject = healed.subject();
-    let firing = healed.episodes.iter().filter(|a| a.standing == Standing::Firing);
-    let firing: Vec<EpisodeId> = firing.map(|attached| attached.episode).collect();
+    let firing: Vec<EpisodeId> = healed.episodes.firing().collect();
     let later = state.incident_of(&subject).filter(|later| {
         let alerts = firing.iter().filter_map(|id| state.episode(*id));
         alerts.map(|episode| &episode.alert).any(|alert| takes(desk, later, alert))
     });
-    let has = |id: &EpisodeId| later.is_some_and(|i| i.episodes.iter().any(|a| a.episode == *id));
+    let has = |id: &EpisodeId| later.is_some_and(|i| i.episodes.has(*id));
     let mut joining = firing.iter().copied().filter(|id| !has(id)).peekable();
     let Some(first) = joining.peek().copied() else { return };
     leaving::release(desk, healed);

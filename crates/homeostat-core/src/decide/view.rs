@@ -2,7 +2,7 @@
 
 use crate::alert::{Alert, Presence};
 use crate::healing::Patient;
-use crate::incident::{Incident, Standing};
+use crate::incident::Incident;
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId};
 use crate::policy::{Book, Policy};
@@ -46,30 +46,20 @@ impl<'a> View<'a> {
         self,
         incident: &'a Incident,
     ) -> impl Iterator<Item = (EpisodeId, &'a Alert)> {
-        let firing = incident.episodes.iter().filter(|a| a.standing == Standing::Firing);
-        firing.filter_map(move |a| Some((a.episode, &self.state.episode(a.episode)?.alert)))
+        let firing = incident.episodes.firing();
+        firing.filter_map(move |id| Some((id, &self.state.episode(id)?.alert)))
     }
 
-    /// The incident's alerts, those that fire first, each with when it ended, if it did.
-    pub(super) fn alerts(self, incident: &Incident) -> Vec<(&'a Alert, Option<Timestamp>)> {
-        let episodes = incident.episodes.iter().filter_map(|a| self.state.episode(a.episode));
-        let mut alerts: Vec<_> = episodes.map(|e| (&e.alert, e.ended_at)).collect();
-        alerts.sort_by_key(|(_, ended_at)| ended_at.is_some());
-        alerts
-    }
-
-    /// The incident's alerts that one question may ask about.
-    pub(super) fn asked_alerts(self, incident: &Incident) -> impl Iterator<Item = &'a Alert> {
-        let alerts = self.alerts(incident).into_iter().map(|(alert, _)| alert);
-        alerts.take(limits::ASKED_ALERTS)
+    /// The incident's alerts that one question may ask about, those that fire first.
+    pub(super) fn asked_alerts(self, incident: &'a Incident) -> impl Iterator<Item = &'a Alert> {
+        let all = self.state.alerts(incident).map(|episode| &episode.alert);
+        all.take(limits::ASKED_ALERTS)
     }
 
     /// The incident's alerts whose healing is proven, those that fire first, as many as may be asked
     /// about and all whose source has not said that they resolved.
     pub(super) fn patients(self, incident: &'a Incident) -> impl Iterator<Item = Patient<'a>> {
-        let mut all = self.state.patients(incident);
-        all.sort_by_key(|patient| patient.resolved);
-        all.into_iter().take(limits::ASKED_ALERTS)
+        self.state.patients(incident).take(limits::ASKED_ALERTS)
     }
 }
 

@@ -74,7 +74,7 @@ fn ask_a_person(desk: &mut Desk<'_>, of: &Incident, asked: Asked, grants: Vec<Gr
 
 /// Writes an order down and wants it to be run.
 fn issue(desk: &mut Desk<'_>, of: &Incident, order: Order) {
-    let alerts = desk.alerts(of).into_iter().map(|(a, end)| (a.clone(), end)).collect();
+    let alerts = desk.state.alerts(of).cloned().collect();
     let policy = of.policy.clone();
     let run = Run { order: order.clone(), policy, alerts, decided_at: desk.now };
     desk.note(if of.is_returned() {

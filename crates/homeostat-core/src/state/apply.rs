@@ -8,7 +8,7 @@ use crate::fact::{Fact, What};
 use crate::healing::{Look, Verdict, Verification};
 use crate::hold::Gate;
 use crate::incident::{
-    Aftermath, Attached, Closing, End, Incident, Loose, Rare, Running, Seeks, Stage, Standing,
+    Aftermath, Closing, End, Episodes, Incident, Loose, Rare, Running, Seeks, Stage, Standing,
     Told, Worsened,
 };
 use crate::ledger::{Past, Subject, Trial};
@@ -319,9 +319,7 @@ impl State {
     pub(super) fn consider(&mut self, id: IncidentId) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let moves = match &incident.stage {
-            Stage::Verifying(verification) => {
-                matches!(self.verdict(incident, verification), Verdict::Healed(_))
-            }
+            Stage::Verifying(verification) => self.is_proven(incident, verification),
             Stage::Closed { .. } => {
                 incident.all_ended()
                     && !incident.watches_worse()
@@ -332,6 +330,15 @@ impl State {
         if moves {
             self.ready.insert(id);
         }
+    }
+
+    fn is_proven(&self, incident: &Incident, verification: &Verification) -> bool {
+        // Of a crowd, most are over by their sources' word alone: while that is awaited of more than
+        // were ever asked about, nobody need be judged.
+        let asked = incident.order.iter().map(|order| order.proof.cases.len()).sum::<usize>();
+        let unresolved = incident.episodes.len() - incident.episodes.count(Standing::Resolved);
+        unresolved <= (asked + verification.cases.len()).max(limits::ASKED_ALERTS)
+            && matches!(self.verdict(incident, verification), Verdict::Healed(_))
     }
 
     /// A further alert may have come in the same turn in which the others ended: what they woke the
@@ -366,7 +373,7 @@ impl State {
             opened_at: fact.at,
             relapse_of: *relapse_of,
             unheld: *unheld,
-            episodes: [Attached { episode, standing: Standing::Firing }].into(),
+            episodes: Episodes::of(episode),
             stage: Stage::Ready,
             seeks: Seeks::Rung,
             ladder: ladder.clone(),
@@ -465,7 +472,7 @@ impl State {
             self.ledgers.fires(&incident.policy, id, false);
             self.count_once(&incident.subject());
         }
-        for attached in &incident.episodes {
+        for attached in incident.episodes.iter() {
             self.detach(attached.episode, id);
         }
     }

@@ -46,6 +46,8 @@ impl State {
         self.forget_ended(at);
         if self.ids_of(id).next().is_none() {
             self.episodes.remove(&id);
+        } else {
+            self.past.insert((key.clone(), id));
         }
         self.stand(id, standing);
         if standing == Standing::Resolved {
@@ -61,27 +63,10 @@ impl State {
     fn stand(&mut self, id: EpisodeId, standing: Standing) {
         let incidents: Vec<IncidentId> = self.ids_of(id).collect();
         for &incident in &incidents {
-            self.amend(incident, |incident| {
-                for attached in incident.episodes.iter_mut().filter(|a| a.episode == id) {
-                    attached.standing = standing;
-                }
-            });
+            self.amend(incident, |incident| incident.episodes.stand(id, standing));
         }
-        self.index_lapsed(id);
         for incident in incidents {
             self.consider(incident);
-        }
-    }
-
-    /// Enters an episode into the index of those that were lost sight of, or takes it out.
-    pub(super) fn index_lapsed(&mut self, id: EpisodeId) {
-        let Some(key) = self.episodes.get(&id).map(|episode| episode.alert.key()) else { return };
-        let lapsed =
-            |attached: &Attached| attached.episode == id && attached.standing == Standing::Lapsed;
-        if self.incidents_of(id).any(|incident| incident.episodes.iter().any(lapsed)) {
-            self.lapsed.insert((key, id));
-        } else {
-            self.lapsed.remove(&(key, id));
         }
     }
 
@@ -120,10 +105,13 @@ impl State {
 
     pub(super) fn attach(&mut self, id: IncidentId, episode: EpisodeId, at: Timestamp) {
         self.by_episode.insert((episode, id));
-        let earlier = self.forget_earlier(id, episode, at);
+        let earlier = self.earlier(id, episode);
+        if let (false, Some(incident)) = (earlier.is_empty(), self.incidents.get(&id)) {
+            self.ledgers.flaps.again(&incident.subject(), at);
+        }
         self.amend(id, |incident| {
             let attached = Attached { episode, standing: Standing::Firing };
-            incident.episodes = incident.episodes.iter().copied().chain([attached]).collect();
+            incident.episodes.replace(&earlier, attached);
             incident.unheard = false;
             // Whoever saw this alert fire before has seen this very alert.
             let is_earlier = |case: &&mut Case| earlier.contains(&case.episode);
@@ -133,42 +121,27 @@ impl State {
                 verification.fires_again(&earlier, episode);
             }
         });
+        for before in earlier {
+            self.detach(before, id);
+        }
         self.reconsider(id);
     }
 
-    /// An incident remembers one episode of each alert that ended, and not each time that it did.
-    fn forget_earlier(
-        &mut self,
-        id: IncidentId,
-        episode: EpisodeId,
-        at: Timestamp,
-    ) -> Vec<EpisodeId> {
-        let new = self.episodes.get(&episode).map(|e| e.alert.key());
-        let incident = self.incidents.get_mut(&id).map(Arc::make_mut);
-        let (Some(new), Some(incident)) = (new, incident) else { return Vec::new() };
-        let episodes = &self.episodes;
-        let is_earlier = |attached: &Attached| {
-            attached.standing != Standing::Firing
-                && episodes.get(&attached.episode).is_some_and(|e| e.alert.key() == new)
-        };
-        let (earlier, others): (Vec<Attached>, Vec<Attached>) =
-            incident.episodes.iter().partition(|attached| is_earlier(attached));
-        if !earlier.is_empty() {
-            incident.episodes = others.into();
-            self.ledgers.flaps.again(&incident.subject(), at);
-        }
-        let earlier: Vec<EpisodeId> = earlier.iter().map(|attached| attached.episode).collect();
-        for &episode in &earlier {
-            self.detach(episode, id);
-        }
-        earlier
+    /// An incident remembers one episode of each alert that ended, and not each time that it did: these
+    /// are forgotten for a new one.
+    fn earlier(&self, id: IncidentId, episode: EpisodeId) -> Vec<EpisodeId> {
+        let Some(new) = self.episodes.get(&episode) else { return Vec::new() };
+        let past = self.all_past(&new.alert.key());
+        past.filter(|before| self.by_episode.contains(&(*before, id))).collect()
     }
 
     pub(super) fn detach(&mut self, episode: EpisodeId, id: IncidentId) {
         self.by_episode.remove(&(episode, id));
-        self.index_lapsed(episode);
-        if self.ids_of(episode).next().is_none() && !self.is_firing(episode) {
-            self.episodes.remove(&episode);
+        if self.ids_of(episode).next().is_none()
+            && !self.is_firing(episode)
+            && let Some(forgotten) = self.episodes.remove(&episode)
+        {
+            self.past.remove(&(forgotten.alert.key(), episode));
         }
     }
 

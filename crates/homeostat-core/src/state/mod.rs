@@ -20,14 +20,15 @@ use std::sync::Arc;
 
 use crate::alert::{AlertKey, Episode};
 use crate::clock::Clock;
-use crate::healing::{self, Patient, Verdict, Verification};
+use crate::healing::{self, Patient, Verdict, Verification, Ward};
 use crate::hold::{Gate, Guard};
 use crate::incident::{Attached, Incident, Standing};
 use crate::label::{Fingerprint, LabelSet};
 use crate::ledger::{Ledgers, Subject};
-use crate::limits::WOKEN_PER_GATE;
+use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId, PolicyName, SourceName};
 use crate::notice::{Obligation, Topic};
+use crate::order::Proof;
 use crate::policy::Target;
 use crate::time::Timestamp;
 use crate::witness::Sighting;
@@ -47,8 +48,8 @@ pub struct State {
     incidents: BTreeMap<IncidentId, Arc<Incident>>,
     by_subject: Nested<PolicyName, Target, Succession>,
     by_episode: BTreeSet<(EpisodeId, IncidentId)>,
-    /// Episodes of incidents of which nothing is heard any more, or that ended without proof.
-    lapsed: BTreeSet<(AlertKey, EpisodeId)>,
+    /// Episodes that have ended and are still known, because an incident has them.
+    past: BTreeSet<(AlertKey, EpisodeId)>,
     /// Which rules were seen to fire alerts of the alerts API.
     sighted: BTreeMap<EpisodeId, Arc<[Sighting]>>,
     notices: BTreeMap<Topic, Obligation>,
@@ -160,19 +161,28 @@ impl State {
     }
 
     fn all_lapsed(&self, key: &AlertKey) -> impl DoubleEndedIterator<Item = EpisodeId> + '_ {
+        let is_lapsed = |id: EpisodeId| {
+            let lapsed = Some(Standing::Lapsed);
+            self.incidents_of(id).any(|incident| incident.episodes.standing(id) == lapsed)
+        };
+        self.all_past(key).filter(move |id| is_lapsed(*id))
+    }
+
+    /// Returns the ended episodes of an alert that an incident still knows.
+    fn all_past(&self, key: &AlertKey) -> impl DoubleEndedIterator<Item = EpisodeId> + '_ {
         let all = (key.clone(), EpisodeId(0))..=(key.clone(), EpisodeId(u64::MAX));
-        self.lapsed.range(all).map(|(_, episode)| *episode)
+        self.past.range(all).map(|(_, episode)| *episode)
     }
 
     /// Returns the closed incidents of a subject of whose alerts nothing is heard any more, and which
     /// only a person still looks after.
-    pub fn unheard_of(&self, subject: &Subject) -> impl Iterator<Item = &Incident> {
-        let ids: BTreeSet<IncidentId> =
-            self.lapsed.iter().flat_map(|(_, episode)| self.ids_of(*episode)).collect();
-        let (policy, target) = subject.clone();
-        ids.into_iter().filter_map(|id| self.incident(id)).filter(move |incident| {
-            incident.unheard && incident.policy == policy && incident.target == target
-        })
+    pub fn unheard_of<'a>(
+        &'a self,
+        subject: &Subject,
+    ) -> impl Iterator<Item = &'a Incident> + use<'a> {
+        let known = self.by_subject.get(&subject.0, &subject.1);
+        let all = known.into_iter().flat_map(Succession::iter).filter_map(|id| self.incident(id));
+        all.filter(|incident| incident.unheard && incident.any_lapsed())
     }
 
     /// Tells whether a person was told of an incident whose alerts ended without proof: then it is
@@ -245,7 +255,8 @@ impl State {
 
     /// Tells whether more incidents than a gate wakes at once wait for it, all older than this one.
     pub fn is_far_behind(&self, gate: &Gate, id: IncidentId) -> bool {
-        let last_woken = self.gates.get(gate).and_then(|w| w.iter().nth(WOKEN_PER_GATE - 1));
+        let last_woken =
+            self.gates.get(gate).and_then(|w| w.iter().nth(limits::WOKEN_PER_GATE - 1));
         last_woken.is_some_and(|last| *last < id)
     }
 
@@ -267,19 +278,54 @@ impl State {
     /// Returns what is known about the healing of an incident whose action is over.
     pub fn verdict(&self, incident: &Incident, verification: &Verification) -> Verdict {
         match &incident.order {
-            Some(order) => healing::judge(&order.proof, verification, &self.patients(incident)),
+            Some(order) => {
+                let ward = self.ward(incident, &order.proof, verification);
+                healing::judge(&order.proof, verification, &ward)
+            }
             None => Verdict::Unknown,
         }
     }
 
-    /// Returns the alerts of an incident whose healing is proven.
-    pub fn patients(&self, incident: &Incident) -> Vec<Patient<'_>> {
-        let patient = |attached: &Attached| {
-            let alert = &self.episode(attached.episode)?.alert;
-            let resolved = attached.standing == Standing::Resolved;
-            let episode = attached.episode;
-            Some(Patient { episode, alert, resolved, mentioned_at: None })
-        };
-        incident.episodes.iter().filter_map(patient).collect()
+    /// Returns the alerts of an incident whose healing is proven. Of more than can be asked about, those
+    /// that were are seen one by one; the others are counted.
+    pub fn ward<'a>(
+        &'a self,
+        incident: &'a Incident,
+        proof: &Proof,
+        verification: &Verification,
+    ) -> Ward<'a> {
+        let all = &incident.episodes;
+        if all.len() <= limits::ASKED_ALERTS {
+            return Ward::of(self.patients(incident).collect());
+        }
+        let asked = proof.cases.iter().chain(&verification.cases).map(|case| case.episode);
+        let asked: BTreeSet<EpisodeId> = asked.collect();
+        let known = asked
+            .into_iter()
+            .filter_map(|episode| Some(Attached { episode, standing: all.standing(episode)? }));
+        let patients = known.filter_map(|attached| self.patient(attached));
+        let counted = (all.count(Standing::Resolved), all.len());
+        Ward::of(patients.collect()).among(counted)
+    }
+
+    /// Returns the alerts of an incident whose healing is proven, those first of which it is not said
+    /// that they resolved.
+    pub fn patients<'a>(&'a self, incident: &'a Incident) -> impl Iterator<Item = Patient<'a>> {
+        incident.episodes.unresolved_first().filter_map(|attached| self.patient(attached))
+    }
+
+    fn patient(&self, Attached { episode, standing }: Attached) -> Option<Patient<'_>> {
+        let alert = &self.episode(episode)?.alert;
+        Some(Patient {
+            episode,
+            alert,
+            resolved: standing == Standing::Resolved,
+            mentioned_at: None,
+        })
+    }
+
+    /// Returns the alerts of an incident, those that fire first.
+    pub fn alerts<'a>(&'a self, incident: &'a Incident) -> impl Iterator<Item = &'a Arc<Episode>> {
+        incident.episodes.firing_first().filter_map(|id| self.episodes.get(&id))
     }
 }

@@ -75,8 +75,10 @@ impl State {
                     let alert = &episode.alert;
                     self.firing.insert(&alert.source, alert.fingerprint, id);
                 }
+                if !fires {
+                    self.past.insert((episode.alert.key(), id));
+                }
                 self.episodes.insert(id, episode);
-                self.index_lapsed(id);
             }
             Record::Sighted { id, sightings } => drop(self.sighted.insert(id, sightings)),
             Record::Ended { source, fingerprint, at, ends_at } => {
@@ -93,14 +95,10 @@ impl State {
     fn recall_incident(&mut self, ready: bool, incident: Arc<Incident>) {
         let id = incident.id;
         self.enter_subject(&incident);
-        for attached in &incident.episodes {
+        for attached in incident.episodes.iter() {
             self.by_episode.insert((attached.episode, id));
         }
-        let episodes: Vec<EpisodeId> = incident.episodes.iter().map(|a| a.episode).collect();
         self.incidents.insert(id, incident);
-        for episode in episodes {
-            self.index_lapsed(episode);
-        }
         self.count(id, Counted::default());
         self.index(id);
         if ready {

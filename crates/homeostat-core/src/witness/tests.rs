@@ -175,7 +175,7 @@ fn what_may_be_the_alert_is_so_unless_another_is_or_one_is_silent_that_may_know_
             found: vec![(asks(mine.clone()), Finding::Rule(words.collect()))],
             gathered_at: ENDED,
         };
-        evidence.tell_apart(|labels| labels == fires, &[&mine, beside]);
+        evidence.tell_apart(|labels| labels == fires, Some(&[&mine, beside]));
         let case = Case::open(EpisodeId(1), &alert, &evidence);
         let found = (case.sightings.len(), case.awaited.len());
         assert_eq!(found, (seen, awaited), "{:?}", evidence.words(&alert));

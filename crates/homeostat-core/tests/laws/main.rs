@@ -8,6 +8,7 @@ mod stage;
 #[path = "../walks/mod.rs"]
 mod walks;
 
+mod crowd;
 mod cut_journal;
 mod laws;
 mod laws_budget;

@@ -447,7 +447,7 @@ fn back_an_end_after_the_jump_is_later_than_a_beginning_before_it() {
     // Of two stamps of before a jump the earlier one is earlier.
     play.advance(secs(60));
     play.jump(HOUR_BACK);
-    let alert = play.incident().unwrap().episodes.last().unwrap().episode;
+    let alert = play.incident().unwrap().episodes.iter().last().unwrap().episode;
     let alert = play.state().episode(alert).unwrap().alert.clone();
     assert!(alert.starts_at.unwrap() > play.wall());
     let ends_at = alert.starts_at.map(|starts_at| starts_at - secs(1));

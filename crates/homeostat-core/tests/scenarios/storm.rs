@@ -72,7 +72,7 @@ impl Rig {
                 match effect {
                     Effect::Run(run) => {
                         let over = self.now + secs(1);
-                        self.running.insert(run.order.id, (over, run.alerts[0].0.clone()));
+                        self.running.insert(run.order.id, (over, run.alerts[0].alert.clone()));
                     }
                     Effect::Ask(question) => events.extend(self.answer(question)),
                     Effect::Tell(notice) => self.told.push(*notice),

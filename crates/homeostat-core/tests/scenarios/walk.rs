@@ -271,7 +271,7 @@ fn an_order_is_told_when_its_resolved_alerts_ended() {
     play.advance(secs(20));
     let run = play.take_orders().remove(0);
     let told: Vec<_> =
-        run.alerts.iter().map(|(alert, end)| (alert.labels.get("x"), *end)).collect();
+        run.alerts.iter().map(|known| (known.alert.labels.get("x"), known.ended_at)).collect();
     let resolved = (Some("y"), Some(resolved_at));
     assert_eq!(told, [(None, None), resolved, (Some("z"), Some(lapsed_at))]);
 }

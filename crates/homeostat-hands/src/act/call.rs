@@ -66,15 +66,20 @@ pub async fn call(
         return Ended::refused(Refusal::NoHandler { handler: call.handler });
     };
     let (root, name) = (root.to_owned(), call.name.clone());
-    let document = call.subject.document(&call.order);
-    let directory = match off_thread(move || take(&root, &name, &document)).await {
+    let (subject, order) = (call.subject, call.order);
+    let (taken, subject, order) = off_thread(move || {
+        let taken = take(&root, &name, (&subject, &order));
+        (taken, subject, order)
+    })
+    .await;
+    let directory = match taken {
         Ok(directory) => directory,
         Err(not_running) => return not_running.into(),
     };
     let (cancel, cancelled) = watch::channel(None);
     let action = Action::from(Parts {
-        order: call.order,
-        subject: call.subject,
+        order,
+        subject,
         directory: directory.work().to_owned(),
         deadline: tokio::time::Instant::now() + call.timeout,
         cancel: cancelled,
@@ -91,8 +96,8 @@ pub async fn call(
     off_thread(move || over.record(&directory, started_at, since.elapsed())).await
 }
 
-fn take(root: &Path, name: &str, document: &[u8]) -> Result<Directory, NotRunning> {
-    start::take(root, name, &draw_run()?, document)
+fn take(root: &Path, name: &str, told: (&Subject, &str)) -> Result<Directory, NotRunning> {
+    start::take(root, name, &draw_run()?, told)
 }
 
 type Joined = Result<Result<handler::Outcome, HandlerError>, JoinError>;

@@ -10,7 +10,7 @@
 //! not started is what whoever would have started it says ([`Word`]).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, IntoInnerError, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -227,8 +227,12 @@ impl Directory {
 
     /// Writes what the action reads. A file is renamed into place: if another engine gets the claim
     /// first, its action keeps the file that it has open.
-    pub(super) fn write_inputs(&self, alert: &[u8], script: Option<&str>) -> Result<(), Refusal> {
-        self.replace(ALERT, alert, Sync::No)
+    pub(super) fn write_inputs(
+        &self,
+        alert: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        script: Option<&str>,
+    ) -> Result<(), Refusal> {
+        self.replace_by(ALERT, alert, Sync::No)
             .map_err(|error| storage("write alert.json", &error))?;
         let Some(script) = script else { return Ok(()) };
         self.replace(SCRIPT, script.as_bytes(), Sync::No)
@@ -289,9 +293,18 @@ impl Directory {
     }
 
     fn replace(&self, name: &str, content: &[u8], sync: Sync) -> io::Result<()> {
+        self.replace_by(name, |to| to.write_all(content), sync)
+    }
+
+    fn replace_by(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        sync: Sync,
+    ) -> io::Result<()> {
         let fresh = self.path.join(format!(".{name}.{}", self.run));
         let create = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh);
-        let mut file = match create() {
+        let file = match create() {
             // One is left where the disk was full before. Whatever it is, it is not opened.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_file(&fresh)?;
@@ -299,7 +312,9 @@ impl Directory {
             }
             made => made?,
         };
-        file.write_all(content)?;
+        let mut writer = BufWriter::new(file);
+        write(&mut writer)?;
+        let file = writer.into_inner().map_err(IntoInnerError::into_error)?;
         match sync {
             Sync::Yes => file.sync_all()?,
             Sync::No => {}
@@ -467,7 +482,7 @@ mod tests {
 
         unheard(Doubt::NoWitness);
         let directory = Directory::prepare(root.path(), ORDER, "one").unwrap();
-        directory.write_inputs(b"{}", None).unwrap();
+        directory.write_inputs(|to| to.write_all(b"{}"), None).unwrap();
         unheard(Doubt::NoWitness);
 
         assert!(matches!(directory.claim().unwrap(), Claimed::Now));
@@ -600,7 +615,7 @@ mod tests {
         fs::create_dir(&precious).unwrap();
         fs::write(precious.join("data"), "x").unwrap();
         let directory = Directory::prepare(&root, ORDER, "one").unwrap();
-        directory.write_inputs(b"{}", None).unwrap();
+        directory.write_inputs(|to| to.write_all(b"{}"), None).unwrap();
         fs::create_dir(directory.work().join("dropped")).unwrap();
         std::os::unix::fs::symlink(&precious, directory.work().join("dropped/link")).unwrap();
         forget(&root, ORDER).unwrap();

@@ -7,6 +7,9 @@
 //! Where two labels of different values so become one variable the order is refused, because an
 //! action that reads the wrong one acts on the wrong thing; two such annotations are both left out.
 //!
+//! Of many alerts only the first stand here one by one; `AMX_ALERT_LEN` and `HOMEOSTAT_ALERTS_TOTAL` say
+//! how many there are, and the JSON has all.
+//!
 //! The rest of the environment is the engine's own, without its `HOMEOSTAT_*` and `AMX_*` and
 //! without what a service manager addressed to the engine alone.
 //!
@@ -16,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::limits::{ENVIRONMENT_MAX, STRING_MAX};
+use super::limits::{ALERTS_IN_ENVIRONMENT, ENVIRONMENT_MAX, STRING_MAX};
 use super::{Execution, Program, Refusal, SubjectAlert};
 
 /// The variable by which the processes of one run are recognised.
@@ -57,13 +60,14 @@ impl Environment {
         self.set("HOMEOSTAT_ATTEMPT".into(), &subject.attempt.to_string())?;
         self.set("HOMEOSTAT_POLICY".into(), &subject.policy)?;
         self.set("HOMEOSTAT_REMEDY".into(), &subject.remedy)?;
+        self.set("HOMEOSTAT_ALERTS_TOTAL".into(), &subject.alerts.len().to_string())?;
         let Some(leading) = subject.alerts.first() else { return Ok(()) };
         let starts_at = leading.starts_at.map(|at| at.to_string()).unwrap_or_default();
         self.set("HOMEOSTAT_STATUS".into(), leading.status.as_str())?;
         self.set("HOMEOSTAT_FINGERPRINT".into(), &leading.fingerprint)?;
         self.set("HOMEOSTAT_STARTS_AT".into(), &starts_at)?;
         self.set("HOMEOSTAT_GENERATOR_URL".into(), &leading.generator_url)?;
-        self.set_labels("HOMEOSTAT_LABEL_", pairs(&leading.labels))
+        self.set_labels("HOMEOSTAT_LABEL_", leading.labels.iter())
     }
 
     /// The names of prometheus-am-executor.
@@ -74,14 +78,14 @@ impl Environment {
         self.set("AMX_EXTERNAL_URL".into(), &subject.external_url)?;
         self.set("AMX_ALERT_LEN".into(), &subject.alerts.len().to_string())?;
         self.set_labels("AMX_LABEL_", subject.common_labels().into_iter())?;
-        self.set_labels("AMX_GLABEL_", pairs(&subject.group_labels))?;
+        self.set_labels("AMX_GLABEL_", subject.group_labels.iter())?;
         for (alert, prefix) in numbered(&subject.alerts) {
             self.set(format!("{prefix}STATUS"), alert.status.as_str())?;
             self.set(format!("{prefix}START"), &unix_seconds(alert.starts_at))?;
             self.set(format!("{prefix}END"), &unix_seconds(alert.ends_at))?;
             self.set(format!("{prefix}URL"), &alert.generator_url)?;
             self.set(format!("{prefix}FINGERPRINT"), &alert.fingerprint)?;
-            self.set_labels(&format!("{prefix}LABEL_"), pairs(&alert.labels))?;
+            self.set_labels(&format!("{prefix}LABEL_"), alert.labels.iter())?;
         }
         Ok(())
     }
@@ -90,11 +94,11 @@ impl Environment {
     fn offer_annotations(&mut self, execution: &Execution) {
         let subject = &execution.subject;
         if let Some(leading) = subject.alerts.first() {
-            self.offer("HOMEOSTAT_ANNOTATION_", pairs(&leading.annotations));
+            self.offer("HOMEOSTAT_ANNOTATION_", leading.annotations.iter());
         }
         self.offer("AMX_ANNOTATION_", subject.common_annotations().into_iter());
         for (alert, prefix) in numbered(&subject.alerts) {
-            self.offer(&format!("{prefix}ANNOTATION_"), pairs(&alert.annotations));
+            self.offer(&format!("{prefix}ANNOTATION_"), alert.annotations.iter());
         }
     }
 
@@ -197,13 +201,12 @@ fn unix_seconds(at: Option<Timestamp>) -> String {
     at.map_or(0, Timestamp::as_second).to_string()
 }
 
-/// Each alert with the beginning of its `AMX_*` names, counted from 1.
+/// Each of the first alerts with the beginning of its `AMX_*` names, counted from 1.
 fn numbered(alerts: &[SubjectAlert]) -> impl Iterator<Item = (&SubjectAlert, String)> {
-    (1..).zip(alerts).map(|(number, alert): (usize, _)| (alert, format!("AMX_ALERT_{number}_")))
-}
-
-fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
-    map.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    (1..)
+        .zip(alerts)
+        .take(ALERTS_IN_ENVIRONMENT)
+        .map(|(number, alert): (usize, _)| (alert, format!("AMX_ALERT_{number}_")))
 }
 
 #[cfg(test)]
@@ -211,12 +214,13 @@ mod tests {
     use std::time::Duration;
 
     use homeostat_core::alert::Status;
+    use homeostat_core::label::LabelSet;
 
     use super::super::Subject;
     use super::*;
 
-    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    fn map(pairs: &[(&str, &str)]) -> LabelSet {
+        pairs.iter().copied().collect()
     }
 
     fn execution(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Execution {
@@ -290,6 +294,7 @@ mod tests {
         AMX_LABEL_job=web
         AMX_RECEIVER=heal
         AMX_STATUS=firing
+        HOMEOSTAT_ALERTS_TOTAL=2
         HOMEOSTAT_ANNOTATION_summary=s
         HOMEOSTAT_ATTEMPT=1
         HOMEOSTAT_FINGERPRINT=00f2
@@ -347,6 +352,30 @@ mod tests {
         let refusal = Environment::of(&execution, "token").unwrap_err();
         assert!(matches!(refusal, Refusal::Collision { variable, .. }
             if variable == "AMX_ALERT_2_LABEL_x_y"));
+    }
+
+    #[test]
+    fn of_many_alerts_the_first_are_carried_and_all_are_counted() {
+        let mut execution = execution(&[("job", "web")], &[("summary", "s")]);
+        let long = "x".repeat(10_000);
+        for number in 1..1_000 {
+            let mut further = execution.subject.alerts[0].clone();
+            // Nothing of what is not carried can refuse the order.
+            let other = if number < 64 { ("z", "1") } else { ("x.y", long.as_str()) };
+            further.labels = map(&[("job", "web"), ("x-y", &number.to_string()), other]);
+            execution.subject.alerts.push(further);
+        }
+        let environment = Environment::of(&execution, "token").unwrap();
+        for total in ["AMX_ALERT_LEN", "HOMEOSTAT_ALERTS_TOTAL"] {
+            assert_eq!(value(&environment, total), Some("1000"));
+        }
+        assert_eq!(value(&environment, "AMX_LABEL_job"), Some("web"), "all have it in common");
+        assert_eq!(value(&environment, "AMX_ALERT_64_LABEL_x_y"), Some("63"));
+        assert!(!environment.variables.keys().any(|name| name.starts_with("AMX_ALERT_65_")));
+        let mut document = Vec::new();
+        execution.subject.write("o1", &mut document).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!(document["alerts"].as_array().map(Vec::len), Some(1_000));
     }
 
     #[test]

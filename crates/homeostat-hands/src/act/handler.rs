@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use homeostat_core::alert::Status;
+use homeostat_core::label::LabelSet;
 use homeostat_core::limits::{ORDER_PROGRESS, PROGRESS_BYTES};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -134,12 +135,11 @@ impl Action {
     /// );
     /// ```
     pub fn example<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let alert = SubjectAlert {
             status: Status::Firing,
             fingerprint: "0000000000000000".to_owned(),
-            labels: labels.collect(),
-            annotations: BTreeMap::new(),
+            labels: labels.into_iter().collect(),
+            annotations: LabelSet::default(),
             starts_at: None,
             ends_at: None,
             generator_url: String::new(),
@@ -171,23 +171,23 @@ impl Action {
     /// The alert has no such label. With `?` this fails the order, and its timeline says which
     /// label was missing.
     pub fn label(&self, name: &str) -> Result<&str, MissingLabel> {
-        let labels = self.labels();
-        labels.get(name).map(String::as_str).ok_or_else(|| MissingLabel {
-            name: name.to_owned(),
-            present: labels.keys().cloned().collect(),
+        let labels = self.alerts().first().map(|leading| &leading.labels);
+        labels.and_then(|labels| labels.get(name)).ok_or_else(|| {
+            let present = labels.into_iter().flat_map(LabelSet::iter);
+            let present = present.map(|(name, _)| name.to_owned()).collect();
+            MissingLabel { name: name.to_owned(), present }
         })
     }
 
     /// Returns an annotation of the leading alert. Annotations are prose for people: they may be
     /// missing, and nothing should be decided by them.
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        self.alerts().first()?.annotations.get(name).map(String::as_str)
+        self.alerts().first()?.annotations.get(name)
     }
 
     /// Returns the labels of the leading alert.
-    pub fn labels(&self) -> &BTreeMap<String, String> {
-        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-        self.alerts().first().map_or(NONE, |alert| &alert.labels)
+    pub fn labels(&self) -> LabelSet {
+        self.alerts().first().map(|alert| alert.labels.clone()).unwrap_or_default()
     }
 
     /// Returns all alerts of the incident, those that fire first; the first one leads.

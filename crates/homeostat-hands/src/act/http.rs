@@ -60,7 +60,7 @@ pub async fn send(
     };
     let Sending { order, name, request, subject, .. } = sending;
     let root = root.to_owned();
-    let taken = off_thread(move || take(&root, &name, &subject.document(&order))).await;
+    let taken = off_thread(move || take(&root, &name, (&subject, &order))).await;
     let directory = match taken {
         Ok(directory) => directory,
         Err(not_running) => return not_running.into(),
@@ -76,8 +76,8 @@ pub async fn send(
     off_thread(move || record(&directory, &request, result.as_ref(), started_at, duration)).await
 }
 
-fn take(root: &Path, name: &str, document: &[u8]) -> Result<Directory, NotRunning> {
-    start::take(root, name, &draw_run()?, document)
+fn take(root: &Path, name: &str, told: (&Subject, &str)) -> Result<Directory, NotRunning> {
+    start::take(root, name, &draw_run()?, told)
 }
 
 /// Keeps the answer, and records the end.

@@ -17,6 +17,10 @@ pub const STRING_MAX: usize = 128 << 10;
 /// usually 2 MiB, for these, the inherited environment and a pointer to each.
 pub const ENVIRONMENT_MAX: usize = 1 << 20;
 
+/// Alerts that stand in the environment one by one, the first of them: a hundred variables each would
+/// soon be more than the kernel takes. The JSON on stdin has all.
+pub const ALERTS_IN_ENVIRONMENT: usize = 64;
+
 /// Bytes of an order's id: a file name may have 255, and this leaves room for a suffix.
 pub const ORDER_NAME_MAX: usize = 200;
 

@@ -62,12 +62,11 @@ fn try_prepare(root: &Path, execution: &Execution) -> Result<Launch, NotRunning>
         Program::Argv(argv) => (Command::Argv(argv.clone()), None),
         Program::Script(text) => (Command::Script, Some(text.as_str())),
     };
-    let document = execution.subject.document(&execution.order);
     let directory = Directory::prepare(root, &execution.name, &run)?;
     if directory.is_claimed()? {
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
-    directory.write_inputs(&document, script)?;
+    directory.write_inputs(|to| execution.subject.write(&execution.order, to), script)?;
     failpoint::reach("act.prepared");
     Ok(Launch {
         order: execution.name.clone(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use super::claim::{Claimed, Directory};
-use super::{Doubt, Ended, Outcome, Refusal};
+use super::{Doubt, Ended, Outcome, Refusal, Subject};
 use crate::failpoint;
 
 /// Why there is no run to watch.
@@ -37,13 +37,13 @@ pub(super) fn take(
     root: &Path,
     name: &str,
     run: &str,
-    document: &[u8],
+    (subject, order): (&Subject, &str),
 ) -> Result<Directory, NotRunning> {
     let directory = Directory::prepare(root, name, run)?;
     if directory.is_claimed()? {
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
-    directory.write_inputs(document, None)?;
+    directory.write_inputs(|to| subject.write(order, to), None)?;
     failpoint::reach("act.prepared");
     match directory.claim()? {
         Claimed::Now => {

@@ -8,10 +8,12 @@
 //! Source: <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use homeostat_core::alert::Status;
+use homeostat_core::label::LabelSet;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::ser::{Serialize, Serializer};
 
 /// The alerts that an order is about, and where in its healing it stands.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +31,7 @@ pub struct Subject {
     /// Where Alertmanager can be reached; empty for alerts that came another way.
     pub external_url: String,
     /// The labels by which Alertmanager grouped the alerts.
-    pub group_labels: BTreeMap<String, String>,
+    pub group_labels: LabelSet,
     /// All alerts; the first is the leading one.
     pub alerts: Vec<SubjectAlert>,
 }
@@ -42,9 +44,9 @@ pub struct SubjectAlert {
     /// Alertmanager's fingerprint of its labels, 16 hexadecimal digits.
     pub fingerprint: String,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: LabelSet,
     /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: LabelSet,
     /// When it began, if its source said so.
     pub starts_at: Option<Timestamp>,
     /// When it ended, if it did.
@@ -56,7 +58,7 @@ pub struct SubjectAlert {
 /// How Go writes no time, which is what the webhook has for an alert that did not end.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
     version: &'static str,
@@ -64,20 +66,29 @@ struct Document<'a> {
     status: Status,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
-    group_labels: &'a BTreeMap<String, String>,
+    group_labels: &'a LabelSet,
     common_labels: BTreeMap<&'a str, &'a str>,
     common_annotations: BTreeMap<&'a str, &'a str>,
     truncated_alerts: u32,
-    alerts: Vec<DocumentAlert<'a>>,
+    alerts: DocumentAlerts<'a>,
     homeostat: DocumentOrder<'a>,
 }
 
-#[derive(Serialize)]
+/// There may be tens of thousands: each is made as it is written.
+struct DocumentAlerts<'a>(&'a [SubjectAlert]);
+
+impl Serialize for DocumentAlerts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(DocumentAlert::of))
+    }
+}
+
+#[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DocumentAlert<'a> {
     status: Status,
-    labels: &'a BTreeMap<String, String>,
-    annotations: &'a BTreeMap<String, String>,
+    labels: &'a LabelSet,
+    annotations: &'a LabelSet,
     starts_at: String,
     ends_at: String,
     #[serde(rename = "generatorURL")]
@@ -85,7 +96,7 @@ struct DocumentAlert<'a> {
     fingerprint: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct DocumentOrder<'a> {
     incident: &'a str,
     order: &'a str,
@@ -121,8 +132,8 @@ impl Subject {
         common(self.alerts.iter().map(|alert| &alert.annotations))
     }
 
-    /// The complete data as JSON, with a closing line feed.
-    pub(super) fn document(&self, order: &str) -> Vec<u8> {
+    /// Writes the complete data as JSON, with a closing line feed.
+    pub(super) fn write(&self, order: &str, to: &mut dyn Write) -> io::Result<()> {
         let document = Document {
             version: "4",
             receiver: &self.receiver,
@@ -132,7 +143,7 @@ impl Subject {
             common_labels: self.common_labels(),
             common_annotations: self.common_annotations(),
             truncated_alerts: 0,
-            alerts: self.alerts.iter().map(DocumentAlert::of).collect(),
+            alerts: DocumentAlerts(&self.alerts),
             homeostat: DocumentOrder {
                 incident: &self.incident,
                 order,
@@ -141,10 +152,8 @@ impl Subject {
                 remedy: &self.remedy,
             },
         };
-        let mut json = serde_json::to_vec(&document)
-            .expect("strings, numbers and maps with string keys are always JSON");
-        json.push(b'\n');
-        json
+        serde_json::to_writer(&mut *to, &document)?;
+        to.write_all(b"\n")
     }
 }
 
@@ -163,14 +172,11 @@ impl<'a> DocumentAlert<'a> {
     }
 }
 
-fn common<'a>(
-    mut sets: impl Iterator<Item = &'a BTreeMap<String, String>>,
-) -> BTreeMap<&'a str, &'a str> {
+fn common<'a>(mut sets: impl Iterator<Item = &'a LabelSet>) -> BTreeMap<&'a str, &'a str> {
     let Some(first) = sets.next() else { return BTreeMap::new() };
-    let mut shared: BTreeMap<&str, &str> =
-        first.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut shared: BTreeMap<&str, &str> = first.iter().collect();
     for set in sets {
-        shared.retain(|name, value| set.get(*name).is_some_and(|other| other == value));
+        shared.retain(|name, value| set.get(name) == Some(*value));
     }
     shared
 }
@@ -179,8 +185,15 @@ fn common<'a>(
 mod tests {
     use super::*;
 
-    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    fn map(pairs: &[(&str, &str)]) -> LabelSet {
+        pairs.iter().copied().collect()
+    }
+
+    fn document(subject: &Subject, order: &str) -> serde_json::Value {
+        let mut json = Vec::new();
+        subject.write(order, &mut json).unwrap();
+        assert!(json.ends_with(b"\n"));
+        serde_json::from_slice(&json).unwrap()
     }
 
     fn alert(labels: &[(&str, &str)], status: Status) -> SubjectAlert {
@@ -210,8 +223,7 @@ mod tests {
                 alert(&[("job", "web"), ("instance", "b")], Status::Firing),
             ],
         };
-        let json: serde_json::Value =
-            serde_json::from_slice(&subject.document("i1-restart-2")).unwrap();
+        let json = document(&subject, "i1-restart-2");
         let alert = |status: &str, instance: &str| {
             serde_json::json!({
                 "status": status,
@@ -243,8 +255,7 @@ mod tests {
 
     #[test]
     fn no_alert_makes_an_empty_document_that_does_not_fire() {
-        let json: serde_json::Value =
-            serde_json::from_slice(&Subject::default().document("o")).unwrap();
+        let json = document(&Subject::default(), "o");
         assert_eq!(json["status"], "resolved");
         assert_eq!(json["alerts"], serde_json::json!([]));
         assert_eq!(json["commonLabels"], serde_json::json!({}));

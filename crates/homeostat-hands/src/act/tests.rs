@@ -1,7 +1,6 @@
 //! Runs real processes. Each test waits for events (files, ends), never for time to pass, and ends
 //! by number whatever it left running.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use homeostat_core::alert::Status;
+use homeostat_core::label::LabelSet;
 
 use super::*;
 
@@ -91,8 +91,8 @@ async fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+fn map(pairs: &[(&str, &str)]) -> LabelSet {
+    pairs.iter().copied().collect()
 }
 
 fn execution(program: Program) -> Execution {
@@ -125,7 +125,8 @@ fn script(text: &str) -> Execution {
 }
 
 fn labelled(mut execution: Execution, name: &str, value: &str) -> Execution {
-    execution.subject.alerts[0].labels.insert(name.into(), value.into());
+    let leading = &mut execution.subject.alerts[0];
+    leading.labels = leading.labels.iter().chain([(name, value)]).collect();
     execution
 }
 

@@ -547,7 +547,7 @@ impl Play<'_> {
     fn end(&mut self, order: &OrderId) {
         let Some(claim) = self.acts.end(order) else { return };
         self.oracle.truth.ends(order, self.now);
-        let labels = claim.run.alerts.first().map(|(alert, _)| alert.labels.clone());
+        let labels = claim.run.alerts.first().map(|leading| leading.alert.labels.clone());
         let instance = labels.as_ref().and_then(|labels| labels.get("instance"));
         let on = self.world.on_instance(instance.unwrap_or_default());
         if claim.plan.heals {

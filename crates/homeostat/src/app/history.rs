@@ -1,10 +1,9 @@
 //! The journal, as `web` reads it.
 
-use homeostat_core::fact::Fact;
 use homeostat_core::name::IncidentId;
 
 use crate::journal::{self, JournalError, Reader};
-use crate::web::api::{Filter, History, Page, ReadError};
+use crate::web::api::{Filter, History, Page, ReadError, Story};
 
 /// Lets `web` read the journal without knowing it.
 #[derive(Debug)]
@@ -20,12 +19,18 @@ impl History for Committed {
             before: filter.before,
         };
         let page = self.0.list(&filter).map_err(|error| read_error(&error))?;
-        Ok(Page { incidents: page.incidents, next: page.next })
+        let incidents = page.incidents.into_iter().map(|(id, read)| (id, story(read)));
+        Ok(Page { incidents: incidents.collect(), next: page.next })
     }
 
-    fn incident(&self, id: IncidentId) -> Result<Option<Vec<Fact>>, ReadError> {
-        self.0.incident(id).map_err(|error| read_error(&error))
+    fn incident(&self, id: IncidentId) -> Result<Option<Story>, ReadError> {
+        let read = self.0.incident(id).map_err(|error| read_error(&error))?;
+        Ok(read.map(story))
     }
+}
+
+fn story(read: journal::Story) -> Story {
+    Story { facts: read.facts, left_out: read.left_out }
 }
 
 fn read_error(error: &JournalError) -> ReadError {

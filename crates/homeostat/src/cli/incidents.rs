@@ -205,6 +205,10 @@ pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> i
         writeln!(out, "  no         homeostat reject {}", plain(&incident.id))?;
     }
     section(out, "alerts", &incident.alerts, tell_alert)?;
+    let told = u64::try_from(incident.alerts.len()).unwrap_or(u64::MAX);
+    if let Some(more) = incident.alerts_total.checked_sub(told).filter(|more| *more > 0) {
+        writeln!(out, "  and {more} more")?;
+    }
     section(out, "orders", &incident.orders, tell_order)?;
     let tell_reasons = if why { tell_all_reasons } else { tell_reasons };
     section(out, "timeline", &incident.timeline, |entry, out| {

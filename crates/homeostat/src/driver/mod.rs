@@ -13,6 +13,7 @@ mod clock;
 mod observe;
 mod perform;
 mod stop;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -147,7 +148,7 @@ impl Driver {
     /// Returns the receivers by which the alerts that are known came, with their sources.
     pub fn receivers(&self) -> BTreeSet<(SourceName, Text)> {
         let state = self.engine.state();
-        let of_incidents = state.incidents().flat_map(|incident| &incident.episodes);
+        let of_incidents = state.incidents().flat_map(|incident| incident.episodes.iter());
         let known = state.all_firing().chain(of_incidents.map(|attached| attached.episode));
         let alerts = known.filter_map(|id| state.episode(id)).map(|episode| &episode.alert);
         alerts.map(|alert| (alert.source.clone(), alert.receiver.clone())).collect()

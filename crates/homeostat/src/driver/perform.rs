@@ -6,9 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use homeostat_core::alert::{Alert, Status};
 use homeostat_core::event::{About, Effect, Event, Question, Run};
-use homeostat_core::label::LabelSet;
 use homeostat_core::limits::ORDER_PROGRESS;
 use homeostat_core::name::{BootId, HandlerName, OrderId, Part, PolicyName, RemedyName};
 use homeostat_core::order::{Ended, Found, Order, Outcome};
@@ -21,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-use super::Clock;
+use super::{Clock, subject};
 use crate::notice::Teller;
 use crate::outlet::Outlet;
 use crate::probe::Prober;
@@ -234,7 +232,7 @@ impl Doors {
             program,
             timeout: run.order.timeout.into(),
             grace: GRACE,
-            subject: subject(run),
+            subject: subject::of(run).await,
             setting,
         };
         let Some(runner) = &self.runner else {
@@ -292,7 +290,7 @@ impl Doors {
             name: name(&run.order),
             request: request.clone(),
             timeout: run.order.timeout.into(),
-            subject: subject(run),
+            subject: subject::of(run).await,
         };
         self.note(&sending.name).await;
         act::send(&self.storage, &*outlet, sending, told(cancelled)).await
@@ -311,7 +309,7 @@ impl Doors {
             handler: handler.to_string(),
             timeout: run.order.timeout.into(),
             grace: GRACE,
-            subject: subject(run),
+            subject: subject::of(run).await,
         };
         let (progress, mut said) = mpsc::channel(ORDER_PROGRESS as usize);
         let words = act::Words { stopping: self.stopping.subscribe(), cancelled };
@@ -424,42 +422,6 @@ async fn told(mut cancelled: watch::Receiver<bool>) {
 /// The name of an order's directories and of its run.
 fn name(order: &Order) -> String {
     Life::of(&order.boot).name(&order.id.to_string())
-}
-
-fn subject(run: &Run) -> act::Subject {
-    let order = &run.order.id;
-    let leading = run.alerts.first().map(|(alert, _)| alert);
-    act::Subject {
-        incident: order.incident.to_string(),
-        attempt: order.attempt,
-        policy: run.policy.to_string(),
-        remedy: order.remedy.to_string(),
-        receiver: leading.map(|alert| alert.receiver.to_string()).unwrap_or_default(),
-        external_url: leading.map(|alert| alert.external_url.to_string()).unwrap_or_default(),
-        group_labels: leading.map(|alert| map(&alert.group_labels)).unwrap_or_default(),
-        alerts: run
-            .alerts
-            .iter()
-            .map(|(alert, ended_at)| subject_alert(alert, *ended_at))
-            .collect(),
-    }
-}
-
-fn subject_alert(alert: &Alert, ended_at: Option<Timestamp>) -> act::SubjectAlert {
-    let time = |at: Timestamp| jiff::Timestamp::from_microsecond(at.micros()).ok();
-    act::SubjectAlert {
-        status: if ended_at.is_some() { Status::Resolved } else { Status::Firing },
-        fingerprint: alert.fingerprint.to_string(),
-        labels: map(&alert.labels),
-        annotations: map(&alert.annotations),
-        starts_at: alert.starts_at.and_then(time),
-        ends_at: ended_at.and_then(time),
-        generator_url: alert.generator_url.to_string(),
-    }
-}
-
-fn map(labels: &LabelSet) -> BTreeMap<String, String> {
-    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn outcome_of(outcome: act::Outcome) -> Outcome {

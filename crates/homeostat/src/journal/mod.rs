@@ -20,7 +20,7 @@ mod sqlite;
 mod tests;
 
 pub use lock::{DirectoryLock, LockError};
-pub use read::{Filter, Page, Reader};
+pub use read::{ALERTS, Filter, Page, Reader, Story};
 pub use retention::Batch;
 pub use snapshot::{Draft, Recovered};
 pub use sqlite::{CommitError, Journal, JournalError};

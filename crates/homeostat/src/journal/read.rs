@@ -25,11 +25,24 @@ pub struct Filter {
     pub before: Option<IncidentId>,
 }
 
+/// Alerts of one incident whose facts are read: with the first one the last of them. A person reads a
+/// few, and an incident may have tens of thousands.
+pub const ALERTS: u32 = 128;
+
+/// What there is to read of an incident.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Story {
+    /// Its facts and those of its alerts, in order.
+    pub facts: Vec<Fact>,
+    /// Alerts whose facts are left out, beyond [`ALERTS`].
+    pub left_out: u64,
+}
+
 /// Incidents, the newest first.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// Each with its facts, in order.
-    pub incidents: Vec<(IncidentId, Vec<Fact>)>,
+    /// Each with its story.
+    pub incidents: Vec<(IncidentId, Story)>,
     /// Where to go on, if there are more.
     pub next: Option<IncidentId>,
 }
@@ -70,24 +83,24 @@ impl Reader {
         });
         let incidents = ids
             .iter()
-            .map(|&id| Ok((id, self.facts(&connection, id)?)))
+            .map(|&id| Ok((id, self.story(&connection, id)?)))
             .collect::<Result<_, JournalError>>()?;
         Ok(Page { incidents, next })
     }
 
-    /// Returns the facts of one incident and of its alerts, in order; `None` where there is none.
+    /// Returns the story of one incident; `None` where there is none.
     ///
     /// # Errors
     ///
     /// The journal cannot be read.
-    pub fn incident(&self, id: IncidentId) -> Result<Option<Vec<Fact>>, JournalError> {
+    pub fn incident(&self, id: IncidentId) -> Result<Option<Story>, JournalError> {
         let guard = self.connection.lock();
         let connection = self.at_one_moment(&guard)?;
         // What has no row is gone, or going batch by batch.
         let sql = "SELECT 1 FROM incidents WHERE id = ?1";
         let known = connection.query_row(sql, [number(id.0)], |_| Ok(())).optional();
         match known.map_err(|source| self.error(source))? {
-            Some(()) => self.facts(&connection, id).map(Some),
+            Some(()) => self.story(&connection, id).map(Some),
             None => Ok(None),
         }
     }
@@ -136,18 +149,31 @@ impl Reader {
         rows.map(|id| id.map(|id| IncidentId(id.unsigned_abs())).map_err(failed)).collect()
     }
 
-    fn facts(&self, connection: &Connection, id: IncidentId) -> Result<Vec<Fact>, JournalError> {
+    fn story(&self, connection: &Connection, id: IncidentId) -> Result<Story, JournalError> {
         let failed = |source| self.error(source);
+        let count = "SELECT count(DISTINCT episode) FROM facts WHERE incident = ?1";
+        let count = connection
+            .prepare_cached(count)
+            .map_err(failed)?
+            .query_row([number(id.0)], |row| row.get::<_, i64>(0));
+        let alerts = count.map_err(failed)?.unsigned_abs();
         let mut statement = connection
             .prepare_cached(
-                "SELECT seq, at, version, body FROM facts WHERE incident = ?1
+                "WITH shown (episode) AS
+                   (SELECT * FROM (SELECT episode FROM facts
+                      WHERE incident = ?1 AND episode IS NOT NULL ORDER BY seq LIMIT 1)
+                    UNION
+                    SELECT * FROM (SELECT episode FROM facts
+                      WHERE incident = ?1 AND episode IS NOT NULL ORDER BY seq DESC LIMIT ?2 - 1))
+                 SELECT seq, at, version, body FROM facts
+                   WHERE incident = ?1 AND (episode IS NULL OR episode IN shown)
                  UNION
-                 SELECT seq, at, version, body FROM facts WHERE incident IS NULL AND episode IN
-                   (SELECT episode FROM facts WHERE incident = ?1 AND episode IS NOT NULL)
+                 SELECT seq, at, version, body FROM facts
+                   WHERE incident IS NULL AND episode IN shown
                  ORDER BY seq",
             )
             .map_err(failed)?;
-        let mut rows = statement.query(params![number(id.0)]).map_err(failed)?;
+        let mut rows = statement.query(params![number(id.0), ALERTS]).map_err(failed)?;
         let mut facts = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let seq = row.get(0).map_err(failed)?;
@@ -156,7 +182,7 @@ impl Reader {
             })?;
             facts.push(fact);
         }
-        Ok(facts)
+        Ok(Story { facts, left_out: alerts.saturating_sub(ALERTS.into()) })
     }
 
     fn error(&self, source: rusqlite::Error) -> JournalError {

@@ -4,7 +4,7 @@ mod history;
 use homeostat_core::alert::Door;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::name::{BootId, IncidentId};
-use homeostat_core::policy::Book;
+use homeostat_core::policy::{Book, BookLimits, Policy, TargetLabels, Witnesses};
 use homeostat_core::scenario::Scenario;
 use homeostat_core::time::{Span, Timestamp};
 
@@ -51,15 +51,51 @@ fn incidents_are_listed_newest_first_with_their_alerts() {
     let page = reader.list(&filter(1)).unwrap();
     assert_eq!(page.incidents[0].0, IncidentId(2));
     assert_eq!(page.next, Some(IncidentId(2)));
-    let kinds: Vec<&str> = page.incidents[0].1.iter().map(|fact| fact.what.kind()).collect();
+    let kinds: Vec<&str> = page.incidents[0].1.facts.iter().map(|fact| fact.what.kind()).collect();
     assert_eq!(kinds, ["episode_began", "incident_opened", "incident_closed"]);
 
     let rest = reader.list(&Filter { before: page.next, ..filter(10) }).unwrap();
     assert_eq!(rest.incidents.len(), 1);
     assert_eq!(rest.next, None);
-    let kinds: Vec<&str> = rest.incidents[0].1.iter().map(|fact| fact.what.kind()).collect();
+    let kinds: Vec<&str> = rest.incidents[0].1.facts.iter().map(|fact| fact.what.kind()).collect();
     assert!(kinds.contains(&"episode_ended") && kinds.contains(&"latch_released"), "{kinds:?}");
     assert!(reader.incident(IncidentId(3)).unwrap().is_none());
+}
+
+/// A person reads a few of many, and what happened to their incident.
+#[test]
+fn of_an_incident_with_many_alerts_the_first_and_the_last_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    let mut policy = Policy::observe();
+    policy.target = TargetLabels::Named(vec!["instance".into()]);
+    let book = Book::new(vec![policy], BookLimits::default(), Witnesses::default());
+    let mut play = Scenario::new(book, Timestamp::from_seconds(1_700_000_000));
+    let many = u64::from(ALERTS) + 50;
+    for number in 1..=many {
+        let check = number.to_string();
+        let labels = [("alertname", "Down"), ("instance", "a:80"), ("check", check.as_str())];
+        play.fire("main", Door::Webhook, &labels);
+    }
+    journal.commit(play.journal()).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    let story = reader.incident(IncidentId(1)).unwrap().unwrap();
+    assert_eq!(story.left_out, 50);
+    let begun: Vec<u64> = story.facts.iter().filter_map(began).collect();
+    let expected: Vec<u64> =
+        std::iter::once(1).chain(many - u64::from(ALERTS) + 2..=many).collect();
+    assert_eq!(begun, expected);
+    let count = |kind: &str| story.facts.iter().filter(|fact| fact.what.kind() == kind).count();
+    let attached = count("episode_attached");
+    assert_eq!((count("incident_closed"), attached), (1, begun.len() - 1), "all else is there");
+    assert_eq!(reader.list(&filter(9)).unwrap().incidents, [(IncidentId(1), story)]);
+}
+
+fn began(fact: &Fact) -> Option<u64> {
+    match &fact.what {
+        What::EpisodeBegan { episode, .. } => Some(episode.0),
+        _ => None,
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::api::fixture;
 use super::api::status::ConfigStatus;
-use super::api::{Filter, Page, ReadError};
+use super::api::{Filter, Page, ReadError, Story};
 use super::auth::Token;
 use super::origin::Names;
 use super::server::{Limits, serve};
@@ -38,12 +38,17 @@ impl History for Journal {
         let mut incidents: Vec<_> = self.0.iter().rev().filter(|(id, _)| is_older(*id)).collect();
         let next = incidents.get(filter.limit).map(|_| incidents[filter.limit - 1].0);
         incidents.truncate(filter.limit);
-        Ok(Page { incidents: incidents.into_iter().cloned().collect(), next })
+        let incidents = incidents.into_iter().map(|(id, facts)| (*id, whole(facts)));
+        Ok(Page { incidents: incidents.collect(), next })
     }
 
-    fn incident(&self, id: IncidentId) -> Result<Option<Vec<Fact>>, ReadError> {
-        Ok(self.0.iter().find(|(known, _)| *known == id).map(|(_, facts)| facts.clone()))
+    fn incident(&self, id: IncidentId) -> Result<Option<Story>, ReadError> {
+        Ok(self.0.iter().find(|(known, _)| *known == id).map(|(_, facts)| whole(facts)))
     }
+}
+
+fn whole(facts: &[Fact]) -> Story {
+    Story { facts: facts.to_vec(), left_out: 0 }
 }
 
 /// A server on a socket, with everything behind it that a test wants to see.

@@ -283,7 +283,7 @@ fn what_is_over_goes_whole_and_what_is_open_or_latched_stays_whole() {
     let (gone, orders) = shelf.sweep(cutoff);
     assert_eq!(orders, ["1.restart.1"]);
     assert_eq!(shelf.kept(), [2, 3]);
-    let left = latched.len() + young.len() + 2; // And what happened last.
+    let left = latched.facts.len() + young.facts.len() + 2; // And what happened last.
     assert_eq!(shelf.count("facts"), i64::try_from(left).unwrap());
     assert_eq!(shelf.journal.last(), i64::try_from(gone + left).unwrap());
     let reader = Reader::open(shelf.directory.path()).unwrap();

@@ -58,6 +58,7 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
                 opened_at: fact.at,
                 closed_at: None,
                 alerts: Vec::new(),
+                alerts_total: 0,
                 orders: Vec::new(),
                 timeline: Vec::new(),
             })
@@ -192,6 +193,7 @@ impl Fold {
     fn begin_episode(&mut self, episode: EpisodeId, alert: &Alert) {
         self.episodes.insert(episode, self.view.alerts.len());
         self.names.insert(episode, alert.name().to_owned());
+        self.view.alerts_total += 1;
         self.view.alerts.push(AlertView {
             fingerprint: alert.fingerprint.to_string(),
             source: alert.source.to_string(),

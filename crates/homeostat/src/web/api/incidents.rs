@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use homeostat_core::fact::Fact;
 use homeostat_core::name::IncidentId;
 
 use super::view::{IncidentList, IncidentView, StateView};
-use super::{Api, Filter, History, ReadError, fold};
+use super::{Api, Filter, History, ReadError, Story, fold};
 use crate::web::answer;
 
 /// Incidents in a page, where the request does not say.
@@ -29,7 +28,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
         Ok(page) => page,
         Err(response) => return response,
     };
-    let incidents = page.incidents.iter().filter_map(|(id, facts)| view(*id, facts)).collect();
+    let incidents = page.incidents.iter().filter_map(|(id, story)| view(*id, story)).collect();
     let next_cursor = page.next.map(|id| id.to_string());
     answer::json(StatusCode::OK, &IncidentList { incidents, next_cursor })
 }
@@ -41,7 +40,7 @@ pub(super) async fn one(State(api): State<Arc<Api>>, Path(text): Path<String>) -
     };
     let Some(id) = read_id(&text) else { return none() };
     match ask(&api, move |history| history.incident(id)).await {
-        Ok(facts) => match facts.and_then(|facts| view(id, &facts)) {
+        Ok(story) => match story.and_then(|story| view(id, &story)) {
             Some(incident) => answer::json(StatusCode::OK, &incident),
             None => none(),
         },
@@ -49,12 +48,13 @@ pub(super) async fn one(State(api): State<Arc<Api>>, Path(text): Path<String>) -
     }
 }
 
-fn view(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
-    let view = fold(id, facts);
-    if view.is_none() {
+fn view(id: IncidentId, story: &Story) -> Option<IncidentView> {
+    let Some(mut view) = fold(id, &story.facts) else {
         tracing::error!(incident = id.0, "the facts of an incident do not tell how it opened");
-    }
-    view
+        return None;
+    };
+    view.alerts_total += story.left_out;
+    Some(view)
 }
 
 /// Asks the journal on a thread that may block.

@@ -61,12 +61,20 @@ pub struct Filter {
     pub before: Option<IncidentId>,
 }
 
+/// What there is to read of an incident.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Story {
+    /// The facts of the incident and those of its episodes, in the order in which they happened.
+    pub facts: Vec<Fact>,
+    /// Episodes whose facts are left out, because there are too many.
+    pub left_out: u64,
+}
+
 /// Some incidents, newest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
-    /// Each with its facts: those of the incident and those of its episodes, in the order in which
-    /// they happened.
-    pub incidents: Vec<(IncidentId, Vec<Fact>)>,
+    /// Each with its story.
+    pub incidents: Vec<(IncidentId, Story)>,
     /// From where the next page goes on ([`Filter::before`]), where there is one.
     pub next: Option<IncidentId>,
 }
@@ -80,12 +88,12 @@ pub trait History: Send + Sync + 'static {
     /// The journal cannot be read.
     fn list(&self, filter: &Filter) -> Result<Page, ReadError>;
 
-    /// Gives the facts of one incident and of its episodes, in the order in which they happened.
+    /// Gives the story of one incident.
     ///
     /// # Errors
     ///
     /// The journal cannot be read.
-    fn incident(&self, id: IncidentId) -> Result<Option<Vec<Fact>>, ReadError>;
+    fn incident(&self, id: IncidentId) -> Result<Option<Story>, ReadError>;
 }
 
 /// What the handlers share.

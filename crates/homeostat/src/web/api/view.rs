@@ -47,8 +47,11 @@ pub struct IncidentView {
     pub opened_at: Timestamp,
     /// When it closed.
     pub closed_at: Option<Timestamp>,
-    /// Its alerts, in the order in which they came.
+    /// Its alerts, in the order in which they came. Of very many, the first and the last.
     pub alerts: Vec<AlertView>,
+    /// How many there are in all, each time counted that one fired.
+    #[serde(default)]
+    pub alerts_total: u64,
     /// Runs of remedies, in order.
     pub orders: Vec<OrderView>,
     /// What happened, in order, for a person.
