@@ -23,6 +23,7 @@ mod read;
 mod raw;
 mod http;
 mod notify;
+mod access;
 mod config;
 mod check;
 pub mod alertmanager;
@@ -33,6 +34,7 @@ pub mod migrate;
 #[cfg(test)]
 mod tests;
 
+pub use access::Permission;
 pub use config::{
     ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret,
     PrometheusSource, RequestTarget, RequestTargets, Sources,

@@ -264,7 +264,7 @@ pub(super) fn router(
         }),
         status,
     };
-    let all = web::router(&web, intake::router(intake));
+    let all = web::router(&web, intake::routes(intake));
     Ok(web::refusals::watch(all, &options.route_prefix, web.metrics.clone()))
 }
 

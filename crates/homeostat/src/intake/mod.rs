@@ -43,18 +43,17 @@ mod wire;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, post};
 use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
 
+use crate::access::{Permission, Routes};
 use crate::queue::{Busy, Queue};
 use homeostat_hands::failpoint;
 
@@ -114,7 +113,7 @@ pub trait Tally: Send + Sync {
     fn found(&self, count: u64);
 }
 
-/// The doors for alerts, ready to be opened by [`router`].
+/// The doors for alerts, ready to be opened by [`routes`].
 pub struct Intake {
     queue: Queue,
     sources: Sources,
@@ -296,18 +295,16 @@ impl Intake {
 /// Opens the doors.
 ///
 /// Whoever nests this below a prefix keeps the rule that no path here is ever redirected.
-pub fn router(intake: Intake) -> Router {
-    let hook = || MethodRouter::new().post(named_hook).put(named_hook);
-    let bare = || MethodRouter::new().post(bare_hook).put(bare_hook);
-    Router::new()
-        .route("/hooks", bare())
-        .route("/hooks/", bare())
-        .route("/hooks/{name}", hook())
-        .route("/hooks/{name}/", hook())
-        .route("/api/v2/alerts", post(alerts))
-        .route("/api/v2/alerts/", post(alerts))
-        .route("/api/v1/alerts", post(alerts))
-        .route("/api/v1/alerts/", post(alerts))
+pub fn routes(intake: Intake) -> Routes {
+    Routes::new()
+        .post_or_put("/hooks", Permission::Send, bare_hook)
+        .post_or_put("/hooks/", Permission::Send, bare_hook)
+        .post_or_put("/hooks/{name}", Permission::Send, named_hook)
+        .post_or_put("/hooks/{name}/", Permission::Send, named_hook)
+        .post("/api/v2/alerts", Permission::Send, alerts)
+        .post("/api/v2/alerts/", Permission::Send, alerts)
+        .post("/api/v1/alerts", Permission::Send, alerts)
+        .post("/api/v1/alerts/", Permission::Send, alerts)
         .with_state(Arc::new(intake))
 }
 

@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
 
 use super::{Web, answer};
+use crate::access::{Gate, Permission, Routes};
 use crate::telemetry::Metrics;
 
-pub(super) fn routes(web: &Web) -> Router {
-    Router::new()
-        .route("/-/healthy", get(healthy))
-        .route("/-/ready", get(ready))
-        .route("/-/reload", post(reload).put(reload))
-        .route("/metrics", get(metrics))
+pub(super) fn routes(web: &Web) -> Routes {
+    Routes::new()
+        .get("/-/healthy", Gate::Open, healthy)
+        .get("/-/ready", Gate::Open, ready)
+        .post_or_put("/-/reload", Permission::Administer, reload)
+        .get("/metrics", Permission::View, metrics)
         .with_state(Arc::new(web.clone()))
 }
 

@@ -1,9 +1,9 @@
-//! The gate before every route: who may come in, and what every answer carries.
+//! The guard before all routes: who has come, and what every answer carries.
 //!
-//! With a token, whoever shows it may come in, by whatever name; open are only `/-/healthy`,
-//! `/-/ready` and the page at `/`, which holds no data and asks for the token itself. Without one,
-//! `Host` must be a name of ours. Either way a foreign `Origin` is refused, and what changes
-//! something under `/api/v1` must be JSON, which no foreign form can send.
+//! With a token, whoever shows it is known, by whatever name; what strangers may come to, each route
+//! says by its gate ([`crate::access`]). Without one, `Host` must be a name of ours. Either way a
+//! foreign `Origin` is refused, and what changes something under `/api/v1` must be JSON, which no
+//! foreign form can send.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,10 @@ use super::answer;
 use super::auth::Token;
 use super::origin::Names;
 use super::refusals::{Reason, because};
+use crate::access::{self, Arrival};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Paths that anybody may get.
-const OPEN: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
 
 /// The posts that Prometheus and others send, who do not always name a content type.
 const ALERTS: &str = "/api/v1/alerts";
@@ -43,7 +41,7 @@ pub struct Guard {
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
-    NoToken,
+    Gate(access::Refusal),
     UnlistedHost,
     ForeignOrigin,
     NotJson,
@@ -52,7 +50,7 @@ enum Refusal {
 impl Refusal {
     const fn reason(self) -> Reason {
         match self {
-            Self::NoToken => Reason::NoToken,
+            Self::Gate(access::Refusal::Unknown) => Reason::NoToken,
             Self::UnlistedHost => Reason::UnlistedHost,
             Self::ForeignOrigin => Reason::ForeignOrigin,
             Self::NotJson => Reason::WrongType,
@@ -61,7 +59,7 @@ impl Refusal {
 
     fn answer(self) -> (StatusCode, &'static str) {
         match self {
-            Self::NoToken => {
+            Self::Gate(access::Refusal::Unknown) => {
                 (StatusCode::UNAUTHORIZED, "this needs a token: Authorization: Bearer …")
             }
             Self::UnlistedHost => (
@@ -79,24 +77,24 @@ impl Refusal {
 }
 
 impl Guard {
-    fn judge(&self, request: &Request) -> Result<(), Refusal> {
+    /// Finds out who has come, or refuses what nobody may ask like this.
+    fn judge(&self, request: &Request) -> Result<Arrival, Refusal> {
+        self.judge_origin(request)?;
         let headers = request.headers();
         let path = request.uri().path();
-        let is_read = [Method::GET, Method::HEAD].contains(request.method());
         match &self.token {
-            Some(_) if is_read && OPEN.contains(&path) => {}
             Some(token) => {
                 let mut shown = headers.get_all(AUTHORIZATION).iter();
                 let is_shown = |header: &HeaderValue| token.is_shown_by(header.as_bytes());
                 if !shown.next().is_some_and(is_shown) || shown.next().is_some() {
-                    return Err(Refusal::NoToken);
+                    return Ok(Arrival(Err(access::Refusal::Unknown)));
                 }
             }
             None => self.judge_host(request)?,
         }
-        self.judge_origin(request)?;
+        let is_read = [Method::GET, Method::HEAD].contains(request.method());
         let changes = !is_read && path.starts_with("/api/v1/") && path != ALERTS;
-        if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(()) }
+        if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(Arrival(Ok(()))) }
     }
 
     /// A browser always names the host; only the oldest of other clients do not.
@@ -135,14 +133,19 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Stands before every route.
 pub(super) async fn stand(
     State(guard): State<Arc<Guard>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path().to_owned();
     let mut response = match guard.judge(&request) {
-        Ok(()) => {
+        Ok(arrival) => {
+            request.extensions_mut().insert(arrival);
             let answered = tokio::time::timeout(PATIENCE, next.run(request)).await;
-            answered.unwrap_or_else(|_| give_up(&path))
+            let response = answered.unwrap_or_else(|_| give_up(&path));
+            match response.extensions().get() {
+                Some(refusal) => refuse(&path, Refusal::Gate(*refusal)),
+                None => response,
+            }
         }
         Err(refusal) => refuse(&path, refusal),
     };
@@ -159,7 +162,7 @@ fn give_up(path: &str) -> Response {
 fn refuse(path: &str, refusal: Refusal) -> Response {
     let (status, message) = refusal.answer();
     let mut response = answer::problem(path, status, message);
-    if refusal == Refusal::NoToken {
+    if refusal == Refusal::Gate(access::Refusal::Unknown) {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     because(refusal.reason(), response)

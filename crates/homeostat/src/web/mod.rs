@@ -31,11 +31,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Extension;
 use axum::middleware;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use homeostat_core::policy::Book;
 use homeostat_core::shadow::Scores;
 
+use crate::access::{Arrival, Refusal, Routes};
 use crate::queue::Queue;
 use crate::telemetry::Metrics;
 use api::{History, Status};
@@ -72,27 +74,35 @@ impl fmt::Debug for Web {
     }
 }
 
-/// Joins all routes, those of `intake` too, behind the guard.
-///
-/// `intake` brings no fallback of its own.
-pub fn router(web: &Web, intake: Router) -> Router {
+/// All routes, those of `intake` too.
+pub fn routes(web: &Web, intake: Routes) -> Routes {
+    intake.merge(api::routes(web)).merge(admin::routes(web)).merge(ui::routes())
+}
+
+/// Joins all routes behind the guard.
+pub fn router(web: &Web, intake: Routes) -> Router {
     let guard = web.guard.clone();
-    Router::new()
-        .merge(intake)
-        .merge(api::routes(web))
-        .merge(admin::routes(web))
-        .merge(ui::routes())
-        .fallback(nothing_here)
+    routes(web, intake)
+        .into_router()
+        .fallback(fallback)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(guard, guard::stand))
 }
 
-async fn nothing_here(uri: axum::http::Uri) -> Response {
+/// Strangers are not told what there is.
+async fn fallback(Extension(arrival): Extension<Arrival>, uri: axum::http::Uri) -> Response {
+    arrival.0.map_or_else(Refusal::into_response, |()| nothing_here(&uri))
+}
+
+fn nothing_here(uri: &axum::http::Uri) -> Response {
     let status = axum::http::StatusCode::NOT_FOUND;
     because(Reason::UnknownPath, answer::problem(uri.path(), status, NOTHING_HERE))
 }
 
-async fn not_allowed(uri: axum::http::Uri) -> Response {
+async fn not_allowed(Extension(arrival): Extension<Arrival>, uri: axum::http::Uri) -> Response {
+    if let Err(refusal) = arrival.0 {
+        return refusal.into_response();
+    }
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
     let answer = answer::problem(uri.path(), status, "this method is not allowed here");
     because(Reason::WrongMethod, answer)

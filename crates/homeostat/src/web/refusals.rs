@@ -96,7 +96,7 @@ pub fn watch(all: Router, prefix: &str, metrics: Arc<Metrics>) -> Router {
 }
 
 async fn outside(uri: axum::http::Uri) -> Response {
-    let mut response = super::nothing_here(uri).await;
+    let mut response = super::nothing_here(&uri);
     guard::protect(response.headers_mut());
     response
 }

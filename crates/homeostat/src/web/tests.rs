@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::get;
 use homeostat_core::command::{Command, Reply};
 use homeostat_core::event::Event;
 use homeostat_core::fact::Fact;
@@ -24,6 +24,7 @@ use super::auth::Token;
 use super::origin::Names;
 use super::server::{Limits, serve};
 use super::*;
+use crate::access::{Gate, Listed, Permission};
 use crate::queue::{Inbox, Request, queue};
 
 /// A journal that holds two worlds' incidents.
@@ -58,6 +59,7 @@ struct House {
     reload_fails: Arc<AtomicBool>,
     slow: Arc<Slow>,
     queue: Queue,
+    routes: Vec<Listed>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -145,11 +147,12 @@ impl House {
             }),
         };
         let (stop, stopped) = oneshot::channel::<()>();
+        let routes = routes(&web, intake(slow.clone())).listed().to_vec();
         let router = router(&web, intake(slow.clone()));
         let router = refusals::watch(router, ways.prefix, web.metrics.clone());
         let stopped = async { drop(stopped.await) };
         let served = tokio::spawn(serve(vec![listener], router, ways.limits, stopped));
-        Self { address, events, reload_fails, slow, queue, stop: Some(stop), served }
+        Self { address, events, reload_fails, slow, queue, routes, stop: Some(stop), served }
     }
 
     async fn usual() -> Self {
@@ -197,7 +200,7 @@ struct Slow {
 }
 
 /// Stands in for intake.
-fn intake(slow: Arc<Slow>) -> Router {
+fn intake(slow: Arc<Slow>) -> Routes {
     let slow = move || {
         let slow = slow.clone();
         async move {
@@ -207,12 +210,12 @@ fn intake(slow: Arc<Slow>) -> Router {
         }
     };
     let taken = || async { "taken" };
-    Router::new()
-        .route("/hooks", post(taken).put(taken))
-        .route("/hooks/{name}", post(taken).put(taken))
-        .route("/api/v2/alerts", post(taken))
-        .route("/api/v1/alerts", post(taken))
-        .route("/slow", post(slow))
+    Routes::new()
+        .post_or_put("/hooks", Permission::Send, taken)
+        .post_or_put("/hooks/{name}", Permission::Send, taken)
+        .post("/api/v2/alerts", Permission::Send, taken)
+        .post("/api/v1/alerts", Permission::Send, taken)
+        .post("/slow", Permission::Send, slow)
 }
 
 fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
@@ -353,7 +356,7 @@ async fn every_answer_tells_browsers_to_be_careful() {
 }
 
 #[tokio::test]
-async fn with_a_token_all_but_three_paths_ask_for_it() {
+async fn with_a_token_strangers_come_to_nothing_but_what_is_open() {
     let (_directory, token) = token();
     let house = House::open(Ways { token: Some(token), ..Ways::default() }).await;
     for path in ["/", "/-/healthy", "/-/ready"] {
@@ -651,6 +654,38 @@ async fn status_and_policies_are_told() {
         policies["limits"],
         json!({ "concurrency": 16, "rate": { "max": 60, "per": "1h" } })
     );
+}
+
+/// A path of a route, with its placeholders filled in.
+fn path_of(route: &str) -> String {
+    route.replace("{id}", "1").replace("{name}", "main")
+}
+
+#[tokio::test]
+async fn every_route_is_made_with_a_gate_and_strangers_pass_two_kinds_only() {
+    let (_directory, token) = token();
+    let house = House::open(Ways { token: Some(token), ..Ways::default() }).await;
+    let json = "Content-Type: application/json";
+    let shown = "Authorization: Bearer s3cret";
+    let mut open = Vec::new();
+    for route in &house.routes {
+        for method in &route.methods {
+            let (method, path) = (method.as_str(), path_of(route.path));
+            if path == "/slow" {
+                continue;
+            }
+            let stranger = house.ask(method, &path, &[json], "{}").await.status;
+            let known = house.ask(method, &path, &[json, shown], "{}").await.status;
+            let is_open = matches!(route.gate, Gate::Open | Gate::Enter);
+            assert_eq!(stranger == 401, !is_open, "{method} {path}: {stranger}");
+            assert!(![401, 403, 404, 405].contains(&known), "{method} {path}: {known}");
+            if route.gate == Gate::Open {
+                open.push(path);
+            }
+        }
+    }
+    assert_eq!(open, ["/-/healthy", "/-/ready"]);
+    assert!(house.routes.len() > 15, "{}", house.routes.len());
 }
 
 /// Starts a request to `/slow` and waits until it is being handled.

@@ -3,22 +3,21 @@
 //! Its style and its script are named in the content security policy by their hashes, so a
 //! browser runs nothing else, whatever a label may say.
 
-use axum::Router;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use axum::routing::get;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::answer;
+use crate::access::{Gate, Routes};
 
 const PAGE: &str = include_str!("ui.html");
 
-pub(super) fn routes() -> Router {
+pub(super) fn routes() -> Routes {
     let policy = HeaderValue::from_str(&policy()).expect("a policy is visible ASCII");
-    Router::new().route("/", get(async move || page(policy)))
+    Routes::new().get("/", Gate::Enter, async move || page(policy))
 }
 
 fn page(policy: HeaderValue) -> Response {

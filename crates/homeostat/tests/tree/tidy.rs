@@ -178,6 +178,22 @@ fn the_hands_know_no_engine_and_nobody_else_is_unsafe() {
 }
 
 #[test]
+fn routes_are_made_where_they_name_what_they_ask_for() {
+    let src = root().join("crates/homeostat/src");
+    for file in files(&src, ".rs") {
+        let is_the_place = file.ends_with("access/routes.rs");
+        // The demo breaks and heals a small service of its own.
+        if is_the_place || room_of(&src, &file) == "demo" || may_use_the_harness(&file) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for way in [".route(", ".route_service(", "axum::routing"] {
+            assert!(!text.contains(way), "{} makes a route by {way}", file.display());
+        }
+    }
+}
+
+#[test]
 fn sql_stays_in_the_journal() {
     let src = root().join("crates/homeostat/src");
     for file in files(&src, ".rs") {

@@ -23,14 +23,13 @@ pub(crate) mod fixture;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post};
 use homeostat_core::fact::Fact;
 use homeostat_core::name::IncidentId;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::Web;
+use crate::access::{Permission, Routes};
 pub use fold::fold;
 pub use status::Status;
 
@@ -103,20 +102,20 @@ struct Api {
     askers: Semaphore,
 }
 
-pub(super) fn routes(web: &Web) -> Router {
+pub(super) fn routes(web: &Web) -> Routes {
     let (readers, askers) = (Semaphore::new(READERS), Semaphore::new(ASKERS));
     let api = Api { web: web.clone(), readers, askers };
-    Router::new()
-        .route("/api/v1/incidents", get(incidents::list))
-        .route("/api/v1/incidents/{id}", get(incidents::one))
-        .route("/api/v1/incidents/{id}/approve", post(control::approve))
-        .route("/api/v1/incidents/{id}/reject", post(control::reject))
-        .route("/api/v1/incidents/{id}/cancel", post(control::cancel))
-        .route("/api/v1/incidents/{id}/retry", post(control::retry))
-        .route("/api/v1/policies", get(policies::list))
-        .route("/api/v1/explain", get(explain::show))
-        .route("/api/v1/status", get(status::show))
-        .route("/api/v1/pause", post(control::pause))
-        .route("/api/v1/resume", post(control::resume))
+    Routes::new()
+        .get("/api/v1/incidents", Permission::View, incidents::list)
+        .get("/api/v1/incidents/{id}", Permission::View, incidents::one)
+        .post("/api/v1/incidents/{id}/approve", Permission::Approve, control::approve)
+        .post("/api/v1/incidents/{id}/reject", Permission::Approve, control::reject)
+        .post("/api/v1/incidents/{id}/cancel", Permission::Operate, control::cancel)
+        .post("/api/v1/incidents/{id}/retry", Permission::Operate, control::retry)
+        .get("/api/v1/policies", Permission::View, policies::list)
+        .get("/api/v1/explain", Permission::View, explain::show)
+        .get("/api/v1/status", Permission::View, status::show)
+        .post("/api/v1/pause", Permission::Operate, control::pause)
+        .post("/api/v1/resume", Permission::Operate, control::resume)
         .with_state(Arc::new(api))
 }
