@@ -10,6 +10,7 @@ use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::Book;
 use url::Url;
 
+use crate::access::Access;
 use crate::http::{HttpConfig, SecretSource};
 use crate::notify::Notify;
 use crate::report::Report;
@@ -27,6 +28,8 @@ pub struct Config {
     pub settings: ActionSettings,
     /// How people are told beside Alertmanager.
     pub notify: Notify,
+    /// Who may do what; without it, whoever may come in may do all.
+    pub access: Option<Access>,
     /// What is allowed and probably not meant.
     pub warnings: Report,
 }
@@ -131,6 +134,7 @@ impl Config {
             requests: RequestTargets::new(),
             settings: ActionSettings::new(),
             notify: Notify::default(),
+            access: None,
             warnings: Report::new("", "", Vec::new()),
         }
     }

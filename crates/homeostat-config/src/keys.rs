@@ -2,10 +2,12 @@
 //!
 //! Duty: one table for each kind of map in the file. Not its duty: what a key's value means.
 
+mod access;
 mod guard;
 mod notify;
 mod source;
 
+pub(crate) use access::{ACCESS, ACCESS_PROXY, ACCESS_TOKEN, GRANT};
 pub(crate) use guard::{
     BLAST_RADIUS, BREAKER, DEFAULT_GUARD, FLAP, FRESH, GUARD, RATE, STORM, WATCHDOG,
 };
@@ -57,7 +59,7 @@ pub(crate) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 19] = [
+const HOMES: [(&str, &Keys); 23] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -77,6 +79,10 @@ const HOMES: [(&str, &Keys); 19] = [
     ("`approval`", &APPROVAL),
     ("`regression`", &REGRESSION),
     ("`undo` of a remedy", &UNDO),
+    ("`access`", &ACCESS),
+    ("a grant of `access`", &GRANT),
+    ("a token of `access`", &ACCESS_TOKEN),
+    ("`proxy` of `access`", &ACCESS_PROXY),
 ];
 
 const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";
@@ -91,7 +97,7 @@ const EXEC_HELP: &str = "a program and its arguments stand under `exec: [program
 /// The whole file.
 pub(crate) static FILE: Keys = Keys {
     of: "a configuration",
-    known: &["sources", "time_intervals", "limits", "defaults", "notify", "policies"],
+    known: &["sources", "time_intervals", "limits", "defaults", "notify", "access", "policies"],
     later: &[],
     habits: &[
         habit("policy", "policies", "policies stand in a list: policies: [{ name: … }]"),
@@ -100,6 +106,10 @@ pub(crate) static FILE: Keys = Keys {
         habit("notifiers", "notify", "write a list: notify: [{ name: …, exec: […] }]"),
         habit("notifications", "notify", "write a list: notify: [{ name: …, exec: […] }]"),
         habit("regression", "", "say in each policy what its remedies must not make worse"),
+        habit("grants", "access", "write access: { grants: […] }"),
+        habit("tokens", "access", "write access: { tokens: […] }"),
+        habit("basic_auth_users", "", "people are named in the file of --web.config.file"),
+        habit("tls_server_config", "", "it stands in the file of --web.config.file"),
         habit("route", "policies", "alerts find their policy by its `matchers`"),
         habit("receivers", "policies", NO_RECEIVERS),
         habit("receiver", "policies", NO_RECEIVERS),

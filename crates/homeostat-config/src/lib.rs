@@ -34,7 +34,9 @@ pub mod migrate;
 #[cfg(test)]
 mod tests;
 
-pub use access::Permission;
+pub use access::{
+    Access, AccessToken, Grant, Network, Pattern, Permission, TokenSecret, TrustedProxy,
+};
 pub use config::{
     ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret,
     PrometheusSource, RequestTarget, RequestTargets, Sources,

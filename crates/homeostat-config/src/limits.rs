@@ -36,6 +36,12 @@ pub const CHANNEL_TIMEOUT: Span = Span::from_secs(10);
 /// How long one try to tell may take at most.
 pub const CHANNEL_TIMEOUT_MAX: Span = Span::from_secs(300);
 
+/// Tokens. Each is compared with what a request shows.
+pub const TOKENS: usize = 256;
+
+/// Grants. Each is looked at for a request.
+pub const GRANTS: usize = 1024;
+
 /// Labels, and as many annotations, that a policy puts on its notices.
 pub const CARRIED: usize = 32;
 

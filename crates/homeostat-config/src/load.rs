@@ -107,8 +107,8 @@ fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Resu
     let report = Report::new(name, &shown, problems.into_vec());
     match checked {
         Some(checked) if report.errors() == 0 => {
-            let check::Checked { book, sources, requests, settings, notify } = checked;
-            Ok(Config { book, sources, requests, settings, notify, warnings: report })
+            let check::Checked { book, sources, requests, settings, notify, access } = checked;
+            Ok(Config { book, sources, requests, settings, notify, access, warnings: report })
         }
         Some(_) | None => Err(report),
     }

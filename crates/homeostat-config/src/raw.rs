@@ -2,6 +2,7 @@
 //!
 //! Duty: the shape of the file. Not its duty: defaults, and what values mean together (`check`).
 
+pub(crate) mod access;
 pub(crate) mod action;
 pub(crate) mod guard;
 pub(crate) mod http;
@@ -43,6 +44,7 @@ pub(crate) struct File {
     pub(crate) limits: Field<Limits>,
     pub(crate) defaults: Field<Guard>,
     pub(crate) notify: Field<Spanned<Vec<notify::Channel>>>,
+    pub(crate) access: Field<access::Access>,
     pub(crate) policies: Field<Spanned<Vec<Policy>>>,
 }
 
@@ -143,6 +145,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
         notify: fields.read(reader, "notify", |reader, node| {
             maps(reader, node, "a list of channels", notify::channel)
         }),
+        access: fields.read(reader, "access", access::access),
         policies: fields.read(reader, "policies", |reader, node| {
             maps(reader, node, "a list of policies", policy)
         }),

@@ -10,6 +10,7 @@ use homeostat_core::policy::{Action, Escalate, Mode, OnResolve, TargetLabels};
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
+mod access;
 mod files;
 mod guard;
 mod meaning;

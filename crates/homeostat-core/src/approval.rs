@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::name::OrderId;
+use crate::operator::Operator;
 use crate::plan::Rendered;
 use crate::time::Timestamp;
 
@@ -86,7 +87,7 @@ pub struct Approved {
     /// What.
     pub asked: Asked,
     /// Who.
-    pub by: String,
+    pub by: Operator,
     /// Why.
     pub reason: String,
     /// When.

@@ -9,6 +9,7 @@ use crate::command::Command;
 use crate::evidence::{Ask, Evidence};
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Notice, Topic};
+use crate::operator::Operator;
 use crate::order::{Ended, Found, Order};
 use crate::poll::Poll;
 use crate::process::Process;
@@ -130,14 +131,14 @@ pub enum Event {
     /// An operator pauses.
     Pause {
         /// Who.
-        by: String,
+        by: Operator,
         /// Why.
         reason: String,
     },
     /// An operator resumes.
     Resume {
         /// Who.
-        by: String,
+        by: Operator,
     },
     /// An operator commands something about one incident.
     Command {
@@ -148,7 +149,7 @@ pub enum Event {
         /// The deed that the operator saw, where they approve what they saw.
         seen: Option<Digest>,
         /// Who.
-        by: String,
+        by: Operator,
         /// Why.
         reason: String,
     },

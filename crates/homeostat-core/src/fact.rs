@@ -19,6 +19,7 @@ use crate::incident::Closing;
 use crate::ledger::Pause;
 use crate::name::{BootId, EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
 use crate::notice::{Notice, Topic};
+use crate::operator::Operator;
 use crate::order::{Ended, Order};
 use crate::plan::{Ladder, Rendered};
 use crate::policy::Target;
@@ -67,7 +68,7 @@ pub enum What {
     /// Orders may start again.
     EngineResumed {
         /// Who said so.
-        by: String,
+        by: Operator,
     },
     /// An alert that always fires is heard of again, and somebody waited for it.
     WatchdogSeen {
@@ -204,7 +205,7 @@ pub enum What {
         /// What.
         command: Command,
         /// Who.
-        by: String,
+        by: Operator,
         /// Why.
         reason: String,
     },

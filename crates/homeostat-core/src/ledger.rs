@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::hold::{Circuit, Scope};
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName};
+use crate::operator::Operator;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::{Rate, Target};
 use crate::reach::Reach;
@@ -32,7 +33,7 @@ pub use stragglers::{Straggler, Stragglers};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// Who said so.
-    pub by: String,
+    pub by: Operator,
     /// Why.
     pub reason: String,
     /// Since when.

@@ -32,6 +32,7 @@ pub mod regression;
 pub mod plan;
 pub mod why;
 pub mod reach;
+pub mod operator;
 pub mod approval;
 pub mod command;
 pub mod process;

@@ -156,9 +156,9 @@ impl Scenario {
                 self.send(Event::OrderProgressed { order, text: text.clone() });
             }
             Input::Pause { by, reason } => {
-                self.send(Event::Pause { by: by.clone(), reason: reason.clone() });
+                self.send(Event::Pause { by: by.as_str().into(), reason: reason.clone() });
             }
-            Input::Resume { by } => self.send(Event::Resume { by: by.clone() }),
+            Input::Resume { by } => self.send(Event::Resume { by: by.as_str().into() }),
             Input::Command { command, target, by, reason } => {
                 let fits = |incident: &&Incident| {
                     target.as_ref().is_none_or(|wanted| is_part(wanted, &incident.target))
@@ -276,7 +276,7 @@ impl Scenario {
         by: &str,
         reason: &str,
     ) -> Reply {
-        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let (by, reason) = (by.into(), reason.to_owned());
         let event = Event::Command { incident, command, seen, by, reason };
         let reply = self.turn(vec![event]).replies.pop().flatten();
         reply.expect("a command is replied to")

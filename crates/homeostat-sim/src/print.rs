@@ -112,9 +112,9 @@ impl Line {
     pub fn command(at: Span, event: &Event) -> Self {
         match event {
             Event::Pause { by, reason } => {
-                Self::step(at, Input::Pause { by: by.clone(), reason: reason.clone() })
+                Self::step(at, Input::Pause { by: by.to_string(), reason: reason.clone() })
             }
-            Event::Resume { by } => Self::step(at, Input::Resume { by: by.clone() }),
+            Event::Resume { by } => Self::step(at, Input::Resume { by: by.to_string() }),
             _ => Self::remark(at, "another configuration comes into force"),
         }
     }

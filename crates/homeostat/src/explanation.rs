@@ -12,7 +12,7 @@ use std::sync::Arc;
 use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::decide::Account;
 use homeostat_core::label::LabelSet;
-use homeostat_core::name::CircuitName;
+use homeostat_core::name::{CircuitName, PolicyName};
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
     Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, PrometheusWitness, Rate, Remedy,
@@ -54,6 +54,14 @@ impl Explanation {
         }
         Self { at: Some(at), ..self }
     }
+
+    /// Leaves out the policies that somebody may not see: those that take the alert by its target,
+    /// the others by their name. How many others there are, is left out as well.
+    pub(crate) fn seen_by(mut self, sees: impl Fn(&PolicyName, Option<&Target>) -> bool) -> Self {
+        self.taken.retain(|taken| sees(&PolicyName::new(&taken.policy), Some(&taken.target)));
+        self.passed.retain(|passed| sees(&PolicyName::new(&passed.policy), None));
+        Self { others: 0, ..self }
+    }
 }
 
 /// A policy that takes the alert.
@@ -86,6 +94,17 @@ pub(crate) struct Taken {
     pub(crate) prospect: Option<Outcome<Prospect>>,
     /// What the guards have counted, where a running engine was asked.
     pub(crate) account: Option<Account>,
+    /// Who may do what with its incidents, where the configuration says so and was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access: Option<Entitled>,
+}
+
+/// Who may do what: identities and groups, as grants name them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Entitled {
+    pub(crate) view: Vec<String>,
+    pub(crate) operate: Vec<String>,
+    pub(crate) approve: Vec<String>,
 }
 
 /// A value, or why there is none.
@@ -295,6 +314,7 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         continues: policy.continues,
         prospect: None,
         account: None,
+        access: None,
         target,
     }
 }

@@ -4,6 +4,7 @@
 //! is wrong is still given some meaning, so that one mistake does not hide the next; a file with
 //! errors is never used. Not its duty: types and unknown keys (`read`).
 
+mod access;
 mod action;
 mod carries;
 mod guard;
@@ -32,6 +33,7 @@ use homeostat_core::name::{Part, PolicyName, RemedyName};
 use homeostat_core::policy::{Book, BookLimits, Policy, PrometheusWitness, Witnesses};
 use homeostat_core::time::Span;
 
+use crate::access::Access;
 use crate::config::{ActionSettings, Callable, PrometheusSource, RequestTargets, Sources};
 use crate::notify::Notify;
 use crate::read::{Field, Problems, Spanned, Text};
@@ -63,6 +65,7 @@ pub(crate) struct Checked {
     pub(crate) requests: RequestTargets,
     pub(crate) settings: ActionSettings,
     pub(crate) notify: Notify,
+    pub(crate) access: Option<Access>,
 }
 
 /// Checks a file. The meaning counts only if no error was reported.
@@ -106,8 +109,13 @@ pub(crate) fn check(
     let requests = targets(file, &policies, directory, problems);
     let settings = settings(file, &policies, directory, problems);
     let notify = notify::check(file, &policies, directory, problems);
+    let access = match &file.access {
+        Field::Given(raw) => Some(access::check(raw, &sources, &policies, directory, problems)),
+        // Where it is wrong, the file is not used.
+        Field::Absent | Field::Wrong => None,
+    };
     let book = Book::new(policies, book_limits, witnesses);
-    Checked { book, sources, requests, settings, notify }
+    Checked { book, sources, requests, settings, notify, access }
 }
 
 /// Where the requests of all remedies go. The book does not know it: it holds no secrets.

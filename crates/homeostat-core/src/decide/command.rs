@@ -13,10 +13,11 @@ use crate::fact::What;
 use crate::incident::{Cause, Closing, End, Incident, Stage};
 use crate::name::{IncidentId, OrderId};
 use crate::notice::Topic;
+use crate::operator::Operator;
 
 /// Who commands, and why.
 pub(super) struct Word {
-    pub(super) by: String,
+    pub(super) by: Operator,
     pub(super) reason: String,
 }
 

@@ -181,7 +181,8 @@ pub fn counts(deed: &Deed<'_>, bench: Bench<'_>) -> Counts {
         |key: &LockKey| Lock { key: key.clone(), held_by: ledgers.holder(key).map(IncidentNumber) };
     let storms = ledgers.storms();
     Counts {
-        pause: ledgers.paused.clone(),
+        // As it is shown: how somebody is known, and from where they came, is not for all who ask.
+        pause: ledgers.paused.clone().map(|p| Pause { by: p.by.to_string().into(), ..p }),
         locks: deed.locks.iter().map(lock).collect(),
         rates: super::rate::buckets(policy, bench).map(|b| bucket(b, deed, bench)).into(),
         running: super::concurrency::limits(policy, bench)

@@ -8,7 +8,7 @@ pub(super) fn judge(ledgers: &Ledgers) -> Ruling {
     match &ledgers.paused {
         None => Ruling::Clear("not paused".into()),
         Some(pause) => {
-            Ruling::Hold(Hold::Paused { by: pause.by.clone(), reason: pause.reason.clone() })
+            Ruling::Hold(Hold::Paused { by: pause.by.to_string(), reason: pause.reason.clone() })
         }
     }
 }

@@ -31,7 +31,8 @@ impl State {
                 });
             }
             What::IncidentCommanded { incident, command: Command::Cancel, by, reason } => {
-                let word = if reason.is_empty() { by.clone() } else { format!("{by}: {reason}") };
+                let word =
+                    if reason.is_empty() { by.to_string() } else { format!("{by}: {reason}") };
                 self.amend(*incident, |incident| incident.seeks.cancel(word.into()));
             }
             _ => {}

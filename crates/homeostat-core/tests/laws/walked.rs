@@ -142,7 +142,7 @@ fn while_asking() -> Places {
     for then in [
         vec![],
         vec![observed(Status::Resolved, Some(now + secs(1)))],
-        vec![Event::Command { incident, command, seen, by, reason }],
+        vec![Event::Command { incident, command, seen, by: by.into(), reason }],
         vec![Event::ClockJumped(leap)],
     ] {
         let book = crate::stage::book(ladder(), everybody());

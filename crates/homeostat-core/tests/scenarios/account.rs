@@ -84,7 +84,7 @@ fn what_holds_an_order_is_told_in_the_words_of_its_guard() {
     play.send(Event::Pause { by: "ann".into(), reason: "migration".into() });
     fire(&mut play, A);
     agrees(&play, A, Guard::Pause);
-    assert_eq!(ledgers(&play, A).counts.pause.unwrap().by, "ann");
+    assert_eq!(ledgers(&play, A).counts.pause.unwrap().by, "ann".into());
 
     let matchers = Matchers::parse("alertname=\"Watchdog\"").unwrap().matchers;
     let watchdog = Watchdog { matchers, max_age: secs(300) };

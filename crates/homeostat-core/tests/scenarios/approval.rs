@@ -154,7 +154,7 @@ fn a_word_at_the_very_end_of_its_time_comes_too_late() {
     let play = asked();
     let (incident, command) = (IncidentId(1), Command::Approve);
     let (by, reason) = ("alice".to_owned(), String::new());
-    let event = Event::Command { incident, command, seen: None, by, reason };
+    let event = Event::Command { incident, command, seen: None, by: by.into(), reason };
     let at = what_is_asked(&play).expires_at;
     let decision = decide(play.state(), &book(reboot(), nobody()), event, at);
     let why = refusal(decision.reply.unwrap());
@@ -286,7 +286,9 @@ fn what_is_rejected_is_latched_and_says_who_and_why() {
     play.advance(secs(7200));
     assert_eq!(orders(&mut play), [""; 0]);
     let word = play.journal().iter().find_map(|fact| match &fact.what {
-        What::IncidentCommanded { command, by, reason, .. } => Some((*command, &**by, &**reason)),
+        What::IncidentCommanded { command, by, reason, .. } => {
+            Some((*command, by.person(), &**reason))
+        }
         _ => None,
     });
     assert_eq!(word, Some((Command::Reject, "alice", "in a scenario")));

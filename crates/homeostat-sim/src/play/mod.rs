@@ -343,7 +343,7 @@ impl Play<'_> {
             self.post(self.now + SENDS_AGAIN, Happening::Commands(command));
             return Ok(());
         }
-        let by = "sre".to_owned();
+        let by = "sre".into();
         let (event, book) = match &command {
             Command::Pause => (Event::Pause { by, reason: "deploy".into() }, None),
             Command::Resume => (Event::Resume { by }, None),

@@ -5,7 +5,9 @@ use axum::http::{Extensions, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Permission;
+use super::caller::Caller;
+use super::grants::{Lacking, Subject};
+use homeostat_config::Permission;
 
 /// What a route asks of whoever comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +16,7 @@ pub enum Gate {
     Open,
     /// Nothing yet: here people say who they are. It holds no data.
     Enter,
-    /// This permission.
+    /// This permission, to anything: to what exactly, the handler asks ([`Caller::may`]).
     To(Permission),
 }
 
@@ -26,20 +28,36 @@ impl From<Permission> for Gate {
 
 /// Who has come, as the guard before all routes found out. Without one, a gate is shut.
 #[derive(Debug, Clone)]
-pub struct Arrival(pub Result<(), Refusal>);
+pub struct Arrival(pub Result<Caller, Refusal>);
 
 /// Why somebody is not let in. As an answer it is a status alone: the guard, which knows who asked
 /// and for what, puts it into words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// Nobody knows who this is.
-    Unknown,
+    Unknown(Stranger),
+    /// It is known who this is, and they may not do this.
+    Lacking(Lacking),
+}
+
+/// Why nobody knows who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// They show nothing.
+    Nothing,
+    /// What they show is wrong.
+    Wrong,
+    /// What they show was right, and its time is over.
+    Expired,
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::Unknown => StatusCode::UNAUTHORIZED,
+            Self::Unknown(Stranger::Nothing | Stranger::Wrong | Stranger::Expired) => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Lacking(_) => StatusCode::FORBIDDEN,
         };
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
@@ -56,7 +74,11 @@ impl Gate {
     pub fn judge(self, extensions: &Extensions) -> Result<(), Refusal> {
         match self {
             Self::Open | Self::Enter => Ok(()),
-            Self::To(_) => extensions.get::<Arrival>().map_or(Err(Refusal::Unknown), |who| who.0),
+            Self::To(permission) => match extensions.get::<Arrival>() {
+                Some(Arrival(Ok(caller))) => caller.may(permission, &Subject::Anything),
+                Some(Arrival(Err(refusal))) => Err(refusal.clone()),
+                None => Err(Refusal::Unknown(Stranger::Nothing)),
+            },
         }
     }
 }

@@ -141,7 +141,7 @@ mod tests {
     use homeostat_config::Permission;
 
     use super::*;
-    use crate::access::Refusal;
+    use crate::access::{Caller, Refusal, Stranger};
 
     async fn ask(router: Router, method: Method, path: &str) -> StatusCode {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -174,9 +174,10 @@ mod tests {
         ] {
             let unseen = ask(routes().into_router(), method.clone(), path).await;
             assert_eq!(unseen, expected, "{method} {path}");
-            let stranger = routes().served_to(Arrival(Err(Refusal::Unknown)));
+            let stranger = routes().served_to(Arrival(Err(Refusal::Unknown(Stranger::Nothing))));
             assert_eq!(ask(stranger, method.clone(), path).await, expected, "{method} {path}");
-            let known = ask(routes().served_to(Arrival(Ok(()))), method.clone(), path).await;
+            let anyone = Arrival(Ok(Caller::anyone("here".into())));
+            let known = ask(routes().served_to(anyone), method.clone(), path).await;
             assert_eq!(known, if expected == 401 { 200 } else { expected }, "{method} {path}");
         }
     }

@@ -3,7 +3,7 @@
 use homeostat_core::name::IncidentId;
 
 use crate::journal::{self, JournalError, Reader};
-use crate::web::api::{Filter, History, Page, ReadError, Story};
+use crate::web::api::{Filter, History, Open, Page, ReadError, Story};
 
 /// Lets `web` read the journal without knowing it.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ impl History for Committed {
         let filter = journal::Filter {
             state: filter.state.clone(),
             policy: filter.policy.clone(),
+            policies: filter.policies.clone(),
             target: filter.target.clone(),
             limit: filter.limit,
             before: filter.before,
@@ -26,6 +27,12 @@ impl History for Committed {
     fn incident(&self, id: IncidentId) -> Result<Option<Story>, ReadError> {
         let read = self.0.incident(id).map_err(|error| read_error(&error))?;
         Ok(read.map(story))
+    }
+
+    fn open(&self) -> Result<Vec<Open>, ReadError> {
+        let open = self.0.open_incidents().map_err(|error| read_error(&error))?;
+        let view = |(policy, target, state)| Open { policy, target, state };
+        Ok(open.into_iter().map(view).collect())
     }
 }
 

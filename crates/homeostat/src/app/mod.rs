@@ -42,7 +42,8 @@ use crate::runner;
 use crate::telemetry::Metrics;
 use crate::web::api::status::ConfigStatus;
 use crate::web::auth::{Token, TokenError};
-use crate::web::exposure::{self, Exposed};
+use crate::web::entrance::{Entrance, Rules};
+use crate::web::exposure::{Exposed, Exposure};
 use crate::web::origin::NotAHost;
 use crate::web::server;
 use homeostat_config::{self as config, Callable, Config, Report};
@@ -215,9 +216,6 @@ impl Running {
     ///
     /// Anything that would keep it from doing its duty; nothing is left running.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let asks_token = options.bearer_token_file.is_some();
-        exposure::permit(&options.listen_addresses, asks_token, options.allow_anonymous)
-            .map_err(StartError::Exposed)?;
         let token = options.bearer_token_file.as_deref().map(Token::from_file).transpose()?;
         let mut config = match &options.config_file {
             Some(path) => {
@@ -226,6 +224,13 @@ impl Running {
             None => Config::observe(),
         };
         config.book.polling = options.polling;
+        let access = config.access.as_ref();
+        let entrance = Arc::new(Entrance::new(token, Rules::new(access)?));
+        let exposure = Exposure {
+            addresses: options.listen_addresses.clone(),
+            allow_anonymous: options.allow_anonymous,
+        };
+        exposure.permit(entrance.would_ask(access)).map_err(StartError::Exposed)?;
         warn_of(&config);
         warn_of_idle(&config, &options.handlers);
         let boot = act::current_boot().map_err(StartError::Boot)?;
@@ -260,6 +265,8 @@ impl Running {
             sources: sources.clone(),
             reconciler: reconciler.clone(),
             polling: options.polling,
+            entrance: entrance.clone(),
+            exposure,
             metrics: metrics.clone(),
             status: RwLock::new(ConfigStatus::default()),
             turn: tokio::sync::Mutex::new(()),
@@ -275,7 +282,7 @@ impl Running {
         sources.recall(driver.sources().iter());
         driver.receivers().iter().for_each(|(source, receiver)| leads.learn(source, receiver));
         let parts = wiring::Parts {
-            token,
+            entrance,
             addresses: addresses.clone(),
             queue: queue.clone(),
             clock,

@@ -8,13 +8,15 @@ use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
 use tracing::{error, info};
 
-use super::{load, warn_of, wiring};
+use super::{describe, load, warn_of, wiring};
 use crate::driver::Doors;
 use crate::intake;
 use crate::intake::reconcile::Reconciler;
 use crate::queue::Queue;
 use crate::telemetry::Metrics;
 use crate::web::api::status::ConfigStatus;
+use crate::web::entrance::{Entrance, Rules};
+use crate::web::exposure::{Exposed, Exposure};
 
 /// Reads the configuration again and puts it in force.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Reloader {
     pub(super) sources: intake::Sources,
     pub(super) reconciler: Arc<Reconciler>,
     pub(super) polling: Polling,
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) exposure: Exposure,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: RwLock<ConfigStatus>,
     /// One reload at a time.
@@ -71,11 +75,16 @@ impl Reloader {
         let settings = wiring::settings(&config);
         let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
         let names = wiring::named(&config);
+        let access = config.access.as_ref();
+        let rules = Rules::new(access).map_err(|error| describe(&error))?;
+        let asks = self.entrance.would_ask(access);
+        self.exposure.permit(asks).map_err(|exposed| format!("{exposed}; {}", Exposed::HELP))?;
         // The book first: if it cannot be put in force now, nothing else has changed.
         self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
         *self.doors.prober.write() = Arc::new(prober);
         *self.doors.outlets.write() = Arc::new(outlets);
         *self.doors.settings.write() = Arc::new(settings);
+        self.entrance.configure(rules);
         self.sources.configure(names);
         self.reconciler.configure(clusters);
         self.doors.teller.configure(recipients);

@@ -26,7 +26,8 @@ use crate::queue::Queue;
 use crate::runner;
 use crate::telemetry::Metrics;
 use crate::web::api::Status;
-use crate::web::auth::Token;
+use crate::web::api::status::PauseView;
+use crate::web::entrance::Entrance;
 use crate::web::guard::Guard;
 use crate::web::origin::Names;
 use crate::web::{self, Web};
@@ -34,7 +35,7 @@ use homeostat_config::{self as config, Config, HttpConfig};
 
 /// What the routes are made of.
 pub(super) struct Parts {
-    pub(super) token: Option<Token>,
+    pub(super) entrance: Arc<Entrance>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) queue: Queue,
     pub(super) clock: Arc<Clock>,
@@ -243,13 +244,13 @@ pub(super) fn router(
     let external_url = options.external_url.as_deref();
     let names = Names::new(&parts.addresses, external_url, &options.allowed_hosts)?;
     let status = status(options, &parts);
-    let Parts { token, queue, clock, metrics, sources, leads, standing, reloader, .. } = parts;
+    let Parts { entrance, queue, clock, metrics, sources, leads, standing, reloader, .. } = parts;
     let tally = Arc::new(Counted(metrics.clone()));
     let bounds = Bounds { bytes: options.max_body, ..Bounds::default() };
     let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall());
     let intake = intake.bounds(bounds).leads(leads);
     let web = Web {
-        guard: Arc::new(Guard { token, names }),
+        guard: Arc::new(Guard { entrance, names }),
         queue,
         metrics,
         history: Arc::new(Committed(reader)),
@@ -283,9 +284,13 @@ fn status(options: &Options, parts: &Parts) -> Arc<dyn Fn() -> Status + Send + S
             started_at,
             boot: boot.clone(),
             not_ready: queue.trouble(),
-            paused: standing.paused,
+            paused: standing.paused.map(|pause| PauseView {
+                by: pause.by.to_string(),
+                reason: pause.reason,
+                since: pause.since,
+            }),
             queue_length: queue.len(),
-            alerts_active: standing.alerts_active,
+            alerts_active: Some(standing.alerts_active),
             incidents_open: standing.incidents_open,
             config: reloader.status.read().clone(),
             listen_addresses: listen_addresses.clone(),

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Exit, Output, answered, counted, witnesses, write_json};
+use super::{Exit, Output, answered, counted, entitled, witnesses, write_json};
 use homeostat_config::{self as config, Config, Report, Row};
 
 /// Validate a configuration
 ///
 /// Finds all errors at once and shows each with its place and how to put it right. Exits with 0
 /// if the configuration is valid, with 1 if it is not, and with 2 if it cannot be read. Warnings
-/// and notes do not change the exit code.
+/// and notes do not change the exit code. Where the configuration has `access`, it is shown who may
+/// view, operate and approve which policies.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -68,7 +69,10 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
                 if report.problems().is_empty() { Ok(()) } else { writeln!(err, "{report}\n") }
             });
             shown.and_then(|()| match &loaded {
-                Ok(config) => writeln!(out, "{}", summary(args, config, &said)),
+                Ok(config) => {
+                    writeln!(out, "{}", summary(args, config, &said))?;
+                    entitled::write(out, config)
+                }
                 Err(report) => writeln!(err, "{}", count(report)),
             })
         }
@@ -133,6 +137,36 @@ mod tests {
         let (exit, out, err) = check(Some(VALID), Output::Text);
         assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
         assert_eq!(out, "homeostat.yml: valid, with 1 policy\n");
+    }
+
+    #[test]
+    fn who_may_do_what_is_told_for_policies_that_are_alike() {
+        let policies: Vec<String> = (0..7)
+            .map(|n| {
+                format!("- {{ name: web-{n}, matchers: [a=b{n}], mode: shadow, remedies: [] }}")
+            })
+            .collect();
+        let text = format!(
+            "access:
+  grants:
+  - {{ who: [\"group:everyone\"], may: [view] }}
+  - {{ who: [\"token:admin\"], may: [send, administer] }}
+  - {{ who: [\"group:dba\", \"user:ann\"], may: [approve, operate], policies: [\"db-*\"] }}
+policies:
+- {{ name: db-primary, matchers: [a=b], mode: shadow, remedies: [] }}
+{}
+",
+            policies.join("\n")
+        );
+        let (exit, out, err) = check(Some(&text), Output::Text);
+        assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+        insta::assert_snapshot!(out, @r#"
+        homeostat.yml: valid, with 8 policies
+        db-primary
+          view: group:everyone; operate: group:dba, user:ann; approve: group:dba, user:ann
+        web-0, web-1, web-2, web-3, web-4 and 2 more
+          view: group:everyone; operate: nobody; approve: nobody
+        "#);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::account;
 use super::client::{Client, Server, Trouble};
 use super::labels::{self, Pair};
 use super::plain::plain;
-use super::{Exit, Output, answered, counted, prospect, witnesses, write_json};
+use super::{Exit, Output, answered, counted, entitled, prospect, witnesses, write_json};
 use crate::explanation::{
     self, Break, Bystander, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung,
     Storm, Taken,
@@ -81,6 +81,9 @@ fn read(args: &Args) -> Result<Explanation, String> {
     let annotations = labels::set(&args.annotations);
     let mut explanation =
         explanation::explain(&config.book, labels::set(&args.labels), &annotations);
+    if let Some(access) = &config.access {
+        entitled::explain(access, &mut explanation);
+    }
     if !args.offline {
         witnesses::explain(&config, &mut explanation);
     }
@@ -177,6 +180,9 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
             None => "nobody is told".to_owned(),
         },
     )?;
+    for (position, text) in taken.access.iter().flat_map(entitled::lines).enumerate() {
+        line(if position == 0 { "access" } else { "" }, &text)?;
+    }
     if taken.continues {
         line("continue", "later policies may take it too")?;
     }

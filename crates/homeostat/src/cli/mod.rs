@@ -6,7 +6,7 @@
 //!                     ├─> explain --url ──> Client
 //!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
-//!                     ├─> fire, incidents, approve, reject, cancel, retry, pause, resume
+//!                     ├─> fire, incidents, approve, reject, cancel, retry, pause, resume, whoami
 //!                     │     └──> Client ──> HTTP
 //!                     └─> demo
 //! ```
@@ -21,6 +21,7 @@ mod check;
 mod client;
 mod command;
 mod demo;
+mod entitled;
 mod explain;
 mod account;
 mod fire;
@@ -34,6 +35,7 @@ mod prospect;
 mod reject;
 mod retry;
 mod test;
+mod whoami;
 mod witnesses;
 
 use std::ffi::OsString;
@@ -119,6 +121,7 @@ enum Command {
     Retry(retry::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
+    Whoami(whoami::Args),
     Demo(demo::DemoArgs),
     #[command(hide = true)]
     DemoService(demo::ServiceArgs),
@@ -170,6 +173,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Retry(args) => retry::run(&args, streams.out),
         Command::Pause(args) => pause::pause(&args, streams.out),
         Command::Resume(args) => pause::resume(&args, streams.out),
+        Command::Whoami(args) => whoami::run(&args, streams.out),
         Command::Demo(args) => demo::run(&args),
         Command::DemoService(args) => demo::run_service(&args, streams.err),
     };

@@ -136,6 +136,7 @@ fn the_help_lists_what_there_is() {
       retry      Try an incident again that was given up
       pause      Let no remedy start until `resume`
       resume     Let remedies start again
+      whoami     Show who you are to an engine, and what you may do
       demo       Watch the whole loop on this machine, in about a minute
       help       Print this message or the help of the given subcommand(s)
 

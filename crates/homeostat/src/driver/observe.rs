@@ -219,7 +219,7 @@ fn log(fact: &Fact) {
         ),
         What::ApprovalVoided { incident, reason } => info!(%incident, reason, "approval void"),
         What::IncidentCommanded { incident, command, by, reason } => {
-            info!(%incident, %command, by, reason, "an operator commands");
+            info!(%incident, %command, %by, reason, "an operator commands");
         }
         What::OrderCancelled { order, reason } => info!(%order, reason, "order cancelled"),
         What::OrderProgressed { order, text } => info!(%order, text, "order progressed"),
@@ -250,8 +250,8 @@ fn log(fact: &Fact) {
         What::ClockJumped { jump } => warn!(
             from = %jump.expected, to = %jump.wall, engine = %jump.to, "{jump}"
         ),
-        What::EnginePaused { pause } => warn!(by = pause.by, reason = pause.reason, "paused"),
-        What::EngineResumed { by } => info!(by, "resumed"),
+        What::EnginePaused { pause } => warn!(by = %pause.by, reason = pause.reason, "paused"),
+        What::EngineResumed { by } => info!(%by, "resumed"),
         What::WatchdogSeen { watchdog } => info!(%watchdog, "watchdog is heard of again"),
         _ => {}
     }

@@ -53,7 +53,7 @@ use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
 use homeostat_core::time::Timestamp;
 
-use crate::access::{Permission, Routes};
+use crate::access::{self, Caller, Permission, Routes, Subject};
 use crate::queue::{Busy, Queue};
 use homeostat_hands::failpoint;
 
@@ -308,29 +308,47 @@ pub fn routes(intake: Intake) -> Routes {
         .with_state(Arc::new(intake))
 }
 
-async fn bare_hook(State(intake): State<Arc<Intake>>, body: Body) -> Response {
+async fn bare_hook(
+    State(intake): State<Arc<Intake>>,
+    caller: Caller,
+    body: Body,
+) -> Result<Response, access::Refusal> {
     let source = intake.sources.bare();
-    intake.take_webhook(&source, body).await
+    caller.may(Permission::Send, &Subject::Source(&source))?;
+    Ok(intake.take_webhook(&source, body).await)
 }
 
 async fn named_hook(
     State(intake): State<Arc<Intake>>,
+    caller: Caller,
     name: Result<Path<String>, PathRejection>,
     body: Body,
-) -> Response {
-    let source = match &name {
-        // A slash too many.
-        Ok(Path(name)) if name.is_empty() => intake.sources.bare(),
-        Ok(Path(name)) => intake.sources.named(name),
-        // What is not UTF-8 is not a name, but its alerts are alerts.
-        Err(_) => intake.sources.other(),
+) -> Result<Response, access::Refusal> {
+    let name = name.as_deref().ok();
+    // Before the name takes a place among those that are told apart.
+    let asked = match name.map(String::as_str) {
+        Some("") => intake.sources.bare(),
+        Some(name) => SourceName::new(name),
+        None => intake.sources.other(),
     };
-    intake.senders.meet(&intake.sources, &source, name.as_deref().map_or("", String::as_str));
-    intake.take_webhook(&source, body).await
+    caller.may(Permission::Send, &Subject::Source(&asked))?;
+    let source = match name.map(String::as_str) {
+        // A slash too many; what is not UTF-8 is not a name either, but its alerts are alerts.
+        Some("") | None => asked,
+        Some(name) => intake.sources.named(name),
+    };
+    intake.senders.meet(&intake.sources, &source, name.map_or("", String::as_str));
+    Ok(intake.take_webhook(&source, body).await)
 }
 
-async fn alerts(State(intake): State<Arc<Intake>>, body: Body) -> Response {
-    intake.take_alerts(body).await
+async fn alerts(
+    State(intake): State<Arc<Intake>>,
+    caller: Caller,
+    body: Body,
+) -> Result<Response, access::Refusal> {
+    let source = SourceName::new(SourceName::API);
+    caller.may(Permission::Send, &Subject::Source(&source))?;
+    Ok(intake.take_alerts(body).await)
 }
 
 /// Alertmanager's own form of an error: a JSON string.

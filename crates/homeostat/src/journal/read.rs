@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use homeostat_core::fact::Fact;
-use homeostat_core::name::IncidentId;
+use homeostat_core::label::LabelSet;
+use homeostat_core::name::{IncidentId, PolicyName};
 use parking_lot::Mutex;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params, params_from_iter};
@@ -17,6 +18,8 @@ pub struct Filter {
     pub state: Option<String>,
     /// Only those of this policy.
     pub policy: Option<String>,
+    /// Only those of policies with one of these names, in which `*` stands for any letters.
+    pub policies: Option<Vec<String>>,
     /// Only those whose target has these labels.
     pub target: Vec<(String, String)>,
     /// At most so many.
@@ -105,6 +108,28 @@ impl Reader {
         }
     }
 
+    /// Gives the policy, the target and the state of each incident that is open.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    pub fn open_incidents(&self) -> Result<Vec<(PolicyName, LabelSet, String)>, JournalError> {
+        let connection = self.connection.lock();
+        let failed = |source| self.error(source);
+        let sql = "SELECT policy, target, state FROM incidents WHERE state <> 'closed'";
+        let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut open = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let policy: String = row.get(0).map_err(failed)?;
+            let target: String = row.get(1).map_err(failed)?;
+            // What cannot be read is of no target that anybody is granted.
+            let Ok(target) = serde_json::from_str(&target) else { continue };
+            open.push((PolicyName::new(policy), target, row.get(2).map_err(failed)?));
+        }
+        Ok(open)
+    }
+
     /// Lets all that follows see one moment, whatever is written or let go meanwhile.
     fn at_one_moment<'a>(
         &self,
@@ -127,6 +152,13 @@ impl Reader {
         if let Some(policy) = &filter.policy {
             sql.push_str(" AND policy = ?");
             values.push(policy.clone().into());
+        }
+        if let Some(policies) = &filter.policies {
+            // Names have no letter that GLOB reads otherwise than as itself.
+            let any = vec!["policy GLOB ?"; policies.len()].join(" OR ");
+            let any = if any.is_empty() { "0" } else { &any };
+            sql.extend([" AND (", any, ")"]);
+            values.extend(policies.iter().map(|policy| Value::from(policy.clone())));
         }
         for (name, value) in &filter.target {
             sql.push_str(

@@ -70,6 +70,7 @@ pub struct Metrics {
     reload_at: SecondsGauge,
     notifications: Family<BySourceAndResult, Counter>,
     refusals: Family<ByReason, Counter>,
+    claims: Counter,
     alerts: Family<BySourceAndStatus, Counter>,
     polls: Family<BySourceAndResult, Counter>,
     reconciled: Family<ByChange, Counter>,
@@ -136,6 +137,10 @@ impl Metrics {
             reload_at: shelf.add(reload_at, "When the configuration in force was read"),
             notifications: shelf.add("notifications_received", "Posts, by what became of them"),
             refusals: shelf.add("http_refusals", "Requests that were refused, by why"),
+            claims: shelf.add(
+                "claims_differing",
+                "Commands that came in another name than that of their sender",
+            ),
             alerts: shelf.add("alerts_received", "Alerts in the posts that were taken"),
             polls: shelf
                 .add("reconcile_polls", "Readings of all alerts of a source, by what it said"),
@@ -188,6 +193,11 @@ impl Metrics {
         let labels =
             BySourceAndResult { source: self.name("source", source), result: result.into() };
         self.notifications.get_or_create(&labels).inc();
+    }
+
+    /// Counts a command that came in another name than that of its sender.
+    pub fn claimed_another(&self) {
+        self.claims.inc();
     }
 
     /// Counts a request that was refused; `reason` is one of few fixed words.

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::{Web, answer};
-use crate::access::{Gate, Permission, Routes};
+use crate::access::{Caller, Gate, Permission, Refusal, Routes, Subject};
 use crate::telemetry::Metrics;
 
 pub(super) fn routes(web: &Web) -> Routes {
@@ -44,7 +44,9 @@ async fn reload(State(web): State<Arc<Web>>) -> Response {
     }
 }
 
-async fn metrics(State(web): State<Arc<Web>>) -> Response {
+/// They name policies and count over all of them: who sees some of these only, sees none of it.
+async fn metrics(State(web): State<Arc<Web>>, caller: Caller) -> Result<Response, Refusal> {
+    caller.may(Permission::View, &Subject::Everything)?;
     web.metrics.set_queue_length(web.queue.len());
-    answer::with_type(StatusCode::OK, Metrics::CONTENT_TYPE, web.metrics.print())
+    Ok(answer::with_type(StatusCode::OK, Metrics::CONTENT_TYPE, web.metrics.print()))
 }

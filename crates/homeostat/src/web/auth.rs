@@ -1,6 +1,6 @@
-//! The bearer token: who shows it may come in.
+//! Tokens: what is kept of them, and those that stand in files.
 //!
-//! The file is read again when it changed, so that a token is replaced without a restart. A file
+//! A file is read again when it changed, so that a token is replaced without a restart. A file
 //! that is missing or empty for a moment while it is replaced leaves the last token in force.
 
 use std::io;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
@@ -37,23 +38,45 @@ pub enum TokenError {
     },
 }
 
-/// A token that requests must show.
+/// The SHA-256 of a token. The token itself is not kept.
+#[derive(Clone, Copy)]
+pub struct Digest([u8; 32]);
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digest(a secret's)")
+    }
+}
+
+impl Digest {
+    /// Takes one that is known.
+    pub fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// Computes that of a token.
+    pub fn of(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// Tells whether both are of one token, in constant time.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// A token that stands in a file.
 #[derive(Debug)]
 pub struct Token {
     path: PathBuf,
     known: Mutex<Known>,
 }
 
+#[derive(Debug)]
 struct Known {
-    token: String,
+    digest: Digest,
     version: Version,
     looked_at: Instant,
-}
-
-impl std::fmt::Debug for Known {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Known(a secret)")
-    }
 }
 
 /// What changes when a file is written or replaced.
@@ -68,19 +91,19 @@ impl Token {
     pub fn from_file(path: &Path) -> Result<Self, TokenError> {
         let unreadable = |source| TokenError::Unreadable { path: path.to_owned(), source };
         let version = version(path).map_err(unreadable)?;
-        let known = Known { token: read(path)?, version, looked_at: Instant::now() };
+        let digest = Digest::of(read(path)?.as_bytes());
+        let known = Known { digest, version, looked_at: Instant::now() };
         Ok(Self { path: path.to_owned(), known: Mutex::new(known) })
     }
 
-    /// Tells whether an `Authorization` shows the token. Takes the same time for every wrong token
-    /// of one length.
-    pub fn is_shown_by(&self, authorization: &[u8]) -> bool {
+    /// Tells whether this is the token's digest.
+    pub fn is(&self, shown: &Digest) -> bool {
         let mut known = self.known.lock();
         if known.looked_at.elapsed() >= LOOK_EVERY {
             known.looked_at = Instant::now();
             self.look_again(&mut known);
         }
-        credentials(authorization).is_some_and(|shown| shown.ct_eq(known.token.as_bytes()).into())
+        known.digest.is(shown)
     }
 
     fn look_again(&self, known: &mut Known) {
@@ -90,7 +113,7 @@ impl Token {
         }
         match read(&self.path) {
             Ok(token) => {
-                known.token = token;
+                known.digest = Digest::of(token.as_bytes());
                 tracing::info!(path = %self.path.display(), "the token was read again");
             }
             Err(error) => tracing::warn!(
@@ -121,8 +144,8 @@ fn read(path: &Path) -> Result<String, TokenError> {
     Ok(token.to_owned())
 }
 
-/// The credentials of the scheme `Bearer`, whose case does not matter (RFC 9110, section 11.1).
-fn credentials(authorization: &[u8]) -> Option<&[u8]> {
+/// The token of an `Authorization: Bearer`, whose case does not matter (RFC 9110, section 11.1).
+pub(super) fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = authorization.split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
 }
@@ -139,17 +162,21 @@ mod tests {
         (directory, token)
     }
 
+    fn is_shown_by(token: &Token, authorization: &[u8]) -> bool {
+        bearer(authorization).is_some_and(|shown| token.is(&Digest::of(shown)))
+    }
+
     #[test]
     fn the_token_is_asked_for_whole() {
         let (_directory, token) = token("s3cret\n");
         let token = token.unwrap();
         for good in ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret "] {
-            assert!(token.is_shown_by(good.as_bytes()), "{good}");
+            assert!(is_shown_by(&token, good.as_bytes()), "{good}");
         }
         for bad in
             ["", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cret1", "Basic s3cret", "s3cret"]
         {
-            assert!(!token.is_shown_by(bad.as_bytes()), "{bad}");
+            assert!(!is_shown_by(&token, bad.as_bytes()), "{bad}");
         }
     }
 
@@ -170,13 +197,13 @@ mod tests {
         let later = || token.known.lock().looked_at -= LOOK_EVERY;
         std::fs::write(directory.path().join("token"), "").unwrap();
         later();
-        assert!(token.is_shown_by(b"Bearer old"));
+        assert!(is_shown_by(&token, b"Bearer old"));
         std::fs::write(directory.path().join("token"), "newer").unwrap();
         later();
-        assert!(token.is_shown_by(b"Bearer newer"));
-        assert!(!token.is_shown_by(b"Bearer old"));
+        assert!(is_shown_by(&token, b"Bearer newer"));
+        assert!(!is_shown_by(&token, b"Bearer old"));
         std::fs::remove_file(directory.path().join("token")).unwrap();
         later();
-        assert!(token.is_shown_by(b"Bearer newer"));
+        assert!(is_shown_by(&token, b"Bearer newer"));
     }
 }

@@ -17,28 +17,35 @@ pub struct Exposed {
 
 impl Exposed {
     /// What to do about it.
-    pub const HELP: &str = "ask for a token with --web.bearer-token-file, or listen on 127.0.0.1, \
-                            or accept the risk with --web.allow-anonymous";
+    pub const HELP: &str = "ask for a token with --web.bearer-token-file, or write `access`, or \
+                            listen on 127.0.0.1, or accept the risk with --web.allow-anonymous";
 }
 
-/// Tells whether these addresses may be served.
-///
-/// # Errors
-///
-/// The first address that is not loopback, where neither a token is asked for nor anonymous
-/// requests are allowed.
-pub fn permit(
-    addresses: &[SocketAddr],
-    asks_token: bool,
-    allow_anonymous: bool,
-) -> Result<(), Exposed> {
-    if asks_token || allow_anonymous {
-        return Ok(());
-    }
-    let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
-    match addresses.iter().find(is_open) {
-        Some(&address) => Err(Exposed { address }),
-        None => Ok(()),
+/// What is served, and to whom.
+#[derive(Debug, Clone)]
+pub struct Exposure {
+    /// The addresses.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether the operator says that nobody is to be asked.
+    pub allow_anonymous: bool,
+}
+
+impl Exposure {
+    /// Tells whether it may be so, where people are asked who they are, or are not.
+    ///
+    /// # Errors
+    ///
+    /// The first address that is not loopback, where nobody is asked and anonymous requests are not
+    /// allowed.
+    pub fn permit(&self, asks: bool) -> Result<(), Exposed> {
+        if asks || self.allow_anonymous {
+            return Ok(());
+        }
+        let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        match self.addresses.iter().find(is_open) {
+            Some(&address) => Err(Exposed { address }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -59,9 +66,11 @@ mod tests {
             ("[::ffff:10.0.0.5]:9999", false),
         ] {
             let addresses = ["127.0.0.1:1".parse().unwrap(), address.parse().unwrap()];
-            assert_eq!(permit(&addresses, false, false).is_ok(), is_fine, "{address}");
-            assert!(permit(&addresses, true, false).is_ok(), "{address} with a token");
-            assert!(permit(&addresses, false, true).is_ok(), "{address} by the operator's word");
+            let exposure =
+                |allow_anonymous| Exposure { addresses: addresses.to_vec(), allow_anonymous };
+            assert_eq!(exposure(false).permit(false).is_ok(), is_fine, "{address}");
+            assert!(exposure(false).permit(true).is_ok(), "{address} with a token");
+            assert!(exposure(true).permit(false).is_ok(), "{address} by the operator's word");
         }
     }
 }

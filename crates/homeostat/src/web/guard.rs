@@ -1,27 +1,27 @@
 //! The guard before all routes: who has come, and what every answer carries.
 //!
-//! With a token, whoever shows it is known, by whatever name; what strangers may come to, each route
-//! says by its gate ([`crate::access`]). Without one, `Host` must be a name of ours. Either way a
-//! foreign `Origin` is refused, and what changes something under `/api/v1` must be JSON, which no
-//! foreign form can send.
+//! Who has come, [`entrance`](super::entrance) finds out; what they may come to, each route says by its
+//! gate ([`crate::access`]). Where nobody is asked, `Host` must be a name of ours. Either way a foreign
+//! `Origin` is refused, and what changes something under `/api/v1` must be JSON, which no foreign form
+//! can send.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
-    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer;
-use super::auth::Token;
+use super::entrance::Entrance;
 use super::origin::Names;
-use super::refusals::{Reason, because};
-use crate::access::{self, Arrival};
+use super::refusals::{Details, Reason, because};
+use crate::access::{self, Arrival, Identity, Stranger};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -32,14 +32,14 @@ const ALERTS: &str = "/api/v1/alerts";
 /// Who may come in.
 #[derive(Debug)]
 pub struct Guard {
-    /// The token to show, where one is asked for.
-    pub token: Option<Token>,
+    /// Finds out who has come.
+    pub entrance: Arc<Entrance>,
     /// By which names we are called.
     pub names: Names,
 }
 
 /// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Refusal {
     Gate(access::Refusal),
     UnlistedHost,
@@ -48,19 +48,32 @@ enum Refusal {
 }
 
 impl Refusal {
-    const fn reason(self) -> Reason {
+    const fn reason(&self) -> Reason {
         match self {
-            Self::Gate(access::Refusal::Unknown) => Reason::NoToken,
+            Self::Gate(access::Refusal::Unknown(why)) => match why {
+                Stranger::Nothing => Reason::NoToken,
+                Stranger::Wrong => Reason::WrongCredentials,
+                Stranger::Expired => Reason::Expired,
+            },
+            Self::Gate(access::Refusal::Lacking(_)) => Reason::NotGranted,
             Self::UnlistedHost => Reason::UnlistedHost,
             Self::ForeignOrigin => Reason::ForeignOrigin,
             Self::NotJson => Reason::WrongType,
         }
     }
 
-    fn answer(self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Gate(access::Refusal::Unknown) => {
-                (StatusCode::UNAUTHORIZED, "this needs a token: Authorization: Bearer …")
+    fn answer(&self) -> (StatusCode, String) {
+        let (status, message) = match self {
+            Self::Gate(access::Refusal::Unknown(why)) => {
+                let message = match why {
+                    Stranger::Nothing => "nobody knows who you are: this needs credentials",
+                    Stranger::Wrong => "these credentials are wrong",
+                    Stranger::Expired => "this token has expired",
+                };
+                (StatusCode::UNAUTHORIZED, message)
+            }
+            Self::Gate(access::Refusal::Lacking(lacking)) => {
+                return (StatusCode::FORBIDDEN, lacking.to_string());
             }
             Self::UnlistedHost => (
                 StatusCode::FORBIDDEN,
@@ -72,7 +85,8 @@ impl Refusal {
             Self::NotJson => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this needs Content-Type: application/json")
             }
-        }
+        };
+        (status, message.to_owned())
     }
 }
 
@@ -82,19 +96,14 @@ impl Guard {
         self.judge_origin(request)?;
         let headers = request.headers();
         let path = request.uri().path();
-        match &self.token {
-            Some(token) => {
-                let mut shown = headers.get_all(AUTHORIZATION).iter();
-                let is_shown = |header: &HeaderValue| token.is_shown_by(header.as_bytes());
-                if !shown.next().is_some_and(is_shown) || shown.next().is_some() {
-                    return Ok(Arrival(Err(access::Refusal::Unknown)));
-                }
-            }
-            None => self.judge_host(request)?,
+        let arrival = self.entrance.arrive(headers, request.extensions().get());
+        let Ok(caller) = &arrival.0 else { return Ok(arrival) };
+        if *caller.identity() == Identity::Anonymous {
+            self.judge_host(request)?;
         }
         let is_read = [Method::GET, Method::HEAD].contains(request.method());
         let changes = !is_read && path.starts_with("/api/v1/") && path != ALERTS;
-        if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(Arrival(Ok(()))) }
+        if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(arrival) }
     }
 
     /// A browser always names the host; only the oldest of other clients do not.
@@ -139,15 +148,16 @@ pub(super) async fn stand(
     let path = request.uri().path().to_owned();
     let mut response = match guard.judge(&request) {
         Ok(arrival) => {
+            let who = arrival.0.as_ref().ok().map(|caller| caller.identity().to_string());
             request.extensions_mut().insert(arrival);
             let answered = tokio::time::timeout(PATIENCE, next.run(request)).await;
             let response = answered.unwrap_or_else(|_| give_up(&path));
-            match response.extensions().get() {
-                Some(refusal) => refuse(&path, Refusal::Gate(*refusal)),
+            match response.extensions().get::<access::Refusal>() {
+                Some(refusal) => refuse(&path, &Refusal::Gate(refusal.clone()), who),
                 None => response,
             }
         }
-        Err(refusal) => refuse(&path, refusal),
+        Err(refusal) => refuse(&path, &refusal, None),
     };
     protect(response.headers_mut());
     response
@@ -159,11 +169,18 @@ fn give_up(path: &str) -> Response {
     answer::problem(path, status, "this took too long and was given up")
 }
 
-fn refuse(path: &str, refusal: Refusal) -> Response {
+fn refuse(path: &str, refusal: &Refusal, who: Option<String>) -> Response {
     let (status, message) = refusal.answer();
-    let mut response = answer::problem(path, status, message);
-    if refusal == Refusal::Gate(access::Refusal::Unknown) {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    let mut response = answer::problem(path, status, &message);
+    match refusal {
+        Refusal::Gate(access::Refusal::Unknown(_)) => {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Refusal::Gate(access::Refusal::Lacking(lacking)) => {
+            let who = who.unwrap_or_default();
+            response.extensions_mut().insert(Details(format!("{who} may not: {lacking}")));
+        }
+        Refusal::UnlistedHost | Refusal::ForeignOrigin | Refusal::NotJson => {}
     }
     because(refusal.reason(), response)
 }

@@ -7,7 +7,7 @@
 //!                                            └─> ui     /
 //! ```
 //!
-//! Duty: let in who may come in ([`auth`], [`origin`], [`guard`]), answer what is asked from what
+//! Duty: find out who comes and let in who may ([`entrance`], [`origin`], [`guard`]), answer what is asked from what
 //! is committed, and hand an operator's commands to the queue.
 //! Not its duty: reading alerts, which is `intake`'s, and storage: `api` asks a [`api::History`].
 //!
@@ -17,6 +17,8 @@ pub mod refusals;
 pub mod exposure;
 pub mod origin;
 pub mod auth;
+pub mod peer;
+pub mod entrance;
 pub mod guard;
 pub mod answer;
 pub mod api;
@@ -91,7 +93,7 @@ pub fn router(web: &Web, intake: Routes) -> Router {
 
 /// Strangers are not told what there is.
 async fn fallback(Extension(arrival): Extension<Arrival>, uri: axum::http::Uri) -> Response {
-    arrival.0.map_or_else(Refusal::into_response, |()| nothing_here(&uri))
+    arrival.0.map_or_else(Refusal::into_response, |_| nothing_here(&uri))
 }
 
 fn nothing_here(uri: &axum::http::Uri) -> Response {

@@ -25,6 +25,7 @@ use axum::response::Response;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::peer::Peer;
 use super::{answer, guard};
 use crate::telemetry::Metrics;
 
@@ -37,8 +38,14 @@ const SHOWN_CHARS: usize = 200;
 /// Why a request was refused; a label of `http_refusals_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// It shows no token, or a wrong one.
+    /// It shows no credentials.
     NoToken,
+    /// It shows wrong credentials.
+    WrongCredentials,
+    /// What it shows was right, and its time is over.
+    Expired,
+    /// Who sends it may not do this.
+    NotGranted,
     /// Its `Host` is no name of ours.
     UnlistedHost,
     /// It comes from a page of another origin.
@@ -58,6 +65,9 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoToken => "no_token",
+            Self::WrongCredentials => "wrong_credentials",
+            Self::Expired => "expired",
+            Self::NotGranted => "not_granted",
             Self::UnlistedHost => "unlisted_host",
             Self::ForeignOrigin => "foreign_origin",
             Self::UnknownPath => "unknown_path",
@@ -76,6 +86,10 @@ impl Reason {
         })
     }
 }
+
+/// What a person should read of a refusal in the log, and who asked may not know. No secrets.
+#[derive(Debug, Clone)]
+pub(super) struct Details(pub(super) String);
 
 /// Marks an answer as a refusal.
 pub(super) fn because(reason: Reason, mut response: Response) -> Response {
@@ -134,6 +148,7 @@ impl Watch {
 async fn stand(State(watch): State<Arc<Watch>>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let said = [HOST, USER_AGENT].map(|name| request.headers().get(name).cloned());
+    let from = request.extensions().get::<Peer>().map(ToString::to_string);
     let response = next.run(request).await;
     let Some(reason) = Reason::of(&response) else { return response };
     watch.metrics.refused(reason.as_str());
@@ -145,7 +160,11 @@ async fn stand(State(watch): State<Arc<Watch>>, request: Request, next: Next) ->
         && let Some(more) = watch.is_due((reason, sends), Instant::now())
     {
         let (reason, path) = (reason.as_str(), shown(path));
-        tracing::warn!(%method, path, host, agent, reason, more, help, "a request was refused");
+        let details = response.extensions().get().map(|Details(details)| details.as_str());
+        let from = from.unwrap_or_default();
+        tracing::warn!(
+            %method, path, host, agent, from, reason, details, more, help, "a request was refused"
+        );
     }
     if reason == Reason::UnknownPath && sends {
         // Its sender writes the answer into its own log.
@@ -180,9 +199,15 @@ struct Asked<'a> {
 fn help(reason: Reason, asked: &Asked<'_>) -> String {
     let Asked { prefix, path, host, sends } = asked;
     match reason {
-        Reason::NoToken => "send the token of --web.bearer-token-file; in Alertmanager and \
-                            Prometheus it stands under `authorization`"
-            .to_owned(),
+        Reason::NoToken | Reason::WrongCredentials => {
+            "send a token of `access.tokens` or of --web.bearer-token-file; in Alertmanager and \
+             Prometheus it stands under `authorization`"
+                .to_owned()
+        }
+        Reason::Expired => {
+            "give the token another `expires`, or its sender another token".to_owned()
+        }
+        Reason::NotGranted => "if this should be allowed: `access.grants`".to_owned(),
         Reason::UnlistedHost if host.is_empty() => "name one Host that is ours".to_owned(),
         Reason::UnlistedHost => format!("if this is a name of ours: --web.allowed-host={host}"),
         Reason::ForeignOrigin => {

@@ -12,12 +12,16 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::impatient::Impatient;
+use super::peer::Peer;
 
 /// How long to wait after the kernel had no room for a connection.
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
@@ -93,8 +98,9 @@ impl Lane {
                 biased;
                 _ = self.stopped.changed() => break,
                 Some(_) = connections.join_next() => {}
-                (stream, slot) = accept(&listener, &self.slots) => {
-                    let (service, limits) = (self.service.clone(), self.limits);
+                (stream, address, slot) = accept(&listener, &self.slots) => {
+                    let (inner, limits) = (self.service.clone(), self.limits);
+                    let service = Introduced { inner, peer: Peer { address } };
                     let stopped = self.stopped.clone();
                     connections.spawn(async move {
                         let _slot = slot;
@@ -112,18 +118,35 @@ impl Lane {
     }
 }
 
+/// Puts beside each request from whom it came.
+struct Introduced {
+    inner: TowerToHyperService<Router>,
+    peer: Peer,
+}
+
+impl Service<Request<Incoming>> for Introduced {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer.clone());
+        self.inner.call(request)
+    }
+}
+
 /// Takes a slot first, and then a connection: what has no slot waits in the backlog.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 // Without it small answers wait for an acknowledgement; nothing else depends on it.
                 let _ = stream.set_nodelay(true);
-                return (stream, slot);
+                return (stream, address, slot);
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
@@ -142,7 +165,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 async fn converse(
     stream: TcpStream,
-    service: TowerToHyperService<Router>,
+    service: Introduced,
     limits: Limits,
     mut stopped: watch::Receiver<bool>,
 ) {

@@ -9,11 +9,13 @@ use axum::response::Response;
 use homeostat_core::approval::Digest;
 use homeostat_core::command::{Command as Verb, Reply};
 use homeostat_core::event::Event;
+use homeostat_core::operator::Operator;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Api;
-use super::incidents::read_id;
+use super::incidents::{read_id, subject};
+use crate::access::{Caller, Identity, Permission, Refusal, Subject};
 use crate::web::answer;
 
 /// Bytes that a command may have.
@@ -25,10 +27,11 @@ const MOST_NAME: usize = 200;
 /// Characters that a reason may have.
 const MOST_REASON: usize = 2000;
 
-/// Who commands, and why.
+/// What they say of themselves who command, and why.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Command {
+    #[serde(default)]
     by: String,
     #[serde(default)]
     reason: String,
@@ -37,62 +40,127 @@ struct Command {
     digest: Option<Digest>,
 }
 
-pub(super) async fn pause(State(api): State<Arc<Api>>, body: Body) -> Response {
-    match read(body, true).await {
+pub(super) async fn pause(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: Body,
+) -> Result<Response, Refusal> {
+    // Nothing at all starts then.
+    caller.may(Permission::Operate, &Subject::Everything)?;
+    Ok(match read(body, &caller, true).await {
         Ok(Command { by, reason, .. }) => {
-            tracing::info!(by, reason, "an operator pauses");
+            let by = operator(&api, &caller, by);
+            tracing::info!(%by, reason, "an operator pauses");
             perform(&api, Event::Pause { by, reason }, true).await
         }
         Err(message) => refuse(&message),
-    }
+    })
 }
 
-pub(super) async fn resume(State(api): State<Arc<Api>>, body: Body) -> Response {
-    match read(body, false).await {
+pub(super) async fn resume(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: Body,
+) -> Result<Response, Refusal> {
+    caller.may(Permission::Operate, &Subject::Everything)?;
+    Ok(match read(body, &caller, false).await {
         Ok(Command { by, reason, .. }) => {
-            tracing::info!(by, reason, "an operator resumes");
+            let by = operator(&api, &caller, by);
+            tracing::info!(%by, reason, "an operator resumes");
             perform(&api, Event::Resume { by }, false).await
         }
         Err(message) => refuse(&message),
+    })
+}
+
+type Answer = Result<Response, Refusal>;
+
+pub(super) async fn approve(
+    api: State<Arc<Api>>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body,
+) -> Answer {
+    command(&api, &caller, &id, Verb::Approve, body).await
+}
+
+pub(super) async fn reject(
+    api: State<Arc<Api>>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body,
+) -> Answer {
+    command(&api, &caller, &id, Verb::Reject, body).await
+}
+
+pub(super) async fn cancel(
+    api: State<Arc<Api>>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body,
+) -> Answer {
+    command(&api, &caller, &id, Verb::Cancel, body).await
+}
+
+pub(super) async fn retry(
+    api: State<Arc<Api>>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body,
+) -> Answer {
+    command(&api, &caller, &id, Verb::Retry, body).await
+}
+
+const fn permission(command: Verb) -> Permission {
+    match command {
+        Verb::Approve | Verb::Reject => Permission::Approve,
+        Verb::Cancel | Verb::Retry => Permission::Operate,
     }
-}
-
-pub(super) async fn approve(api: State<Arc<Api>>, id: Path<String>, body: Body) -> Response {
-    command(&api, &id, Verb::Approve, body).await
-}
-
-pub(super) async fn reject(api: State<Arc<Api>>, id: Path<String>, body: Body) -> Response {
-    command(&api, &id, Verb::Reject, body).await
-}
-
-pub(super) async fn cancel(api: State<Arc<Api>>, id: Path<String>, body: Body) -> Response {
-    command(&api, &id, Verb::Cancel, body).await
-}
-
-pub(super) async fn retry(api: State<Arc<Api>>, id: Path<String>, body: Body) -> Response {
-    command(&api, &id, Verb::Retry, body).await
 }
 
 /// Commands something about one incident, and tells what follows from it or why nothing does.
-async fn command(api: &Api, id: &str, command: Verb, body: Body) -> Response {
-    let Command { by, reason, digest: seen } = match read(body, false).await {
-        Ok(read) => read,
-        Err(message) => return refuse(&message),
-    };
-    let unknown = || error(StatusCode::NOT_FOUND, &format!("there is no incident {id:?}"));
+async fn command(api: &Api, caller: &Caller, id: &str, command: Verb, body: Body) -> Answer {
+    let unknown = || Ok(error(StatusCode::NOT_FOUND, &format!("there is no incident {id:?}")));
+    let said = read(body, caller, false).await;
     let Some(incident) = read_id(id) else { return unknown() };
-    if seen.is_some() && command != Verb::Approve {
-        return refuse("\"digest\" goes with an approval only");
+    let permission = permission(command);
+    // What is granted for some incidents only depends on which one it is.
+    if !(caller.may_all(Permission::View) && caller.may_all(permission)) {
+        match subject(api, caller, incident).await {
+            Ok(Some((policy, target))) => {
+                let subject = Subject::Incident { policy: &policy, target: &target };
+                caller.may(permission, &subject)?;
+            }
+            Ok(None) => return unknown(),
+            Err(response) => return Ok(response),
+        }
     }
+    let Command { by, reason, digest: seen } = match said {
+        Ok(said) => said,
+        Err(message) => return Ok(refuse(&message)),
+    };
+    if seen.is_some() && command != Verb::Approve {
+        return Ok(refuse("\"digest\" goes with an approval only"));
+    }
+    let by = operator(api, caller, by);
     match api.web.queue.command(Event::Command { incident, command, seen, by, reason }).await {
         Ok(Some(Reply::Taken(message))) => {
             let taken = json!({ "incident": incident.to_string(), "message": message });
-            answer::json(StatusCode::OK, &taken)
+            Ok(answer::json(StatusCode::OK, &taken))
         }
-        Ok(Some(Reply::Refused(why))) => error(StatusCode::CONFLICT, &why),
+        Ok(Some(Reply::Refused(why))) => Ok(error(StatusCode::CONFLICT, &why)),
         Ok(Some(Reply::NoIncident(_)) | None) => unknown(),
-        Err(busy) => error(StatusCode::SERVICE_UNAVAILABLE, &busy.to_string()),
+        Err(busy) => Ok(error(StatusCode::SERVICE_UNAVAILABLE, &busy.to_string())),
     }
+}
+
+/// Who commands: what they say of themselves, beside who they are.
+fn operator(api: &Api, caller: &Caller, claimed: String) -> Operator {
+    let operator = caller.operator(claimed);
+    if operator.claims_another() {
+        api.web.metrics.claimed_another();
+    }
+    operator
 }
 
 async fn perform(api: &Api, event: Event, paused: bool) -> Response {
@@ -110,14 +178,14 @@ fn error(status: StatusCode, message: &str) -> Response {
     answer::json(status, &json!({ "error": message }))
 }
 
-async fn read(body: Body, needs_reason: bool) -> Result<Command, String> {
+async fn read(body: Body, caller: &Caller, needs_reason: bool) -> Result<Command, String> {
     let bytes = to_bytes(body, MOST_BYTES).await;
     let bytes = bytes.map_err(|_| format!("expected a body of at most {MOST_BYTES} bytes"))?;
     let command: Command = serde_json::from_slice(&bytes)
         .map_err(|error| format!("expected {{\"by\": …, \"reason\": …}}: {error}"))?;
     let by = within("by", &command.by, MOST_NAME)?;
     let reason = within("reason", &command.reason, MOST_REASON)?;
-    if by.is_empty() {
+    if by.is_empty() && *caller.identity() == Identity::Anonymous {
         return Err("\"by\" is empty: say who you are".into());
     }
     if needs_reason && reason.is_empty() {

@@ -12,6 +12,7 @@ use homeostat_core::label::LabelSet;
 
 use super::Api;
 use super::incidents::pairs;
+use crate::access::{Caller, Permission, Subject};
 use crate::explanation;
 use crate::web::answer;
 
@@ -20,7 +21,11 @@ const PATH: &str = "/api/v1/explain";
 /// Labels and annotations that an alert may have here: more than any alert has.
 const MOST_PAIRS: usize = 256;
 
-pub(super) async fn show(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Response {
     let alert = match read(query.as_deref().unwrap_or_default()) {
         Ok(alert) => alert,
         Err(message) => return answer::problem(PATH, StatusCode::BAD_REQUEST, &message),
@@ -31,6 +36,17 @@ pub(super) async fn show(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
         Ok(accounted) => {
             let explanation = explanation::explain(&accounted.book, labels, &annotations);
             let explanation = explanation.with_accounts(accounted.at, accounted.accounts);
+            let explanation = if caller.may_all(Permission::View) {
+                explanation
+            } else {
+                explanation.seen_by(|policy, target| {
+                    let subject = match target {
+                        Some(target) => Subject::Incident { policy, target },
+                        None => Subject::Policy(policy),
+                    };
+                    caller.may(Permission::View, &subject).is_ok()
+                })
+            };
             answer::json(StatusCode::OK, &explanation)
         }
         Err(busy) => answer::problem(PATH, StatusCode::SERVICE_UNAVAILABLE, &busy.to_string()),

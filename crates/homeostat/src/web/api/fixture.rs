@@ -147,7 +147,7 @@ impl World {
     pub(crate) fn command(&mut self, command: Command, reason: &str) {
         let (incident, seen) = (IncidentId(1), None);
         let (by, reason) = ("ann".to_owned(), reason.to_owned());
-        self.turn(Event::Command { incident, command, seen, by, reason });
+        self.turn(Event::Command { incident, command, seen, by: by.into(), reason });
     }
 
     /// The first order that runs ends with an exit code.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use homeostat_core::name::IncidentId;
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::label::LabelSet;
+use homeostat_core::name::{IncidentId, PolicyName};
 
 use super::view::{IncidentList, IncidentView, StateView};
-use super::{Api, Filter, History, ReadError, Story, fold};
+use super::{Api, Filter, History, Page, ReadError, Story, fold};
+use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
 
 /// Incidents in a page, where the request does not say.
@@ -17,14 +20,27 @@ const LIMIT: usize = 100;
 /// Incidents in a page at most.
 const MOST: usize = 1000;
 
+/// Patterns of policies by which the journal is asked; of more, what it lists is looked through.
+const PATTERNS: usize = 256;
+
+/// Pages of the journal that are looked through for one page of what the caller may see.
+const SEARCHES: usize = 20;
+
 const ROOT: &str = "/api/v1/incidents";
 
-pub(super) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Response {
     let filter = match read(query.as_deref().unwrap_or_default()) {
-        Ok(filter) => filter,
+        Ok(filter) => {
+            let policies = caller.sees_policies().filter(|few| few.len() <= PATTERNS);
+            Filter { policies, ..filter }
+        }
         Err(message) => return answer::problem(ROOT, StatusCode::BAD_REQUEST, &message),
     };
-    let page = match ask(&api, move |history| history.list(&filter)).await {
+    let page = match visible(&api, &caller, filter).await {
         Ok(page) => page,
         Err(response) => return response,
     };
@@ -33,19 +49,79 @@ pub(super) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
     answer::json(StatusCode::OK, &IncidentList { incidents, next_cursor })
 }
 
-pub(super) async fn one(State(api): State<Arc<Api>>, Path(text): Path<String>) -> Response {
+/// Lists what the caller may see. The journal knows policies; which targets are seen, is known here:
+/// where many are not, a page may be short although there is a next one.
+async fn visible(api: &Api, caller: &Caller, mut filter: Filter) -> Result<Page, Response> {
+    let mut seen = Page::default();
+    let wanted = filter.limit;
+    for _ in 0..SEARCHES {
+        filter.limit = wanted - seen.incidents.len();
+        let asked = filter.clone();
+        let page = ask(api, move |history| history.list(&asked)).await?;
+        let is_seen = |(id, story): &(IncidentId, Story)| may_see(caller, *id, &story.facts);
+        seen.incidents.extend(page.incidents.into_iter().filter(is_seen));
+        seen.next = page.next;
+        filter.before = page.next;
+        if seen.next.is_none() || seen.incidents.len() == wanted {
+            break;
+        }
+    }
+    Ok(seen)
+}
+
+pub(super) async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Response {
     let none = || {
         let message = format!("there is no incident {text:?}");
         answer::problem(ROOT, StatusCode::NOT_FOUND, &message)
     };
     let Some(id) = read_id(&text) else { return none() };
     match ask(&api, move |history| history.incident(id)).await {
-        Ok(story) => match story.and_then(|story| view(id, &story)) {
-            Some(incident) => answer::json(StatusCode::OK, &incident),
-            None => none(),
-        },
+        Ok(story) => {
+            let seen = story.filter(|story| may_see(&caller, id, &story.facts));
+            match seen.and_then(|story| view(id, &story)) {
+                Some(incident) => answer::json(StatusCode::OK, &incident),
+                None => none(),
+            }
+        }
         Err(response) => response,
     }
+}
+
+/// The policy and the target of an incident, if the caller may see it.
+pub(super) async fn subject(
+    api: &Api,
+    caller: &Caller,
+    id: IncidentId,
+) -> Result<Option<(PolicyName, LabelSet)>, Response> {
+    let story = ask(api, move |history| history.incident(id)).await?;
+    let seen = story.filter(|story| may_see(caller, id, &story.facts));
+    let subject = |story: Story| {
+        subject_of(id, &story.facts).map(|(policy, target)| (policy.clone(), target.clone()))
+    };
+    Ok(seen.and_then(subject))
+}
+
+fn may_see(caller: &Caller, id: IncidentId, facts: &[Fact]) -> bool {
+    match subject_of(id, facts) {
+        Some((policy, target)) => {
+            let subject = Subject::Incident { policy, target };
+            caller.may(Permission::View, &subject).is_ok()
+        }
+        None => caller.may_all(Permission::View),
+    }
+}
+
+fn subject_of(id: IncidentId, facts: &[Fact]) -> Option<(&PolicyName, &LabelSet)> {
+    facts.iter().find_map(|fact| match &fact.what {
+        What::IncidentOpened { incident, policy, target, .. } if *incident == id => {
+            Some((policy, target))
+        }
+        _ => None,
+    })
 }
 
 fn view(id: IncidentId, story: &Story) -> Option<IncidentView> {
@@ -58,7 +134,7 @@ fn view(id: IncidentId, story: &Story) -> Option<IncidentView> {
 }
 
 /// Asks the journal on a thread that may block.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     api: &Api,
     question: impl FnOnce(&dyn History) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, Response> {
@@ -145,6 +221,7 @@ mod tests {
             Ok(Filter {
                 state: Some("waiting".into()),
                 policy: Some("web down".into()),
+                policies: None,
                 target: vec![("instance".into(), "a:80".into()), ("job".into(), "w=b".into())],
                 limit: 5,
                 before: Some(IncidentId(17)),

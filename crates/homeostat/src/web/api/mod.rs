@@ -18,18 +18,20 @@ mod incidents;
 mod explain;
 mod policies;
 mod control;
+mod whoami;
 #[cfg(test)]
 pub(crate) mod fixture;
 
 use std::sync::Arc;
 
 use homeostat_core::fact::Fact;
-use homeostat_core::name::IncidentId;
+use homeostat_core::label::LabelSet;
+use homeostat_core::name::{IncidentId, PolicyName};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::Web;
-use crate::access::{Permission, Routes};
+use crate::access::{Gate, Permission, Routes};
 pub use fold::fold;
 pub use status::Status;
 
@@ -52,6 +54,8 @@ pub struct Filter {
     pub state: Option<String>,
     /// Under this policy.
     pub policy: Option<String>,
+    /// Under a policy of one of these names, in which `*` stands for any letters; `None`: of any.
+    pub policies: Option<Vec<String>>,
     /// With all of these target labels.
     pub target: Vec<(String, String)>,
     /// At most so many, at least one.
@@ -78,6 +82,17 @@ pub struct Page {
     pub next: Option<IncidentId>,
 }
 
+/// An incident that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// Under which policy.
+    pub policy: PolicyName,
+    /// What is to be healed.
+    pub target: LabelSet,
+    /// Its state, as in [`Filter::state`].
+    pub state: String,
+}
+
 /// What was committed, for reading. May block: it is asked on a thread that may.
 pub trait History: Send + Sync + 'static {
     /// Lists incidents, newest first.
@@ -93,6 +108,13 @@ pub trait History: Send + Sync + 'static {
     ///
     /// The journal cannot be read.
     fn incident(&self, id: IncidentId) -> Result<Option<Story>, ReadError>;
+
+    /// Gives all incidents that are open.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    fn open(&self) -> Result<Vec<Open>, ReadError>;
 }
 
 /// What the handlers share.
@@ -115,6 +137,7 @@ pub(super) fn routes(web: &Web) -> Routes {
         .get("/api/v1/policies", Permission::View, policies::list)
         .get("/api/v1/explain", Permission::View, explain::show)
         .get("/api/v1/status", Permission::View, status::show)
+        .get("/api/v1/whoami", Gate::Enter, whoami::show)
         .post("/api/v1/pause", Permission::Operate, control::pause)
         .post("/api/v1/resume", Permission::Operate, control::resume)
         .with_state(Arc::new(api))

@@ -16,14 +16,18 @@ use homeostat_core::template::Template;
 use serde_json::{Value, json};
 
 use super::Api;
+use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
 
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Response {
-    answer::json(StatusCode::OK, &view(&(api.web.book)(), &(api.web.scores)()))
+pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Response {
+    let seen =
+        |policy: &&Policy| caller.may(Permission::View, &Subject::Policy(&policy.name)).is_ok();
+    answer::json(StatusCode::OK, &view(&(api.web.book)(), seen, &(api.web.scores)()))
 }
 
-fn view(book: &Book, scores: &Scores) -> Value {
-    let policies: Vec<Value> = book.policies().iter().map(|p| policy(p, scores)).collect();
+fn view(book: &Book, seen: impl Fn(&&Policy) -> bool, scores: &Scores) -> Value {
+    let seen = book.policies().iter().filter(seen);
+    let policies: Vec<Value> = seen.map(|p| policy(p, scores)).collect();
     let limits = json!({
         "concurrency": book.limits.concurrency,
         "rate": rate(book.limits.rate),

@@ -13,6 +13,7 @@ use homeostat_core::hold::Hold;
 use homeostat_core::incident::Closing;
 use homeostat_core::name::{EpisodeId, RemedyName, title};
 use homeostat_core::notice::{Matter, Notice, Topic};
+use homeostat_core::operator::Operator;
 use homeostat_core::order::Ended;
 use homeostat_core::process::still_run;
 use homeostat_core::shadow::Worth;
@@ -177,7 +178,7 @@ fn clock_jumped(jump: &Jump) -> String {
     )
 }
 
-fn commanded(command: Command, by: &str, reason: &str) -> String {
+fn commanded(command: Command, by: &Operator, reason: &str) -> String {
     let said = match command {
         Command::Approve => "approves",
         Command::Reject => "rejects",

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use homeostat_core::ledger::Pause;
 use homeostat_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Api;
+use super::incidents::ask;
+use super::{Api, History, Open};
+use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
 
 /// How things stand now, as `/api/v1/status` shows it.
@@ -27,17 +28,28 @@ pub struct Status {
     /// Why the engine is not ready; `null` when it is.
     pub not_ready: Option<String>,
     /// Who paused, why and since when; `null` when nobody did.
-    pub paused: Option<Pause>,
+    pub paused: Option<PauseView>,
     /// Requests that wait for the engine.
     pub queue_length: usize,
-    /// Alerts that fire now.
-    pub alerts_active: usize,
-    /// Incidents that are open now, by state.
+    /// Alerts that fire now; `null` for whom they do not all concern.
+    pub alerts_active: Option<usize>,
+    /// Incidents that are open now, by state; as far as the caller may see them.
     pub incidents_open: BTreeMap<String, usize>,
     /// The configuration.
     pub config: ConfigStatus,
     /// The addresses that are served.
     pub listen_addresses: Vec<String>,
+}
+
+/// Who paused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PauseView {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// The configuration in force.
@@ -51,6 +63,21 @@ pub struct ConfigStatus {
     pub last_error: Option<String>,
 }
 
-pub(super) async fn show(State(api): State<Arc<Api>>) -> Response {
-    answer::json(StatusCode::OK, &(api.web.status)())
+pub(super) async fn show(State(api): State<Arc<Api>>, caller: Caller) -> Response {
+    let mut status = (api.web.status)();
+    if !caller.may_all(Permission::View) {
+        let open = match ask(&api, History::open).await {
+            Ok(open) => open,
+            Err(response) => return response,
+        };
+        status.alerts_active = None;
+        status.incidents_open = BTreeMap::new();
+        for Open { policy, target, state } in open {
+            let subject = Subject::Incident { policy: &policy, target: &target };
+            if caller.may(Permission::View, &subject).is_ok() {
+                *status.incidents_open.entry(state).or_default() += 1;
+            }
+        }
+    }
+    answer::json(StatusCode::OK, &status)
 }

@@ -1,0 +1,57 @@
+//! Who may view, operate and approve what, by a configuration.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use homeostat_config::{Access, Config, Permission};
+use homeostat_core::name::PolicyName;
+use homeostat_core::policy::Target;
+
+use crate::access::{Subject, granted, listed};
+use crate::explanation::{Entitled, Explanation};
+
+/// Policies that are named on one line.
+const NAMED: usize = 5;
+
+/// Adds to an explanation who may do what with the incidents of each policy that takes the alert.
+pub(super) fn explain(access: &Access, explanation: &mut Explanation) {
+    for taken in &mut explanation.taken {
+        let policy = PolicyName::new(&taken.policy);
+        let target: &Target = &taken.target;
+        let subject = Subject::Incident { policy: &policy, target };
+        taken.access = Some(of(access, &subject));
+    }
+}
+
+fn of(access: &Access, subject: &Subject<'_>) -> Entitled {
+    let to = |permission| granted(&access.grants, permission, subject);
+    Entitled {
+        view: to(Permission::View),
+        operate: to(Permission::Operate),
+        approve: to(Permission::Approve),
+    }
+}
+
+/// Writes what an explanation says of it.
+pub(super) fn lines(entitled: &Entitled) -> [String; 3] {
+    let Entitled { view, operate, approve } = entitled;
+    let line = |word, names: &[String]| format!("{word}: {}", listed(names));
+    [line("view", view), line("operate", operate), line("approve", approve)]
+}
+
+/// Writes who may do what with all policies of a configuration: a line for all that are alike.
+pub(super) fn write(out: &mut dyn Write, config: &Config) -> io::Result<()> {
+    let Some(access) = &config.access else { return Ok(()) };
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for policy in config.book.policies() {
+        let entitled = of(access, &Subject::Policy(&policy.name));
+        alike.entry(lines(&entitled).join("; ")).or_default().push(policy.name.as_str());
+    }
+    for (entitled, policies) in alike {
+        let more = policies.len().saturating_sub(NAMED);
+        let named = policies[..policies.len() - more].join(", ");
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        writeln!(out, "{named}{more}\n  {entitled}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Finds out who has come: by what a request shows, and by whom it was handed on.
+//!
+//! | what is shown | identity |
+//! |---|---|
+//! | `Authorization: Bearer` with the token of `--web.bearer-token-file` | `token:admin` |
+//! | the same with a token of `access.tokens` | `token:NAME` |
+//! | the header of a proxy that `access.proxy` trusts | `user:NAME`, with its groups |
+//! | nothing, where nobody is asked, or where `access` grants something to `anonymous` | `anonymous` |
+//!
+//! What is shown must be right: who shows a wrong token is not taken for somebody else. Tokens are
+//! known by their SHA-256, and all are compared, each in constant time.
+//!
+//! *Not* its duty: what somebody may do ([`crate::access`]).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use homeostat_config::{Access, TokenSecret, TrustedProxy};
+use homeostat_core::operator::{ANONYMOUS, Way};
+use homeostat_core::time::Timestamp;
+use parking_lot::RwLock;
+
+use super::auth::{Digest, Token, TokenError, bearer};
+use super::peer::Peer;
+use crate::access::{Arrival, Caller, Identity, Refusal, Rights, Stranger};
+
+/// The name of the token of `--web.bearer-token-file`.
+const ADMIN: &str = "admin";
+
+/// Bytes of the name of a user or group that a proxy tells.
+const NAME_BYTES: usize = 256;
+
+/// Groups that a proxy tells of one user.
+const GROUPS: usize = 256;
+
+/// Finds out who has come.
+#[derive(Debug)]
+pub struct Entrance {
+    admin: Option<Token>,
+    access: RwLock<Arc<Rules>>,
+}
+
+/// What `access` of the configuration says, ready to be asked.
+#[derive(Debug)]
+pub struct Rules {
+    tokens: Vec<NamedToken>,
+    proxy: Option<TrustedProxy>,
+    rights: Rights,
+    knows_strangers: bool,
+}
+
+#[derive(Debug)]
+struct NamedToken {
+    name: String,
+    secret: Secret,
+    expires: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+enum Secret {
+    Digest(Digest),
+    File(Token),
+}
+
+impl Rules {
+    /// Reads the files that hold tokens. Without `access`, whoever is known may do everything.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or holds no token.
+    pub fn new(access: Option<&Access>) -> Result<Self, TokenError> {
+        let Some(Access { tokens, grants, proxy }) = access else {
+            let rights = Rights::Everything;
+            return Ok(Self { tokens: Vec::new(), proxy: None, rights, knows_strangers: false });
+        };
+        let token = |token: &homeostat_config::AccessToken| {
+            let secret = match &token.secret {
+                TokenSecret::Sha256(digest) => Secret::Digest(Digest::new(*digest)),
+                TokenSecret::File(path) => Secret::File(Token::from_file(path)?),
+            };
+            Ok(NamedToken { name: token.name.clone(), secret, expires: token.expires })
+        };
+        Ok(Self {
+            tokens: tokens.iter().map(token).collect::<Result<_, TokenError>>()?,
+            proxy: proxy.clone(),
+            knows_strangers: grants.iter().any(|grant| grant.who.iter().any(|w| w == ANONYMOUS)),
+            rights: Rights::Granted(grants.as_slice().into()),
+        })
+    }
+
+    fn is_written(&self) -> bool {
+        matches!(self.rights, Rights::Granted(_))
+    }
+}
+
+impl Entrance {
+    /// Asks by these rules, and knows the token of `--web.bearer-token-file`, where there is one.
+    pub fn new(admin: Option<Token>, rules: Rules) -> Self {
+        Self { admin, access: RwLock::new(Arc::new(rules)) }
+    }
+
+    /// Puts other rules in force, after a reload.
+    pub fn configure(&self, rules: Rules) {
+        *self.access.write() = Arc::new(rules);
+    }
+
+    /// Tells whether by these rules anybody would be asked who they are.
+    pub fn would_ask(&self, access: Option<&Access>) -> bool {
+        self.admin.is_some() || access.is_some()
+    }
+
+    /// Finds out who sends a request with these headers.
+    pub(super) fn arrive(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Arrival {
+        let rules = self.access.read().clone();
+        let address = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        let asks = self.admin.is_some() || rules.is_written();
+        let called = |identity, groups: Vec<String>, way| {
+            let rights = rules.rights.clone();
+            Arrival(Ok(Caller::new(identity, groups, way, address.clone(), rights)))
+        };
+        let mut shown = headers.get_all(AUTHORIZATION).iter();
+        match (shown.next(), shown.next()) {
+            (Some(_), Some(_)) if asks => return stranger(Stranger::Wrong),
+            (Some(header), None) if asks => {
+                return match self.token(&rules, header.as_bytes()) {
+                    Ok(name) => called(Identity::Token(name), Vec::new(), Way::Token),
+                    Err(why) => stranger(why),
+                };
+            }
+            (Some(_) | None, _) => {}
+        }
+        if let Some((user, groups)) = rules.proxy.as_ref().and_then(|p| told(p, headers, peer)) {
+            return called(Identity::User(user), groups, Way::Proxy);
+        }
+        if asks && !rules.knows_strangers {
+            return stranger(Stranger::Nothing);
+        }
+        called(Identity::Anonymous, Vec::new(), Way::Unasked)
+    }
+
+    /// Finds the token that is shown.
+    fn token(&self, rules: &Rules, authorization: &[u8]) -> Result<String, Stranger> {
+        let shown = Digest::of(bearer(authorization).ok_or(Stranger::Wrong)?);
+        let is_admin = self.admin.as_ref().is_some_and(|admin| admin.is(&shown));
+        let mut found = None;
+        // All are compared, so that nobody learns by the time which one comes first.
+        for token in &rules.tokens {
+            let is_shown = match &token.secret {
+                Secret::Digest(digest) => digest.is(&shown),
+                Secret::File(file) => file.is(&shown),
+            };
+            if is_shown {
+                found = Some(token);
+            }
+        }
+        match found {
+            _ if is_admin => Ok(ADMIN.to_owned()),
+            Some(token) if token.expires.is_some_and(|end| end <= now()) => Err(Stranger::Expired),
+            Some(token) => Ok(token.name.clone()),
+            None => Err(Stranger::Wrong),
+        }
+    }
+}
+
+fn stranger(why: Stranger) -> Arrival {
+    Arrival(Err(Refusal::Unknown(why)))
+}
+
+/// What a trusted proxy tells of whoever it hands on. Of several headers none counts: the sender may
+/// have added one.
+fn told(
+    proxy: &TrustedProxy,
+    headers: &HeaderMap,
+    peer: Option<&Peer>,
+) -> Option<(String, Vec<String>)> {
+    let from = peer?.ip();
+    if !proxy.trusted.iter().any(|network| network.contains(from)) {
+        return None;
+    }
+    let only = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?.trim();
+        (values.next().is_none() && !value.is_empty()).then_some(value)
+    };
+    let user = only(&proxy.user_header).filter(|user| user.len() <= NAME_BYTES)?;
+    let groups = proxy.groups_header.as_deref().and_then(only).unwrap_or_default();
+    let groups = groups.split(',').map(str::trim).take(GROUPS);
+    let groups: BTreeSet<&str> =
+        groups.filter(|group| !group.is_empty() && group.len() <= NAME_BYTES).collect();
+    // Everybody who has a name is of this group; nobody else is.
+    let groups = groups.into_iter().filter(|group| *group != "everyone").map(str::to_owned);
+    Some((user.to_owned(), groups.collect()))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
