@@ -6,6 +6,7 @@ mod access;
 mod guard;
 mod notify;
 mod source;
+mod web;
 
 pub(crate) use access::{ACCESS, ACCESS_PROXY, ACCESS_TOKEN, GRANT};
 pub(crate) use guard::{
@@ -17,6 +18,8 @@ pub(crate) use source::{
     ALERTMANAGER, AUTHORIZATION, BASIC_AUTH, HOOK, HTTP, HTTP_HEADER, OAUTH2, PROMETHEUS, SOURCES,
     TLS,
 };
+
+pub(crate) use web::{WEB_FILE, WEB_HTTP, WEB_RATE, WEB_TLS};
 
 /// The keys of one kind of map.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ mod raw;
 mod http;
 mod notify;
 mod access;
+mod web;
 mod config;
 mod check;
 pub mod alertmanager;
@@ -45,6 +46,7 @@ pub use http::{
     ClientCertificate, Credentials, HttpConfig, HttpHeader, OAuth2Config, ProxyConfig, Secret,
     SecretSource, TlsConfig,
 };
-pub use load::{load, load_for, load_with_care, parse, read_text};
+pub use load::{load, load_for, load_web, load_with_care, parse, parse_web, read_text};
 pub use notify::{Channel, Notify, Way};
 pub use report::{Problem, Report, Row, Severity};
+pub use web::{CipherSuite, ClientAuth, Curve, Pem, RequestRate, ServerTls, TlsVersion, WebConfig};

@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::config::{Callable, Config};
 use crate::read::Reader;
 use crate::report::{Problem, Report};
+use crate::web::WebConfig;
 use crate::{check, limits, raw, yaml};
 
 /// Reads and checks a configuration file.
@@ -109,6 +110,47 @@ fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Resu
         Some(checked) if report.errors() == 0 => {
             let check::Checked { book, sources, requests, settings, notify, access } = checked;
             Ok(Config { book, sources, requests, settings, notify, access, warnings: report })
+        }
+        Some(_) | None => Err(report),
+    }
+}
+
+/// Reads and checks a file of `--web.config.file`. What it names is not read.
+///
+/// # Errors
+///
+/// The file cannot be read, or it has errors: all that could be found, and its warnings.
+pub fn load_web(path: &Path) -> Result<WebConfig, Report> {
+    parse_web(&path.display().to_string(), &read_text(path)?)
+}
+
+/// Checks the text of a file of `--web.config.file`, as [`load_web`] does.
+///
+/// # Errors
+///
+/// The text has errors: all that could be found, and its warnings.
+///
+/// ```
+/// let text = "tls_server_config: { cert_file: server.crt, key_file: server.key }";
+/// let config = homeostat_config::parse_web("web.yml", text).unwrap();
+/// assert!(config.http2 && config.tls.is_some());
+/// ```
+pub fn parse_web(name: &str, text: &str) -> Result<WebConfig, Report> {
+    let mut reader = Reader::new(text);
+    let file = match yaml::parse(text) {
+        Ok(Some(document)) => raw::web::web(&mut reader, &document),
+        Ok(None) => Some(raw::web::Web::default()),
+        Err(problem) => return Err(Report::new(name, text, vec![problem])),
+    };
+    let directory = Path::new(name).parent().unwrap_or(Path::new(""));
+    let mut problems = reader.problems;
+    let checked = file.map(|file| check::web::check(&file, directory, &mut problems));
+    let shown = mask(text, problems.take_concealed());
+    let report = Report::new(name, &shown, problems.into_vec());
+    match checked {
+        Some(checked) if report.errors() == 0 => {
+            let check::web::CheckedWeb { tls, http2, headers, users, rate } = checked;
+            Ok(WebConfig { tls, http2, headers, users, rate, warnings: report })
         }
         Some(_) | None => Err(report),
     }

@@ -13,6 +13,7 @@ pub(crate) mod request;
 pub(crate) mod setting;
 pub(crate) mod source;
 mod trust;
+pub(crate) mod web;
 
 use std::ops::Range;
 

@@ -22,6 +22,7 @@ mod request;
 mod setting;
 mod sources;
 mod typed;
+mod web;
 
 use crate::*;
 

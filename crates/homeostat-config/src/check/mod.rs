@@ -23,6 +23,7 @@ mod setting;
 mod shell;
 mod sources;
 mod verify;
+pub(crate) mod web;
 pub(crate) mod words;
 
 use std::collections::BTreeSet;

@@ -49,6 +49,8 @@ pub enum Stranger {
     Wrong,
     /// What they show was right, and its time is over.
     Expired,
+    /// Too many wait for what they show to be looked at.
+    Crowded,
 }
 
 impl IntoResponse for Refusal {
@@ -57,6 +59,7 @@ impl IntoResponse for Refusal {
             Self::Unknown(Stranger::Nothing | Stranger::Wrong | Stranger::Expired) => {
                 StatusCode::UNAUTHORIZED
             }
+            Self::Unknown(Stranger::Crowded) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Lacking(_) => StatusCode::FORBIDDEN,
         };
         let mut response = status.into_response();

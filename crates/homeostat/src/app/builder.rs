@@ -11,7 +11,8 @@ use homeostat_core::time::Span;
 use tracing::Level;
 
 use super::{
-    AtStop, Build, Options, RETENTION, Running, Shutdown, StartError, load, until_signalled,
+    AtStop, Build, ListenAddress, Options, RETENTION, Running, Shutdown, StartError, load,
+    until_signalled,
 };
 use crate::intake::Bounds;
 use crate::runner;
@@ -95,7 +96,8 @@ impl App {
                 config_file: None,
                 storage_path: PathBuf::from("./data"),
                 retention: RETENTION,
-                listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 9999))],
+                listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 9999)).into()],
+                web_config_file: None,
                 external_url: None,
                 route_prefix: String::new(),
                 allowed_hosts: Vec::new(),
@@ -138,11 +140,27 @@ impl App {
     }
 
     /// Sets the address to serve; may be called more than once. By default 127.0.0.1:9999.
-    pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
+    pub fn listen(self, address: impl Into<SocketAddr>) -> Self {
+        self.listen_at(ListenAddress::Tcp(address.into()))
+    }
+
+    /// Serves a socket of this machine, too; who comes there is known by their user.
+    pub fn listen_on_socket(self, path: impl Into<PathBuf>) -> Self {
+        self.listen_at(ListenAddress::Unix(path.into()))
+    }
+
+    fn listen_at(mut self, address: ListenAddress) -> Self {
         if !std::mem::replace(&mut self.listens, true) {
             self.options.listen_addresses.clear();
         }
-        self.options.listen_addresses.push(address.into());
+        self.options.listen_addresses.push(address);
+        self
+    }
+
+    /// Sets the file that says how addresses are served: TLS, basic auth, headers and limits, as for
+    /// Prometheus.
+    pub fn web_config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.web_config_file = Some(path.into());
         self
     }
 

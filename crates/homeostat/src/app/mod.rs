@@ -18,6 +18,7 @@ mod wiring;
 pub(crate) use wiring::prober;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,8 +45,10 @@ use crate::web::api::status::ConfigStatus;
 use crate::web::auth::{Token, TokenError};
 use crate::web::entrance::{Entrance, Rules};
 use crate::web::exposure::{Exposed, Exposure};
+use crate::web::listening::{Listening, ListeningError, Served};
 use crate::web::origin::NotAHost;
-use crate::web::server;
+use crate::web::server::{self, Door};
+use crate::web::socket::Socket;
 use homeostat_config::{self as config, Callable, Config, Report};
 use homeostat_hands::act::{self, Life};
 use homeostat_hands::failpoint;
@@ -75,8 +78,10 @@ pub struct Options {
     pub storage_path: PathBuf,
     /// How long what is over is kept.
     pub retention: Span,
-    /// The addresses to serve.
-    pub listen_addresses: Vec<SocketAddr>,
+    /// The addresses and sockets to serve.
+    pub listen_addresses: Vec<ListenAddress>,
+    /// The file that says how addresses are served.
+    pub web_config_file: Option<PathBuf>,
     /// The URL by which people reach the engine, for links.
     pub external_url: Option<String>,
     /// The path below which everything is served; empty for none, else it begins with a slash and
@@ -101,6 +106,42 @@ pub struct Options {
     pub runner: Option<runner::Program>,
     /// What is done with running actions at the end.
     pub shutdown: Shutdown,
+}
+
+/// Where to serve.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An address, and a port.
+    Tcp(SocketAddr),
+    /// A socket of this machine, by its path.
+    Unix(PathBuf),
+}
+
+impl From<SocketAddr> for ListenAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+impl From<PathBuf> for ListenAddress {
+    fn from(path: PathBuf) -> Self {
+        Self::Unix(path)
+    }
+}
+
+impl fmt::Debug for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// What was built.
@@ -138,6 +179,9 @@ pub enum StartError {
     /// The token cannot be read.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The web configuration cannot be put in force.
+    #[error(transparent)]
+    Web(#[from] ListeningError),
     /// The storage directory cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -181,7 +225,7 @@ pub enum StartError {
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -225,12 +269,15 @@ impl Running {
         };
         config.book.polling = options.polling;
         let access = config.access.as_ref();
-        let entrance = Arc::new(Entrance::new(token, Rules::new(access)?));
-        let exposure = Exposure {
-            addresses: options.listen_addresses.clone(),
-            allow_anonymous: options.allow_anonymous,
-        };
+        let listening = Arc::new(match &options.web_config_file {
+            Some(path) => Listening::open(path)?,
+            None => Listening::plain(),
+        });
+        let entrance = Entrance::new(token, Rules::new(access)?, listening.clone());
+        let entrance = Arc::new(entrance);
+        let exposure = exposure(&options);
         exposure.permit(entrance.would_ask(access)).map_err(StartError::Exposed)?;
+        warn_of_clear_text(&exposure, &entrance, &listening.served());
         warn_of(&config);
         warn_of_idle(&config, &options.handlers);
         let boot = act::current_boot().map_err(StartError::Boot)?;
@@ -241,9 +288,8 @@ impl Running {
         failpoint::reach("start.locked");
         let journal = Journal::open(&options.storage_path)?;
         let reader = Reader::open(&options.storage_path)?;
-        let listeners = listen(&options.listen_addresses).await?;
-        let addresses: Vec<SocketAddr> =
-            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let doors_in = listen(&options.listen_addresses).await?;
+        let addresses: Vec<SocketAddr> = doors_in.iter().filter_map(Door::address).collect();
 
         let build = options.build;
         let metrics = Arc::new(Metrics::new(build.version, build.revision, build.branch));
@@ -266,7 +312,7 @@ impl Running {
             reconciler: reconciler.clone(),
             polling: options.polling,
             entrance: entrance.clone(),
-            exposure,
+            exposure: exposure.clone(),
             metrics: metrics.clone(),
             status: RwLock::new(ConfigStatus::default()),
             turn: tokio::sync::Mutex::new(()),
@@ -281,6 +327,7 @@ impl Running {
         failpoint::reach("start.recovered");
         sources.recall(driver.sources().iter());
         driver.receivers().iter().for_each(|(source, receiver)| leads.learn(source, receiver));
+        let followed = follow(&listening, &entrance, exposure, &metrics);
         let parts = wiring::Parts {
             entrance,
             addresses: addresses.clone(),
@@ -296,7 +343,7 @@ impl Running {
         let router = wiring::router(&options, parts, reader)?;
         let (driver, driver_ended) = run(driver)?;
         let (stop_server, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listeners, router, stopped));
+        let server = tokio::spawn(serve(doors_in, listening, router, followed, stopped));
         info!(?addresses, "engine ready");
         // In a container that has no other first process; elsewhere it has nothing to do.
         tokio::spawn(act::reap_as_first());
@@ -406,13 +453,60 @@ fn load(path: &Path, handlers: &act::Handlers) -> Result<Config, Report> {
     config::load_for(path, Callable::These(&names))
 }
 
-async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
-    let mut listeners = Vec::new();
-    for &address in addresses {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|source| StartError::Listen { address, source })?);
+async fn listen(addresses: &[ListenAddress]) -> Result<Vec<Door>, StartError> {
+    let mut doors = Vec::new();
+    for address in addresses {
+        let door = match address {
+            ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Door::Tcp),
+            ListenAddress::Unix(path) => Socket::bind(path).map(Door::Unix),
+        };
+        let failed = |source| StartError::Listen { address: address.clone(), source };
+        doors.push(door.map_err(failed)?);
     }
-    Ok(listeners)
+    Ok(doors)
+}
+
+fn exposure(options: &Options) -> Exposure {
+    let address = |address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    };
+    Exposure {
+        addresses: options.listen_addresses.iter().filter_map(address).collect(),
+        allow_anonymous: options.allow_anonymous,
+    }
+}
+
+/// What is shown to say who somebody is, others can read on the way.
+fn warn_of_clear_text(exposure: &Exposure, entrance: &Entrance, served: &Served) {
+    if let Some(address) = exposure.reached_by_others()
+        && served.tls.is_none()
+        && entrance.asks_for_secrets()
+    {
+        warn!(
+            %address, help = "set tls_server_config in the file of --web.config.file, or put a proxy \
+                              with TLS in front",
+            "credentials are asked for without TLS: others can read them on the way"
+        );
+    }
+}
+
+/// Follows the web configuration while the server runs.
+fn follow(
+    listening: &Arc<Listening>,
+    entrance: &Arc<Entrance>,
+    exposure: Exposure,
+    metrics: &Arc<Metrics>,
+) -> impl Future<Output = ()> + use<> {
+    let (entrance, metrics) = (entrance.clone(), metrics.clone());
+    metrics.set_web_config_good(true);
+    listening.clone().follow(
+        move |served| {
+            let asks = entrance.would_ask_by(served);
+            exposure.permit(asks).map_err(|exposed| format!("{exposed}; {}", Exposed::HELP))
+        },
+        move |good| metrics.set_web_config_good(good),
+    )
 }
 
 type Ended = tokio::sync::oneshot::Receiver<Result<(), Fatal>>;
@@ -431,15 +525,24 @@ fn run(driver: Driver) -> Result<(JoinHandle<()>, Ended), StartError> {
 }
 
 async fn serve(
-    listeners: Vec<TcpListener>,
+    doors: Vec<Door>,
+    listening: Arc<Listening>,
     router: axum::Router,
+    followed: impl Future<Output = ()>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let stop = async move {
         // A sender that is gone means that the app is gone.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    server::serve(listeners, router, server::Limits::default(), stop).await;
+    let limits = server::Limits::default();
+    tokio::select! {
+        () = server::serve(doors, listening, router, limits, stop) => {}
+        // It ends by itself where there is nothing to follow.
+        never = async { followed.await; std::future::pending::<std::convert::Infallible>().await } => {
+            match never {}
+        }
+    }
 }
 
 /// Lets the process have as many files open as its connections and its runs need: where the soft

@@ -1,11 +1,13 @@
 //! `homeostat check`: is this configuration valid?
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{Exit, Output, answered, counted, entitled, witnesses, write_json};
+use crate::app::describe;
+use crate::web::listening::{ListeningError, Served};
 use homeostat_config::{self as config, Config, Report, Row};
 
 /// Validate a configuration
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// The configuration
     #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
     config_file: PathBuf,
+    /// A file of --web.config.file, which is checked, too, with the certificates that it names
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config_file: Option<PathBuf>,
     /// Ask the Prometheuses of the configuration about the rules behind its policies
     ///
     /// Tells which rules look back for longer than a policy waits, and which policies are about
@@ -47,6 +52,25 @@ struct Answer {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let of_web = args.web_config_file.as_ref().map_or(Exit::Fine, |path| check_web(path, err));
+    of_web.max(check(args, out, err))
+}
+
+/// Checks a web configuration, and says only what is wrong with it.
+fn check_web(path: &Path, err: &mut dyn Write) -> Exit {
+    let (text, exit) = match Served::read(path) {
+        Ok(served) if served.config.warnings.problems().is_empty() => return Exit::Fine,
+        Ok(served) => (served.config.warnings.to_string(), Exit::Fine),
+        Err(ListeningError::Config(report)) if report.is_unreadable() => {
+            (report.to_string(), Exit::Cannot)
+        }
+        Err(ListeningError::Config(report)) => (report.to_string(), Exit::No),
+        Err(error) => (format!("error: {}: {}", path.display(), describe(&error)), Exit::No),
+    };
+    answered(&writeln!(err, "{text}\n"), exit)
+}
+
+fn check(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     let loaded = config::load_with_care(&args.config_file);
     let exit = match &loaded {
         Ok(_) => Exit::Fine,
@@ -116,14 +140,15 @@ fn count(report: &Report) -> String {
 mod tests {
     use super::*;
 
-    fn check(text: Option<&str>, output: Output) -> (Exit, String, String) {
+    fn checked(text: Option<&str>, output: Output) -> (Exit, String, String) {
         let directory = tempfile::tempdir().unwrap();
         let config_file = directory.path().join("homeostat.yml");
         if let Some(text) = text {
             std::fs::write(&config_file, text).unwrap();
         }
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = run(&Args { config_file, ask_sources: false, output }, &mut out, &mut err);
+        let args = Args { config_file, web_config_file: None, ask_sources: false, output };
+        let exit = run(&args, &mut out, &mut err);
         let place = format!("{}/", directory.path().display());
         let read = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&place, "");
         (exit, read(out), read(err))
@@ -134,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_valid_configuration_says_so() {
-        let (exit, out, err) = check(Some(VALID), Output::Text);
+        let (exit, out, err) = checked(Some(VALID), Output::Text);
         assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
         assert_eq!(out, "homeostat.yml: valid, with 1 policy\n");
     }
@@ -158,7 +183,7 @@ policies:
 ",
             policies.join("\n")
         );
-        let (exit, out, err) = check(Some(&text), Output::Text);
+        let (exit, out, err) = checked(Some(&text), Output::Text);
         assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
         insta::assert_snapshot!(out, @r#"
         homeostat.yml: valid, with 8 policies
@@ -171,7 +196,7 @@ policies:
 
     #[test]
     fn an_invalid_configuration_is_a_no_with_its_reasons() {
-        let (exit, out, err) = check(Some(WRONG), Output::Text);
+        let (exit, out, err) = checked(Some(WRONG), Output::Text);
         assert_eq!((exit, out.as_str()), (Exit::No, ""));
         insta::assert_snapshot!(err, @r#"
         error: unknown key "nam" in a policy
@@ -188,7 +213,7 @@ policies:
 
     #[test]
     fn a_machine_gets_the_place_of_each_problem() {
-        let (exit, out, err) = check(Some(WRONG), Output::Json);
+        let (exit, out, err) = checked(Some(WRONG), Output::Json);
         assert_eq!((exit, err.as_str()), (Exit::No, ""));
         insta::assert_snapshot!(out, @r#"
         {
@@ -211,7 +236,7 @@ policies:
 
     #[test]
     fn a_file_that_cannot_be_read_is_not_an_invalid_one() {
-        let (exit, _, err) = check(None, Output::Text);
+        let (exit, _, err) = checked(None, Output::Text);
         assert_eq!(exit, Exit::Cannot);
         assert!(err.starts_with("error: homeostat.yml: cannot be read: No such file"), "{err}");
     }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use reqwest::redirect::Policy;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Certificate, ClientBuilder, Identity, Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -16,16 +16,125 @@ use super::plain::plain;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the server is, and how it lets us in.
-#[derive(Debug, Clone, Args)]
+/// The socket that is used where it is there, and nothing else is said.
+const SOCKET: &str = "/run/homeostat/homeostat.sock";
+
+/// Where a server is found that listens nowhere else.
+const USUAL: &str = "http://127.0.0.1:9999";
+
+/// Where the server is, and how it lets us in. The files are named as in Prometheus' `http_config`.
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Server {
-    /// The server to talk to
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9999")]
-    pub(super) url: Url,
+    /// The server: a URL, or `unix:` and the path of a socket
+    ///
+    /// Without it, `/run/homeostat/homeostat.sock` where that is there, else port 9999 of 127.0.0.1.
+    #[arg(long, value_name = "URL", value_parser = place)]
+    pub(super) url: Option<Place>,
 
     /// Show the token in this file
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+
+    /// Sign in as this user, with the password in --password-file
+    #[arg(long, value_name = "NAME", requires = "password_file", conflicts_with = "token_file")]
+    pub(super) username: Option<String>,
+
+    /// The file that holds the password
+    #[arg(long, value_name = "FILE", requires = "username")]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// The certificates (PEM) of those who may vouch for the server; else those of the system
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+
+    /// Show this certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub(super) cert_file: Option<PathBuf>,
+
+    /// The key (PEM) of --cert-file
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub(super) key_file: Option<PathBuf>,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At a URL.
+    Url(Url),
+    /// At a socket of this machine.
+    Socket(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => url.fmt(f),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Reads where a server is.
+pub(super) fn place(text: &str) -> Result<Place, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        let path = PathBuf::from(path);
+        let expected = format!("expected the path of a socket as in unix:{SOCKET}");
+        return if path.is_absolute() { Ok(Place::Socket(path)) } else { Err(expected) };
+    }
+    let url: Url = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(Place::Url(url))
+}
+
+impl Server {
+    /// Where it is: as it was said, or where it usually is.
+    pub(super) fn place(&self) -> Place {
+        self.url.clone().unwrap_or_else(|| {
+            if std::path::Path::new(SOCKET).exists() {
+                Place::Socket(SOCKET.into())
+            } else {
+                Place::Url(USUAL.parse().expect("it is a URL"))
+            }
+        })
+    }
+
+    /// How we are let in.
+    fn credentials(&self) -> Result<Credentials, Trouble> {
+        Ok(match (&self.token_file, &self.username, &self.password_file) {
+            (Some(token), ..) => Credentials::Token(read_token(token)?),
+            (None, Some(user), Some(file)) => {
+                let password = read_file(file)?;
+                let password = String::from_utf8_lossy(&password);
+                Credentials::Password(user.clone(), password.trim_end_matches(['\r', '\n']).into())
+            }
+            (None, ..) => Credentials::None,
+        })
+    }
+
+    /// Tells whom we trust, and who we are.
+    fn secure(&self, mut http: ClientBuilder) -> Result<ClientBuilder, Trouble> {
+        let wrong = |path: &Path, error: &reqwest::Error| {
+            Trouble::new(format!("{} cannot be used: {}", path.display(), chain(error)))
+        };
+        if let Some(path) = &self.ca_file {
+            let certificates = Certificate::from_pem_bundle(&read_file(path)?);
+            http = http.tls_certs_only(certificates.map_err(|error| wrong(path, &error))?);
+        }
+        if let (Some(certificate), Some(key)) = (&self.cert_file, &self.key_file) {
+            let mut pem = read_file(certificate)?;
+            pem.push(b'\n');
+            pem.extend(read_file(key)?);
+            let identity = Identity::from_pem(&pem);
+            http = http.identity(identity.map_err(|error| wrong(certificate, &error))?);
+        }
+        Ok(http)
+    }
+}
+
+/// How we are let in.
+enum Credentials {
+    None,
+    Token(String),
+    Password(String, String),
 }
 
 /// Why a command cannot be done, and what to do about it.
@@ -69,7 +178,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
     base: Url,
-    token: Option<String>,
+    place: Place,
+    credentials: Credentials,
 }
 
 impl Client {
@@ -81,16 +191,27 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| Trouble::new(format!("cannot start: {error}")))?;
+        let place = server.place();
         let mut http = reqwest::Client::builder().timeout(PATIENCE).redirect(Policy::none());
-        if is_local(&server.url) {
-            // A proxy of the environment cannot mean this machine.
-            http = http.no_proxy();
-        }
+        let base = match &place {
+            Place::Url(url) => {
+                if is_local(url) {
+                    // A proxy of the environment cannot mean this machine.
+                    http = http.no_proxy();
+                }
+                url.clone()
+            }
+            Place::Socket(path) => {
+                http = http.no_proxy().unix_socket(path.as_path());
+                "http://localhost/".parse().expect("it is a URL")
+            }
+        };
+        let http = server.secure(http)?;
         let http = http
             .build()
             .map_err(|error| Trouble::new(format!("cannot start: {}", chain(&error))))?;
-        let token = server.token_file.as_ref().map(read_token).transpose()?;
-        Ok(Self { http, runtime, base: server.url.clone(), token })
+        let credentials = server.credentials()?;
+        Ok(Self { http, runtime, base, place, credentials })
     }
 
     /// Gets JSON.
@@ -101,7 +222,7 @@ impl Client {
     ) -> Result<T, Trouble> {
         let text = self.ask(Method::GET, segments, query, None)?;
         serde_json::from_str(&text).map_err(|error| {
-            Trouble::new(format!("{} gave an answer that cannot be read: {error}", self.base))
+            Trouble::new(format!("{} gave an answer that cannot be read: {error}", self.place))
                 .with_help("is --url that of a Homeostat of this version?")
         })
     }
@@ -149,9 +270,11 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<(StatusCode, String), Trouble> {
         let mut request = self.http.request(method, self.address(segments, query)?);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        request = match &self.credentials {
+            Credentials::None => request,
+            Credentials::Token(token) => request.bearer_auth(token),
+            Credentials::Password(user, password) => request.basic_auth(user, Some(password)),
+        };
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -179,14 +302,16 @@ impl Client {
         let json: Option<Value> = serde_json::from_str(text).ok();
         let message = json.as_ref().and_then(|json| json.get("error")?.as_str());
         let message = message.unwrap_or_else(|| text.lines().next().unwrap_or_default());
-        let trouble = Trouble::new(format!("{} answered {status}: {message}", self.base));
+        let trouble = Trouble::new(format!("{} answered {status}: {message}", self.place));
         match status {
-            StatusCode::UNAUTHORIZED if self.token.is_some() => {
-                trouble.with_help("the token in --token-file is not the server's")
-            }
-            StatusCode::UNAUTHORIZED => {
-                trouble.with_help("show the server's token with --token-file")
-            }
+            StatusCode::UNAUTHORIZED => trouble.with_help(match self.credentials {
+                Credentials::Token(_) => "the token in --token-file is not the server's",
+                Credentials::Password(..) => "the server knows no such user, or another password",
+                Credentials::None => {
+                    "show the server's token with --token-file, or sign in with --username"
+                }
+            }),
+            StatusCode::FORBIDDEN => trouble.with_help("`homeostat whoami` tells what you may do"),
             StatusCode::NOT_FOUND if message.starts_with("there is nothing here") => {
                 trouble.with_help("is --url that of a Homeostat of this version?")
             }
@@ -196,7 +321,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Trouble {
-        let trouble = Trouble::new(format!("cannot reach {}: {}", self.base, chain(error)));
+        let trouble = Trouble::new(format!("cannot reach {}: {}", self.place, chain(error)));
         if error.is_timeout() {
             trouble.with_help("the server took too long to answer")
         } else {
@@ -211,9 +336,14 @@ fn is_local(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn read_token(path: &PathBuf) -> Result<String, Trouble> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Trouble::new(format!("cannot read {}: {error}", path.display())))?;
+fn read_file(path: &Path) -> Result<Vec<u8>, Trouble> {
+    std::fs::read(path)
+        .map_err(|error| Trouble::new(format!("cannot read {}: {error}", path.display())))
+}
+
+fn read_token(path: &Path) -> Result<String, Trouble> {
+    let text = read_file(path)?;
+    let text = String::from_utf8_lossy(&text);
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Trouble::new(format!("{} holds no token", path.display())));

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 
 use homeostat_core::limits::defaults;
 use homeostat_core::policy::{Extent, Worse};
-use reqwest::Url;
 
 use super::account;
-use super::client::{Client, Server, Trouble};
+use super::client::{Client, Place, Server, Trouble, place};
 use super::labels::{self, Pair};
 use super::plain::plain;
 use super::{Exit, Output, answered, counted, entitled, prospect, witnesses, write_json};
@@ -37,12 +36,15 @@ pub(crate) struct Args {
     /// The configuration
     #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
     config_file: PathBuf,
-    /// Ask the engine that runs there, instead of reading a file
-    #[arg(long, value_name = "URL", conflicts_with = "config_file")]
-    url: Option<Url>,
+    /// Ask the engine that runs there, instead of reading a file; a URL, or `unix:` and a path
+    #[arg(long, value_name = "URL", value_parser = place, conflicts_with = "config_file")]
+    url: Option<Place>,
     /// Show it the token in this file
     #[arg(long, value_name = "FILE", requires = "url")]
     token_file: Option<PathBuf>,
+    /// Whose certificates (PEM) it may have; else those that the system knows
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca_file: Option<PathBuf>,
     /// Ask nobody
     #[arg(long, conflicts_with = "url")]
     offline: bool,
@@ -90,8 +92,9 @@ fn read(args: &Args) -> Result<Explanation, String> {
     Ok(explanation)
 }
 
-fn ask(url: &Url, args: &Args) -> Result<Explanation, Trouble> {
-    let server = Server { url: url.clone(), token_file: args.token_file.clone() };
+fn ask(url: &Place, args: &Args) -> Result<Explanation, Trouble> {
+    let (token_file, ca_file) = (args.token_file.clone(), args.ca_file.clone());
+    let server = Server { url: Some(url.clone()), token_file, ca_file, ..Server::default() };
     let query = |parameter: &'static str, pairs: &[Pair]| {
         let set = labels::set(pairs);
         let pairs: Vec<_> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -363,6 +366,7 @@ policies:
             config_file,
             url: None,
             token_file: None,
+            ca_file: None,
             offline: true,
             labels,
             annotations: Vec::new(),

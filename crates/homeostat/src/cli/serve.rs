@@ -14,9 +14,10 @@ use homeostat_core::time::Span;
 use tracing::Level;
 
 use super::Exit;
-use crate::app::{self, App, AtStop, Build, Running, Shutdown, StartError};
+use crate::app::{self, App, AtStop, Build, ListenAddress, Running, Shutdown, StartError};
 use crate::runner;
 use crate::telemetry::logging::{self, Format};
+use crate::web::listening::ListeningError;
 
 /// Run the engine
 ///
@@ -43,14 +44,20 @@ pub(super) struct Options {
     )]
     pub(super) retention: Span,
 
-    /// Address to serve; may be given more than once
+    /// Address to serve, or `unix:` and the path of a socket; may be given more than once
     #[arg(
         long = "web.listen-address",
-        value_name = "HOST:PORT",
+        value_name = "ADDRESS",
         default_value = "127.0.0.1:9999",
         value_parser = listen_address
     )]
-    pub(super) listen_addresses: Vec<SocketAddr>,
+    pub(super) listen_addresses: Vec<ListenAddress>,
+
+    /// How addresses are served: TLS, basic auth, headers and limits
+    ///
+    /// The file of Prometheus' exporter-toolkit. Read again when it changes, or what it names.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub(super) web_config_file: Option<PathBuf>,
 
     /// The URL by which people reach this server, for links in what they are told
     #[arg(long = "web.external-url", value_name = "URL", value_parser = external_url)]
@@ -152,7 +159,10 @@ pub(crate) fn run(options: Options, err: &mut dyn Write) -> Exit {
     };
     let Err(error) = result else { return Exit::Fine };
     // Nobody is left to tell when standard error is gone.
-    if let Some(StartError::Config(report)) = error.downcast_ref() {
+    let start = error.downcast_ref();
+    if let Some(StartError::Config(report) | StartError::Web(ListeningError::Config(report))) =
+        start
+    {
         let _ = writeln!(err, "{report}");
         return Exit::No;
     }
@@ -192,6 +202,7 @@ impl From<Options> for app::Options {
             storage_path: options.storage_path,
             retention: options.retention,
             listen_addresses: options.listen_addresses,
+            web_config_file: options.web_config_file,
             external_url: options.external_url,
             route_prefix: options.route_prefix,
             allowed_hosts: options.allowed_hosts,
@@ -249,12 +260,17 @@ impl FromStr for Size {
 }
 
 /// Reads an address as `127.0.0.1:9999`, `[::1]:9999`, `localhost:9999`, or `:9999` for all IPv4
-/// addresses of the machine.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
+/// addresses of the machine; or a socket as `unix:/run/homeostat/homeostat.sock`.
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
     let wrong =
         || "expected an IP address and a port as in 127.0.0.1:9999, [::1]:9999 or :9999".to_owned();
-    if let Ok(address) = text.parse() {
-        return Ok(address);
+    if let Some(path) = text.strip_prefix("unix:") {
+        let expected = "expected the path of a socket as in unix:/run/homeostat/homeostat.sock";
+        let path = PathBuf::from(path);
+        return if path.is_absolute() { Ok(path.into()) } else { Err(expected.to_owned()) };
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(address.into());
     }
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let ip = match host {
@@ -262,7 +278,7 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
         "" => Ipv4Addr::UNSPECIFIED,
         _ => return Err(wrong()),
     };
-    Ok(SocketAddr::from((ip, port.parse().map_err(|_| wrong())?)))
+    Ok(SocketAddr::from((ip, port.parse().map_err(|_| wrong())?)).into())
 }
 
 fn retention(text: &str) -> Result<Span, String> {
@@ -338,10 +354,15 @@ mod tests {
             (":9999", "0.0.0.0:9999"),
             ("[::]:9999", "[::]:9999"),
         ] {
-            assert_eq!(listen_address(text), Ok(meant.parse().unwrap()), "{text}");
+            let meant: SocketAddr = meant.parse().unwrap();
+            assert_eq!(listen_address(text), Ok(meant.into()), "{text}");
         }
-        for wrong in ["9999", "host.example:80", "127.0.0.1", ":", ":99999", "::1:80x"] {
+        for wrong in
+            ["9999", "host.example:80", "127.0.0.1", ":", ":99999", "::1:80x", "unix:", "unix:x"]
+        {
             assert!(listen_address(wrong).is_err(), "{wrong}");
         }
+        let socket = ListenAddress::Unix("/run/homeostat.sock".into());
+        assert_eq!(listen_address("unix:/run/homeostat.sock"), Ok(socket));
     }
 }

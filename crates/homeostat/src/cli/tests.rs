@@ -165,9 +165,20 @@ fn the_help_of_fire_shows_how() {
           --resolve
               Say that the alert is over
           --url <URL>
-              The server to talk to [default: http://127.0.0.1:9999]
+              The server: a URL, or `unix:` and the path of a socket
           --token-file <FILE>
               Show the token in this file
+          --username <NAME>
+              Sign in as this user, with the password in --password-file
+          --password-file <FILE>
+              The file that holds the password
+          --ca-file <FILE>
+              The certificates (PEM) of those who may vouch for the server; else
+              those of the system
+          --cert-file <FILE>
+              Show this certificate (PEM)
+          --key-file <FILE>
+              The key (PEM) of --cert-file
       -h, --help
               Print help (see more with '--help')
 
@@ -411,7 +422,7 @@ fn what_cannot_be_done_says_why_and_what_to_do() {
     let (exit, _, err) = run_line(&["resume", "--url", &url]);
     assert_eq!(exit, Exit::Cannot);
     assert!(err.contains("401 Unauthorized: this needs a token"), "{err}");
-    assert!(err.contains("help: show the server's token with --token-file"), "{err}");
+    assert!(err.contains("help: show the server's token with --token-file, or sign in"), "{err}");
 
     let (url, _asked) = server("302 Found", "");
     assert_eq!(run_line(&["pause", "--reason", "r", "--url", &url]).0, Exit::Cannot);

@@ -71,6 +71,7 @@ pub struct Metrics {
     notifications: Family<BySourceAndResult, Counter>,
     refusals: Family<ByReason, Counter>,
     claims: Counter,
+    web_config: Gauge,
     alerts: Family<BySourceAndStatus, Counter>,
     polls: Family<BySourceAndResult, Counter>,
     reconciled: Family<ByChange, Counter>,
@@ -137,6 +138,10 @@ impl Metrics {
             reload_at: shelf.add(reload_at, "When the configuration in force was read"),
             notifications: shelf.add("notifications_received", "Posts, by what became of them"),
             refusals: shelf.add("http_refusals", "Requests that were refused, by why"),
+            web_config: shelf.add(
+                "web_config_last_reload_successful",
+                "Whether the web configuration could be put in force when it was last read",
+            ),
             claims: shelf.add(
                 "claims_differing",
                 "Commands that came in another name than that of their sender",
@@ -198,6 +203,11 @@ impl Metrics {
     /// Counts a command that came in another name than that of its sender.
     pub fn claimed_another(&self) {
         self.claims.inc();
+    }
+
+    /// Says whether the web configuration could be put in force when it was last read.
+    pub fn set_web_config_good(&self, good: bool) {
+        self.web_config.set(i64::from(good));
     }
 
     /// Counts a request that was refused; `reason` is one of few fixed words.

@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -150,6 +152,21 @@ pub(super) fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
 }
 
+/// User and password of an `Authorization: Basic` (RFC 7617).
+pub(super) fn basic(authorization: &[u8]) -> Option<(String, Vec<u8>)> {
+    let (scheme, rest) = authorization.split_at_checked("Basic ".len())?;
+    if !scheme.eq_ignore_ascii_case(b"Basic ") {
+        return None;
+    }
+    // What is no base64, or no UTF-8, is nobody's.
+    let shown = BASE64_STANDARD.decode(rest.trim_ascii()).unwrap_or_default();
+    let (user, password) = match shown.iter().position(|byte| *byte == b':') {
+        Some(colon) => (&shown[..colon], &shown[colon + 1..]),
+        None => (&[][..], &[][..]),
+    };
+    Some((String::from_utf8(user.to_vec()).unwrap_or_default(), password.to_vec()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +177,20 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let token = Token::from_file(&path);
         (directory, token)
+    }
+
+    #[test]
+    fn user_and_password_are_parted_at_the_first_colon() {
+        let read = |header: &str| basic(header.as_bytes());
+        let ann = Some(("ann".to_owned(), b"a:b".to_vec()));
+        assert_eq!(read("Basic YW5uOmE6Yg=="), ann);
+        assert_eq!(read("basic  YW5uOmE6Yg== "), ann);
+        let nobody = Some((String::new(), Vec::new()));
+        for wrong in ["Basic ", "Basic !", "Basic YW5u", "Basic /zph"] {
+            assert_eq!(read(wrong).map(|(user, _)| user), Some(String::new()), "{wrong}");
+        }
+        assert_eq!(read("Basic Og=="), nobody);
+        assert_eq!(read("Bearer YW5uOmE6Yg=="), None);
     }
 
     fn is_shown_by(token: &Token, authorization: &[u8]) -> bool {

@@ -4,11 +4,16 @@
 //! |---|---|
 //! | `Authorization: Bearer` with the token of `--web.bearer-token-file` | `token:admin` |
 //! | the same with a token of `access.tokens` | `token:NAME` |
+//! | `Authorization: Basic` with a user of `basic_auth_users` | `user:NAME` |
 //! | the header of a proxy that `access.proxy` trusts | `user:NAME`, with its groups |
+//! | that it comes by a socket of this machine | `local:`, and the name of the user |
+//! | a certificate that is vouched for | `cert:`, and its first subject alternative name |
 //! | nothing, where nobody is asked, or where `access` grants something to `anonymous` | `anonymous` |
 //!
-//! What is shown must be right: who shows a wrong token is not taken for somebody else. Tokens are
-//! known by their SHA-256, and all are compared, each in constant time.
+//! The first one counts. What is shown must be right: who shows a wrong token is not taken for somebody
+//! else. Tokens are known by their SHA-256, and all are compared, each in constant time. Where nobody
+//! comes in without a certificate, and there are users, as well, a certificate is not enough, as for
+//! Prometheus: it opens the door, and says nothing.
 //!
 //! *Not* its duty: what somebody may do ([`crate::access`]).
 
@@ -23,8 +28,11 @@ use homeostat_core::operator::{ANONYMOUS, Way};
 use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
 
-use super::auth::{Digest, Token, TokenError, bearer};
-use super::peer::Peer;
+use super::auth::{Digest, Token, TokenError, basic, bearer};
+use super::listening::{Listening, Served};
+use super::passwords::{Checked, Passwords};
+use super::peer::{Address, Certified, Peer};
+use super::socket::{UNTOLD, user_name};
 use crate::access::{Arrival, Caller, Identity, Refusal, Rights, Stranger};
 
 /// The name of the token of `--web.bearer-token-file`.
@@ -41,6 +49,8 @@ const GROUPS: usize = 256;
 pub struct Entrance {
     admin: Option<Token>,
     access: RwLock<Arc<Rules>>,
+    listening: Arc<Listening>,
+    passwords: Passwords,
 }
 
 /// What `access` of the configuration says, ready to be asked.
@@ -97,9 +107,11 @@ impl Rules {
 }
 
 impl Entrance {
-    /// Asks by these rules, and knows the token of `--web.bearer-token-file`, where there is one.
-    pub fn new(admin: Option<Token>, rules: Rules) -> Self {
-        Self { admin, access: RwLock::new(Arc::new(rules)) }
+    /// Asks by these rules, knows the token of `--web.bearer-token-file`, where there is one, and the
+    /// users of the web configuration.
+    pub fn new(admin: Option<Token>, rules: Rules, listening: Arc<Listening>) -> Self {
+        let access = RwLock::new(Arc::new(rules));
+        Self { admin, access, listening, passwords: Passwords::default() }
     }
 
     /// Puts other rules in force, after a reload.
@@ -107,38 +119,66 @@ impl Entrance {
         *self.access.write() = Arc::new(rules);
     }
 
-    /// Tells whether by these rules anybody would be asked who they are.
+    /// Tells whether anybody would be asked who they are, were this in force.
     pub fn would_ask(&self, access: Option<&Access>) -> bool {
-        self.admin.is_some() || access.is_some()
+        self.admin.is_some() || access.is_some() || self.listening.served().asks()
+    }
+
+    /// Tells whether anybody would be asked who they are, were the listener served so.
+    pub fn would_ask_by(&self, served: &Served) -> bool {
+        self.admin.is_some() || self.access.read().is_written() || served.asks()
+    }
+
+    /// Tells whether people show what others must not read.
+    pub fn asks_for_secrets(&self) -> bool {
+        let has_users = !self.listening.served().config.users.is_empty();
+        self.admin.is_some() || !self.access.read().tokens.is_empty() || has_users
+    }
+
+    /// What is in force of the web configuration.
+    pub(super) fn served(&self) -> Arc<Served> {
+        self.listening.served()
     }
 
     /// Finds out who sends a request with these headers.
-    pub(super) fn arrive(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Arrival {
+    pub(super) async fn arrive(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Arrival {
         let rules = self.access.read().clone();
-        let address = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        let asks = self.admin.is_some() || rules.is_written();
-        let called = |identity, groups: Vec<String>, way| {
-            let rights = rules.rights.clone();
-            Arrival(Ok(Caller::new(identity, groups, way, address.clone(), rights)))
+        let served = self.listening.served();
+        let asks = self.admin.is_some() || rules.is_written() || served.asks();
+        let called = |(identity, groups, way): Named| {
+            let address = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+            Arrival(Ok(Caller::new(identity, groups, way, address, rules.rights.clone())))
         };
         let mut shown = headers.get_all(AUTHORIZATION).iter();
         match (shown.next(), shown.next()) {
             (Some(_), Some(_)) if asks => return stranger(Stranger::Wrong),
             (Some(header), None) if asks => {
-                return match self.token(&rules, header.as_bytes()) {
-                    Ok(name) => called(Identity::Token(name), Vec::new(), Way::Token),
-                    Err(why) => stranger(why),
-                };
+                let named = self.show(&rules, &served, header.as_bytes()).await;
+                return named.map_or_else(stranger, called);
             }
             (Some(_) | None, _) => {}
         }
         if let Some((user, groups)) = rules.proxy.as_ref().and_then(|p| told(p, headers, peer)) {
-            return called(Identity::User(user), groups, Way::Proxy);
+            return called((Identity::User(user), groups, Way::Proxy));
         }
-        if asks && !rules.knows_strangers {
-            return stranger(Stranger::Nothing);
+        match peer.and_then(|peer| by_connection(peer, &served)) {
+            Some(named) => called(named),
+            None if asks && !rules.knows_strangers => stranger(Stranger::Nothing),
+            None => called((Identity::Anonymous, Vec::new(), Way::Unasked)),
         }
-        called(Identity::Anonymous, Vec::new(), Way::Unasked)
+    }
+
+    /// Finds out whose an `Authorization` is.
+    async fn show(&self, rules: &Rules, served: &Served, header: &[u8]) -> Result<Named, Stranger> {
+        let Some((user, password)) = basic(header) else {
+            let token = self.token(rules, header)?;
+            return Ok((Identity::Token(token), Vec::new(), Way::Token));
+        };
+        match self.passwords.check(&served.config.users, &user, &password).await {
+            Checked::Right => Ok((Identity::User(user), Vec::new(), Way::Password)),
+            Checked::Wrong => Err(Stranger::Wrong),
+            Checked::Crowded => Err(Stranger::Crowded),
+        }
     }
 
     /// Finds the token that is shown.
@@ -165,6 +205,25 @@ impl Entrance {
     }
 }
 
+/// Who somebody is, of which groups, and how both are known.
+type Named = (Identity, Vec<String>, Way);
+
+/// Who somebody is by the connection alone.
+fn by_connection(peer: &Peer, served: &Served) -> Option<Named> {
+    if let Address::Unix { user } = peer.address {
+        return (user != UNTOLD)
+            .then(|| (Identity::Local(user_name(user)), Vec::new(), Way::Socket));
+    }
+    match &peer.certified {
+        Certified::Yes { name: Some(name), is_mandatory }
+            if !is_mandatory || served.config.users.is_empty() =>
+        {
+            Some((Identity::Cert(name.to_string()), Vec::new(), Way::Certificate))
+        }
+        Certified::Yes { .. } | Certified::No => None,
+    }
+}
+
 fn stranger(why: Stranger) -> Arrival {
     Arrival(Err(Refusal::Unknown(why)))
 }
@@ -176,7 +235,7 @@ fn told(
     headers: &HeaderMap,
     peer: Option<&Peer>,
 ) -> Option<(String, Vec<String>)> {
-    let from = peer?.ip();
+    let from = peer?.ip()?;
     if !proxy.trusted.iter().any(|network| network.contains(from)) {
         return None;
     }

@@ -17,8 +17,9 @@ pub struct Exposed {
 
 impl Exposed {
     /// What to do about it.
-    pub const HELP: &str = "ask for a token with --web.bearer-token-file, or write `access`, or \
-                            listen on 127.0.0.1, or accept the risk with --web.allow-anonymous";
+    pub const HELP: &str = "ask for a token with --web.bearer-token-file, for passwords or \
+                            certificates with --web.config.file, or write `access`, or listen on \
+                            127.0.0.1, or accept the risk with --web.allow-anonymous";
 }
 
 /// What is served, and to whom.
@@ -41,11 +42,16 @@ impl Exposure {
         if asks || self.allow_anonymous {
             return Ok(());
         }
-        let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
-        match self.addresses.iter().find(is_open) {
-            Some(&address) => Err(Exposed { address }),
+        match self.reached_by_others() {
+            Some(address) => Err(Exposed { address }),
             None => Ok(()),
         }
+    }
+
+    /// Returns the first address that is not loopback.
+    pub fn reached_by_others(&self) -> Option<SocketAddr> {
+        let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        self.addresses.iter().find(is_open).copied()
     }
 }
 

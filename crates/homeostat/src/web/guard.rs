@@ -13,18 +13,22 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer;
 use super::entrance::Entrance;
 use super::origin::Names;
-use super::refusals::{Details, Reason, because};
+use super::refusals::{Details, Reason, because, is_door};
 use crate::access::{self, Arrival, Identity, Stranger};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What browsers may do with an answer that is no page.
+const OUR_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// The posts that Prometheus and others send, who do not always name a content type.
 const ALERTS: &str = "/api/v1/alerts";
@@ -45,6 +49,10 @@ enum Refusal {
     UnlistedHost,
     ForeignOrigin,
     NotJson,
+    /// Who sends alerts is told to come again, and not that it was too much: Alertmanager would not.
+    TooMany {
+        sends_alerts: bool,
+    },
 }
 
 impl Refusal {
@@ -54,23 +62,28 @@ impl Refusal {
                 Stranger::Nothing => Reason::NoToken,
                 Stranger::Wrong => Reason::WrongCredentials,
                 Stranger::Expired => Reason::Expired,
+                Stranger::Crowded => Reason::Crowded,
             },
             Self::Gate(access::Refusal::Lacking(_)) => Reason::NotGranted,
             Self::UnlistedHost => Reason::UnlistedHost,
             Self::ForeignOrigin => Reason::ForeignOrigin,
             Self::NotJson => Reason::WrongType,
+            Self::TooMany { .. } => Reason::TooMany,
         }
     }
 
     fn answer(&self) -> (StatusCode, String) {
         let (status, message) = match self {
             Self::Gate(access::Refusal::Unknown(why)) => {
-                let message = match why {
-                    Stranger::Nothing => "nobody knows who you are: this needs credentials",
-                    Stranger::Wrong => "these credentials are wrong",
-                    Stranger::Expired => "this token has expired",
-                };
-                (StatusCode::UNAUTHORIZED, message)
+                let (status, denied) = (StatusCode::SERVICE_UNAVAILABLE, StatusCode::UNAUTHORIZED);
+                match why {
+                    Stranger::Nothing => {
+                        (denied, "nobody knows who you are: this needs credentials")
+                    }
+                    Stranger::Wrong => (denied, "these credentials are wrong"),
+                    Stranger::Expired => (denied, "this token has expired"),
+                    Stranger::Crowded => (status, "too many wait to sign in: try again"),
+                }
             }
             Self::Gate(access::Refusal::Lacking(lacking)) => {
                 return (StatusCode::FORBIDDEN, lacking.to_string());
@@ -85,6 +98,12 @@ impl Refusal {
             Self::NotJson => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this needs Content-Type: application/json")
             }
+            Self::TooMany { sends_alerts: true } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too many requests: try again")
+            }
+            Self::TooMany { sends_alerts: false } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too many requests")
+            }
         };
         (status, message.to_owned())
     }
@@ -92,43 +111,80 @@ impl Refusal {
 
 impl Guard {
     /// Finds out who has come, or refuses what nobody may ask like this.
-    fn judge(&self, request: &Request) -> Result<Arrival, Refusal> {
+    async fn judge(&self, request: &Parts) -> Result<Arrival, Refusal> {
+        if !self.entrance.served().has_room() {
+            return Err(Refusal::TooMany { sends_alerts: is_door(request.uri.path(), "") });
+        }
         self.judge_origin(request)?;
-        let headers = request.headers();
-        let path = request.uri().path();
-        let arrival = self.entrance.arrive(headers, request.extensions().get());
+        let headers = &request.headers;
+        let path = request.uri.path();
+        let arrival = self.entrance.arrive(headers, request.extensions.get()).await;
         let Ok(caller) = &arrival.0 else { return Ok(arrival) };
         if *caller.identity() == Identity::Anonymous {
             self.judge_host(request)?;
         }
-        let is_read = [Method::GET, Method::HEAD].contains(request.method());
+        let is_read = [Method::GET, Method::HEAD].contains(&request.method);
         let changes = !is_read && path.starts_with("/api/v1/") && path != ALERTS;
         if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(arrival) }
     }
 
-    /// A browser always names the host; only the oldest of other clients do not.
-    fn judge_host(&self, request: &Request) -> Result<(), Refusal> {
-        let mut hosts = request.headers().get_all(HOST).iter();
+    /// A browser always names the host; only the oldest of other clients do not. HTTP/2 names it in
+    /// the target.
+    fn judge_host(&self, request: &Parts) -> Result<(), Refusal> {
+        let mut hosts = request.headers.get_all(HOST).iter();
         let (host, further) = (hosts.next(), hosts.next());
         let is_ours = |host: &HeaderValue| host.to_str().is_ok_and(|h| self.names.is_our_host(h));
         let is_listed = match host {
             Some(host) => is_ours(host) && further.is_none(),
-            None => request.version() < Version::HTTP_11,
+            None if request.version == Version::HTTP_2 => request.uri.authority().is_some(),
+            None => request.version < Version::HTTP_11,
         };
-        let in_target = request.uri().authority().map(axum::http::uri::Authority::as_str);
+        let in_target = request.uri.authority().map(axum::http::uri::Authority::as_str);
         let target_is_ours = in_target.is_none_or(|host| self.names.is_our_host(host));
         if is_listed && target_is_ours { Ok(()) } else { Err(Refusal::UnlistedHost) }
     }
 
-    fn judge_origin(&self, request: &Request) -> Result<(), Refusal> {
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    fn judge_origin(&self, request: &Parts) -> Result<(), Refusal> {
+        let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let target = request.uri.authority().map(axum::http::uri::Authority::as_str);
+        let host = host.or(target.filter(|_| request.version == Version::HTTP_2));
         let is_ours = |origin: &HeaderValue| {
             origin.to_str().is_ok_and(|origin| self.names.is_our_origin(origin, host))
         };
-        if request.headers().get_all(ORIGIN).iter().all(is_ours) {
+        if request.headers.get_all(ORIGIN).iter().all(is_ours) {
             Ok(())
         } else {
             Err(Refusal::ForeignOrigin)
+        }
+    }
+}
+
+impl Guard {
+    /// Tells a stranger how to say who they are.
+    fn challenge(&self, headers: &mut HeaderMap) {
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if !self.entrance.served().config.users.is_empty() {
+            let basic = HeaderValue::from_static("Basic realm=\"Homeostat\", charset=\"UTF-8\"");
+            headers.append(WWW_AUTHENTICATE, basic);
+        }
+    }
+
+    /// Adds what the web configuration says. A policy of contents stands beside ours, and browsers
+    /// keep both: it can only forbid more.
+    fn dress(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.entrance.served().config.headers {
+            let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+            else {
+                continue;
+            };
+            if name == CONTENT_SECURITY_POLICY {
+                let ours = HeaderValue::from_static(OUR_POLICY);
+                headers.entry(&name).or_insert(ours);
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
         }
     }
 }
@@ -142,23 +198,33 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Stands before every route.
 pub(super) async fn stand(
     State(guard): State<Arc<Guard>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path().to_owned();
-    let mut response = match guard.judge(&request) {
+    let (parts, body) = request.into_parts();
+    let judged = guard.judge(&parts).await;
+    let mut request = Request::from_parts(parts, body);
+    let mut response = match judged {
         Ok(arrival) => {
             let who = arrival.0.as_ref().ok().map(|caller| caller.identity().to_string());
             request.extensions_mut().insert(arrival);
             let answered = tokio::time::timeout(PATIENCE, next.run(request)).await;
             let response = answered.unwrap_or_else(|_| give_up(&path));
             match response.extensions().get::<access::Refusal>() {
-                Some(refusal) => refuse(&path, &Refusal::Gate(refusal.clone()), who),
+                Some(refusal) => {
+                    let mut refused = refuse(&path, &Refusal::Gate(refusal.clone()), who);
+                    if refused.status() == StatusCode::UNAUTHORIZED {
+                        guard.challenge(refused.headers_mut());
+                    }
+                    refused
+                }
                 None => response,
             }
         }
         Err(refusal) => refuse(&path, &refusal, None),
     };
+    guard.dress(response.headers_mut());
     protect(response.headers_mut());
     response
 }
@@ -173,14 +239,15 @@ fn refuse(path: &str, refusal: &Refusal, who: Option<String>) -> Response {
     let (status, message) = refusal.answer();
     let mut response = answer::problem(path, status, &message);
     match refusal {
-        Refusal::Gate(access::Refusal::Unknown(_)) => {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
         Refusal::Gate(access::Refusal::Lacking(lacking)) => {
             let who = who.unwrap_or_default();
             response.extensions_mut().insert(Details(format!("{who} may not: {lacking}")));
         }
-        Refusal::UnlistedHost | Refusal::ForeignOrigin | Refusal::NotJson => {}
+        Refusal::Gate(access::Refusal::Unknown(_))
+        | Refusal::UnlistedHost
+        | Refusal::ForeignOrigin
+        | Refusal::NotJson
+        | Refusal::TooMany { .. } => {}
     }
     because(refusal.reason(), response)
 }
@@ -192,7 +259,7 @@ pub(super) fn protect(headers: &mut HeaderMap) {
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (CONTENT_SECURITY_POLICY, OUR_POLICY),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -1,7 +1,7 @@
 //! Our own HTTP: for operators, for Prometheus, and the gate before every route.
 //!
 //! ```text
-//!  listeners ─> server ─> refusals ─> guard ─┬─> intake's routes (given by the app)
+//!  doors ─> server ─> refusals ─> guard ─┬─> intake's routes (given by the app)
 //!                                            ├─> api    /api/v1/…
 //!                                            ├─> admin  /-/…, /metrics
 //!                                            └─> ui     /
@@ -17,7 +17,13 @@ pub mod refusals;
 pub mod exposure;
 pub mod origin;
 pub mod auth;
+pub mod certificate;
+pub mod tls;
+mod random;
+mod passwords;
+pub mod listening;
 pub mod peer;
+pub mod socket;
 pub mod entrance;
 pub mod guard;
 pub mod answer;
@@ -25,6 +31,7 @@ pub mod api;
 mod admin;
 mod ui;
 mod impatient;
+mod streams;
 pub mod server;
 
 use std::fmt;

@@ -2,23 +2,58 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// The other end of the connection by which a request came. The server puts it beside each request.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// From where it came.
-    pub address: SocketAddr,
+    pub address: Address,
+    /// What it has shown when the connection began.
+    pub certified: Certified,
+}
+
+/// From where a connection came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address {
+    /// From an address.
+    Tcp(SocketAddr),
+    /// From this machine, by a socket.
+    Unix {
+        /// Which user's process it is, as the kernel says.
+        user: u32,
+    },
+}
+
+/// Whether a peer has shown a certificate that somebody vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certified {
+    /// It has not.
+    No,
+    /// It has.
+    Yes {
+        /// Its first subject alternative name, if it has any.
+        name: Option<Arc<str>>,
+        /// Whether nobody comes in without one.
+        is_mandatory: bool,
+    },
 }
 
 impl Peer {
-    /// Returns the address without its port.
-    pub fn ip(&self) -> IpAddr {
-        self.address.ip().to_canonical()
+    /// Returns the address without its port, where it came from one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.address {
+            Address::Tcp(address) => Some(address.ip().to_canonical()),
+            Address::Unix { .. } => None,
+        }
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.fmt(f)
+        match self.address {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix { .. } => f.write_str("unix"),
+        }
     }
 }

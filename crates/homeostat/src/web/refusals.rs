@@ -44,8 +44,12 @@ pub enum Reason {
     WrongCredentials,
     /// What it shows was right, and its time is over.
     Expired,
+    /// Too many wait for their password to be looked at.
+    Crowded,
     /// Who sends it may not do this.
     NotGranted,
+    /// More come than `rate_limit` allows.
+    TooMany,
     /// Its `Host` is no name of ours.
     UnlistedHost,
     /// It comes from a page of another origin.
@@ -67,7 +71,9 @@ impl Reason {
             Self::NoToken => "no_token",
             Self::WrongCredentials => "wrong_credentials",
             Self::Expired => "expired",
+            Self::Crowded => "crowded",
             Self::NotGranted => "not_granted",
+            Self::TooMany => "too_many",
             Self::UnlistedHost => "unlisted_host",
             Self::ForeignOrigin => "foreign_origin",
             Self::UnknownPath => "unknown_path",
@@ -201,12 +207,16 @@ fn help(reason: Reason, asked: &Asked<'_>) -> String {
     match reason {
         Reason::NoToken | Reason::WrongCredentials => {
             "send a token of `access.tokens` or of --web.bearer-token-file; in Alertmanager and \
-             Prometheus it stands under `authorization`"
+             Prometheus it stands under `authorization`, a password under `basic_auth`"
                 .to_owned()
         }
         Reason::Expired => {
             "give the token another `expires`, or its sender another token".to_owned()
         }
+        Reason::Crowded => {
+            "somebody tries many passwords: who was let in before is not kept waiting".to_owned()
+        }
+        Reason::TooMany => "`rate_limit` of the web configuration allows no more".to_owned(),
         Reason::NotGranted => "if this should be allowed: `access.grants`".to_owned(),
         Reason::UnlistedHost if host.is_empty() => "name one Host that is ours".to_owned(),
         Reason::UnlistedHost => format!("if this is a name of ours: --web.allowed-host={host}"),
@@ -254,7 +264,7 @@ fn way(path: &str, prefix: &str) -> String {
 }
 
 /// Whether alerts are taken at a path, by the right method.
-fn is_door(path: &str, prefix: &str) -> bool {
+pub(super) fn is_door(path: &str, prefix: &str) -> bool {
     let Some(path) = path.strip_prefix(prefix) else { return false };
     ["/hooks", "/api/v2/alerts", "/api/v1/alerts"].iter().any(|door| {
         path.strip_prefix(door).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -20,12 +20,14 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 mod access;
+mod listener;
 
 use super::api::fixture;
 use super::api::status::{ConfigStatus, PauseView};
 use super::api::{Filter, Open, Page, ReadError, Story};
 use super::auth::Token;
 use super::entrance::{Entrance, Rules};
+use super::listening::Listening;
 use super::origin::Names;
 use super::server::{Limits, serve};
 use super::*;
@@ -93,6 +95,8 @@ struct Ways {
     prefix: &'static str,
     token: Option<Token>,
     access: Option<Access>,
+    listening: Option<Arc<Listening>>,
+    doors: Vec<server::Door>,
     not_ready: Option<String>,
     limits: Limits,
 }
@@ -158,8 +162,12 @@ impl House {
         let healed = fixture::healed_by_the_second().facts;
         let fails = reload_fails.clone();
         let rules = Rules::new(ways.access.as_ref()).unwrap();
+        let listening = ways.listening.unwrap_or_else(|| Arc::new(Listening::plain()));
         let web = Web {
-            guard: Arc::new(Guard { entrance: Arc::new(Entrance::new(ways.token, rules)), names }),
+            guard: Arc::new(Guard {
+                entrance: Arc::new(Entrance::new(ways.token, rules, listening.clone())),
+                names,
+            }),
             queue: queue.clone(),
             metrics: Arc::new(Metrics::new("1.2.3", "abc", "main")),
             history: Arc::new(Journal(vec![(IncidentId(1), healed), (IncidentId(2), held)])),
@@ -176,7 +184,8 @@ impl House {
         let router = router(&web, intake(slow.clone()));
         let router = refusals::watch(router, ways.prefix, web.metrics.clone());
         let stopped = async { drop(stopped.await) };
-        let served = tokio::spawn(serve(vec![listener], router, ways.limits, stopped));
+        let doors = ways.doors.into_iter().chain([listener.into()]).collect();
+        let served = tokio::spawn(serve(doors, listening, router, ways.limits, stopped));
         Self { address, events, reload_fails, slow, queue, routes, stop: Some(stop), served }
     }
 
@@ -820,7 +829,8 @@ async fn unread(patience: Duration) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits { connections: 1, answer: patience, ..Limits::default() };
-    tokio::spawn(server::serve(vec![listener], large, limits, std::future::pending()));
+    let (doors, plain) = (vec![listener.into()], Arc::new(Listening::plain()));
+    tokio::spawn(server::serve(doors, plain, large, limits, std::future::pending()));
     let mut deaf = TcpStream::connect(address).await.unwrap();
     deaf.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     deaf.readable().await.unwrap();

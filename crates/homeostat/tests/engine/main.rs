@@ -14,6 +14,7 @@ mod evidence;
 mod explain;
 mod faults;
 mod history;
+mod listener;
 mod migrate;
 mod modes;
 mod notices;

@@ -25,6 +25,7 @@ pub(crate) struct Engine {
     pub(crate) directory: PathBuf,
     arguments: Vec<String>,
     prefix: String,
+    scheme: &'static str,
     /// What it is to do at failpoints, in this run.
     failpoints: String,
     client: Client,
@@ -75,6 +76,21 @@ impl Engine {
         Self::run(program, &["serve"], sandbox, config, more).await
     }
 
+    /// Starts an engine that is served by TLS, and talks to it by a client of its own.
+    pub(crate) async fn start_secure(
+        sandbox: &Sandbox,
+        config: &str,
+        more: &[&str],
+        client: impl FnOnce(&Path) -> Client,
+    ) -> Self {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_homeostat"));
+        let start = Start { config, more, ..Start::default() };
+        let mut engine = Self::begin(program, &["serve"], sandbox, &start);
+        (engine.scheme, engine.client) = ("https", client(sandbox.path()));
+        engine.ready().await;
+        engine
+    }
+
     /// Starts an engine that is another program, with these words before its options.
     pub(crate) async fn run(
         program: PathBuf,
@@ -123,7 +139,8 @@ impl Engine {
             Some(file) => client_with(std::fs::read_to_string(file).unwrap().trim()),
             None => stack::client(),
         };
-        Self { process, program, address, directory, arguments, prefix, failpoints, client }
+        let scheme = "http";
+        Self { process, program, address, directory, arguments, prefix, scheme, failpoints, client }
     }
 
     pub(crate) async fn ready(&self) {
@@ -135,7 +152,7 @@ impl Engine {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{}{path}", self.address, self.prefix)
+        format!("{}://{}{}{path}", self.scheme, self.address, self.prefix)
     }
 
     pub(crate) fn client(&self) -> &Client {
