@@ -129,11 +129,11 @@ impl Crowd {
 fn live(all: usize) -> Vec<(&'static str, Duration)> {
     let mut crowd = Crowd::new(all);
     let by = || "an operator".to_owned();
-    crowd.turn(vec![Event::Pause { by: by(), reason: String::new() }]);
+    crowd.turn(vec![Event::Pause { by: by().into(), reason: String::new() }]);
     crowd.time("attached to one that waits", |crowd| crowd.tell(0, Status::Firing));
     assert_eq!(crowd.standing(), [all, 0, 0]);
     crowd.time("acted on", |crowd| {
-        let order = crowd.turn(vec![Event::Resume { by: by() }]).unwrap();
+        let order = crowd.turn(vec![Event::Resume { by: by().into() }]).unwrap();
         let ended =
             Ended { outcome: DONE, started_at: None, output: String::new(), left: Vec::new() };
         crowd.turn(vec![Event::OrderEnded { order, ended }]);
