@@ -18,10 +18,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::answer;
 use super::entrance::Entrance;
 use super::origin::Names;
 use super::refusals::{Details, Reason, because, is_door};
+use super::{answer, hearing};
 use crate::access::{self, Arrival, Identity, Stranger};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
@@ -203,6 +203,7 @@ pub(super) async fn stand(
 ) -> Response {
     let path = request.uri().path().to_owned();
     let (parts, body) = request.into_parts();
+    let (body, left) = hearing::share(body);
     let judged = guard.judge(&parts).await;
     let mut request = Request::from_parts(parts, body);
     let mut response = match judged {
@@ -224,6 +225,7 @@ pub(super) async fn stand(
         }
         Err(refusal) => refuse(&path, &refusal, None),
     };
+    left.hear_out().await;
     guard.dress(response.headers_mut());
     protect(response.headers_mut());
     response

@@ -20,6 +20,7 @@ pub mod auth;
 pub mod certificate;
 pub mod tls;
 mod random;
+mod hearing;
 mod passwords;
 pub mod listening;
 pub mod peer;

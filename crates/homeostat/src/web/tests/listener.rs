@@ -174,6 +174,12 @@ async fn curl_speaks_both_versions_of_http_over_tls_and_trusts_by_the_authority(
     assert_eq!(secure.curl("/hooks", &posted).await, (0, "taken".into()));
     let foreign = ["--cacert", "ca.pem", "-H", "Origin: https://evil.example", "-d", "{}"];
     assert!(secure.curl("/hooks", &foreign).await.1.contains("another origin"));
+    std::fs::write(directory.path().join("long"), "x".repeat(60_000)).unwrap();
+    let long = [&foreign[..4], &["--data-binary", "@long"]].concat();
+    for _ in 0..20 {
+        let (code, answer) = secure.curl("/hooks", &long).await;
+        assert!(code == 0 && answer.contains("another origin"), "curl: {code} {answer}");
+    }
     let rebound = ["--cacert", "ca.pem", "-H", "Host: evil.example"];
     assert!(secure.curl("/metrics", &rebound).await.1.contains("this Host is not known"));
     let without = secure_with(
