@@ -74,6 +74,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.on(MethodFilter::POST, [Method::POST].into(), path, gate.into(), handler)
     }
 
+    /// Adds what is deleted.
+    #[must_use]
+    pub fn delete<H, T>(self, path: &'static str, gate: impl Into<Gate>, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.on(MethodFilter::DELETE, [Method::DELETE].into(), path, gate.into(), handler)
+    }
+
     /// Adds what may be posted or put, as some senders do.
     #[must_use]
     pub fn post_or_put<H, T>(self, path: &'static str, gate: impl Into<Gate>, handler: H) -> Self

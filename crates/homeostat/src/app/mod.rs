@@ -274,7 +274,7 @@ impl Running {
             None => Listening::plain(),
         });
         let entrance = Entrance::new(token, Rules::new(access)?, listening.clone());
-        let entrance = Arc::new(entrance);
+        let entrance = Arc::new(entrance.reached_by(options.external_url.as_deref()));
         let exposure = exposure(&options);
         exposure.permit(entrance.would_ask(access)).map_err(StartError::Exposed)?;
         warn_of_clear_text(&exposure, &entrance, &listening.served());

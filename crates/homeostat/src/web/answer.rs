@@ -5,6 +5,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+/// Where pages sign in.
+pub const SESSION: &str = "/-/session";
+
 /// Answers with JSON.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
@@ -21,9 +24,10 @@ pub fn text(status: StatusCode, line: &str) -> Response {
     with_type(status, "text/plain; charset=utf-8", format!("{line}\n"))
 }
 
-/// Answers that something is wrong: as `{"error": …}` under `/api/`, else as a line of text.
+/// Answers that something is wrong: as `{"error": …}` under `/api/` and to the page that signs in, else
+/// as a line of text.
 pub fn problem(path: &str, status: StatusCode, message: &str) -> Response {
-    if path.starts_with("/api/") {
+    if path.starts_with("/api/") || path == SESSION {
         json(status, &serde_json::json!({ "error": message }))
     } else {
         text(status, message)

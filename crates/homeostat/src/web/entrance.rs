@@ -5,6 +5,7 @@
 //! | `Authorization: Bearer` with the token of `--web.bearer-token-file` | `token:admin` |
 //! | the same with a token of `access.tokens` | `token:NAME` |
 //! | `Authorization: Basic` with a user of `basic_auth_users` | `user:NAME` |
+//! | the cookie of a session | who signed in |
 //! | the header of a proxy that `access.proxy` trusts | `user:NAME`, with its groups |
 //! | that it comes by a socket of this machine | `local:`, and the name of the user |
 //! | a certificate that is vouched for | `cert:`, and its first subject alternative name |
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use homeostat_config::{Access, TokenSecret, TrustedProxy};
 use homeostat_core::operator::{ANONYMOUS, Way};
 use homeostat_core::time::Timestamp;
@@ -32,8 +33,10 @@ use super::auth::{Digest, Token, TokenError, basic, bearer};
 use super::listening::{Listening, Served};
 use super::passwords::{Checked, Passwords};
 use super::peer::{Address, Certified, Peer};
+use super::sessions::{LIFE, Named, Proof, Session, Sessions};
 use super::socket::{UNTOLD, user_name};
 use crate::access::{Arrival, Caller, Identity, Refusal, Rights, Stranger};
+use subtle::ConstantTimeEq as _;
 
 /// The name of the token of `--web.bearer-token-file`.
 const ADMIN: &str = "admin";
@@ -51,6 +54,9 @@ pub struct Entrance {
     access: RwLock<Arc<Rules>>,
     listening: Arc<Listening>,
     passwords: Passwords,
+    sessions: Sessions,
+    /// Whether people come by `https`, though a proxy may end it before us.
+    is_https: bool,
 }
 
 /// What `access` of the configuration says, ready to be asked.
@@ -111,7 +117,14 @@ impl Entrance {
     /// users of the web configuration.
     pub fn new(admin: Option<Token>, rules: Rules, listening: Arc<Listening>) -> Self {
         let access = RwLock::new(Arc::new(rules));
-        Self { admin, access, listening, passwords: Passwords::default() }
+        let (passwords, sessions) = (Passwords::default(), Sessions::default());
+        Self { admin, access, listening, passwords, sessions, is_https: false }
+    }
+
+    /// Says by which URL people come, where that is known.
+    #[must_use]
+    pub fn reached_by(self, external_url: Option<&str>) -> Self {
+        Self { is_https: external_url.is_some_and(|url| url.starts_with("https:")), ..self }
     }
 
     /// Puts other rules in force, after a reload.
@@ -141,7 +154,21 @@ impl Entrance {
     }
 
     /// Finds out who sends a request with these headers.
-    pub(super) async fn arrive(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Arrival {
+    pub(super) async fn arrive(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Arrived {
+        let session = self.session(headers, peer).filter(|_| !headers.contains_key(AUTHORIZATION));
+        match session {
+            Some(Session { named: (identity, groups, _), form_token, .. }) => {
+                let address = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+                let rights = self.access.read().rights.clone();
+                let caller = Caller::new(identity, groups, Way::Session, address, rights);
+                Arrived { arrival: Arrival(Ok(caller)), form_token: Some(FormToken(form_token)) }
+            }
+            None => Arrived { arrival: self.meet(headers, peer).await, form_token: None },
+        }
+    }
+
+    /// Finds out who it is without a session.
+    async fn meet(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Arrival {
         let rules = self.access.read().clone();
         let served = self.listening.served();
         let asks = self.admin.is_some() || rules.is_written() || served.asks();
@@ -168,10 +195,92 @@ impl Entrance {
         }
     }
 
+    /// The session whose cookie is shown, if that by which it began still counts.
+    fn session(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Option<Session> {
+        let secret = self.secret_in(headers, peer)?;
+        let session = self.sessions.find(&secret)?;
+        let counts = match &session.proof {
+            Proof::Password { user, hash } => {
+                let served = self.listening.served();
+                let now =
+                    served.config.users.get(user).map(|hash| Digest::of(hash.reveal().as_bytes()));
+                now.is_some_and(|now| now.is(hash))
+            }
+            Proof::Token(digest) => self.token(&self.access.read(), digest).is_ok(),
+        };
+        if !counts {
+            self.sessions.end(&secret);
+        }
+        counts.then_some(session)
+    }
+
+    /// Signs in by a password: who it is, the secret of the session, and what its forms must show.
+    pub(super) async fn sign_in_by_password(
+        &self,
+        user: &str,
+        password: &[u8],
+    ) -> Result<SignedIn, Stranger> {
+        let served = self.listening.served();
+        match self.passwords.check(&served.config.users, user, password).await {
+            Checked::Right => {}
+            Checked::Wrong => return Err(Stranger::Wrong),
+            Checked::Crowded => return Err(Stranger::Crowded),
+        }
+        let hash = served.config.users.get(user).ok_or(Stranger::Wrong)?;
+        let hash = Digest::of(hash.reveal().as_bytes());
+        let identity = Identity::User(user.to_owned());
+        Ok(self.begin(identity, Vec::new(), Proof::Password { user: user.to_owned(), hash }))
+    }
+
+    /// Signs in by a token.
+    pub(super) fn sign_in_by_token(&self, token: &str) -> Result<SignedIn, Stranger> {
+        let digest = Digest::of(token.trim().as_bytes());
+        let name = self.token(&self.access.read(), &digest)?;
+        Ok(self.begin(Identity::Token(name), Vec::new(), Proof::Token(digest)))
+    }
+
+    fn begin(&self, identity: Identity, groups: Vec<String>, proof: Proof) -> SignedIn {
+        let named = (identity.clone(), groups, Way::Session);
+        let (secret, form_token) = self.sessions.begin(named, proof);
+        (identity, secret, form_token)
+    }
+
+    /// Ends a session.
+    pub(super) fn sign_out(&self, secret: &str) {
+        self.sessions.end(secret);
+    }
+
+    /// How one can sign in here.
+    pub(super) fn ways(&self) -> Vec<&'static str> {
+        let rules = self.access.read();
+        let has_tokens = self.admin.is_some() || !rules.tokens.is_empty();
+        let has_users = !self.listening.served().config.users.is_empty();
+        let ways = [("password", has_users), ("token", has_tokens)];
+        ways.into_iter().filter_map(|(way, is_there)| is_there.then_some(way)).collect()
+    }
+
+    /// The secret in the cookie of a session.
+    pub(super) fn secret_in(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Option<String> {
+        cookie_of(headers, cookie_name(self.is_secure(peer)))
+    }
+
+    /// The cookie of a session; without a secret, the one that clears it.
+    pub(super) fn cookie(&self, peer: Option<&Peer>, secret: &str) -> String {
+        let is_secure = self.is_secure(peer);
+        let (name, secure) = (cookie_name(is_secure), if is_secure { "; Secure" } else { "" });
+        let age = if secret.is_empty() { 0 } else { LIFE.as_secs() };
+        format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}")
+    }
+
+    fn is_secure(&self, peer: Option<&Peer>) -> bool {
+        self.is_https || peer.is_some_and(|peer| peer.is_secure)
+    }
+
     /// Finds out whose an `Authorization` is.
     async fn show(&self, rules: &Rules, served: &Served, header: &[u8]) -> Result<Named, Stranger> {
         let Some((user, password)) = basic(header) else {
-            let token = self.token(rules, header)?;
+            let shown = Digest::of(bearer(header).ok_or(Stranger::Wrong)?);
+            let token = self.token(rules, &shown)?;
             return Ok((Identity::Token(token), Vec::new(), Way::Token));
         };
         match self.passwords.check(&served.config.users, &user, &password).await {
@@ -182,15 +291,14 @@ impl Entrance {
     }
 
     /// Finds the token that is shown.
-    fn token(&self, rules: &Rules, authorization: &[u8]) -> Result<String, Stranger> {
-        let shown = Digest::of(bearer(authorization).ok_or(Stranger::Wrong)?);
-        let is_admin = self.admin.as_ref().is_some_and(|admin| admin.is(&shown));
+    fn token(&self, rules: &Rules, shown: &Digest) -> Result<String, Stranger> {
+        let is_admin = self.admin.as_ref().is_some_and(|admin| admin.is(shown));
         let mut found = None;
         // All are compared, so that nobody learns by the time which one comes first.
         for token in &rules.tokens {
             let is_shown = match &token.secret {
-                Secret::Digest(digest) => digest.is(&shown),
-                Secret::File(file) => file.is(&shown),
+                Secret::Digest(digest) => digest.is(shown),
+                Secret::File(file) => file.is(shown),
             };
             if is_shown {
                 found = Some(token);
@@ -205,8 +313,42 @@ impl Entrance {
     }
 }
 
-/// Who somebody is, of which groups, and how both are known.
-type Named = (Identity, Vec<String>, Way);
+/// Who signed in, the secret of the session, and what its forms must show.
+pub(super) type SignedIn = (Identity, String, String);
+
+/// What the forms of a session must show, besides its cookie.
+#[derive(Debug, Clone)]
+pub(super) struct FormToken(pub(super) String);
+
+impl FormToken {
+    /// Tells whether this is it, in constant time.
+    pub(super) fn is(&self, shown: &[u8]) -> bool {
+        shown.ct_eq(self.0.as_bytes()).into()
+    }
+}
+
+/// Who has come, and what their session's forms must show, where it is by a session.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) arrival: Arrival,
+    pub(super) form_token: Option<FormToken>,
+}
+
+/// With its prefix, browsers take the cookie over TLS only, and from nobody else.
+const fn cookie_name(is_secure: bool) -> &'static str {
+    if is_secure { "__Host-homeostat" } else { "homeostat" }
+}
+
+/// The value of a cookie of this name, if there is exactly one.
+fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut values = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+        let (known, value) = pair.trim().split_once('=')?;
+        (known == name).then_some(value)
+    });
+    let value = values.next()?;
+    (values.next().is_none() && !value.is_empty()).then(|| value.to_owned())
+}
 
 /// Who somebody is by the connection alone.
 fn by_connection(peer: &Peer, served: &Served) -> Option<Named> {
@@ -257,4 +399,27 @@ fn told(
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_two_of_a_name_are_none() {
+        let find = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_static(line));
+            }
+            cookie_of(&headers, "s")
+        };
+        assert_eq!(find(&["a=1; s=x; b=2"]).as_deref(), Some("x"));
+        assert_eq!(find(&["a=1", "s=x"]).as_deref(), Some("x"));
+        for none in [&[][..], &["s="], &["s=x; s=y"], &["s=x", "s=x"], &["ss=x"], &["s"]] {
+            assert_eq!(find(none), None, "{none:?}");
+        }
+    }
 }

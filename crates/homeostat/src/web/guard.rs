@@ -18,17 +18,20 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::entrance::Entrance;
+use super::entrance::{Arrived, Entrance};
 use super::origin::Names;
 use super::refusals::{Details, Reason, because, is_door};
 use super::{answer, hearing};
-use crate::access::{self, Arrival, Identity, Stranger};
+use crate::access::{self, Identity, Stranger};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What browsers may do with an answer that is no page.
 const OUR_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// What forms show, besides the cookie of their session.
+const FORM_TOKEN: &str = "x-csrf-token";
 
 /// The posts that Prometheus and others send, who do not always name a content type.
 const ALERTS: &str = "/api/v1/alerts";
@@ -49,6 +52,7 @@ enum Refusal {
     UnlistedHost,
     ForeignOrigin,
     NotJson,
+    NoFormToken,
     /// Who sends alerts is told to come again, and not that it was too much: Alertmanager would not.
     TooMany {
         sends_alerts: bool,
@@ -68,6 +72,7 @@ impl Refusal {
             Self::UnlistedHost => Reason::UnlistedHost,
             Self::ForeignOrigin => Reason::ForeignOrigin,
             Self::NotJson => Reason::WrongType,
+            Self::NoFormToken => Reason::NoFormToken,
             Self::TooMany { .. } => Reason::TooMany,
         }
     }
@@ -98,6 +103,9 @@ impl Refusal {
             Self::NotJson => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this needs Content-Type: application/json")
             }
+            Self::NoFormToken => {
+                (StatusCode::FORBIDDEN, "this needs the form token of the session: X-CSRF-Token")
+            }
             Self::TooMany { sends_alerts: true } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too many requests: try again")
             }
@@ -111,21 +119,27 @@ impl Refusal {
 
 impl Guard {
     /// Finds out who has come, or refuses what nobody may ask like this.
-    async fn judge(&self, request: &Parts) -> Result<Arrival, Refusal> {
+    async fn judge(&self, request: &Parts) -> Result<Arrived, Refusal> {
         if !self.entrance.served().has_room() {
             return Err(Refusal::TooMany { sends_alerts: is_door(request.uri.path(), "") });
         }
         self.judge_origin(request)?;
         let headers = &request.headers;
         let path = request.uri.path();
-        let arrival = self.entrance.arrive(headers, request.extensions.get()).await;
-        let Ok(caller) = &arrival.0 else { return Ok(arrival) };
+        let arrived = self.entrance.arrive(headers, request.extensions.get()).await;
+        let Ok(caller) = &arrived.arrival.0 else { return Ok(arrived) };
         if *caller.identity() == Identity::Anonymous {
             self.judge_host(request)?;
         }
         let is_read = [Method::GET, Method::HEAD].contains(&request.method);
+        if let Some(form_token) = &arrived.form_token
+            && !is_read
+            && !headers.get(FORM_TOKEN).is_some_and(|shown| form_token.is(shown.as_bytes()))
+        {
+            return Err(Refusal::NoFormToken);
+        }
         let changes = !is_read && path.starts_with("/api/v1/") && path != ALERTS;
-        if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(arrival) }
+        if changes && !is_json(headers) { Err(Refusal::NotJson) } else { Ok(arrived) }
     }
 
     /// A browser always names the host; only the oldest of other clients do not. HTTP/2 names it in
@@ -161,9 +175,10 @@ impl Guard {
 
 impl Guard {
     /// Tells a stranger how to say who they are.
-    fn challenge(&self, headers: &mut HeaderMap) {
+    /// The scripts of a page are not: their browser would ask for a password, and keep it.
+    fn challenge(&self, headers: &mut HeaderMap, is_of_a_page: bool) {
         headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        if !self.entrance.served().config.users.is_empty() {
+        if !is_of_a_page && !self.entrance.served().config.users.is_empty() {
             let basic = HeaderValue::from_static("Basic realm=\"Homeostat\", charset=\"UTF-8\"");
             headers.append(WWW_AUTHENTICATE, basic);
         }
@@ -189,7 +204,7 @@ impl Guard {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
@@ -204,19 +219,21 @@ pub(super) async fn stand(
     let path = request.uri().path().to_owned();
     let (parts, body) = request.into_parts();
     let (body, left) = hearing::share(body);
+    let is_of_a_page = parts.headers.get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
     let judged = guard.judge(&parts).await;
     let mut request = Request::from_parts(parts, body);
     let mut response = match judged {
-        Ok(arrival) => {
+        Ok(Arrived { arrival, form_token }) => {
             let who = arrival.0.as_ref().ok().map(|caller| caller.identity().to_string());
             request.extensions_mut().insert(arrival);
+            form_token.map(|form_token| request.extensions_mut().insert(form_token));
             let answered = tokio::time::timeout(PATIENCE, next.run(request)).await;
             let response = answered.unwrap_or_else(|_| give_up(&path));
             match response.extensions().get::<access::Refusal>() {
                 Some(refusal) => {
                     let mut refused = refuse(&path, &Refusal::Gate(refusal.clone()), who);
                     if refused.status() == StatusCode::UNAUTHORIZED {
-                        guard.challenge(refused.headers_mut());
+                        guard.challenge(refused.headers_mut(), is_of_a_page);
                     }
                     refused
                 }
@@ -249,6 +266,7 @@ fn refuse(path: &str, refusal: &Refusal, who: Option<String>) -> Response {
         | Refusal::UnlistedHost
         | Refusal::ForeignOrigin
         | Refusal::NotJson
+        | Refusal::NoFormToken
         | Refusal::TooMany { .. } => {}
     }
     because(refusal.reason(), response)

@@ -4,6 +4,7 @@
 //!  doors ─> server ─> refusals ─> guard ─┬─> intake's routes (given by the app)
 //!                                            ├─> api    /api/v1/…
 //!                                            ├─> admin  /-/…, /metrics
+//!                                            ├─> signin /-/session
 //!                                            └─> ui     /
 //! ```
 //!
@@ -25,11 +26,13 @@ mod passwords;
 pub mod listening;
 pub mod peer;
 pub mod socket;
+mod sessions;
 pub mod entrance;
 pub mod guard;
 pub mod answer;
 pub mod api;
 mod admin;
+mod signin;
 mod ui;
 mod impatient;
 mod streams;
@@ -86,7 +89,11 @@ impl fmt::Debug for Web {
 
 /// All routes, those of `intake` too.
 pub fn routes(web: &Web, intake: Routes) -> Routes {
-    intake.merge(api::routes(web)).merge(admin::routes(web)).merge(ui::routes())
+    intake
+        .merge(api::routes(web))
+        .merge(admin::routes(web))
+        .merge(signin::routes(web))
+        .merge(ui::routes())
 }
 
 /// Joins all routes behind the guard.

@@ -11,6 +11,8 @@ pub struct Peer {
     pub address: Address,
     /// What it has shown when the connection began.
     pub certified: Certified,
+    /// Whether nobody else reads what goes by.
+    pub is_secure: bool,
 }
 
 /// From where a connection came.
@@ -40,6 +42,11 @@ pub enum Certified {
 }
 
 impl Peer {
+    /// A peer that has shown nothing, on a connection that others may read.
+    pub fn plain(address: Address) -> Self {
+        Self { address, certified: Certified::No, is_secure: false }
+    }
+
     /// Returns the address without its port, where it came from one.
     pub fn ip(&self) -> Option<IpAddr> {
         match self.address {

@@ -48,6 +48,8 @@ pub enum Reason {
     Crowded,
     /// Who sends it may not do this.
     NotGranted,
+    /// It comes by a session, and does not show the token of its forms.
+    NoFormToken,
     /// More come than `rate_limit` allows.
     TooMany,
     /// Its `Host` is no name of ours.
@@ -73,6 +75,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::Crowded => "crowded",
             Self::NotGranted => "not_granted",
+            Self::NoFormToken => "no_form_token",
             Self::TooMany => "too_many",
             Self::UnlistedHost => "unlisted_host",
             Self::ForeignOrigin => "foreign_origin",
@@ -217,6 +220,7 @@ fn help(reason: Reason, asked: &Asked<'_>) -> String {
             "somebody tries many passwords: who was let in before is not kept waiting".to_owned()
         }
         Reason::TooMany => "`rate_limit` of the web configuration allows no more".to_owned(),
+        Reason::NoFormToken => "it may come from a page that is not ours".to_owned(),
         Reason::NotGranted => "if this should be allowed: `access.grants`".to_owned(),
         Reason::UnlistedHost if host.is_empty() => "name one Host that is ours".to_owned(),
         Reason::UnlistedHost => format!("if this is a name of ours: --web.allowed-host={host}"),

@@ -222,11 +222,11 @@ impl Talk {
     async fn meet(self, accepted: Accepted, tls: Option<Tls>) {
         let result = match (accepted, tls) {
             (Accepted::Unix(stream, user), _) => {
-                let peer = Peer { address: Address::Unix { user }, certified: Certified::No };
+                let peer = Peer::plain(Address::Unix { user });
                 self.http1(stream, peer).await
             }
             (Accepted::Tcp(stream, address), None) => {
-                let peer = Peer { address: Address::Tcp(address), certified: Certified::No };
+                let peer = Peer::plain(Address::Tcp(address));
                 self.http1(stream, peer).await
             }
             (Accepted::Tcp(stream, address), Some(tls)) => self.tls(stream, address, tls).await,
@@ -239,7 +239,8 @@ impl Talk {
     async fn tls(self, stream: TcpStream, address: SocketAddr, tls: Tls) -> Result<(), BoxError> {
         let handshake = TlsAcceptor::from(tls.server.clone()).accept(stream);
         let stream = tokio::time::timeout(self.limits.head, handshake).await??;
-        let peer = Peer { address: Address::Tcp(address), certified: certified(&stream, &tls) };
+        let (address, certified) = (Address::Tcp(address), certified(&stream, &tls));
+        let peer = Peer { address, certified, is_secure: true };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             self.http2(stream, peer).await
         } else {

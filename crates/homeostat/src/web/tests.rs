@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 mod access;
 mod listener;
+mod signin;
 
 use super::api::fixture;
 use super::api::status::{ConfigStatus, PauseView};
@@ -85,6 +86,7 @@ struct House {
     slow: Arc<Slow>,
     queue: Queue,
     routes: Vec<Listed>,
+    entrance: Arc<Entrance>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -163,11 +165,9 @@ impl House {
         let fails = reload_fails.clone();
         let rules = Rules::new(ways.access.as_ref()).unwrap();
         let listening = ways.listening.unwrap_or_else(|| Arc::new(Listening::plain()));
+        let entrance = Arc::new(Entrance::new(ways.token, rules, listening.clone()));
         let web = Web {
-            guard: Arc::new(Guard {
-                entrance: Arc::new(Entrance::new(ways.token, rules, listening.clone())),
-                names,
-            }),
+            guard: Arc::new(Guard { entrance: entrance.clone(), names }),
             queue: queue.clone(),
             metrics: Arc::new(Metrics::new("1.2.3", "abc", "main")),
             history: Arc::new(Journal(vec![(IncidentId(1), healed), (IncidentId(2), held)])),
@@ -186,7 +186,17 @@ impl House {
         let stopped = async { drop(stopped.await) };
         let doors = ways.doors.into_iter().chain([listener.into()]).collect();
         let served = tokio::spawn(serve(doors, listening, router, ways.limits, stopped));
-        Self { address, events, reload_fails, slow, queue, routes, stop: Some(stop), served }
+        Self {
+            address,
+            events,
+            reload_fails,
+            slow,
+            queue,
+            routes,
+            entrance,
+            stop: Some(stop),
+            served,
+        }
     }
 
     async fn usual() -> Self {

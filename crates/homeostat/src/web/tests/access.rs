@@ -5,12 +5,12 @@ use crate::access::Refusal;
 use sha2::Digest as _;
 
 /// What a program shows whose token has this name.
-fn bearer(name: &str) -> String {
+pub(super) fn bearer(name: &str) -> String {
     format!("Authorization: Bearer secret-of-{name}")
 }
 
 /// Tokens of these names, each with the secret that [`bearer`] shows, and these grants.
-fn access(tokens: &[&str], grants: &str) -> Access {
+pub(super) fn access(tokens: &[&str], grants: &str) -> Access {
     let tokens: Vec<String> = tokens
         .iter()
         .map(|name| {
