@@ -20,6 +20,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
 use crate::time::{Span, Timestamp};
 
 /// Which way the wall clock was set, and by how much.
@@ -168,6 +169,12 @@ impl Clock {
             || self.until(now).is_some_and(|until| stamp > until)
     }
 
+    /// Tells whether the wall clock has certainly shown this before it was set back, and not since,
+    /// whatever is allowed for clocks.
+    pub fn is_yet_to_come(&self, stamp: Timestamp, now: Timestamp) -> bool {
+        self.until(now).is_some_and(|until| stamp > until + limits::CLOCK_TOLERANCE)
+    }
+
     /// Returns the time after which nothing is stamped yet, if the wall clock shows less than it has
     /// shown. Where it does not, the clock of whoever stamps may go ahead of ours.
     fn until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -257,6 +264,9 @@ mod tests {
         let after = clock.certainly_after(at(9_990), at(10_060));
         let held = [6_460, 9_990, 9_991, 9_999].map(|stamp| after.holds(at(stamp)));
         assert_eq!(held, [false, false, true, true], "stamped after it, and before the jump");
+        let to_come =
+            [6_460, 6_461, 6_462, 9_999].map(|stamp| clock.is_yet_to_come(at(stamp), at(10_060)));
+        assert_eq!(to_come, [false, false, true, true], "what is allowed for clocks is not");
         clock.jumped(&Jump::new(&clock, Leap::Forwards(hours(3)), at(11_000)));
         assert_eq!(earliest(&clock, 10_060, 18_300), at(18_200), "the wall right after the jump");
         assert_eq!(earliest(&clock, 18_300, 18_300), at(18_300));

@@ -87,7 +87,10 @@ pub struct Sighting {
 pub struct Act {
     /// What others stamped after it.
     pub after: After,
-    /// When it was over, by the engine's clock.
+    /// What they stamped after it was over at the latest: one whose outcome is unknown may have
+    /// gone on.
+    pub past: After,
+    /// When it was over at the latest, by the engine's clock.
     pub over_at: Timestamp,
 }
 
@@ -334,7 +337,7 @@ impl RuleWitness {
                 return Testimony::Silent { why: NoWord::MemoryUnknown { why: why.clone() } };
             }
         };
-        if !act.after.holds_by(says.evaluated_at, lasts) {
+        if !act.past.holds_by(says.evaluated_at, lasts) {
             let lasts = lasts.saturating_add(says.interval);
             return Testimony::Remembers { until: act.over_at + lasts };
         }
@@ -379,7 +382,7 @@ impl RuleWitness {
 fn hear_listing(listing: &Listing, act: &Act) -> Testimony {
     let silent = |why| Testimony::Silent { why };
     match &listing.alert {
-        Some(listed) if act.after.holds(listed.updated_at) => Testimony::Fires,
+        Some(listed) if act.past.holds(listed.updated_at) => Testimony::Fires,
         Some(_) => silent(NoWord::ListedFromBefore),
         None if listing.total == 0 => silent(NoWord::ListsNothing),
         None if listing.uptime < limits::YOUNG_ALERTMANAGER => {

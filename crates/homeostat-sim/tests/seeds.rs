@@ -12,7 +12,7 @@ use homeostat_sim::script::{Script, World};
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core. Those that were found before there were Prometheuses with labels of their own stand only there.
-const FOUND: [(u64, &str); 26] = [
+const FOUND: [(u64, &str); 32] = [
     (
         2,
         "an end of this moment was taken for one before the act, since the clock had been set back",
@@ -78,6 +78,18 @@ const FOUND: [(u64, &str); 26] = [
         70900,
         "the law took two notifications of one group for one, which ends and changes the same alert",
     ),
+    (
+        900_329,
+        "a rule's memory counted from a crash, though the run may have gone on until its time limit",
+    ),
+    (
+        901_094,
+        "what had ended before the clock was set back was healed by an order right after that",
+    ),
+    (903_286, "what was over was looked after once more before people were told"),
+    (905_331, "the oracle took a remedy that never started for the one that healed"),
+    (906_432, "the oracle knew apart what resembles an alert and what is it"),
+    (910_932, "the oracle took a remedy that never started for the one that healed"),
 ];
 
 /// Worlds that are played at every commit.

@@ -90,15 +90,17 @@ fn heal<'a>(
 fn had_ended_before(view: View<'_>, incident: &Incident) -> bool {
     let (Some(first), clock) = (incident.acts.first(), view.state.clock()) else { return false };
     // What the wall clock showed then, nobody can tell after it has jumped.
-    if clock.jump().is_some_and(|jump| first.since <= jump.to + limits::CLOCK_TOLERANCE) {
+    if clock.jump().is_some_and(|jump| first.since <= jump.to) {
         return false;
     }
-    let began = clock.wall(first.since) - limits::CLOCK_TOLERANCE;
+    let began = clock.wall(first.since);
+    let is_before =
+        |at: Timestamp| at + limits::CLOCK_TOLERANCE <= began || clock.is_yet_to_come(at, view.now);
     incident.all_resolved()
         && incident.episodes.iter().all(|attached| {
             let known = view.state.episode(attached.episode);
             let ended_at = known.and_then(|episode| episode.ended_at);
-            ended_at.is_some_and(|at| clock.is_no_later(at, began, view.now))
+            ended_at.is_some_and(is_before)
         })
 }
 

@@ -63,6 +63,40 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
             desk.decision.effects = recover(state);
         }
         Event::ClockJumped(jump) => live_through(&mut desk, jump),
+        Event::Observed { observation, presence, ignored, .. } => {
+            let before = observe::Before { presence, ignored };
+            observe::observe(&mut desk, *observation, &before);
+        }
+        Event::Vouched { observation, evidence } => {
+            observe::vouched(&mut desk, &observation, &evidence);
+        }
+        Event::Unseen(episode) => observe::lapse(&mut desk, episode),
+        Event::Listed(episode) => desk.note(What::EpisodeListed { episode }),
+        Event::Mentioned(episode) => desk.note(What::EpisodeMentioned { episode }),
+        Event::Sighted { episode, sightings } => {
+            desk.note(What::EpisodeSighted { episode, sightings });
+        }
+        Event::Missing { episode, since } => observe::miss(&mut desk, episode, since),
+        // The engine has counted them, and sends those that are missing.
+        Event::Polled(_) | Event::RulesPolled { .. } => {}
+        Event::Answered { incident, step, evidence, presence } => {
+            if let Some(incident) = state.incident(incident).filter(|i| i.step == step) {
+                take(&mut desk, incident, Moment::Answer, &presence, Some(&evidence));
+            }
+        }
+        Event::Ready { incident, presence } => {
+            if let Some(incident) = state.incident(incident) {
+                take(&mut desk, incident, Moment::Due, &presence, None);
+            }
+        }
+        Event::Woke { incident, presence } => wake(&mut desk, incident, &presence),
+        Event::OrderProgressed { order, text } => note_progress(&mut desk, order, &text),
+        Event::OrderEnded { order, ended } => end_order(&mut desk, &order, ended, false),
+        Event::OrderFound { order, found } => find_order(&mut desk, &order, found),
+        Event::OrderGone(order) => let_go(&mut desk, order),
+        Event::Calmed(policy) => storm::calm(&mut desk, &policy),
+        Event::NoticeTold(notice) => telling::told(&mut desk, &notice),
+        Event::NoticeEnded(topic) => telling::ended(&mut desk, topic),
         Event::Pause { by, reason } => {
             desk.note(What::EnginePaused { pause: Pause { by, reason, since: now } });
         }
@@ -71,85 +105,16 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
                 desk.note(What::EngineResumed { by });
             }
         }
+        Event::Command { incident, command, seen, by, reason } => {
+            let word = command::Word { by, reason };
+            let reply = command::obey(&mut desk, incident, command, seen.as_ref(), &word);
+            desk.decision.reply = Some(reply);
+        }
         Event::Reloaded => reload(&mut desk),
-        Event::Calmed(policy) => storm::calm(&mut desk, &policy),
-        Event::NoticeTold(notice) => telling::told(&mut desk, &notice),
-        Event::NoticeEnded(topic) => telling::ended(&mut desk, topic),
-        Event::Observed { .. }
-        | Event::Vouched { .. }
-        | Event::Unseen(_)
-        | Event::Listed(_)
-        | Event::Mentioned(_)
-        | Event::Sighted { .. }
-        | Event::Missing { .. } => decide_about_alert(&mut desk, event),
-        // The engine has counted them, and sends those that are missing.
-        Event::Polled(_) | Event::RulesPolled { .. } => {}
-        Event::Answered { .. }
-        | Event::Ready { .. }
-        | Event::Woke { .. }
-        | Event::Command { .. }
-        | Event::OrderProgressed { .. }
-        | Event::OrderEnded { .. }
-        | Event::OrderGone(_)
-        | Event::OrderFound { .. } => decide_about_incident(&mut desk, event),
     }
     telling::guards(&mut desk);
     storm::rest(&mut desk);
     desk.decision
-}
-
-fn decide_about_alert(desk: &mut Desk<'_>, event: Event) {
-    match event {
-        Event::Observed { observation, presence, ignored, .. } => {
-            let before = observe::Before { presence, ignored };
-            observe::observe(desk, *observation, &before);
-        }
-        Event::Vouched { observation, evidence } => {
-            observe::vouched(desk, &observation, &evidence);
-        }
-        Event::Unseen(episode) => observe::lapse(desk, episode),
-        Event::Listed(episode) => desk.note(What::EpisodeListed { episode }),
-        Event::Mentioned(episode) => desk.note(What::EpisodeMentioned { episode }),
-        Event::Sighted { episode, sightings } => {
-            desk.note(What::EpisodeSighted { episode, sightings });
-        }
-        Event::Missing { episode, since } => observe::miss(desk, episode, since),
-        _ => {}
-    }
-}
-
-fn decide_about_incident(desk: &mut Desk<'_>, event: Event) {
-    let state = desk.state;
-    match event {
-        Event::Answered { incident, step, evidence, presence } => {
-            let asked = state.incident(incident).filter(|i| i.step == step);
-            if let Some(incident) = asked {
-                take(desk, incident, Moment::Answer, &presence, Some(&evidence));
-            }
-        }
-        Event::Ready { incident, presence } => {
-            if let Some(incident) = state.incident(incident) {
-                take(desk, incident, Moment::Due, &presence, None);
-            }
-        }
-        Event::Woke { incident, presence } => {
-            if let Some(incident) = state.incident(incident) {
-                wake(desk, incident, &presence);
-            }
-        }
-        Event::Command { incident, command, seen, by, reason } => {
-            let word = command::Word { by, reason };
-            let reply = command::obey(desk, incident, command, seen.as_ref(), &word);
-            desk.decision.reply = Some(reply);
-        }
-        Event::OrderProgressed { order, text } => note_progress(desk, order, &text),
-        Event::OrderEnded { order, ended } => end_order(desk, &order, ended, false),
-        Event::OrderFound { order, found } => find_order(desk, &order, found),
-        Event::OrderGone(order) if state.ledgers().stragglers.left(&order).is_some() => {
-            desk.note(What::OrderGone { order });
-        }
-        _ => {}
-    }
 }
 
 /// Does what the table says: a leaf tells what is to become of the incident, and it is written.
@@ -175,47 +140,66 @@ fn course(
     evidence: Option<&Evidence>,
 ) -> Vec<Next> {
     let worse = incident.seeks.worse();
-    match (step, &incident.stage, &incident.order) {
-        (Step::Pursue, _, _) => match worse {
+    let proven = incident.stage.verification().zip(incident.order.as_deref());
+    match step {
+        Step::Pursue => match worse {
             Some(worse) => vec![undo::pursue(view, incident, worse, evidence)],
             None => pursue::pursue(view, incident, presence, evidence),
         },
-        (Step::HoldUnanswered, _, _) => match worse {
+        Step::HoldUnanswered => match worse {
             Some(worse) => vec![undo::no_answer(view, incident, worse)],
             None => pursue::no_answer(view, incident),
         },
-        (Step::Recover, _, _) if incident.all_ended() => pursue::after_all_ended(view, incident),
-        (Step::Expire, Stage::AwaitingApproval(asked), _) => approve::expire(asked),
-        (Step::Look, Stage::Verifying(verification), Some(order)) => {
+        Step::Recover if incident.all_ended() => pursue::after_all_ended(view, incident),
+        Step::Expire => incident.stage.asked().map_or_else(Vec::new, approve::expire),
+        Step::Look => proven.map_or_else(Vec::new, |(verification, order)| {
             prove::wake(view, incident, verification, order)
+        }),
+        Step::Read => {
+            proven.zip(evidence).map_or_else(Vec::new, |((verification, order), said)| {
+                prove::read(view, incident, verification, order, (said, presence))
+            })
         }
-        (Step::Read, Stage::Verifying(verification), Some(order)) => evidence
-            .map_or_else(Vec::new, |evidence| {
-                prove::read(view, incident, verification, order, (evidence, presence))
-            }),
-        (Step::Heal, Stage::Verifying(verification), _) => {
-            prove::heal(view, incident, verification)
-        }
-        (Step::GiveUp, _, _) => {
-            worse.map(|worse| undo::give_up(incident, worse)).into_iter().collect()
-        }
-        (Step::LookAfter, _, _) => {
-            let mut course = leaving::overdue(view, incident);
-            let left = incident.aftermath.as_ref();
-            course.extend(left.and_then(|left| aftermath::wake(view, incident, left)));
-            course
-        }
-        (Step::ReadAfter, _, _) => match (&incident.aftermath, evidence) {
-            (Some(left), Some(evidence)) => aftermath::read(view, incident, left, evidence),
-            (_, _) => Vec::new(),
+        Step::Heal => proven
+            .map_or_else(Vec::new, |(verification, _)| prove::heal(view, incident, verification)),
+        Step::GiveUp => worse.map(|worse| undo::give_up(incident, worse)).into_iter().collect(),
+        // What is over needs no look any more.
+        Step::LookAfter => match leaving::settle(view, incident) {
+            Some(next) => vec![next],
+            None => {
+                let mut course = leaving::overdue(view, incident);
+                let left = incident.aftermath.as_ref();
+                course.extend(left.and_then(|left| aftermath::wake(view, incident, left)));
+                course
+            }
         },
-        (Step::Settle, _, _) => leaving::settle(view, incident).into_iter().collect(),
-        (_, _, _) => Vec::new(),
+        Step::ReadAfter => {
+            incident.aftermath.as_ref().zip(evidence).map_or_else(Vec::new, |(left, evidence)| {
+                aftermath::read(view, incident, left, evidence)
+            })
+        }
+        Step::Settle => leaving::settle(view, incident).into_iter().collect(),
+        // Nothing, or what needs more than this: it is taken where that is known.
+        Step::Nothing
+        | Step::Recover
+        | Step::Void
+        | Step::Note
+        | Step::Follow
+        | Step::Return
+        | Step::EndRun
+        | Step::Approve
+        | Step::Reject
+        | Step::Cancel
+        | Step::Hush
+        | Step::OpenAnother
+        | Step::Refuse
+        | Step::Review => Vec::new(),
     }
 }
 
-fn wake(desk: &mut Desk<'_>, incident: &Incident, presence: &Presences) {
-    let now = desk.now;
+fn wake(desk: &mut Desk<'_>, incident: IncidentId, presence: &Presences) {
+    let (state, now) = (desk.state, desk.now);
+    let Some(incident) = state.incident(incident) else { return };
     if incident.tell_at.is_some_and(|at| at <= now) {
         telling::delay(desk, incident);
     }
@@ -319,6 +303,13 @@ fn find_order(desk: &mut Desk<'_>, order: &OrderId, found: Found) {
             let ended = Ended { outcome, started_at: None, output, left: Vec::new() };
             end_order(desk, order, ended, true);
         }
+    }
+}
+
+/// Takes note that what could not be ended of a run has ended.
+fn let_go(desk: &mut Desk<'_>, order: OrderId) {
+    if desk.state.ledgers().stragglers.left(&order).is_some() {
+        desk.note(What::OrderGone { order });
     }
 }
 

@@ -39,8 +39,9 @@ pub(super) fn proving<'a>(
 
 /// Returns the end of an act, as it is seen now.
 pub(super) fn act(view: View<'_>, proof: &Proof, verification: &Verification) -> Act {
-    let after = view.state.clock().certainly_after(verification.ended_at, view.now);
-    Act { after, over_at: verification.over_at(proof) }
+    let over_at = verification.over_at(proof);
+    let since = |moment| view.state.clock().certainly_after(moment, view.now);
+    Act { after: since(verification.ended_at), past: since(over_at), over_at }
 }
 
 /// Looks, gives up waiting for an answer, or concludes, whatever time it is for.

@@ -299,7 +299,8 @@ impl Engine {
         let clock = self.state.clock();
         let seen_at = seen_at.max(self.rounds.known_since);
         // Which evaluations are later is told by the clock that has jumped, one by one.
-        let act = Act { after: After::stamp(Timestamp::MIN), over_at: seen_at };
+        let ever = After::stamp(Timestamp::MIN);
+        let act = Act { after: ever, past: ever, over_at: seen_at };
         let target = TargetLabels::All;
         let gone_at = |seen: &Sighting| match evidence.finding(&seen.ask(&target)) {
             Some(Finding::Instance(Ok(Some(says)))) => {

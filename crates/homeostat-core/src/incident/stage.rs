@@ -153,6 +153,16 @@ impl Stage {
         if let Self::Held { holds, .. } = self { holds } else { &[] }
     }
 
+    /// Returns what a person is asked, if one is.
+    pub fn asked(&self) -> Option<&Asked> {
+        if let Self::AwaitingApproval(asked) = self { Some(asked) } else { None }
+    }
+
+    /// Returns what is known of the proof, while it is under way.
+    pub fn verification(&self) -> Option<&Verification> {
+        if let Self::Verifying(verification) = self { Some(verification) } else { None }
+    }
+
     /// Returns how it ended, if it has.
     pub fn closing(&self) -> Option<&Closing> {
         if let Self::Closed { closing, .. } = self { Some(closing) } else { None }

@@ -84,10 +84,8 @@ impl State {
 
     /// Tells whether looks at its healing have missed an episode's alert.
     pub fn is_missed(&self, id: EpisodeId) -> bool {
-        self.incidents_of(id).any(|incident| {
-            matches!(&incident.stage, Stage::Verifying(verification)
-                if verification.missed.contains_key(&id))
-        })
+        let mut proven = self.incidents_of(id).filter_map(|incident| incident.stage.verification());
+        proven.any(|verification| verification.missed.contains_key(&id))
     }
 
     /// What was mentioned was not missing: how often it was begins anew.

@@ -4,7 +4,7 @@ use crate::evidence::{Input, ListedAlert};
 const ENDED: Timestamp = Timestamp::from_seconds(1_000);
 
 fn act() -> Act {
-    Act { after: After::stamp(ENDED), over_at: ENDED }
+    Act { after: After::stamp(ENDED), past: After::stamp(ENDED), over_at: ENDED }
 }
 
 fn input(has_data: bool) -> Inputs {
@@ -116,6 +116,32 @@ fn a_rule_says_what_it_can_know() {
     ] {
         assert_eq!(rule.hear(&says, &act()), expected, "{says:?}");
     }
+}
+
+/// An action whose outcome is unknown may have gone on: what it left behind is forgotten later.
+#[test]
+fn memory_counts_from_the_latest_end_of_an_action() {
+    let later = |seconds| ENDED + Span::from_secs(seconds);
+    let act = Act { past: After::stamp(later(100)), over_at: later(100), ..act() };
+    let rule = seen(&says(InstanceState::Firing)).unwrap();
+    let fires = |evaluated_at| RuleSays { evaluated_at, ..says(InstanceState::Firing) };
+    let remembers = Testimony::Remembers { until: later(175) };
+    assert_eq!(rule.hear(&fires(later(160)), &act), remembers);
+    assert_eq!(rule.hear(&fires(later(161)), &act), Testimony::Fires);
+    let gone = RuleSays { evaluated_at: later(1), ..says(InstanceState::Absent) };
+    assert_eq!(rule.hear(&gone, &act), Testimony::Gone);
+    let listing = |seconds| Listing {
+        uptime: Span::from_secs(3600),
+        total: 5,
+        alert: Some(ListedAlert {
+            suppressed_by: None,
+            updated_at: later(seconds),
+            starts_at: ENDED,
+        }),
+    };
+    let before = Testimony::Silent { why: NoWord::ListedFromBefore };
+    assert_eq!(hear_listing(&listing(100), &act), before);
+    assert_eq!(hear_listing(&listing(101), &act), Testimony::Fires);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use crate::stage::*;
 use homeostat_core::alert::{Alert, Door, Ending, Observation, Status};
+use homeostat_core::clock::Leap;
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::evidence::Grade;
 use homeostat_core::fact::What;
@@ -288,6 +289,23 @@ fn what_had_ended_before_the_act_was_not_healed_by_it() {
         play.observe(resolved(A, ended_at));
         assert_eq!(last(&play).outcome, expected);
     }
+}
+
+#[test]
+fn what_had_ended_before_the_clock_was_set_back_was_not_healed_by_an_order_right_after_that() {
+    let mut play = alone(policy(vec![remedy("restart")]));
+    play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
+    fire(&mut play, A);
+    play.advance(secs(10));
+    let ended_at = play.now();
+    play.jump(Leap::Back(secs(180)));
+    play.advance(Span::from_millis(500));
+    play.send(Event::Resume { by: "sre".into() });
+    fire(&mut play, A);
+    assert_eq!(orders(&mut play).len(), 1);
+    play.exit("restart", DONE);
+    play.observe(resolved(A, ended_at));
+    assert_eq!(last(&play).outcome, End::Recovered);
 }
 
 #[test]

@@ -187,7 +187,10 @@ impl Oracle {
                 }
             }
             What::IncidentClosed { incident, closing, .. } => {
+                let tried = self.breakers.trials.get(incident).map(|trial| &trial.remedy);
                 let result = match closing.outcome {
+                    // The last remedy may never have started: one before it healed.
+                    End::Healed if closing.remedy.as_ref() != tried => None,
                     End::Healed => Some(Result::Healed),
                     End::Escalated => Some(Result::Failed),
                     End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => None,

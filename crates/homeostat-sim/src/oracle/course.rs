@@ -67,6 +67,7 @@ impl Oracle {
             step: 0,
             answer: None,
             proving_since: None,
+            over_at: None,
             looks: Vec::new(),
             sightings: Sightings::new(),
             window: None,

@@ -177,6 +177,8 @@ struct Case {
     answer: Option<(Timestamp, Evidence)>,
     /// Since when evidence of a healing counts.
     proving_since: Option<Timestamp>,
+    /// When its action is over at the latest.
+    over_at: Option<Timestamp>,
     looks: Vec<Evidence>,
     /// Who saw its alerts fire when its last order was issued, and since.
     sightings: Sightings,
@@ -559,6 +561,9 @@ impl Oracle {
                     case.window = Some(self.hours.own(*until));
                     case.looked_at = None;
                     case.proving_since = Some(self.hours.own(*ended_at));
+                    let within = case.runs.last().map(|run| run.order.proof.within);
+                    let over_at = within.map(|within| (*until - within).max(*ended_at));
+                    case.over_at = over_at.map(|at| self.hours.own(at));
                     case.asked = None;
                     case.looks.clear();
                 }

@@ -402,6 +402,14 @@ impl Oracle {
         if self.parts(case).any(there) || self.parts(case).next().is_none() {
             return Ok(());
         }
+        // What resembles one of its alerts may be it, as far as anybody can tell.
+        let is_there = |part: usize| self.truth.fates[part].faults.within(ended, self.truth.now);
+        let parts = self.truth.cast.iter().enumerate();
+        let mut there = parts.filter(|(part, _)| is_there(*part)).map(|(_, part)| &part.shown);
+        if there.any(|shown| Self::is_seen_as(case, shown)) {
+            self.met.count("what resembled its alert fired on");
+            return Ok(());
+        }
         // What it remembers nobody knows where an Alertmanager alone lists it.
         if word == Word::ListedAnew && self.truth.proms_are_asked {
             self.met.count("memory behind a listing alone");
@@ -429,14 +437,13 @@ impl Oracle {
         if self.hours.set_at().is_some_and(|set_at| issued_at <= set_at) {
             return false;
         }
-        let issued = self.hours.place(self.hours.wall(issued_at), now);
-        // Only the stamp tells on which side of a jump it lies, and not what is allowed for clocks.
+        let (issued, shows) = (self.hours.wall(issued_at), self.hours.wall(now));
+        // What is yet to come was shown before the clock was set back.
         let before = |known: &Known| {
             known.resolved
-                && known.ended_at.is_some_and(|at| {
-                    let (is_since, at) = self.hours.place(at, now);
-                    (is_since, at + TOLERANCE) <= issued
-                })
+                && known
+                    .ended_at
+                    .is_some_and(|at| at + TOLERANCE <= issued || at > shows + TOLERANCE)
         };
         self.alerts(case).all(before)
     }

@@ -162,8 +162,8 @@ impl SeenBy {
         asked.or_else(shown)
     }
 
-    fn hear(&self, says: &RuleSays, after: &After<'_>) -> Word {
-        if says.unhealthy.is_some() || !after.holds(says.evaluated_at, Span::ZERO) {
+    fn hear(&self, says: &RuleSays, ended: &After<'_>, over: &After<'_>) -> Word {
+        if says.unhealthy.is_some() || !ended.holds(says.evaluated_at, Span::ZERO) {
             return Word::Unknown;
         }
         match says.state {
@@ -172,7 +172,7 @@ impl SeenBy {
                 let told = says.memory.is_none() || lasts(says.memory.as_ref()).is_some();
                 let Some(memory) = self.memory.filter(|_| told) else { return Word::Unknown };
                 let memory = memory.max(lasts(says.memory.as_ref()).unwrap_or_default());
-                if !after.holds(says.evaluated_at, memory) {
+                if !over.holds(says.evaluated_at, memory) {
                     Word::Remembered
                 } else if says.state == InstanceState::Kept {
                     Word::Unknown
@@ -259,12 +259,14 @@ impl Oracle {
         let nothing = Seen::default();
         let seen = case.sightings.get(&key(&known.alert)).unwrap_or(&nothing);
         let Some(since) = case.proving_since else { return Word::Unknown };
-        let after = After { hours: &self.hours, since, now };
+        let after = |since| After { hours: &self.hours, since, now };
+        // What may have gone on may have been seen until it was over at the latest.
+        let (ended, over) = (after(since), after(case.over_at.unwrap_or(since)));
         let last = case.looks.last();
         if !seen.rules.is_empty() {
             let Some(look) = last else { return Word::Unknown };
             let hear = |seen: &SeenBy| {
-                seen.says(known, look).map_or(Word::Unknown, |says| seen.hear(says, &after))
+                seen.says(known, look).map_or(Word::Unknown, |says| seen.hear(says, &ended, &over))
             };
             return all_of(seen.rules.iter().map(hear));
         }
@@ -274,7 +276,7 @@ impl Oracle {
         let listed = last.and_then(|look| look.listing(&known.alert));
         let anew = seen.listed
             && matches!(listed, Some(Ok(listing)) if listing.alert.as_ref()
-                .is_some_and(|listed| after.holds(listed.updated_at, Span::ZERO)));
+                .is_some_and(|listed| over.holds(listed.updated_at, Span::ZERO)));
         let absent = seen.listed && {
             let looks = case.looks.iter().rev().take(2);
             // Whoever was asked before it was mentioned again knows less.
@@ -324,6 +326,12 @@ impl Oracle {
     fn is_unseen(case: &Case, known: &Known) -> bool {
         let seen = case.sightings.get(&key(&known.alert));
         seen.is_none_or(|seen| seen.rules.is_empty() && !seen.awaited && !seen.unheard)
+    }
+
+    /// Whether a rule's instance of these labels was taken for an alert of a case.
+    pub(super) fn is_seen_as(case: &Case, shown: &LabelSet) -> bool {
+        let mut rules = case.sightings.values().flat_map(|seen| &seen.rules);
+        rules.any(|seen| seen.instance == *shown)
     }
 
     /// Whether what was answered last is positive evidence that the trouble goes on: by a rule past its
@@ -393,7 +401,7 @@ impl Known {
     ) -> Option<Timestamp> {
         let gone = |seen: &SeenBy| {
             let says = seen.says(self, evidence)?;
-            (seen.hear(says, after) == Word::Gone).then_some(says.evaluated_at)
+            (seen.hear(says, after, after) == Word::Gone).then_some(says.evaluated_at)
         };
         let all: Option<Vec<Timestamp>> = rules.rules.iter().map(gone).collect();
         all?.into_iter().min()
