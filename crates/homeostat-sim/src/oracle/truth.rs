@@ -402,6 +402,12 @@ impl Oracle {
         if self.parts(case).any(there) || self.parts(case).next().is_none() {
             return Ok(());
         }
+        // A jump that the engine never wrote down it takes for time that passed.
+        let passed = case.proving_since.map(|since| self.hours.own(now).since(since));
+        if passed > Some(self.truth.now.since(ended).saturating_add(TOLERANCE)) {
+            self.met.count("memory over by a jump that nobody wrote down");
+            return Ok(());
+        }
         // What resembles one of its alerts may be it, as far as anybody can tell.
         let is_there = |part: usize| self.truth.fates[part].faults.within(ended, self.truth.now);
         let parts = self.truth.cast.iter().enumerate();
