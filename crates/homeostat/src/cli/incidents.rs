@@ -195,6 +195,10 @@ pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> i
         fields.push(("relapse", format!("of incident {earlier}")));
     }
     fields.push(("reason", incident.reason.clone()));
+    // What an open incident waits for was judged then, and not when it is read.
+    if let Some(at) = incident.reason_at.filter(|_| incident.closed_at.is_none()) {
+        fields.push(("as of", seconds(at)));
+    }
     for (name, value) in fields {
         writeln!(out, "  {name:<8} {}", plain(&value))?;
     }

@@ -50,6 +50,7 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
                     Some(until) => format!("the alert must fire until {until:.0} first"),
                     None => "the first remedy is being prepared".to_owned(),
                 },
+                reason_at: Some(fact.at),
                 grade: None,
                 remedy: None,
                 resolved_during_action: false,
@@ -84,75 +85,84 @@ impl Fold {
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
             What::EvidenceAsked { .. } => {
                 if self.view.state != StateView::Verifying {
-                    self.wait("it is being asked whether the alert fires now");
+                    self.wait(at, "it is being asked whether the alert fires now".to_owned());
                 }
             }
-            What::EvidenceSeen { reading, .. } => self.look(&reading.text),
+            What::EvidenceSeen { reading, .. } => self.look(at, &reading.text),
             What::OrderHeld { remedy, part, holds, until, .. } => {
                 let mut reason = format!("{} is held: {}", title(remedy, *part), holds_text(holds));
                 if let Some(until) = until.filter(|until| !reason.contains(&format!("{until:.0}")))
                 {
                     reason = format!("{reason}; judged again at {until:.0}");
                 }
-                self.wait(&reason);
+                self.wait(at, reason);
             }
-            What::ApprovalAsked { asked, .. } => self.ask(asked),
-            What::ApprovalVoided { reason, .. } => self.wait(reason),
+            What::ApprovalAsked { asked, .. } => self.ask(at, asked),
+            What::ApprovalVoided { reason, .. } => self.wait(at, reason.clone()),
             What::IncidentCommanded { command: Command::Approve, by, .. } => {
-                self.wait(&format!("approved by {by}; the guards judge it again"));
+                self.wait(at, format!("approved by {by}; the guards judge it again"));
             }
             What::RemedyShadowed { .. } | What::RemedyGivenUp { .. } => {
-                self.wait("the next remedy is being prepared");
+                self.wait(at, "the next remedy is being prepared".to_owned());
             }
             What::OrderIssued { order } | What::OrderReissued { order } => self.issue(order, at),
             What::OrderReturned { order } => {
                 self.amend_order(&order.to_string(), |order| order.state = OrderState::Waiting);
-                self.wait(&format!(
-                    "{} had not started before a restart, and is judged anew",
-                    order.title()
-                ));
+                self.wait(
+                    at,
+                    format!(
+                        "{} had not started before a restart, and is judged anew",
+                        order.title()
+                    ),
+                );
             }
             What::OrderProgressed { order, text } => {
-                self.view.reason = format!("{} runs: {text}", order.title());
+                self.say(at, format!("{} runs: {text}", order.title()));
             }
             What::OrderEnded { order, ended } => {
                 self.amend_order(&order.to_string(), |order| end(order, ended, at));
-                self.wait("a run is over, and what follows is being decided");
+                self.wait(at, "a run is over, and what follows is being decided".to_owned());
             }
             What::RetryScheduled { until, .. } => {
-                self.wait(&format!("the remedy failed, and is tried again at {until:.0}"));
+                self.wait(at, format!("the remedy failed, and is tried again at {until:.0}"));
             }
             What::OrderCancelled { order, reason } => {
-                self.view.reason = format!("remedy {} was told to end: {reason}", order.remedy);
+                self.say(at, format!("remedy {} was told to end: {reason}", order.remedy));
             }
             What::VerificationBegan { until, .. } => {
                 self.view.approval = None;
                 self.view.state = StateView::Verifying;
-                self.view.reason = if self.view.is_undoing() {
-                    format!("the undo may still run until {until:.0}")
-                } else {
-                    format!("it is checked until {until:.0} whether that healed")
-                };
+                self.say(
+                    at,
+                    if self.view.is_undoing() {
+                        format!("the undo may still run until {until:.0}")
+                    } else {
+                        format!("it is checked until {until:.0} whether that healed")
+                    },
+                );
             }
             What::VerificationProlonged { until, .. } => {
-                self.view.reason = format!(
-                    "a rule may still fire about what is over: it is checked until {until:.0} \
+                self.say(
+                    at,
+                    format!(
+                        "a rule may still fire about what is over: it is checked until {until:.0} \
                      whether that healed"
+                    ),
                 );
             }
             What::TurnedWorse { order, text, .. } => {
-                self.wait(&format!("{} made something else worse: {text}", order.title()));
+                self.wait(at, format!("{} made something else worse: {text}", order.title()));
             }
             What::ShadowJudged { remedy, worth, after, .. } => {
                 let judged = sentence::shadow_judged(remedy, *worth, *after);
-                self.view.reason = format!("{}; {judged}", self.view.reason);
+                self.say(at, format!("{}; {judged}", self.view.reason));
             }
             What::IncidentClosed { closing, .. } => {
                 self.view.approval = None;
                 self.view.state = StateView::Closed;
                 self.view.closed_at = Some(at);
                 self.view.outcome = Some(closing.outcome);
-                closing.reason.as_ref().clone_into(&mut self.view.reason);
+                self.say(at, closing.reason.to_string());
                 self.view.grade = closing.grade;
                 self.view.remedy = closing.remedy.as_ref().map(ToString::to_string);
                 self.view.resolved_during_action = closing.resolved_during_action;
@@ -219,11 +229,15 @@ impl Fold {
         }
     }
 
-    fn ask(&mut self, asked: &Asked) {
+    /// Says what is waited for, or why it ended, as of a moment.
+    fn say(&mut self, at: Timestamp, reason: String) {
+        (self.view.reason, self.view.reason_at) = (reason, Some(at));
+    }
+
+    fn ask(&mut self, at: Timestamp, asked: &Asked) {
         let (order, expires_at) = (&asked.order, asked.expires_at);
         self.view.state = StateView::AwaitingApproval;
-        self.view.reason =
-            format!("remedy {} waits for approval until {expires_at:.0}", order.remedy);
+        self.say(at, format!("remedy {} waits for approval until {expires_at:.0}", order.remedy));
         self.view.approval = Some(ApprovalView {
             order: order.to_string(),
             remedy: order.remedy.to_string(),
@@ -233,24 +247,24 @@ impl Fold {
         });
     }
 
-    fn wait(&mut self, reason: &str) {
+    fn wait(&mut self, at: Timestamp, reason: String) {
         self.view.approval = None;
         if self.view.state != StateView::Closed {
             self.view.state = StateView::Waiting;
-            reason.clone_into(&mut self.view.reason);
+            self.say(at, reason);
         }
     }
 
-    fn look(&mut self, text: &str) {
+    fn look(&mut self, at: Timestamp, text: &str) {
         if self.view.state == StateView::Verifying {
             let until = self.view.reason.split("; last look: ").next().unwrap_or_default();
-            self.view.reason = format!("{until}; last look: {text}");
+            self.say(at, format!("{until}; last look: {text}"));
         }
     }
 
     fn issue(&mut self, order: &Order, at: Timestamp) {
         self.view.state = StateView::Acting;
-        self.view.reason = format!("{} runs", order.id.title());
+        self.say(at, format!("{} runs", order.id.title()));
         let id = order.id.to_string();
         self.view.orders.retain(|known| known.id != id);
         self.view.orders.push(OrderView {

@@ -32,6 +32,9 @@ pub struct IncidentView {
     pub outcome: Option<End>,
     /// Why it ended so; while it is open, what it waits for.
     pub reason: String,
+    /// As of when: what is waited for was judged then.
+    #[serde(default)]
+    pub reason_at: Option<Timestamp>,
     /// How well the healing is known.
     pub grade: Option<Grade>,
     /// The remedy that healed.

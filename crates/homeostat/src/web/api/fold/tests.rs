@@ -157,7 +157,10 @@ fn while_it_is_open_the_reason_says_what_it_waits_for() {
         view(&world).reason,
         "the remedy failed, and is tried again at 2026-01-05T09:00:05Z"
     );
-    world.pass(6);
+    let failed_at = view(&world).orders[0].ended_at;
+    world.pass(3);
+    assert_eq!(view(&world).reason_at, failed_at, "however late it is read");
+    world.pass(3);
     world.exit(0, "");
     assert_eq!(view(&world).state, StateView::Verifying);
     world.pass(2);
@@ -179,6 +182,7 @@ fn equal_holds_in_a_row_are_told_once_with_their_number() {
     assert_eq!(holds[0].holds[0].reason, "paused by ann: migration");
     assert_eq!(holds[0].last_at, Some(holds[0].at + homeostat_core::time::Span::from_secs(30)));
     assert_eq!(view.reason, "remedy restart is held: pause: paused by ann: migration");
+    assert_eq!(view.reason_at, holds[0].last_at, "it was judged again since it was first said");
     assert_eq!(view.state, StateView::Waiting);
 }
 
@@ -367,6 +371,7 @@ fn the_json_has_the_promised_names_and_reads_back() {
         "state",
         "outcome",
         "reason",
+        "reason_at",
         "grade",
         "relapse_of",
         "opened_at",
