@@ -12,6 +12,7 @@ mod direct;
 mod doors;
 mod evidence;
 mod explain;
+mod fair;
 mod faults;
 mod history;
 mod listener;
