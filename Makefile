@@ -31,7 +31,8 @@ demo: deps build ## Watch the whole loop on this machine, in about a minute (ARG
 # All tests of one build, with failpoints. The runner's summary is the last thing that is said, so
 # the doc tests go first.
 FAILPOINTS_ON := --features homeostat/failpoints
-test: deps ## Run all tests, those against the real Prometheus stack too
+test: ## Run all tests, those against the real Prometheus stack too
+	@scripts/deps test
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) test --locked --workspace $(FAILPOINTS_ON) --doc \
 	        && $(CARGO) nextest run --locked --workspace $(FAILPOINTS_ON); \

@@ -1,6 +1,6 @@
 //! Who may do what, as it is meant.
 //!
-//! Duty: tokens, grants and trusted proxies as plain data. Not its duty: reading the files that hold
+//! Duty: tokens, grants and whom we believe as plain data. Not its duty: reading the files that hold
 //! tokens, finding out who somebody is, and judging what they may.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use homeostat_core::label::Matchers;
 use homeostat_core::name::SourceName;
-use homeostat_core::time::Timestamp;
+use homeostat_core::time::{Span, Timestamp};
+
+use crate::http::{ProxyConfig, SecretSource, TlsConfig};
 
 /// What somebody may be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +61,8 @@ pub struct Access {
     pub grants: Vec<Grant>,
     /// The proxies that are believed when they say who somebody is.
     pub proxy: Option<TrustedProxy>,
+    /// Who is believed by `OpenID` Connect.
+    pub oidc: Option<OidcProvider>,
 }
 
 /// A token by which a program says who it is.
@@ -145,6 +149,38 @@ pub struct TrustedProxy {
     pub user_header: String,
     /// The header that names the groups, with commas between them.
     pub groups_header: Option<String>,
+}
+
+/// A provider that is believed when it says, by `OpenID` Connect, who somebody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OidcProvider {
+    /// Its name, to the letter, which is the URL where it says what it has.
+    pub issuer: String,
+    /// As whom we let people sign in there; `None`: nobody signs in by it.
+    pub client: Option<OidcClient>,
+    /// For whom the tokens must be by which programs come; `None`: none comes by them.
+    pub audience: Option<String>,
+    /// The claim that names the user.
+    pub username_claim: String,
+    /// The claim that lists the groups.
+    pub groups_claim: String,
+    /// How we trust it.
+    pub tls: TlsConfig,
+    /// Through whom it is reached.
+    pub proxy: Option<ProxyConfig>,
+}
+
+/// Who we are to a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OidcClient {
+    /// Our name there.
+    pub client_id: String,
+    /// How it is known that we are; `None` for a client without a secret.
+    pub client_secret: Option<SecretSource>,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// How long a sign-in lasts, at most.
+    pub session: Span,
 }
 
 /// Addresses that begin with the same bits.

@@ -8,7 +8,7 @@ mod notify;
 mod source;
 mod web;
 
-pub(crate) use access::{ACCESS, ACCESS_PROXY, ACCESS_TOKEN, GRANT};
+pub(crate) use access::{ACCESS, ACCESS_OIDC, ACCESS_PROXY, ACCESS_TOKEN, GRANT};
 pub(crate) use guard::{
     BLAST_RADIUS, BREAKER, DEFAULT_GUARD, FLAP, FRESH, GUARD, RATE, STORM, WATCHDOG,
 };
@@ -62,7 +62,7 @@ pub(crate) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 23] = [
+const HOMES: [(&str, &Keys); 24] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -86,6 +86,7 @@ const HOMES: [(&str, &Keys); 23] = [
     ("a grant of `access`", &GRANT),
     ("a token of `access`", &ACCESS_TOKEN),
     ("`proxy` of `access`", &ACCESS_PROXY),
+    ("`oidc` of `access`", &ACCESS_OIDC),
 ];
 
 const DEFAULTS_HELP: &str = "only `guard` has defaults; say this in each policy";

@@ -36,7 +36,8 @@ pub mod migrate;
 mod tests;
 
 pub use access::{
-    Access, AccessToken, Grant, Network, Pattern, Permission, TokenSecret, TrustedProxy,
+    Access, AccessToken, Grant, Network, OidcClient, OidcProvider, Pattern, Permission,
+    TokenSecret, TrustedProxy,
 };
 pub use config::{
     ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret,

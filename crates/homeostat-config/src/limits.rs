@@ -42,6 +42,16 @@ pub const TOKENS: usize = 256;
 /// Grants. Each is looked at for a request.
 pub const GRANTS: usize = 1024;
 
+/// How long a sign-in by a provider lasts, unless the configuration says otherwise: nobody is asked
+/// again before whether that person is still one of ours.
+pub const OIDC_SESSION: Span = Span::from_secs(8 * 3600);
+
+/// How short it may be: whoever is sent to the provider all the time looks no longer at what it asks.
+pub const OIDC_SESSION_MIN: Span = Span::from_secs(300);
+
+/// How long it may be: no session lasts for longer.
+pub const OIDC_SESSION_MAX: Span = Span::from_secs(12 * 3600);
+
 /// Labels, and as many annotations, that a policy puts on its notices.
 pub const CARRIED: usize = 32;
 

@@ -8,6 +8,7 @@ pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod interval;
 pub(crate) mod notify;
+pub(crate) mod oidc;
 pub(crate) mod radius;
 pub(crate) mod request;
 pub(crate) mod setting;

@@ -32,10 +32,12 @@ use reqwest::header::{CONTENT_TYPE, HOST, LOCATION};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use tokio::time::Instant;
 
+pub(crate) use call::without;
 pub use call::{Answer, NoAnswer, Outgoing};
 pub use error::ClientError;
 use error::causes;
 pub use homeostat_hands::act::one_line;
+pub(crate) use oauth2::encoded;
 pub use oauth2::{TokenOptions, Tokens};
 pub use options::{
     Authorization, BasicAuth, ClientOptions, ExtraHeader, ProxyOptions, Secret, TlsOptions,

@@ -8,7 +8,7 @@ use homeostat_core::name::SourceName;
 use homeostat_core::policy::{Mode, Policy};
 use homeostat_core::time::Timestamp;
 
-use super::{Names, policy};
+use super::{Names, oidc, policy};
 use crate::access::{
     Access, AccessToken, Grant, Network, Pattern, Permission, TokenSecret, TrustedProxy,
 };
@@ -58,7 +58,8 @@ pub(super) fn check(
     let list = raw.grants.given().map_or(&[][..], |list| &list.value);
     let grants: Vec<Grant> = list.iter().map(|raw| grant(raw, &around, problems)).collect();
     let proxy = raw.proxy.given().and_then(|raw| proxy(raw, problems));
-    let access = Access { tokens, grants, proxy };
+    let oidc = raw.oidc.given().and_then(|raw| oidc::check(raw, directory, problems));
+    let access = Access { tokens, grants, proxy, oidc };
     if !matches!(raw.grants, Field::Wrong) {
         warn_of_nobody(raw, &access.grants, policies, problems);
     }

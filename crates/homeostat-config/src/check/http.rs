@@ -88,7 +88,7 @@ fn credentials(raw: &raw::Http, directory: &Path, problems: &mut Problems) -> Cr
 }
 
 /// Reads through whom a server is reached.
-fn proxy(
+pub(super) fn proxy(
     raw: &raw::http::Proxy,
     tls: &Field<raw::Tls>,
     problems: &mut Problems,
@@ -174,7 +174,7 @@ fn authorization(
     }
 }
 
-fn secret(
+pub(super) fn secret(
     (inline, file): (&Field<Text>, &Field<Text>),
     [inline_key, file_key]: [&str; 2],
     directory: &Path,
@@ -195,7 +195,7 @@ fn secret(
     path(file, directory, problems).map(SecretSource::File)
 }
 
-fn tls_config(raw: &raw::Tls, directory: &Path, problems: &mut Problems) -> TlsConfig {
+pub(super) fn tls_config(raw: &raw::Tls, directory: &Path, problems: &mut Problems) -> TlsConfig {
     let halves = [
         ("cert_file", &raw.cert_file, "key_file", &raw.key_file),
         ("key_file", &raw.key_file, "cert_file", &raw.cert_file),

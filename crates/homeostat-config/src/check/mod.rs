@@ -13,6 +13,7 @@ pub(crate) mod interval;
 mod inventory;
 mod labels;
 mod notify;
+mod oidc;
 mod policy;
 mod query;
 mod reach;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::oidc::Oidc;
 use super::{Words, maps};
 use crate::keys;
 use crate::read::{Field, Reader, Spanned, Text};
@@ -14,6 +15,7 @@ pub(crate) struct Access {
     pub(crate) tokens: Field<Spanned<Vec<Token>>>,
     pub(crate) grants: Field<Spanned<Vec<Grant>>>,
     pub(crate) proxy: Field<Proxy>,
+    pub(crate) oidc: Field<Oidc>,
 }
 
 /// One of `tokens`.
@@ -57,6 +59,7 @@ pub(super) fn access(reader: &mut Reader<'_>, node: &Node) -> Option<Access> {
             maps(reader, node, "a list of grants, as [{ who: […], may: […] }]", grant)
         }),
         proxy: fields.read(reader, "proxy", proxy),
+        oidc: fields.read(reader, "oidc", super::oidc::oidc),
         span: fields.span,
     })
 }

@@ -133,7 +133,8 @@ fn http(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Http {
     }
 }
 
-fn tls(reader: &mut Reader<'_>, node: &Node) -> Option<Tls> {
+/// Reads `tls_config`.
+pub(super) fn tls(reader: &mut Reader<'_>, node: &Node) -> Option<Tls> {
     let fields = reader.fields(node, &keys::TLS)?;
     Some(Tls {
         ca_file: fields.read(reader, "ca_file", Reader::text),
@@ -144,7 +145,8 @@ fn tls(reader: &mut Reader<'_>, node: &Node) -> Option<Tls> {
     })
 }
 
-fn proxy(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Proxy {
+/// Reads `proxy_url` and `no_proxy`.
+pub(super) fn proxy(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Proxy {
     Proxy {
         url: fields.read(reader, "proxy_url", |reader, node| {
             let url = reader.text(node)?;

@@ -169,3 +169,108 @@ fn what_nobody_may_do_is_warned_of() {
       => what `grants` do not grant is refused
     "#);
 }
+
+#[test]
+fn a_provider_of_openid_connect_is_read() {
+    let text = with(
+        "oidc:
+  issuer: https://idp.example/realms/main
+  client_id: homeostat
+  client_secret_file: oidc.secret
+  audience: api
+  username_claim: email
+  tls_config: { ca_file: ca.pem }
+  proxy_url: http://proxy.example:3128
+grants: [{ who: [\"group:sre\"], may: [send, view] }]",
+    );
+    let config = parse("/etc/homeostat/homeostat.yml", &text).unwrap_or_else(|r| panic!("{r}"));
+    let provider = config.access.unwrap().oidc.unwrap();
+    assert_eq!(provider.issuer, "https://idp.example/realms/main");
+    assert_eq!(
+        (provider.username_claim.as_str(), provider.groups_claim.as_str()),
+        ("email", "groups")
+    );
+    assert_eq!(provider.audience.as_deref(), Some("api"));
+    assert_eq!(provider.tls.ca_file, Some("/etc/homeostat/ca.pem".into()));
+    assert!(provider.proxy.is_some());
+    let client = provider.client.unwrap();
+    let secret = SecretSource::File("/etc/homeostat/oidc.secret".into());
+    assert_eq!((client.client_id.as_str(), client.client_secret), ("homeostat", Some(secret)));
+    assert_eq!(
+        (client.scopes, client.session),
+        (vec!["openid".into(), "profile".into()], Span::from_secs(28_800))
+    );
+    let text = with("oidc: { issuer: \"http://127.0.0.1:9400\", audience: api }\ngrants: []");
+    let provider = parse("homeostat.yml", &text).unwrap().access.unwrap().oidc.unwrap();
+    assert_eq!((provider.client, provider.username_claim.as_str()), (None, "sub"));
+}
+
+#[test]
+fn what_is_wrong_with_a_provider_is_told_and_its_secret_is_not_shown() {
+    let granted = "grants: [{ who: [anonymous], may: [send, view] }]\n";
+    insta::assert_snapshot!(of_access(&format!(
+        "{granted}oidc:
+  issuer: http://idp.example/?x
+  client_id: a b
+  client_secret: s3cret
+  client_secret_file: x
+  scopes: [profile, \"a b\"]
+  session: 3d
+  issuer_url: x
+  redirect_uri: x
+  groops_claim: x"
+    )), @r#"
+    3:13 an issuer has no `?` and no `#`
+      => write it as the provider calls itself
+    3:13 whoever is on the way there can say who somebody is
+      => write https://…; http is for this machine only
+    4:16 `client_id` is one word
+    6:25 `client_secret` and `client_secret_file` exclude each other
+      => remove one of them
+    7:13 without the scope `openid` no provider says who somebody is
+      => add it: scopes: [openid, …]
+    7:23 a scope is one word
+      => write each as an element: scopes: [openid, profile]
+    8:14 a session lasts for 5m at least, and 12h at most
+    9:5 unknown key "issuer_url" in `oidc` of access
+      => write `issuer`
+    10:5 unknown key "redirect_uri" in `oidc` of access
+      => people come back to --web.external-url
+    11:5 unknown key "groops_claim" in `oidc` of access
+      => did you mean "groups_claim"?
+    "#);
+    insta::assert_snapshot!(of_access(&format!(
+        "{granted}oidc: {{ issuer: \"http://idp.example\", scopes: [openid], session: 1h }}"
+    )), @r#"
+    2:9 nobody can come by this `oidc`
+      => add client_id: … to let people sign in at the page, audience: … for the tokens of
+        programs, or both
+    2:19 whoever is on the way there can say who somebody is
+      => write https://…; http is for this machine only
+    2:49 `scopes` is about sign-in, and there is no `client_id`
+      => add client_id: …, as the provider knows us
+    2:68 `session` is about sign-in, and there is no `client_id`
+      => add client_id: …, as the provider knows us
+    "#);
+    insta::assert_snapshot!(of_access(&format!(
+        "{granted}oidc: {{ issuer: \"https://a:b@idp.example\", client_id: $ID }}"
+    )), @r#"
+    2:19 an issuer has no credentials
+    2:57 warning: variables of the environment are not expanded here
+      => write the value, or name a file that has it
+    "#);
+    insta::assert_snapshot!(of_access(&format!(
+        "{granted}oidc: {{ client_id: x, issuer: \"https://x/.well-known/openid-configuration\" }}"
+    )), @r#"
+    2:33 this is where the issuer says what it has
+      => write what comes before /.well-known
+    "#);
+    insta::assert_snapshot!(of_access(&format!("{granted}oidc: {{ audience: \"\" }}")), @r#"
+    2:9 this `oidc` has no `issuer`
+      => add its URL: issuer: https://…
+    2:21 `audience` is one word
+    "#);
+    let report =
+        parse("homeostat.yml", &with("oidc: { issuer: x, client_secret: hunter2 }\ngrants: []"));
+    assert!(!report.unwrap_err().to_string().contains("hunter2"));
+}

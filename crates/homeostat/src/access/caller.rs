@@ -12,6 +12,12 @@ use homeostat_core::operator::{ANONYMOUS, Known, Operator, Way};
 use super::gate::{Arrival, Refusal, Stranger};
 use super::grants::{self, Lacking, Subject};
 
+/// Bytes of the name of a user or group that somebody else tells us.
+pub const NAME_BYTES: usize = 256;
+
+/// Groups that somebody else tells us of one user.
+pub const GROUPS: usize = 256;
+
 /// All who have a name.
 const EVERYONE: &str = "group:everyone";
 

@@ -1,5 +1,7 @@
 //! What a route asks for, and who is let in.
 
+use std::fmt;
+
 use axum::extract::{Request, State};
 use axum::http::{Extensions, StatusCode};
 use axum::middleware::Next;
@@ -51,15 +53,69 @@ pub enum Stranger {
     Expired,
     /// Too many wait for what they show to be looked at.
     Crowded,
+    /// They show a token of a provider, which does not count here.
+    Token(Fault),
+    /// They show a token of a provider whose keys nobody has.
+    Unverifiable,
+}
+
+/// Why a token of a provider does not count here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It cannot be read.
+    Unreadable,
+    /// It is a token for something else.
+    Kind,
+    /// It is signed in a way that is not taken, or not at all.
+    Algorithm,
+    /// The provider has no such key.
+    Key,
+    /// The provider did not sign this.
+    Signature,
+    /// It is of another issuer.
+    Issuer,
+    /// It is for somebody else.
+    Audience,
+    /// Its time has not come.
+    Early,
+    /// It is of another sign-in.
+    Nonce,
+    /// It lacks what every token says.
+    Claims,
+    /// It does not say whose it is.
+    Nameless,
+    /// It names somebody by an address that nobody has verified.
+    Unverified,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "this token cannot be read",
+            Self::Kind => "this is a token for something else",
+            Self::Algorithm => "this token is signed in a way that is not taken, or not at all",
+            Self::Key => "this token is signed by a key that the provider does not have",
+            Self::Signature => "the signature of this token is wrong",
+            Self::Issuer => "this token is of another issuer",
+            Self::Audience => "this token is for another audience",
+            Self::Early => "the time of this token has not come",
+            Self::Nonce => "this token is of another sign-in",
+            Self::Claims => "this token does not say from when to when it counts",
+            Self::Nameless => "this token does not say whose it is, by the claim that should",
+            Self::Unverified => "this token names somebody by an address that is not verified",
+        })
+    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::Unknown(Stranger::Nothing | Stranger::Wrong | Stranger::Expired) => {
-                StatusCode::UNAUTHORIZED
+            Self::Unknown(
+                Stranger::Nothing | Stranger::Wrong | Stranger::Expired | Stranger::Token(_),
+            ) => StatusCode::UNAUTHORIZED,
+            Self::Unknown(Stranger::Crowded | Stranger::Unverifiable) => {
+                StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Unknown(Stranger::Crowded) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Lacking(_) => StatusCode::FORBIDDEN,
         };
         let mut response = status.into_response();

@@ -14,8 +14,8 @@ mod caller;
 mod gate;
 mod routes;
 
-pub use caller::{Caller, Identity, Rights};
-pub use gate::{Arrival, Gate, Refusal, Stranger};
+pub use caller::{Caller, GROUPS, Identity, NAME_BYTES, Rights};
+pub use gate::{Arrival, Fault, Gate, Refusal, Stranger};
 pub use grants::{Lacking, Subject, granted, listed};
 pub use homeostat_config::Permission;
 pub use routes::{Listed, Routes};

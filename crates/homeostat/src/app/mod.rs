@@ -46,6 +46,7 @@ use crate::web::auth::{Token, TokenError};
 use crate::web::entrance::{Entrance, Rules};
 use crate::web::exposure::{Exposed, Exposure};
 use crate::web::listening::{Listening, ListeningError, Served};
+use crate::web::oidc::ProviderError;
 use crate::web::origin::NotAHost;
 use crate::web::server::{self, Door};
 use crate::web::socket::Socket;
@@ -179,6 +180,9 @@ pub enum StartError {
     /// The token cannot be read.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The provider of `access.oidc` cannot be used as configured.
+    #[error("`access.oidc` cannot be used")]
+    Provider(#[from] ProviderError),
     /// The web configuration cannot be put in force.
     #[error(transparent)]
     Web(#[from] ListeningError),
@@ -273,8 +277,7 @@ impl Running {
             Some(path) => Listening::open(path)?,
             None => Listening::plain(),
         });
-        let entrance = Entrance::new(token, Rules::new(access)?, listening.clone());
-        let entrance = Arc::new(entrance.reached_by(options.external_url.as_deref()));
+        let entrance = Arc::new(entrance(token, &options, &config, listening.clone())?);
         let exposure = exposure(&options);
         exposure.permit(entrance.would_ask(access)).map_err(StartError::Exposed)?;
         warn_of_clear_text(&exposure, &entrance, &listening.served());
@@ -312,6 +315,7 @@ impl Running {
             reconciler: reconciler.clone(),
             polling: options.polling,
             entrance: entrance.clone(),
+            external_url: options.external_url.clone(),
             exposure: exposure.clone(),
             metrics: metrics.clone(),
             status: RwLock::new(ConfigStatus::default()),
@@ -475,6 +479,18 @@ fn exposure(options: &Options) -> Exposure {
         addresses: options.listen_addresses.iter().filter_map(address).collect(),
         allow_anonymous: options.allow_anonymous,
     }
+}
+
+fn entrance(
+    token: Option<Token>,
+    options: &Options,
+    config: &Config,
+    listening: Arc<Listening>,
+) -> Result<Entrance, StartError> {
+    let external_url = options.external_url.as_deref();
+    let provider = wiring::provider(config, external_url, None)?;
+    let rules = Rules::new(config.access.as_ref())?.believing(provider);
+    Ok(Entrance::new(token, rules, listening).reached_by(external_url))
 }
 
 /// What is shown to say who somebody is, others can read on the way.

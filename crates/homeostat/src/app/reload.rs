@@ -28,6 +28,7 @@ pub(super) struct Reloader {
     pub(super) reconciler: Arc<Reconciler>,
     pub(super) polling: Polling,
     pub(super) entrance: Arc<Entrance>,
+    pub(super) external_url: Option<String>,
     pub(super) exposure: Exposure,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: RwLock<ConfigStatus>,
@@ -76,7 +77,10 @@ impl Reloader {
         let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
         let names = wiring::named(&config);
         let access = config.access.as_ref();
-        let rules = Rules::new(access).map_err(|error| describe(&error))?;
+        let current = self.entrance.provider();
+        let provider = wiring::provider(&config, self.external_url.as_deref(), current);
+        let provider = provider.map_err(|error| describe(&error))?;
+        let rules = Rules::new(access).map_err(|error| describe(&error))?.believing(provider);
         let asks = self.entrance.would_ask(access);
         self.exposure.permit(asks).map_err(|exposed| format!("{exposed}; {}", Exposed::HELP))?;
         // The book first: if it cannot be put in force now, nothing else has changed.

@@ -86,12 +86,13 @@ fn tokens(config: &OAuth2Config) -> Result<Tokens, ClientError> {
         endpoint_params: params
             .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
             .collect(),
-        client: ClientOptions {
-            tls: tls(&config.tls),
-            proxy: config.proxy.as_ref().map(proxy),
-            ..ClientOptions::default()
-        },
+        client: trusting(&config.tls, config.proxy.as_ref()),
     })
+}
+
+/// What a client needs to whom nobody says who we are.
+pub(super) fn trusting(tls: &TlsConfig, proxy: Option<&ProxyConfig>) -> ClientOptions {
+    ClientOptions { tls: self::tls(tls), proxy: proxy.map(self::proxy), ..ClientOptions::default() }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::web::api::Status;
 use crate::web::api::status::PauseView;
 use crate::web::entrance::Entrance;
 use crate::web::guard::Guard;
+use crate::web::oidc::Provider;
 use crate::web::origin::Names;
 use crate::web::{self, Web};
 use homeostat_config::{self as config, Config, HttpConfig};
@@ -195,6 +196,27 @@ fn peers(name: &SourceName, urls: &[Url], http: &HttpConfig) -> Result<Vec<Clien
 
 fn unusable(name: &SourceName, error: &ClientError) -> StartError {
     StartError::Source { name: name.to_string(), reason: error.line() }
+}
+
+/// Who says, by `OpenID` Connect, who somebody is, by this configuration: the one that there is, where
+/// nothing about it has changed.
+pub(super) fn provider(
+    config: &Config,
+    external_url: Option<&str>,
+    current: Option<Arc<Provider>>,
+) -> Result<Option<Arc<Provider>>, StartError> {
+    let Some(oidc) = config.access.as_ref().and_then(|access| access.oidc.as_ref()) else {
+        return Ok(None);
+    };
+    if let Some(same) = current.filter(|provider| provider.is_of(oidc, external_url)) {
+        return Ok(Some(same));
+    }
+    let secret = oidc.client.as_ref().and_then(|client| client.client_secret.as_ref());
+    let secret = secret.map(talk::secret);
+    let options = talk::trusting(&oidc.tls, oidc.proxy.as_ref());
+    let provider = Arc::new(Provider::new(oidc.clone(), options, secret, external_url)?);
+    tokio::spawn(provider.look_ahead());
+    Ok(Some(provider))
 }
 
 /// Where requests go, by this configuration.

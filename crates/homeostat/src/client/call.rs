@@ -131,7 +131,7 @@ async fn read(response: &mut Response, body: &mut Vec<u8>, keep: usize) -> bool 
 }
 
 /// Takes secrets out of a body.
-pub(super) fn without(mut body: Vec<u8>, secrets: &[String]) -> Vec<u8> {
+pub(crate) fn without(mut body: Vec<u8>, secrets: &[String]) -> Vec<u8> {
     for secret in secrets.iter().filter(|secret| secret.len() >= SECRET_BYTES) {
         let mut clean = Vec::with_capacity(body.len());
         let mut rest = body.as_slice();

@@ -18,8 +18,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::call::without;
-use super::{BasicAuth, Client, ClientError, ClientOptions, Reply, Secret, one_line};
+use super::{BasicAuth, Client, ClientError, ClientOptions, Reply, Secret, one_line, without};
 
 /// A token is not used for the last moments of its life, in which it may expire on its way. One that
 /// lives for less than twice as long is used for half of its life.
@@ -182,7 +181,7 @@ impl Tokens {
 }
 
 /// Writes a text as in a form.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let mut url = Url::parse("http://x").expect("it is a URL");
     url.query_pairs_mut().append_key_only(text);
     url.query().unwrap_or_default().to_owned()

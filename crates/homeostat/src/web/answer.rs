@@ -8,6 +8,9 @@ use serde::Serialize;
 /// Where pages sign in.
 pub const SESSION: &str = "/-/session";
 
+/// Where pages begin to sign in at a provider.
+pub const PROVIDER: &str = "/-/session/oidc";
+
 /// Answers with JSON.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
@@ -27,7 +30,7 @@ pub fn text(status: StatusCode, line: &str) -> Response {
 /// Answers that something is wrong: as `{"error": …}` under `/api/` and to the page that signs in, else
 /// as a line of text.
 pub fn problem(path: &str, status: StatusCode, message: &str) -> Response {
-    if path.starts_with("/api/") || path == SESSION {
+    if path.starts_with("/api/") || [SESSION, PROVIDER].contains(&path) {
         json(status, &serde_json::json!({ "error": message }))
     } else {
         text(status, message)

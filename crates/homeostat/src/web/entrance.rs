@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `Authorization: Bearer` with the token of `--web.bearer-token-file` | `token:admin` |
 //! | the same with a token of `access.tokens` | `token:NAME` |
+//! | the same with a token of the provider of `access.oidc` | `user:NAME`, with its groups |
 //! | `Authorization: Basic` with a user of `basic_auth_users` | `user:NAME` |
 //! | the cookie of a session | who signed in |
 //! | the header of a proxy that `access.proxy` trusts | `user:NAME`, with its groups |
@@ -20,7 +21,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE};
@@ -31,21 +32,16 @@ use parking_lot::RwLock;
 
 use super::auth::{Digest, Token, TokenError, basic, bearer};
 use super::listening::{Listening, Served};
+use super::oidc::{self, Back, Provider, SignInError};
 use super::passwords::{Checked, Passwords};
 use super::peer::{Address, Certified, Peer};
 use super::sessions::{LIFE, Named, Proof, Session, Sessions};
 use super::socket::{UNTOLD, user_name};
-use crate::access::{Arrival, Caller, Identity, Refusal, Rights, Stranger};
+use crate::access::{Arrival, Caller, GROUPS, Identity, NAME_BYTES, Refusal, Rights, Stranger};
 use subtle::ConstantTimeEq as _;
 
 /// The name of the token of `--web.bearer-token-file`.
 const ADMIN: &str = "admin";
-
-/// Bytes of the name of a user or group that a proxy tells.
-const NAME_BYTES: usize = 256;
-
-/// Groups that a proxy tells of one user.
-const GROUPS: usize = 256;
 
 /// Finds out who has come.
 #[derive(Debug)]
@@ -64,6 +60,7 @@ pub struct Entrance {
 pub struct Rules {
     tokens: Vec<NamedToken>,
     proxy: Option<TrustedProxy>,
+    provider: Option<Arc<Provider>>,
     rights: Rights,
     knows_strangers: bool,
 }
@@ -88,9 +85,14 @@ impl Rules {
     ///
     /// A file cannot be read, or holds no token.
     pub fn new(access: Option<&Access>) -> Result<Self, TokenError> {
-        let Some(Access { tokens, grants, proxy }) = access else {
-            let rights = Rights::Everything;
-            return Ok(Self { tokens: Vec::new(), proxy: None, rights, knows_strangers: false });
+        let Some(Access { tokens, grants, proxy, oidc: _ }) = access else {
+            return Ok(Self {
+                tokens: Vec::new(),
+                proxy: None,
+                provider: None,
+                rights: Rights::Everything,
+                knows_strangers: false,
+            });
         };
         let token = |token: &homeostat_config::AccessToken| {
             let secret = match &token.secret {
@@ -102,9 +104,16 @@ impl Rules {
         Ok(Self {
             tokens: tokens.iter().map(token).collect::<Result<_, TokenError>>()?,
             proxy: proxy.clone(),
+            provider: None,
             knows_strangers: grants.iter().any(|grant| grant.who.iter().any(|w| w == ANONYMOUS)),
             rights: Rights::Granted(grants.as_slice().into()),
         })
+    }
+
+    /// Believes this provider, which the app makes of `access.oidc`.
+    #[must_use]
+    pub fn believing(self, provider: Option<Arc<Provider>>) -> Self {
+        Self { provider, ..self }
     }
 
     fn is_written(&self) -> bool {
@@ -145,7 +154,14 @@ impl Entrance {
     /// Tells whether people show what others must not read.
     pub fn asks_for_secrets(&self) -> bool {
         let has_users = !self.listening.served().config.users.is_empty();
-        self.admin.is_some() || !self.access.read().tokens.is_empty() || has_users
+        let rules = self.access.read();
+        let knows_others = !rules.tokens.is_empty() || rules.provider.is_some();
+        self.admin.is_some() || knows_others || has_users
+    }
+
+    /// Returns the provider that is believed.
+    pub fn provider(&self) -> Option<Arc<Provider>> {
+        self.access.read().provider.clone()
     }
 
     /// What is in force of the web configuration.
@@ -207,6 +223,9 @@ impl Entrance {
                 now.is_some_and(|now| now.is(hash))
             }
             Proof::Token(digest) => self.token(&self.access.read(), digest).is_ok(),
+            Proof::Provider(mark) => {
+                self.provider().and_then(|provider| provider.mark()).as_ref() == Some(mark)
+            }
         };
         if !counts {
             self.sessions.end(&secret);
@@ -229,20 +248,42 @@ impl Entrance {
         let hash = served.config.users.get(user).ok_or(Stranger::Wrong)?;
         let hash = Digest::of(hash.reveal().as_bytes());
         let identity = Identity::User(user.to_owned());
-        Ok(self.begin(identity, Vec::new(), Proof::Password { user: user.to_owned(), hash }))
+        let proof = Proof::Password { user: user.to_owned(), hash };
+        Ok(self.begin(identity, Vec::new(), proof, LIFE))
     }
 
     /// Signs in by a token.
     pub(super) fn sign_in_by_token(&self, token: &str) -> Result<SignedIn, Stranger> {
         let digest = Digest::of(token.trim().as_bytes());
         let name = self.token(&self.access.read(), &digest)?;
-        Ok(self.begin(Identity::Token(name), Vec::new(), Proof::Token(digest)))
+        Ok(self.begin(Identity::Token(name), Vec::new(), Proof::Token(digest), LIFE))
     }
 
-    fn begin(&self, identity: Identity, groups: Vec<String>, proof: Proof) -> SignedIn {
+    /// Signs in by what a provider has sent somebody back with.
+    pub(super) async fn sign_in_by_provider(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+        back: &Back,
+    ) -> Result<SignedIn, SignInError> {
+        let provider = self.provider().ok_or(SignInError::NotOffered)?;
+        let cookie = cookie_of(headers, pending_name(self.is_secure(peer)));
+        let named = provider.finish(cookie.as_deref(), back).await?;
+        let (mark, life) = (provider.mark(), provider.session());
+        let (mark, life) = mark.zip(life).ok_or(SignInError::NotOffered)?;
+        Ok(self.begin(Identity::User(named.user), named.groups, Proof::Provider(mark), life))
+    }
+
+    fn begin(
+        &self,
+        identity: Identity,
+        groups: Vec<String>,
+        proof: Proof,
+        life: Duration,
+    ) -> SignedIn {
         let named = (identity.clone(), groups, Way::Session);
-        let (secret, form_token) = self.sessions.begin(named, proof);
-        (identity, secret, form_token)
+        let (secret, form_token) = self.sessions.begin(named, proof, life);
+        SignedIn { identity, secret, form_token }
     }
 
     /// Ends a session.
@@ -255,7 +296,8 @@ impl Entrance {
         let rules = self.access.read();
         let has_tokens = self.admin.is_some() || !rules.tokens.is_empty();
         let has_users = !self.listening.served().config.users.is_empty();
-        let ways = [("password", has_users), ("token", has_tokens)];
+        let has_provider = rules.provider.as_ref().is_some_and(|p| p.name().is_some());
+        let ways = [("password", has_users), ("token", has_tokens), ("oidc", has_provider)];
         ways.into_iter().filter_map(|(way, is_there)| is_there.then_some(way)).collect()
     }
 
@@ -267,9 +309,13 @@ impl Entrance {
     /// The cookie of a session; without a secret, the one that clears it.
     pub(super) fn cookie(&self, peer: Option<&Peer>, secret: &str) -> String {
         let is_secure = self.is_secure(peer);
-        let (name, secure) = (cookie_name(is_secure), if is_secure { "; Secure" } else { "" });
-        let age = if secret.is_empty() { 0 } else { LIFE.as_secs() };
-        format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}")
+        cookie(cookie_name(is_secure), secret, LIFE, is_secure)
+    }
+
+    /// The cookie of a sign-in at a provider that has begun; without one, the one that clears it.
+    pub(super) fn pending_cookie(&self, peer: Option<&Peer>, pending: &str) -> String {
+        let is_secure = self.is_secure(peer);
+        cookie(pending_name(is_secure), pending, oidc::LIFE, is_secure)
     }
 
     fn is_secure(&self, peer: Option<&Peer>) -> bool {
@@ -279,9 +325,15 @@ impl Entrance {
     /// Finds out whose an `Authorization` is.
     async fn show(&self, rules: &Rules, served: &Served, header: &[u8]) -> Result<Named, Stranger> {
         let Some((user, password)) = basic(header) else {
-            let shown = Digest::of(bearer(header).ok_or(Stranger::Wrong)?);
-            let token = self.token(rules, &shown)?;
-            return Ok((Identity::Token(token), Vec::new(), Way::Token));
+            let shown = bearer(header).ok_or(Stranger::Wrong)?;
+            return match (self.token(rules, &Digest::of(shown)), &rules.provider) {
+                (Ok(token), _) => Ok((Identity::Token(token), Vec::new(), Way::Token)),
+                (Err(Stranger::Wrong), Some(provider)) => {
+                    let named = provider.bearer(shown).await?;
+                    Ok((Identity::User(named.user), named.groups, Way::Oidc))
+                }
+                (Err(why), _) => Err(why),
+            };
         };
         match self.passwords.check(&served.config.users, &user, &password).await {
             Checked::Right => Ok((Identity::User(user), Vec::new(), Way::Password)),
@@ -313,8 +365,15 @@ impl Entrance {
     }
 }
 
-/// Who signed in, the secret of the session, and what its forms must show.
-pub(super) type SignedIn = (Identity, String, String);
+/// Who signed in.
+#[derive(Debug)]
+pub(super) struct SignedIn {
+    pub(super) identity: Identity,
+    /// The secret of the session.
+    pub(super) secret: String,
+    /// What its forms must show.
+    pub(super) form_token: String,
+}
 
 /// What the forms of a session must show, besides its cookie.
 #[derive(Debug, Clone)]
@@ -337,6 +396,17 @@ pub(super) struct Arrived {
 /// With its prefix, browsers take the cookie over TLS only, and from nobody else.
 const fn cookie_name(is_secure: bool) -> &'static str {
     if is_secure { "__Host-homeostat" } else { "homeostat" }
+}
+
+/// The name of the cookie of a sign-in at a provider.
+const fn pending_name(is_secure: bool) -> &'static str {
+    if is_secure { "__Host-homeostat-sign-in" } else { "homeostat-sign-in" }
+}
+
+fn cookie(name: &str, value: &str, life: Duration, is_secure: bool) -> String {
+    let secure = if is_secure { "; Secure" } else { "" };
+    let age = if value.is_empty() { 0 } else { life.as_secs() };
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}")
 }
 
 /// The value of a cookie of this name, if there is exactly one.

@@ -64,9 +64,10 @@ impl Refusal {
         match self {
             Self::Gate(access::Refusal::Unknown(why)) => match why {
                 Stranger::Nothing => Reason::NoToken,
-                Stranger::Wrong => Reason::WrongCredentials,
+                Stranger::Wrong | Stranger::Token(_) => Reason::WrongCredentials,
                 Stranger::Expired => Reason::Expired,
                 Stranger::Crowded => Reason::Crowded,
+                Stranger::Unverifiable => Reason::NoProvider,
             },
             Self::Gate(access::Refusal::Lacking(_)) => Reason::NotGranted,
             Self::UnlistedHost => Reason::UnlistedHost,
@@ -88,6 +89,10 @@ impl Refusal {
                     Stranger::Wrong => (denied, "these credentials are wrong"),
                     Stranger::Expired => (denied, "this token has expired"),
                     Stranger::Crowded => (status, "too many wait to sign in: try again"),
+                    Stranger::Token(fault) => return (denied, fault.to_string()),
+                    Stranger::Unverifiable => {
+                        (status, "the provider that could verify this token gives no answer")
+                    }
                 }
             }
             Self::Gate(access::Refusal::Lacking(lacking)) => {

@@ -4,7 +4,7 @@
 //!  doors ─> server ─> refusals ─> guard ─┬─> intake's routes (given by the app)
 //!                                            ├─> api    /api/v1/…
 //!                                            ├─> admin  /-/…, /metrics
-//!                                            ├─> signin /-/session
+//!                                            ├─> signin /-/session, /-/session/oidc
 //!                                            └─> ui     /
 //! ```
 //!
@@ -26,6 +26,7 @@ mod passwords;
 pub mod listening;
 pub mod peer;
 pub mod socket;
+pub mod oidc;
 mod sessions;
 pub mod entrance;
 pub mod guard;

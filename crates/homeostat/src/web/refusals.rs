@@ -46,6 +46,8 @@ pub enum Reason {
     Expired,
     /// Too many wait for their password to be looked at.
     Crowded,
+    /// The provider that could say who it is gives no answer.
+    NoProvider,
     /// Who sends it may not do this.
     NotGranted,
     /// It comes by a session, and does not show the token of its forms.
@@ -74,6 +76,7 @@ impl Reason {
             Self::WrongCredentials => "wrong_credentials",
             Self::Expired => "expired",
             Self::Crowded => "crowded",
+            Self::NoProvider => "no_provider",
             Self::NotGranted => "not_granted",
             Self::NoFormToken => "no_form_token",
             Self::TooMany => "too_many",
@@ -219,6 +222,7 @@ fn help(reason: Reason, asked: &Asked<'_>) -> String {
         Reason::Crowded => {
             "somebody tries many passwords: who was let in before is not kept waiting".to_owned()
         }
+        Reason::NoProvider => "`access.oidc` names it; the log says why it gives none".to_owned(),
         Reason::TooMany => "`rate_limit` of the web configuration allows no more".to_owned(),
         Reason::NoFormToken => "it may come from a page that is not ours".to_owned(),
         Reason::NotGranted => "if this should be allowed: `access.grants`".to_owned(),

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::auth::Digest;
+use super::oidc::Mark;
 use super::random;
 use crate::access::Identity;
 use homeostat_core::operator::Way;
@@ -43,6 +44,8 @@ pub(super) enum Proof {
     },
     /// By this token.
     Token(Digest),
+    /// By what a provider says.
+    Provider(Mark),
 }
 
 /// A session, as it is known.
@@ -54,6 +57,7 @@ pub(super) struct Session {
     pub(super) proof: Proof,
     /// What forms must show, besides the cookie.
     pub(super) form_token: String,
+    life: Duration,
     began: Instant,
     used: Instant,
 }
@@ -63,12 +67,13 @@ pub(super) struct Session {
 pub(super) struct Sessions(Mutex<BTreeMap<[u8; 32], Session>>);
 
 impl Sessions {
-    /// Begins a session; returns its secret and what its forms must show.
-    pub(super) fn begin(&self, named: Named, proof: Proof) -> (String, String) {
+    /// Begins a session that lasts for so long at most; returns its secret and what its forms must
+    /// show.
+    pub(super) fn begin(&self, named: Named, proof: Proof, life: Duration) -> (String, String) {
         let (secret, form_token) = (hex(&random::bytes::<32>()), hex(&random::bytes::<32>()));
         let now = Instant::now();
-        let session =
-            Session { named, proof, form_token: form_token.clone(), began: now, used: now };
+        let (life, token) = (life.min(LIFE), form_token.clone());
+        let session = Session { named, proof, form_token: token, life, began: now, used: now };
         let mut sessions = self.0.lock();
         sessions.retain(|_, session| session.is_alive(now));
         let is_one = |known: &Session| known.named.0 == session.named.0;
@@ -98,7 +103,7 @@ impl Sessions {
 
 impl Session {
     fn is_alive(&self, now: Instant) -> bool {
-        now.duration_since(self.began) < LIFE && now.duration_since(self.used) < IDLE
+        now.duration_since(self.began) < self.life && now.duration_since(self.used) < IDLE
     }
 }
 
@@ -132,7 +137,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_ends_by_time_and_by_sign_out() {
         let sessions = Sessions::default();
-        let (secret, form_token) = sessions.begin(user("ann"), by_token());
+        let (secret, form_token) = sessions.begin(user("ann"), by_token(), LIFE);
         assert_eq!((secret.len(), form_token.len()), (64, 64));
         assert_eq!(sessions.find(&secret).unwrap().form_token, form_token);
         assert!(sessions.find(&form_token).is_none() && sessions.find("").is_none());
@@ -140,14 +145,17 @@ mod tests {
         assert!(sessions.find(&secret).is_some(), "it was used in time");
         tokio::time::advance(IDLE).await;
         assert!(sessions.find(&secret).is_none(), "it was not used");
-        let (secret, _) = sessions.begin(user("ann"), by_token());
+        let (secret, _) = sessions.begin(user("ann"), by_token(), LIFE);
         for _ in 0..11 {
             tokio::time::advance(Duration::from_hours(1)).await;
             assert!(sessions.find(&secret).is_some());
         }
         tokio::time::advance(Duration::from_hours(1)).await;
         assert!(sessions.find(&secret).is_none(), "a shift is over");
-        let (secret, _) = sessions.begin(user("ann"), by_token());
+        let (secret, _) = sessions.begin(user("ann"), by_token(), IDLE / 2);
+        tokio::time::advance(IDLE / 2).await;
+        assert!(sessions.find(&secret).is_none(), "it was to be a short one");
+        let (secret, _) = sessions.begin(user("ann"), by_token(), LIFE);
         sessions.end(&secret);
         assert!(sessions.find(&secret).is_none());
     }
@@ -155,11 +163,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_identity_drives_out_its_own_oldest_session_only() {
         let sessions = Sessions::default();
-        let (bob, _) = sessions.begin(user("bob"), by_token());
+        let (bob, _) = sessions.begin(user("bob"), by_token(), LIFE);
         let mut of_ann = Vec::new();
         for _ in 0..=OF_ONE {
             tokio::time::advance(Duration::from_secs(1)).await;
-            of_ann.push(sessions.begin(user("ann"), by_token()).0);
+            of_ann.push(sessions.begin(user("ann"), by_token(), LIFE).0);
         }
         assert!(sessions.find(&bob).is_some());
         assert!(sessions.find(&of_ann[0]).is_none());

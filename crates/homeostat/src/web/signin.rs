@@ -3,10 +3,11 @@
 //! | route | does |
 //! |---|---|
 //! | `GET /-/session` | tells who is signed in, what forms must show, and how one can sign in |
-//! | `POST /-/session` | signs in: `{"user", "password"}` or `{"token"}` |
+//! | `POST /-/session` | signs in: `{"user", "password"}`, `{"token"}`, or `{"code", "state"}` of a provider |
 //! | `DELETE /-/session` | signs out |
+//! | `POST /-/session/oidc` | begins to sign in at a provider: tells where |
 //!
-//! The cookie is for this server alone, is not seen by scripts, and goes with no request of another
+//! The cookies are for this server alone, are not seen by scripts, and go with no request of another
 //! site. What changes something must show the form token of its session, besides: the guard sees to it.
 
 use std::sync::Arc;
@@ -20,9 +21,11 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::entrance::{Entrance, FormToken};
+use super::entrance::{Entrance, FormToken, SignedIn};
+use super::oidc::{Back, SignInError};
+use super::refusals::{Details, Reason, because};
 use super::{Web, answer};
-use crate::access::{Arrival, Gate, Refusal, Routes};
+use crate::access::{Arrival, Gate, Refusal, Routes, Stranger};
 
 /// Bytes that a sign-in may have.
 const MOST_BYTES: usize = 16 * 1024;
@@ -32,6 +35,7 @@ pub(super) fn routes(web: &Web) -> Routes {
         .get(answer::SESSION, Gate::Enter, show)
         .post(answer::SESSION, Gate::Enter, sign_in)
         .delete(answer::SESSION, Gate::Enter, sign_out)
+        .post(answer::PROVIDER, Gate::Enter, go_elsewhere)
         .with_state(web.guard.entrance.clone())
 }
 
@@ -41,6 +45,7 @@ pub(super) fn routes(web: &Web) -> Routes {
 enum Credentials {
     Password { user: String, password: String },
     Token { token: String },
+    Provider(Back),
 }
 
 async fn show(
@@ -50,34 +55,91 @@ async fn show(
 ) -> Response {
     let identity = arrival.0.ok().map(|caller| caller.identity().to_string());
     let form_token = form_token.map(|Extension(FormToken(token))| token);
+    let provider = entrance.provider().and_then(|provider| provider.name());
     let ways = entrance.ways();
-    let known = json!({ "identity": identity, "form_token": form_token, "ways": ways });
-    answer::json(StatusCode::OK, &known)
+    answer::json(
+        StatusCode::OK,
+        &json!({
+            "identity": identity,
+            "form_token": form_token,
+            "ways": ways,
+            "provider": provider,
+        }),
+    )
 }
 
 async fn sign_in(State(entrance): State<Arc<Entrance>>, parts: Parts, body: Body) -> Response {
     let is_json = super::guard::is_json(&parts.headers);
     let bytes = to_bytes(body, MOST_BYTES).await.unwrap_or_default();
     let read: Option<Credentials> = serde_json::from_slice(&bytes).ok().filter(|_| is_json);
+    let peer = parts.extensions.get();
     let signed_in = match read {
         Some(Credentials::Password { user, password }) => {
             entrance.sign_in_by_password(&user, password.as_bytes()).await
         }
         Some(Credentials::Token { token }) => entrance.sign_in_by_token(&token),
+        Some(Credentials::Provider(back)) => {
+            let signed_in = entrance.sign_in_by_provider(&parts.headers, peer, &back).await;
+            let mut response = match signed_in {
+                Ok(signed_in) => welcome(&entrance, &parts, &signed_in),
+                Err(error) => refuse(&error),
+            };
+            set(response.headers_mut(), &entrance.pending_cookie(peer, ""));
+            return response;
+        }
         None => {
-            let message = "expected {\"user\": …, \"password\": …} or {\"token\": …} as JSON";
+            let message = "expected {\"user\": …, \"password\": …}, {\"token\": …} or \
+                           {\"code\": …, \"state\": …} as JSON";
             return answer::problem(answer::SESSION, StatusCode::BAD_REQUEST, message);
         }
     };
     match signed_in {
-        Ok((identity, secret, form_token)) => {
-            tracing::info!(%identity, "somebody signed in");
-            let known = json!({ "identity": identity.to_string(), "form_token": form_token });
-            let mut response = answer::json(StatusCode::OK, &known);
-            set(response.headers_mut(), &entrance.cookie(parts.extensions.get(), &secret));
+        Ok(signed_in) => welcome(&entrance, &parts, &signed_in),
+        Err(why) => Refusal::Unknown(why).into_response(),
+    }
+}
+
+fn welcome(entrance: &Entrance, parts: &Parts, signed_in: &SignedIn) -> Response {
+    let SignedIn { identity, secret, form_token } = signed_in;
+    tracing::info!(%identity, "somebody signed in");
+    let known = json!({ "identity": identity.to_string(), "form_token": form_token });
+    let mut response = answer::json(StatusCode::OK, &known);
+    set(response.headers_mut(), &entrance.cookie(parts.extensions.get(), secret));
+    response
+}
+
+/// Tells why nobody could sign in by a provider.
+fn refuse(error: &SignInError) -> Response {
+    let message = error.to_string();
+    let (status, reason) = match error {
+        SignInError::NotOffered => {
+            return answer::problem(answer::SESSION, StatusCode::BAD_REQUEST, &message);
+        }
+        SignInError::NoAnswer(_) => (StatusCode::SERVICE_UNAVAILABLE, Reason::NoProvider),
+        SignInError::Crowded => (StatusCode::SERVICE_UNAVAILABLE, Reason::Crowded),
+        SignInError::Token(Stranger::Expired) => (StatusCode::UNAUTHORIZED, Reason::Expired),
+        SignInError::NotBegun | SignInError::Refused(_) | SignInError::Token(_) => {
+            (StatusCode::UNAUTHORIZED, Reason::WrongCredentials)
+        }
+    };
+    let mut response = because(reason, answer::problem(answer::SESSION, status, &message));
+    response.extensions_mut().insert(Details(message));
+    response
+}
+
+async fn go_elsewhere(State(entrance): State<Arc<Entrance>>, parts: Parts) -> Response {
+    let begun = match entrance.provider() {
+        Some(provider) => provider.begin().await,
+        None => Err(SignInError::NotOffered),
+    };
+    match begun {
+        Ok(begun) => {
+            let mut response = answer::json(StatusCode::OK, &json!({ "url": begun.url.as_str() }));
+            let cookie = entrance.pending_cookie(parts.extensions.get(), &begun.cookie);
+            set(response.headers_mut(), &cookie);
             response
         }
-        Err(why) => Refusal::Unknown(why).into_response(),
+        Err(error) => refuse(&error),
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 mod access;
 mod listener;
+mod oidc;
 mod signin;
 
 use super::api::fixture;
@@ -275,7 +276,9 @@ fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
 #[derive(Debug)]
 struct Answer {
     status: u16,
+    /// In small letters.
     head: String,
+    head_as_sent: String,
     body: String,
 }
 
@@ -286,7 +289,8 @@ impl Answer {
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        let (head, head_as_sent) = (head.to_ascii_lowercase(), head.to_owned());
+        Self { status, head, head_as_sent, body: body.to_owned() }
     }
 
     fn json(&self) -> Value {

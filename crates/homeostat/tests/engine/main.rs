@@ -20,6 +20,7 @@ mod migrate;
 mod modes;
 mod notices;
 mod notified;
+mod oidc;
 mod overload;
 mod prospects;
 mod radius;

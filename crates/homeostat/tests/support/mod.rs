@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod exporter;
+pub(crate) mod provider;
 pub(crate) mod proxy;
 
 use std::net::SocketAddr;
@@ -55,6 +56,12 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Looks for a program on the PATH that only some tests need.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|place| place.join(name)).find(|file| file.is_file())
 }
 
 /// The directory of an order's records: its name begins with the order's id.

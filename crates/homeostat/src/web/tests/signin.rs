@@ -92,9 +92,15 @@ async fn who_cannot_sign_in_is_told_and_gets_no_cookie() {
         assert!(!answer.head.contains("set-cookie") && !answer.error().is_empty(), "{answer:?}");
     }
     let nobody = house.get("/-/session").await.json();
-    assert_eq!(nobody, json!({ "identity": null, "form_token": null, "ways": ["token"] }));
+    assert_eq!(
+        nobody,
+        json!({ "identity": null, "form_token": null, "ways": ["token"], "provider": null })
+    );
     let anyone = House::usual().await.get("/-/session").await.json();
-    assert_eq!(anyone, json!({ "identity": "anonymous", "form_token": null, "ways": [] }));
+    assert_eq!(
+        anyone,
+        json!({ "identity": "anonymous", "form_token": null, "ways": [], "provider": null })
+    );
     for cookie in ["Cookie: homeostat=x", "Cookie: homeostat=", "Cookie: __Host-homeostat=x"] {
         let answer = house.ask("GET", "/api/v1/status", &[cookie], "").await;
         assert_eq!(answer.status, 401, "{cookie}");
