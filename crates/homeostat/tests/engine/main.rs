@@ -22,6 +22,7 @@ mod notices;
 mod notified;
 mod oidc;
 mod overload;
+mod page;
 mod prospects;
 mod radius;
 mod rebels;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod browser;
 pub(crate) mod exporter;
 pub(crate) mod provider;
 pub(crate) mod proxy;
