@@ -47,7 +47,9 @@ pub use http::{
     ClientCertificate, Credentials, HttpConfig, HttpHeader, OAuth2Config, ProxyConfig, Secret,
     SecretSource, TlsConfig,
 };
-pub use load::{load, load_for, load_web, load_with_care, parse, parse_web, read_text};
+pub use load::{
+    load, load_for, load_http, load_web, load_with_care, parse, parse_web, read_text,
+};
 pub use notify::{Channel, Notify, Way};
 pub use report::{Problem, Report, Row, Severity};
 pub use web::{CipherSuite, ClientAuth, Curve, Pem, RequestRate, ServerTls, TlsVersion, WebConfig};

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::config::{Callable, Config};
+use crate::http::HttpConfig;
 use crate::read::Reader;
 use crate::report::{Problem, Report};
 use crate::web::WebConfig;
@@ -152,6 +153,32 @@ pub fn parse_web(name: &str, text: &str) -> Result<WebConfig, Report> {
             let check::web::CheckedWeb { tls, http2, headers, users, rate } = checked;
             Ok(WebConfig { tls, http2, headers, users, rate, warnings: report })
         }
+        Some(_) | None => Err(report),
+    }
+}
+
+/// Reads and checks a file of `--http.config.file`: how a server is talked to, as Prometheus' and
+/// Alertmanager's own command lines have it. The files that it names must be there.
+///
+/// # Errors
+///
+/// The file cannot be read, or it has errors: all that could be found.
+pub fn load_http(path: &Path) -> Result<HttpConfig, Report> {
+    let (name, text) = (path.display().to_string(), read_text(path)?);
+    let mut reader = Reader::new(&text);
+    let file = match yaml::parse(&text) {
+        Ok(Some(document)) => raw::http::file(&mut reader, &document),
+        Ok(None) => Some(raw::Http::default()),
+        Err(problem) => return Err(Report::new(&name, &text, vec![problem])),
+    };
+    let mut problems = reader.problems;
+    problems.need_files();
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let checked = file.map(|file| check::http::http(&file, directory, &mut problems));
+    let shown = mask(&text, problems.take_concealed());
+    let report = Report::new(&name, &shown, problems.into_vec());
+    match checked {
+        Some(http) if report.errors() == 0 => Ok(http),
         Some(_) | None => Err(report),
     }
 }

@@ -115,6 +115,7 @@ pub(crate) struct Problems {
     errors: usize,
     warnings: usize,
     looks_around: bool,
+    needs_files: bool,
     concealed: Vec<Range<usize>>,
 }
 
@@ -127,6 +128,16 @@ impl Problems {
     /// Whether that is told.
     pub(crate) fn looks_around(&self) -> bool {
         self.looks_around
+    }
+
+    /// What is named is read next, here: a file that is not there is an error.
+    pub(crate) fn need_files(&mut self) {
+        self.needs_files = true;
+    }
+
+    /// Whether it is.
+    pub(crate) fn needs_files(&self) -> bool {
+        self.needs_files
     }
 
     /// Keeps a place from being shown: a secret stands there.

@@ -159,6 +159,16 @@ impl Client {
         self.send(Method::POST, self.url(path), Some(("application/json", json))).await
     }
 
+    /// Sends a request to a URL at this server, with JSON where there is any.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: Url,
+        json: Option<Vec<u8>>,
+    ) -> Result<Reply, ClientError> {
+        self.send(method, url, json.map(|json| ("application/json", json))).await
+    }
+
     fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
@@ -196,8 +206,9 @@ impl Client {
             self.heed(reply.status, sent_at).await;
             Ok(reply)
         };
-        let slow = |_| ClientError::TooSlow { server: self.server.clone() };
-        tokio::time::timeout(REQUEST_TIMEOUT, request).await.map_err(slow)?
+        let timeout = self.options.timeout.unwrap_or(REQUEST_TIMEOUT);
+        let slow = |_| ClientError::TooSlow { server: self.server.clone(), timeout };
+        tokio::time::timeout(timeout, request).await.map_err(slow)?
     }
 
     /// Puts the name of the certificate in place of the host, if it has another. The name is never

@@ -56,7 +56,7 @@ pub(super) fn http_url(text: &Text) -> Result<Url, Problem> {
 }
 
 /// Reads how a server is talked to.
-pub(super) fn http(raw: &raw::Http, directory: &Path, problems: &mut Problems) -> HttpConfig {
+pub(crate) fn http(raw: &raw::Http, directory: &Path, problems: &mut Problems) -> HttpConfig {
     let tls = raw.tls.given().map(|tls| tls_config(tls, directory, problems));
     HttpConfig {
         credentials: credentials(raw, directory, problems),
@@ -241,6 +241,9 @@ fn path_of(text: &Text, directory: &Path, problems: &mut Problems) -> PathBuf {
         let problem = Problem::error(text.span.clone(), "no shell expands this path");
         problems
             .report(problem.help("write it from `/` on, or from the configuration's directory"));
+    } else if problems.needs_files() && !directory.join(&text.value).exists() {
+        let message = "there is no such file on this machine";
+        problems.report(Problem::error(text.span.clone(), message));
     } else if problems.looks_around() && !directory.join(&text.value).exists() {
         let message = "there is no such file on this machine";
         let problem = Problem::warning(text.span.clone(), message);

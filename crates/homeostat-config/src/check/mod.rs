@@ -8,7 +8,7 @@ mod access;
 mod action;
 mod carries;
 mod guard;
-mod http;
+pub(crate) mod http;
 pub(crate) mod interval;
 mod inventory;
 mod labels;

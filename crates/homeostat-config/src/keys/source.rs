@@ -99,8 +99,7 @@ pub(crate) static PROMETHEUS: Keys = Keys {
     ],
 };
 
-/// `http_config` of a source.
-pub(crate) static HTTP: Keys = Keys {
+const OF_HTTP: Keys = Keys {
     of: "http_config",
     known: &[
         "basic_auth",
@@ -124,6 +123,12 @@ pub(crate) static HTTP: Keys = Keys {
         habit("bearer_token_file", "", BEARER_HELP),
     ],
 };
+
+/// `http_config` of a source.
+pub(crate) static HTTP: Keys = OF_HTTP;
+
+/// A file of `--http.config.file`.
+pub(crate) static HTTP_FILE: Keys = Keys { of: "a file of --http.config.file", ..OF_HTTP };
 
 /// `basic_auth` of a source.
 pub(crate) static BASIC_AUTH: Keys = Keys {

@@ -106,6 +106,12 @@ pub(super) fn http_of(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Http {
     nested
 }
 
+/// Reads a file of `--http.config.file`.
+pub(crate) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<Http> {
+    let fields = reader.fields(node, &keys::HTTP_FILE)?;
+    Some(http(reader, &fields))
+}
+
 fn http(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Http {
     Http {
         basic_auth: fields.read(reader, "basic_auth", |reader, node| {

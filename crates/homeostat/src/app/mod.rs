@@ -15,6 +15,7 @@ mod signals;
 mod talk;
 mod wiring;
 
+pub(crate) use talk::options as client_options;
 pub(crate) use wiring::prober;
 
 use std::collections::BTreeSet;

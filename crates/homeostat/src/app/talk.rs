@@ -31,7 +31,7 @@ pub(super) fn secret(source: &SecretSource) -> Secret {
 }
 
 /// What a client of these settings needs. Clones of it share their tokens.
-pub(super) fn options(http: &HttpConfig) -> Result<ClientOptions, ClientError> {
+pub(crate) fn options(http: &HttpConfig) -> Result<ClientOptions, ClientError> {
     let mut options = ClientOptions {
         tls: tls(&http.tls),
         proxy: http.proxy.as_ref().map(proxy),

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::plain::plain;
+use crate::app::client_options;
+use crate::client::{self, ClientError};
+use homeostat_config::{self as config, Report};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,6 +57,17 @@ pub(super) struct Server {
     /// The key (PEM) of --cert-file
     #[arg(long, value_name = "FILE", requires = "cert_file")]
     pub(super) key_file: Option<PathBuf>,
+
+    /// How to talk to the server: a file as that of promtool and amtool, instead of the flags above
+    ///
+    /// It has what `http_config` has in Prometheus: `basic_auth`, `authorization`, `oauth2`,
+    /// `tls_config`, `proxy_url`, `http_headers`.
+    #[arg(
+        long = "http.config.file",
+        value_name = "FILE",
+        conflicts_with_all = ["token_file", "username", "ca_file", "cert_file"]
+    )]
+    pub(super) http_config_file: Option<PathBuf>,
 }
 
 /// Where a server is.
@@ -142,12 +156,14 @@ enum Credentials {
 pub struct Trouble {
     error: String,
     help: Option<String>,
+    /// What is wrong with a file, with places, instead of both.
+    report: Option<Box<Report>>,
 }
 
 impl Trouble {
     /// Says what went wrong.
     pub fn new(error: impl Into<String>) -> Self {
-        Self { error: error.into(), help: None }
+        Self { error: error.into(), help: None, report: None }
     }
 
     /// Adds what to do about it.
@@ -159,11 +175,20 @@ impl Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(report) = &self.report {
+            return writeln!(f, "{report}");
+        }
         writeln!(f, "error: {}", plain(&self.error))?;
         match &self.help {
             Some(help) => writeln!(f, "help: {help}"),
             None => Ok(()),
         }
+    }
+}
+
+impl From<Report> for Trouble {
+    fn from(report: Report) -> Self {
+        Self { report: Some(Box::new(report)), ..Self::new("") }
     }
 }
 
@@ -175,11 +200,48 @@ impl From<io::Error> for Trouble {
 
 /// A connection to one server.
 pub(super) struct Client {
-    http: reqwest::Client,
+    way: Way,
     runtime: tokio::runtime::Runtime,
     base: Url,
     place: Place,
-    credentials: Credentials,
+}
+
+/// How it is talked to.
+enum Way {
+    /// By flags.
+    Flags { http: reqwest::Client, credentials: Credentials },
+    /// By a file, as an engine talks to its sources.
+    File(Box<client::Client>),
+}
+
+impl Way {
+    fn by_flags(server: &Server, place: &Place) -> Result<Self, Trouble> {
+        let mut http = reqwest::Client::builder().timeout(PATIENCE).redirect(Policy::none());
+        http = match place {
+            // A proxy of the environment cannot mean this machine.
+            Place::Url(url) if is_local(url) => http.no_proxy(),
+            Place::Url(_) => http,
+            Place::Socket(path) => http.no_proxy().unix_socket(path.as_path()),
+        };
+        let http = server.secure(http)?;
+        let http = http
+            .build()
+            .map_err(|error| Trouble::new(format!("cannot start: {}", chain(&error))))?;
+        Ok(Self::Flags { http, credentials: server.credentials()? })
+    }
+
+    fn by_file(file: &Path, base: &Url, place: &Place) -> Result<Self, Trouble> {
+        let http = config::load_http(file)?;
+        let of_file = |error: ClientError| Trouble::new(error.line());
+        let mut options = client_options(&http).map_err(of_file)?;
+        options.timeout = Some(PATIENCE);
+        options.socket = match place {
+            Place::Url(_) => None,
+            Place::Socket(path) => Some(path.clone()),
+        };
+        let client = client::Client::new(base.as_str(), options).map_err(of_file)?;
+        Ok(Self::File(Box::new(client)))
+    }
 }
 
 impl Client {
@@ -192,26 +254,15 @@ impl Client {
             .build()
             .map_err(|error| Trouble::new(format!("cannot start: {error}")))?;
         let place = server.place();
-        let mut http = reqwest::Client::builder().timeout(PATIENCE).redirect(Policy::none());
         let base = match &place {
-            Place::Url(url) => {
-                if is_local(url) {
-                    // A proxy of the environment cannot mean this machine.
-                    http = http.no_proxy();
-                }
-                url.clone()
-            }
-            Place::Socket(path) => {
-                http = http.no_proxy().unix_socket(path.as_path());
-                "http://localhost/".parse().expect("it is a URL")
-            }
+            Place::Url(url) => url.clone(),
+            Place::Socket(_) => "http://localhost/".parse().expect("it is a URL"),
         };
-        let http = server.secure(http)?;
-        let http = http
-            .build()
-            .map_err(|error| Trouble::new(format!("cannot start: {}", chain(&error))))?;
-        let credentials = server.credentials()?;
-        Ok(Self { http, runtime, base, place, credentials })
+        let way = match &server.http_config_file {
+            Some(file) => Way::by_file(file, &base, &place)?,
+            None => Way::by_flags(server, &place)?,
+        };
+        Ok(Self { way, runtime, base, place })
     }
 
     /// Gets JSON.
@@ -269,8 +320,18 @@ impl Client {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> Result<(StatusCode, String), Trouble> {
-        let mut request = self.http.request(method, self.address(segments, query)?);
-        request = match &self.credentials {
+        let url = self.address(segments, query)?;
+        let (http, credentials) = match &self.way {
+            Way::Flags { http, credentials } => (http, credentials),
+            Way::File(client) => {
+                let body = body.map(|body| body.to_string().into_bytes());
+                let reply = self.runtime.block_on(client.request(method, url, body));
+                let reply = reply.map_err(|error| Trouble::new(error.line()))?;
+                return Ok((reply.status, String::from_utf8_lossy(&reply.body).into_owned()));
+            }
+        };
+        let mut request = http.request(method, url);
+        request = match credentials {
             Credentials::None => request,
             Credentials::Token(token) => request.bearer_auth(token),
             Credentials::Password(user, password) => request.basic_auth(user, Some(password)),
@@ -304,10 +365,15 @@ impl Client {
         let message = message.unwrap_or_else(|| text.lines().next().unwrap_or_default());
         let trouble = Trouble::new(format!("{} answered {status}: {message}", self.place));
         match status {
-            StatusCode::UNAUTHORIZED => trouble.with_help(match self.credentials {
-                Credentials::Token(_) => "the token in --token-file is not the server's",
-                Credentials::Password(..) => "the server knows no such user, or another password",
-                Credentials::None => {
+            StatusCode::UNAUTHORIZED => trouble.with_help(match &self.way {
+                Way::File(_) => "the credentials of --http.config.file are not the server's",
+                Way::Flags { credentials: Credentials::Token(_), .. } => {
+                    "the token in --token-file is not the server's"
+                }
+                Way::Flags { credentials: Credentials::Password(..), .. } => {
+                    "the server knows no such user, or another password"
+                }
+                Way::Flags { credentials: Credentials::None, .. } => {
                     "show the server's token with --token-file, or sign in with --username"
                 }
             }),

@@ -45,6 +45,14 @@ pub(crate) struct Args {
     /// Whose certificates (PEM) it may have; else those that the system knows
     #[arg(long, value_name = "FILE", requires = "url")]
     ca_file: Option<PathBuf>,
+    /// Talk to it as this file says: that of promtool and amtool
+    #[arg(
+        long = "http.config.file",
+        value_name = "FILE",
+        requires = "url",
+        conflicts_with_all = ["token_file", "ca_file"]
+    )]
+    http_config_file: Option<PathBuf>,
     /// Ask nobody
     #[arg(long, conflicts_with = "url")]
     offline: bool,
@@ -93,8 +101,13 @@ fn read(args: &Args) -> Result<Explanation, String> {
 }
 
 fn ask(url: &Place, args: &Args) -> Result<Explanation, Trouble> {
-    let (token_file, ca_file) = (args.token_file.clone(), args.ca_file.clone());
-    let server = Server { url: Some(url.clone()), token_file, ca_file, ..Server::default() };
+    let server = Server {
+        url: Some(url.clone()),
+        token_file: args.token_file.clone(),
+        ca_file: args.ca_file.clone(),
+        http_config_file: args.http_config_file.clone(),
+        ..Server::default()
+    };
     let query = |parameter: &'static str, pairs: &[Pair]| {
         let set = labels::set(pairs);
         let pairs: Vec<_> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -367,6 +380,7 @@ policies:
             url: None,
             token_file: None,
             ca_file: None,
+            http_config_file: None,
             offline: true,
             labels,
             annotations: Vec::new(),

@@ -179,6 +179,9 @@ fn the_help_of_fire_shows_how() {
               Show this certificate (PEM)
           --key-file <FILE>
               The key (PEM) of --cert-file
+          --http.config.file <FILE>
+              How to talk to the server: a file as that of promtool and amtool,
+              instead of the flags above
       -h, --help
               Print help (see more with '--help')
 
@@ -434,4 +437,77 @@ fn what_cannot_be_done_says_why_and_what_to_do() {
 
     let line = ["incidents", "--token-file", "/nonexistent/token"];
     assert!(run_line(&line).2.contains("cannot read /nonexistent/token"));
+}
+
+#[test]
+fn a_file_says_how_to_talk_to_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("http.yml");
+    std::fs::write(directory.path().join("password"), "s3cret\n").unwrap();
+    let file = path.to_str().unwrap();
+    let sent = |text: &str| {
+        let (url, asked) = server("200 OK", r#"{"paused":true}"#);
+        std::fs::write(&path, text.replace("{server}", &url)).unwrap();
+        let url = if text.contains("{server}") { "http://engine.invalid".to_owned() } else { url };
+        let line = ["pause", "--reason", "r", "--http.config.file", file, "--url", &url];
+        let (exit, _, err) = run_line(&line);
+        assert_eq!(exit, Exit::Fine, "{err}");
+        asked.join().unwrap().to_lowercase()
+    };
+    let basic = sent("basic_auth: { username: ann, password_file: password }");
+    assert!(basic.contains("authorization: basic yw5uonmzy3jlda==\r\n"), "{basic}");
+    assert!(basic.contains("content-type: application/json\r\n"), "{basic}");
+    assert!(basic.starts_with("post /api/v1/pause http/1.1"), "{basic}");
+    let bearer =
+        sent("authorization: { credentials: t0ken }\nhttp_headers: { X-A: { values: [b] } }");
+    assert!(bearer.contains("authorization: bearer t0ken\r\n") && bearer.contains("x-a: b\r\n"));
+    let proxied = sent("proxy_url: \"{server}\"");
+    assert!(proxied.starts_with("post http://engine.invalid/api/v1/pause http/1.1"), "{proxied}");
+    let nothing = sent("");
+    assert!(!nothing.contains("authorization"), "{nothing}");
+
+    let (url, _asked) = server("401 Unauthorized", "{\"error\":\"who are you\"}");
+    let (exit, _, err) = run_line(&["resume", "--http.config.file", file, "--url", &url]);
+    assert_eq!(exit, Exit::Cannot);
+    assert!(err.contains("401 Unauthorized: who are you"), "{err}");
+    assert!(err.contains("help: the credentials of --http.config.file are not"), "{err}");
+    let nobody = ["resume", "--http.config.file", file, "--url", "http://127.0.0.1:1"];
+    let (exit, _, err) = run_line(&nobody);
+    assert!(
+        exit == Exit::Cannot && err.contains("http://127.0.0.1:1 could not be reached: "),
+        "{err}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_such_a_file_is_shown_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("http.yml");
+    let file = path.to_str().unwrap();
+    for (text, place, message) in [
+        ("basic_atuh: {}", "1:1", "unknown key \"basic_atuh\" in a file of --http.config.file"),
+        ("tls_config:\n  ca_file: none.pem", "2:12", "there is no such file on this machine"),
+        (
+            "authorization:\n  credentials_file: none",
+            "2:21",
+            "there is no such file on this machine",
+        ),
+        (
+            "basic_auth: { username: a, password: hunter2 }\noauth2: { client_id: x }",
+            "2:9",
+            "has no `token_url`",
+        ),
+        ("[", "1:1", ""),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let (exit, _, err) = run_line(&["whoami", "--http.config.file", file]);
+        assert_eq!(exit, Exit::Cannot, "{text}");
+        let place = format!("--> {file}:{place}\n");
+        assert!(err.contains(&place) && err.contains(message), "{text}: {err}");
+        assert!(!err.contains("hunter2"), "{err}");
+    }
+    let (exit, _, err) = run_line(&["whoami", "--http.config.file", "/nonexistent/http.yml"]);
+    assert!(exit == Exit::Cannot && err.contains("cannot be read"), "{err}");
+    let both = run_line(&["whoami", "--http.config.file", file, "--token-file", "x"]);
+    assert!(both.2.contains("cannot be used with"), "{}", both.2);
 }

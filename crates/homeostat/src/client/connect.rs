@@ -44,6 +44,9 @@ impl Client {
             .pool_max_idle_per_host(if self.options.single_use { 0 } else { usize::MAX })
             .pool_idle_timeout(IDLE_CONNECTION)
             .user_agent(concat!("homeostat/", env!("CARGO_PKG_VERSION")));
+        if let Some(socket) = &self.options.socket {
+            builder = builder.unix_socket(socket.as_path());
+        }
         let mut is_secure = self.base.scheme() == "https";
         if let Some(proxy) = &self.options.proxy {
             is_secure |= proxy.url.starts_with("https:");

@@ -1,11 +1,12 @@
 //! Why a server gave no usable answer, in words for a person.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use homeostat_hands::act::one_line;
 use thiserror::Error;
 
-use super::{ANSWER_BYTES, REQUEST_TIMEOUT};
+use super::ANSWER_BYTES;
 
 /// Why a server gave no usable answer. The text names the server and is meant for a person.
 #[derive(Debug, Error)]
@@ -62,10 +63,12 @@ pub enum ClientError {
         reason: String,
     },
     /// It took too long.
-    #[error("{server} did not answer within {} s", REQUEST_TIMEOUT.as_secs())]
+    #[error("{server} did not answer within {} s", timeout.as_secs())]
     TooSlow {
         /// The server.
         server: String,
+        /// How long it had.
+        timeout: Duration,
     },
     /// Its answer is too long.
     #[error("the answer of {server} is longer than {ANSWER_BYTES} bytes")]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::oauth2::Tokens;
 
@@ -102,4 +103,8 @@ pub struct ClientOptions {
     pub params: Vec<(String, String)>,
     /// Whether each request has a connection of its own.
     pub single_use: bool,
+    /// The socket of this machine by which it is reached, whatever its URL says.
+    pub socket: Option<PathBuf>,
+    /// How long a question may take, its answer read, if not as long as usual.
+    pub timeout: Option<Duration>,
 }
