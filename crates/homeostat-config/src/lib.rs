@@ -48,7 +48,7 @@ pub use http::{
     SecretSource, TlsConfig,
 };
 pub use load::{
-    load, load_for, load_http, load_web, load_with_care, parse, parse_web, read_text,
+    complain_of, load, load_for, load_http, load_web, load_with_care, parse, parse_web, read_text,
 };
 pub use notify::{Channel, Notify, Way};
 pub use report::{Problem, Report, Row, Severity};

@@ -157,6 +157,27 @@ pub fn parse_web(name: &str, text: &str) -> Result<WebConfig, Report> {
     }
 }
 
+/// Says what is wrong with a file that a file of `--web.config.file` names, at the place where it names
+/// it; where that is no longer so, about the file as a whole.
+pub fn complain_of(path: &Path, named: &Path, message: &str) -> Report {
+    let (name, text) = (path.display().to_string(), read_text(path).unwrap_or_default());
+    let mut reader = Reader::new(&text);
+    let file = match yaml::parse(&text) {
+        Ok(Some(document)) => raw::web::web(&mut reader, &document),
+        Ok(None) | Err(_) => None,
+    };
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let tls = file.as_ref().and_then(|file| file.tls.given());
+    let files = tls.map(|tls| [&tls.cert_file, &tls.key_file, &tls.client_ca_file]);
+    let mut files = files.iter().flatten().filter_map(|file| file.given());
+    let problem = match files.find(|file| directory.join(&file.value) == named) {
+        Some(file) => Problem::error(file.span.clone(), message),
+        None => Problem::of_file(message),
+    };
+    let shown = mask(&text, reader.problems.take_concealed());
+    Report::new(&name, &shown, vec![problem])
+}
+
 /// Reads and checks a file of `--http.config.file`: how a server is talked to, as Prometheus' and
 /// Alertmanager's own command lines have it. The files that it names must be there.
 ///

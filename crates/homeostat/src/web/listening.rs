@@ -52,7 +52,14 @@ impl Served {
     pub fn read(path: &Path) -> Result<Self, ListeningError> {
         let read = config::load_web(path);
         let config = read.map_err(|report| ListeningError::Config(Box::new(report)))?;
-        let tls = config.tls.as_ref().map(|tls| Tls::new(tls, config.http2)).transpose()?;
+        let tls = config.tls.as_ref().map(|tls| Tls::new(tls, config.http2)).transpose();
+        let tls = tls.map_err(|error| match error.file() {
+            Some(file) => {
+                let report = config::complain_of(path, file, &chain(&error));
+                ListeningError::Config(Box::new(report))
+            }
+            None => ListeningError::Tls(error),
+        })?;
         let bucket = config.rate.map(Bucket::new);
         Ok(Self { config, tls, bucket })
     }

@@ -3,8 +3,9 @@
 //! A configuration is made whole or not at all, and used for the connections that begin after it: a
 //! session of an earlier one is not resumed, so that who is no longer vouched for must show it.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use homeostat_config::{CipherSuite, ClientAuth, Curve, Pem, ServerTls, TlsVersion};
@@ -44,7 +45,7 @@ pub enum TlsError {
     #[error("{place} holds no {what} in PEM")]
     Nothing {
         /// Where.
-        place: String,
+        place: Place,
         /// What should be there.
         what: &'static str,
     },
@@ -60,6 +61,38 @@ pub enum TlsError {
     /// Who may vouch for clients cannot be used.
     #[error("who may vouch for clients cannot be used: {0}")]
     Verifier(String),
+}
+
+/// Where certificates or a key should be.
+#[derive(Debug)]
+pub enum Place {
+    /// In the configuration itself, under this name.
+    Inline(&'static str),
+    /// In a file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(what) => write!(f, "the {what} of the web configuration"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl TlsError {
+    /// Returns the file that is to blame, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Unreadable { path, .. } | Self::Nothing { place: Place::File(path), .. } => {
+                Some(path)
+            }
+            Self::Nothing { place: Place::Inline(_), .. }
+            | Self::Unusable { .. }
+            | Self::Verifier(_) => None,
+        }
+    }
 }
 
 /// TLS, ready to be spoken.
@@ -172,10 +205,10 @@ fn read(pem: &Pem) -> Result<Vec<u8>, TlsError> {
     Ok(bytes)
 }
 
-fn place(what: &str, pem: &Pem) -> String {
+fn place(what: &'static str, pem: &Pem) -> Place {
     match pem {
-        Pem::Inline(_) => format!("the {what} of the web configuration"),
-        Pem::File(path) => path.display().to_string(),
+        Pem::Inline(_) => Place::Inline(what),
+        Pem::File(path) => Place::File(path.clone()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The listener with the real peers: what promtool takes of a web configuration, and Prometheus and
 //! Alertmanager that come by certificate, by password and by token.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use homeostat::web::listening::Served;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use reqwest::Client;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::support::{Engine, until};
 
@@ -24,9 +26,12 @@ fn certificates(directory: &Path) {
     let authority = params.self_signed(&key).unwrap();
     std::fs::write(directory.join("ca.pem"), authority.pem()).unwrap();
     let issuer = Issuer::new(params, key);
-    for (name, host) in
-        [("server", "localhost"), ("prometheus", "prometheus.example"), ("other", "localhost")]
-    {
+    for (name, host) in [
+        ("server", "localhost"),
+        ("alertmanager", "alertmanager.example"),
+        ("prometheus", "prometheus.example"),
+        ("other", "localhost"),
+    ] {
         let key = KeyPair::generate().unwrap();
         let names = vec![host.to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
@@ -184,53 +189,112 @@ fn client(directory: &Path, token: &str) -> Client {
         .unwrap()
 }
 
-/// Writes the configurations of an Alertmanager that comes by password and by token, and of a Prometheus
-/// that comes by certificate.
-fn write_peers(directory: &Path, engine: &Engine) {
+/// The ways in which a peer says who it is, and the lines of each in its `http_config`.
+fn ways(directory: &Path, name: &str) -> [(&'static str, String); 3] {
+    let at = |file: String| directory.join(file).display().to_string();
+    let ca = format!("ca_file: {}, server_name: localhost", at("ca.pem".into()));
+    let [certificate, key] = ["pem", "key"].map(|ending| at(format!("{name}.{ending}")));
+    let shown = format!("cert_file: {certificate}, key_file: {key}");
+    let password = format!("basic_auth: {{ username: {name}, password: secret }}");
+    [
+        ("certificate", format!("tls_config: {{ {ca}, {shown} }}")),
+        ("password", format!("{password}, tls_config: {{ {ca} }}")),
+        ("token", format!("authorization: {{ credentials: {name} }}, tls_config: {{ {ca} }}")),
+    ]
+}
+
+/// Starts an Alertmanager that tells of an alert in the way that its label says.
+fn alertmanager(directory: &Path, engine: &Engine, address: SocketAddr) -> Process {
+    let ways = ways(directory, "alertmanager");
+    let routes = ways
+        .each_ref()
+        .map(|(way, _)| format!("  - {{ matchers: ['way=\"{way}\"'], receiver: {way} }}\n"));
+    let receivers = ways.each_ref().map(|(way, lines)| {
+        let url = engine.url("/hooks");
+        format!(
+            "- name: {way}\n  webhook_configs: [{{ url: \"{url}\", http_config: {{ {lines} }} }}]\n"
+        )
+    });
+    let config = format!(
+        "route:\n  receiver: token\n  group_wait: 0s\n  group_by: [alertname]\n  routes:\n{}\
+         receivers:\n{}",
+        routes.concat(),
+        receivers.concat()
+    );
     let at = |name: &str| directory.join(name).display().to_string();
-    let tls = format!("tls_config: {{ ca_file: {}, server_name: localhost", at("ca.pem"));
-    let url = engine.url("");
-    std::fs::write(
-        at("alertmanager.yml"),
-        format!(
-            "route: {{ receiver: password, group_wait: 0s, group_by: [alertname], routes: [
-  {{ matchers: ['way=\"token\"'], receiver: token }}] }}
-receivers:
-- name: password
-  webhook_configs:
-  - url: {url}/hooks
-    http_config: {{ basic_auth: {{ username: alertmanager, password: secret }}, {tls} }} }}
-- name: token
-  webhook_configs:
-  - url: {url}/hooks
-    http_config: {{ authorization: {{ credentials: t0ken }}, {tls} }} }}
-"
-        ),
-    )
-    .unwrap();
-    let show = format!("cert_file: {}, key_file: {}", at("prometheus.pem"), at("prometheus.key"));
-    std::fs::write(
-        at("prometheus.yml"),
-        format!(
-            "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}
+    std::fs::write(at("alertmanager.yml"), config).unwrap();
+    let mut command = Command::new(find(Binary::Alertmanager).unwrap());
+    command.args([
+        format!("--config.file={}", at("alertmanager.yml")),
+        format!("--web.listen-address={address}"),
+        format!("--storage.path={}", at("am")),
+        "--cluster.listen-address=".into(),
+    ]);
+    Process::spawn("alertmanager", &mut command, directory).unwrap()
+}
+
+/// Starts a Prometheus that scrapes the engine, and tells it of an alert about that, in one way.
+fn prometheus(directory: &Path, engine: &Engine, way: &str, lines: &str) -> Process {
+    let at = directory.join(format!("prometheus-{way}"));
+    let target = engine.address;
+    std::fs::create_dir(&at).unwrap();
+    // Beside the targets, in lines of their own.
+    let lines = lines.replacen(", tls_config", "\n  tls_config", 1);
+    let config = format!(
+        "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}
 rule_files: [rules.yml]
 alerting:
   alertmanagers:
-  - static_configs: [{{ targets: [\"{engine}\"] }}]
+  - static_configs: [{{ targets: [\"{target}\"] }}]
     scheme: https
-    {tls}, {show} }}
+    {}
 scrape_configs:
 - job_name: homeostat
   scheme: https
-  static_configs: [{{ targets: [\"{engine}\"] }}]
-  {tls}, {show} }}
+  static_configs: [{{ targets: [\"{target}\"] }}]
+  {lines}
 ",
-            engine = engine.address,
-        ),
+        lines.replace("\n  ", "\n    "),
+    );
+    std::fs::write(at.join("prometheus.yml"), config).unwrap();
+    let rule = format!(
+        "groups: [{{ name: g, rules: [{{ alert: Scraped_by_{way}, expr: homeostat_build_info }}] }}]\n"
+    );
+    std::fs::write(at.join("rules.yml"), rule).unwrap();
+    let mut command = Command::new(find(Binary::Prometheus).unwrap());
+    command.args([
+        format!("--config.file={}", at.join("prometheus.yml").display()),
+        format!("--web.listen-address={}", stack::free_address().unwrap()),
+        format!("--storage.tsdb.path={}", at.join("tsdb").display()),
+    ]);
+    Process::spawn("prometheus", &mut command, &at).unwrap()
+}
+
+/// Each peer in each way is somebody of its own, who may do no more than it needs.
+fn who_may_what() -> String {
+    let token = |name: &str| {
+        let digest: Vec<String> =
+            Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("    - {{ name: {name}, sha256: {} }}\n", digest.concat())
+    };
+    format!(
+        "access:
+  tokens:
+{}{}  grants:
+    - {{ who: [\"cert:prometheus.example\", \"user:prometheus\", \"token:prometheus\"], may: [view] }}
+    - who: [\"cert:prometheus.example\", \"user:prometheus\", \"token:prometheus\"]
+      may: [send]
+      sources: [api]
+    - who: [\"cert:alertmanager.example\", \"user:alertmanager\", \"token:alertmanager\"]
+      may: [send]
+      sources: [alertmanager]
+    - {{ who: [\"token:admin\"], may: [view] }}
+policies:
+  - {{ name: all, matchers: [], mode: shadow, remedies: [] }}
+",
+        token("alertmanager"),
+        token("prometheus")
     )
-    .unwrap();
-    let rule = "groups: [{ name: g, rules: [{ alert: Scraped, expr: homeostat_build_info }] }]\n";
-    std::fs::write(at("rules.yml"), rule).unwrap();
 }
 
 #[tokio::test]
@@ -240,77 +304,119 @@ async fn prometheus_and_alertmanager_come_by_certificate_password_and_token() {
     let at = |name: &str| sandbox.path().join(name).display().to_string();
     std::fs::write(at("token"), "t0ken\n").unwrap();
     let web = format!(
-        "tls_server_config:
-  cert_file: server.pem
-  key_file: server.key
-  client_ca_file: ca.pem
+        "{TLS}  client_ca_file: ca.pem
   client_auth_type: VerifyClientCertIfGiven
-basic_auth_users:
-  alertmanager: {HASH}
+basic_auth_users: {{ alertmanager: {HASH}, prometheus: {HASH} }}
 "
     );
     std::fs::write(at("web.yml"), web).unwrap();
-    let config = "access:
-  grants:
-    - { who: [\"cert:prometheus.example\"], may: [send, view] }
-    - { who: [\"user:alertmanager\"], may: [send], sources: [alertmanager] }
-    - { who: [\"token:admin\"], may: [view, send] }
-policies:
-  - { name: all, matchers: [], mode: shadow, remedies: [] }
-";
     let web_file = format!("--web.config.file={}", at("web.yml"));
     let token_file = format!("--web.bearer-token-file={}", at("token"));
-    let engine = Engine::start_secure(&sandbox, config, &[&web_file, &token_file], |directory| {
+    let arguments = [&*web_file, &token_file];
+    let engine = Engine::start_secure(&sandbox, &who_may_what(), &arguments, |directory| {
         client(directory, "t0ken")
     })
     .await;
-    let [alertmanager, prometheus] =
-        [stack::free_address().unwrap(), stack::free_address().unwrap()];
-    write_peers(sandbox.path(), &engine);
-    let mut running = Vec::new();
-    for (binary, arguments) in [
-        (
-            Binary::Alertmanager,
-            vec![
-                format!("--config.file={}", at("alertmanager.yml")),
-                format!("--web.listen-address={alertmanager}"),
-                format!("--storage.path={}", at("am")),
-                "--cluster.listen-address=".into(),
-            ],
-        ),
-        (
-            Binary::Prometheus,
-            vec![
-                format!("--config.file={}", at("prometheus.yml")),
-                format!("--web.listen-address={prometheus}"),
-                format!("--storage.tsdb.path={}", at("tsdb")),
-            ],
-        ),
-    ] {
-        let mut command = Command::new(find(binary).unwrap());
-        command.args(arguments);
-        let name = if binary == Binary::Prometheus { "prometheus" } else { "alertmanager" };
-        running.push(Process::spawn(name, &mut command, sandbox.path()).unwrap());
-    }
-    let post = format!("http://{alertmanager}/api/v2/alerts");
-    let fired = serde_json::json!([
-        { "labels": { "alertname": "ByPassword", "way": "password" } },
-        { "labels": { "alertname": "ByToken", "way": "token" } },
-    ]);
+    let address = stack::free_address().unwrap();
+    let mut running = vec![alertmanager(sandbox.path(), &engine, address)];
+    let ways = ways(sandbox.path(), "prometheus");
+    running.extend(ways.iter().map(|(way, lines)| prometheus(sandbox.path(), &engine, way, lines)));
+    let post = format!("http://{address}/api/v2/alerts");
+    let fired = ways.each_ref().map(|(way, _)| {
+        serde_json::json!({ "labels": { "alertname": format!("Told_by_{way}"), "way": way } })
+    });
     until("an Alertmanager", || async {
         let answer = stack::client().post(&post).json(&fired).send().await.ok()?;
         answer.status().is_success().then_some(())
     })
     .await;
-    for alertname in ["ByPassword", "ByToken", "Scraped"] {
-        until(alertname, || async {
-            let incidents = engine.incidents().await;
-            let of = |incident: &Value| incident["alerts"][0]["labels"]["alertname"] == alertname;
-            incidents.iter().any(of).then_some(())
-        })
-        .await;
+    for (way, _) in &ways {
+        for alertname in [format!("Told_by_{way}"), format!("Scraped_by_{way}")] {
+            until(&alertname, || async {
+                let incidents = engine.incidents().await;
+                let of =
+                    |incident: &Value| incident["alerts"][0]["labels"]["alertname"] == *alertname;
+                incidents.iter().any(of).then_some(())
+            })
+            .await;
+        }
     }
     drop(running);
+}
+
+#[tokio::test]
+async fn one_file_lets_amtool_send_an_alert_and_the_command_line_see_it() {
+    let sandbox = Sandbox::new().unwrap();
+    certificates(sandbox.path());
+    let at = |name: &str| sandbox.path().join(name).display().to_string();
+    std::fs::write(at("token"), "t0ken\n").unwrap();
+    let mtls = "  client_ca_file: ca.pem\n  client_auth_type: VerifyClientCertIfGiven\n";
+    std::fs::write(at("web.yml"), format!("{TLS}{mtls}")).unwrap();
+    let web_file = format!("--web.config.file={}", at("web.yml"));
+    let token_file = format!("--web.bearer-token-file={}", at("token"));
+    let arguments = [&*web_file, &token_file];
+    let engine = Engine::start_secure(&sandbox, &who_may_what(), &arguments, |directory| {
+        client(directory, "t0ken")
+    })
+    .await;
+    let http = format!(
+        "tls_config:\n  ca_file: {}\n  cert_file: {}\n  key_file: {}\n",
+        at("ca.pem"),
+        at("prometheus.pem"),
+        at("prometheus.key")
+    );
+    std::fs::write(at("http.yml"), http).unwrap();
+    let file = format!("--http.config.file={}", at("http.yml"));
+    let url = format!("--alertmanager.url={}", engine.url(""));
+    let amtool = Command::new("amtool")
+        .env("HOME", sandbox.path())
+        .args([&*file, &url, "alert", "add", "alertname=ByAmtool"])
+        .output();
+    let amtool = amtool.expect("amtool comes with Alertmanager");
+    assert!(amtool.status.success(), "{amtool:?}");
+    let run = |arguments: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_homeostat");
+        let url = format!("--url={}", engine.url(""));
+        let output = Command::new(program).args(arguments).args([&file, &url]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let who = run(&["whoami"]);
+    assert!(who.contains("identity cert:prometheus.example"), "{who}");
+    let incidents = run(&["incidents", "--output", "json"]);
+    assert!(incidents.contains("ByAmtool"), "{incidents}");
+    let explained = run(&["explain", "alertname=ByAmtool"]);
+    assert!(explained.contains("all"), "{explained}");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_that_the_web_configuration_names_is_told_at_its_place() {
+    let sandbox = Sandbox::new().unwrap();
+    certificates(sandbox.path());
+    let path = sandbox.path().join("web.yml");
+    let named = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let checked = Command::new(env!("CARGO_BIN_EXE_homeostat"))
+            .args(["serve", "--web.config.file"])
+            .arg(&path)
+            .current_dir(sandbox.path())
+            .output()
+            .unwrap();
+        assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+        String::from_utf8(checked.stderr).unwrap()
+    };
+    let mtls = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ";
+    for (text, place, message) in [
+        (TLS.replace("server.pem", "none.pem"), "2:14", "none.pem: No such file or directory"),
+        (TLS.replace("server.key", "none.key"), "3:13", "none.key: No such file or directory"),
+        (TLS.replace("server.pem", "no.pem"), "2:14", "no.pem holds no certificate in PEM"),
+        (TLS.replace("server.key", "no.pem"), "3:13", "no.pem holds no key in PEM"),
+        (format!("{TLS}{mtls}none.pem\n"), "5:19", "none.pem: No such file or directory"),
+    ] {
+        let told = named(&text);
+        let place = format!("--> {}:{place}\n", path.display());
+        assert!(told.contains(&place) && told.contains(message), "{text}: {told}");
+    }
 }
 
 #[tokio::test]
