@@ -267,6 +267,9 @@ fn refuse(path: &str, refusal: &Refusal, who: Option<String>) -> Response {
             let who = who.unwrap_or_default();
             response.extensions_mut().insert(Details(format!("{who} may not: {lacking}")));
         }
+        Refusal::Gate(access::Refusal::Unknown(Stranger::Token(_))) => {
+            response.extensions_mut().insert(Details(message));
+        }
         Refusal::Gate(access::Refusal::Unknown(_))
         | Refusal::UnlistedHost
         | Refusal::ForeignOrigin

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::keys::Keys;
-use crate::client::{Client, ClientOptions, NoAnswer, Outgoing, REQUEST_TIMEOUT};
+use crate::client::{Client, ClientError, ClientOptions, NoAnswer, Outgoing, REQUEST_TIMEOUT};
 
 /// How soon after a fetch there may be another.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -111,7 +111,7 @@ impl Discovery {
 
     /// Makes a client for one of its places, which may be elsewhere.
     pub(super) fn client(&self, url: &Url) -> Result<Client, String> {
-        Client::new(url.as_str(), self.options.clone()).map_err(|error| error.line())
+        Client::new(url.as_str(), self.options.clone()).map_err(|error| told(&error))
     }
 
     /// Returns what is known, or why nothing is. What is known for long is fetched again meanwhile.
@@ -223,10 +223,29 @@ pub(super) async fn send(
             Err(format!("the answer of {} broke off, or is too long", client.server()))
         }
         Ok(answer) => Ok((answer.status, answer.body)),
-        Err(NoAnswer::NotSent(error) | NoAnswer::Broken(error)) => Err(error.line()),
+        Err(NoAnswer::NotSent(error) | NoAnswer::Broken(error)) => Err(told(&error)),
         Err(NoAnswer::TooSlow) => {
-            let seconds = timeout.as_secs();
-            Err(format!("{} did not answer within {seconds} s", client.server()))
+            let server = client.server().to_owned();
+            Err(told(&ClientError::TooSlow { server, timeout }))
         }
+    }
+}
+
+/// What strangers are told of an error, who see it when they cannot sign in: nothing of our files, which
+/// the log tells of.
+pub(super) fn told(error: &ClientError) -> String {
+    match error {
+        ClientError::File { .. } | ClientError::Settings { .. } => {
+            let error = error.line();
+            tracing::error!(error, "the provider of `access.oidc` cannot be asked as configured");
+            "it cannot be asked as configured; the log says why".to_owned()
+        }
+        ClientError::Url { .. }
+        | ClientError::Unreachable { .. }
+        | ClientError::Broken { .. }
+        | ClientError::NoToken { .. }
+        | ClientError::TooSlow { .. }
+        | ClientError::TooLong { .. }
+        | ClientError::Redirected { .. } => error.line(),
     }
 }

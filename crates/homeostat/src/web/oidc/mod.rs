@@ -271,7 +271,7 @@ impl Provider {
         let secret = match &client.secret {
             Some(secret) => {
                 let secret = talks.reveal(secret).await;
-                Some(secret.map_err(|error| no_answer(error.line()))?)
+                Some(secret.map_err(|error| no_answer(discovery::told(&error)))?)
             }
             None => None,
         };

@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(sign_ins.finish(&cookie, &other.state), None, "it is of another browser");
         assert_eq!(sign_ins.finish("", &secrets.state), None);
         assert_eq!(sign_ins.finish(&cookie, ""), None);
-        let later = format!("{}9", cookie);
+        let later = format!("{cookie}9");
         assert_eq!(sign_ins.finish(&later, &secrets.state), None, "its end is a part of it");
         assert_eq!(sign_ins.finish(&cookie, &secrets.state), Some(secrets.clone()));
         assert_eq!(sign_ins.finish(&cookie, &secrets.state), None, "it was finished");

@@ -562,6 +562,26 @@ async fn a_client_says_who_it_is_as_the_provider_wants_it() {
     assert!(sent.body.ends_with("&client_id=homeostat") && !sent.body.contains("secret"));
 }
 
+#[tokio::test]
+async fn strangers_are_told_nothing_of_our_files() {
+    let idp = Idp::start();
+    let url = Some("https://homeostat.example/heal");
+    let secret = Some(Secret::File("/nonexistent/secret".into()));
+    let provider = Provider::new(idp.config(), ClientOptions::default(), secret, url).unwrap();
+    let begun = provider.begin().await.unwrap();
+    let back: Back = serde_json::from_value(idp.authorize(begun.url.as_str())).unwrap();
+    let error = provider.finish(Some(&begun.cookie), &back).await.unwrap_err().to_string();
+    assert!(error.contains("as configured") && !error.contains("nonexistent"), "{error}");
+    let tls = crate::client::TlsOptions {
+        ca_file: Some("/nonexistent/ca.pem".into()),
+        ..crate::client::TlsOptions::default()
+    };
+    let options = ClientOptions { tls, ..ClientOptions::default() };
+    let provider = Provider::new(idp.config(), options, None, url).unwrap();
+    let error = provider.begin().await.unwrap_err().to_string();
+    assert!(error.contains("as configured") && !error.contains("nonexistent"), "{error}");
+}
+
 #[test]
 fn people_come_back_to_the_page_at_the_external_url() {
     for (url, expected) in [
