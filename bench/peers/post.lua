@@ -4,6 +4,7 @@ wrk.method = "POST"
 wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = "application/json"
 file:close()
+wrk.headers["Authorization"] = os.getenv("BENCH_AUTHORIZATION")
 
 function done(summary)
   local e = summary.errors

@@ -1,6 +1,6 @@
 //! An engine in a process of its own, built as it is released.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -64,6 +64,34 @@ impl Engine {
         directory: &Path,
         config: Option<&str>,
     ) -> Result<(Self, f64)> {
+        let began = Instant::now();
+        let mut engine = Self::spawn(bench, directory, config, None)?;
+        engine.ready()?;
+        Ok((engine, began.elapsed().as_secs_f64()))
+    }
+
+    /// Starts one on a directory, that is served as a web configuration in it says. Who talks to it
+    /// waits until it is ready.
+    pub(crate) fn start_served(
+        bench: &Bench,
+        directory: &Path,
+        config: &str,
+        web: &str,
+    ) -> Result<Self> {
+        let mut engine = Self::spawn(bench, directory, Some(config), Some(web))?;
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(engine.address).is_err() {
+            engine.must_start(deadline)?;
+        }
+        Ok(engine)
+    }
+
+    fn spawn(
+        bench: &Bench,
+        directory: &Path,
+        config: Option<&str>,
+        web: Option<&str>,
+    ) -> Result<Self> {
         let address = stack::free_address()?;
         let data = directory.join("data");
         let mut command = Command::new(&bench.engine);
@@ -71,17 +99,16 @@ impl Engine {
             .arg("serve")
             .arg(format!("--web.listen-address={address}"))
             .arg(format!("--storage.path={}", data.display()));
-        if let Some(config) = config {
-            let file = directory.join("homeostat.yml");
-            std::fs::write(&file, config)?;
-            command.arg(format!("--config.file={}", file.display()));
+        let files = [("config", "homeostat.yml", config), ("web.config", "web.yml", web)];
+        for (flag, name, text) in files {
+            let Some(text) = text else { continue };
+            let file = directory.join(name);
+            std::fs::write(&file, text)?;
+            command.arg(format!("--{flag}.file={}", file.display()));
         }
-        let began = Instant::now();
         let (watched, process) =
             Watched::spawn(|| Ok(Process::spawn("homeostat", &mut command, directory)?))?;
-        let mut engine = Self { _watched: watched, process, address, data };
-        engine.ready()?;
-        Ok((engine, began.elapsed().as_secs_f64()))
+        Ok(Self { _watched: watched, process, address, data })
     }
 
     fn ready(&mut self) -> Result<()> {
@@ -90,12 +117,17 @@ impl Engine {
             if Line::open(self.address).and_then(|mut line| line.get("/-/ready")).is_ok() {
                 return Ok(());
             }
-            self.process.must_run()?;
-            if Instant::now() > deadline {
-                bail!("the engine is not ready; the end of its log:\n{}", self.process.log_tail());
-            }
-            std::thread::sleep(LOOK_EVERY);
+            self.must_start(deadline)?;
         }
+    }
+
+    fn must_start(&mut self, deadline: Instant) -> Result<()> {
+        self.process.must_run()?;
+        if Instant::now() > deadline {
+            bail!("the engine is not ready; the end of its log:\n{}", self.process.log_tail());
+        }
+        std::thread::sleep(LOOK_EVERY);
+        Ok(())
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -25,11 +25,23 @@ pub(crate) struct Seen {
 
 /// Posts one body over and over with wrk: one thread, sixteen connections.
 pub(crate) fn wrk(bench: &Bench, url: &str, body: &Path, seconds: u32) -> Result<Seen> {
+    wrk_as(bench, url, body, seconds, None)
+}
+
+/// The same, by somebody who says who they are.
+pub(crate) fn wrk_as(
+    bench: &Bench,
+    url: &str,
+    body: &Path,
+    seconds: u32,
+    authorization: Option<&str>,
+) -> Result<Seen> {
     let output = Command::new("wrk")
         .args(["-t1", "-c16", &format!("-d{seconds}s"), "-s"])
         .arg(bench.source("post.lua"))
         .arg(url)
         .env("BENCH_BODY", body)
+        .envs(authorization.map(|shown| ("BENCH_AUTHORIZATION", shown)))
         .output()
         .context("wrk could not be run; it is Debian's package wrk")?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -1,5 +1,6 @@
 //! One file a bar, or a few that are measured together.
 
+mod access;
 mod actions;
 mod crowd;
 mod decide;
@@ -23,8 +24,9 @@ use crate::row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
-pub(crate) const ALL: [(&str, Measure); 13] = [
+pub(crate) const ALL: [(&str, Measure); 14] = [
     ("repeats", repeats::measure),
+    ("access", access::measure),
     ("durable", durable::measure),
     ("group", group::measure),
     ("actions", actions::measure),
