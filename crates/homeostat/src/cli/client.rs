@@ -326,7 +326,7 @@ impl Client {
             Way::File(client) => {
                 let body = body.map(|body| body.to_string().into_bytes());
                 let reply = self.runtime.block_on(client.request(method, url, body));
-                let reply = reply.map_err(|error| Trouble::new(error.line()))?;
+                let reply = reply.map_err(|error| unanswered(&error))?;
                 return Ok((reply.status, String::from_utf8_lossy(&reply.body).into_owned()));
             }
         };
@@ -393,6 +393,24 @@ impl Client {
         } else {
             trouble.with_help("is `homeostat serve` running there? --url names another address")
         }
+    }
+}
+
+/// Why an engine gave no answer that is talked to by a file.
+fn unanswered(error: &ClientError) -> Trouble {
+    let trouble = Trouble::new(error.line());
+    match error {
+        ClientError::Unreachable { .. } => {
+            trouble.with_help("is `homeostat serve` running there? --url names another address")
+        }
+        ClientError::Url { .. }
+        | ClientError::File { .. }
+        | ClientError::Settings { .. }
+        | ClientError::Broken { .. }
+        | ClientError::NoToken { .. }
+        | ClientError::TooSlow { .. }
+        | ClientError::TooLong { .. }
+        | ClientError::Redirected { .. } => trouble,
     }
 }
 

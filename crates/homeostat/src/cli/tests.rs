@@ -473,10 +473,9 @@ fn a_file_says_how_to_talk_to_the_server() {
     assert!(err.contains("help: the credentials of --http.config.file are not"), "{err}");
     let nobody = ["resume", "--http.config.file", file, "--url", "http://127.0.0.1:1"];
     let (exit, _, err) = run_line(&nobody);
-    assert!(
-        exit == Exit::Cannot && err.contains("http://127.0.0.1:1 could not be reached: "),
-        "{err}"
-    );
+    assert_eq!(exit, Exit::Cannot);
+    assert!(err.contains("http://127.0.0.1:1 could not be reached: "), "{err}");
+    assert!(err.contains("help: is `homeostat serve` running there?"), "{err}");
 }
 
 #[test]
