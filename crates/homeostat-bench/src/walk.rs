@@ -12,8 +12,8 @@ use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::name::{BootId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Ended, Outcome};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Rate, Remedy, TargetLabels,
-    Witnesses,
+    Action, Approval, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, Rate, Remedy,
+    TargetLabels, Witnesses,
 };
 use homeostat_core::state::State;
 use homeostat_core::template::Template;
@@ -120,7 +120,7 @@ impl Walk {
             external_url: "http://alertmanager.example.org:9093".into(),
             group_labels: LabelSet::default(),
         };
-        Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
+        Observation { alert, status: Status::Firing, ends_at: None, unproven: None, by: None }
     }
 }
 
@@ -135,7 +135,8 @@ fn book(policies: usize) -> Result<Book> {
             remedies: vec![Remedy {
                 name: RemedyName::new("restart"),
                 mode: Mode::Auto,
-                approval_expires: Span::from_secs(1800),
+                approval: Approval { expires: Span::from_secs(1800), ..Approval::default() },
+                definition: "".into(),
                 action: Action::Exec(vec![
                     Template::parse("/bin/true").map_err(|e| anyhow::anyhow!("{e}"))?,
                 ]),

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use homeostat_core::label::Matchers;
-use homeostat_core::name::SourceName;
+use homeostat_core::name::{PolicyName, SourceName};
+use homeostat_core::policy::{Approvers, Granted};
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::http::{ProxyConfig, SecretSource, TlsConfig};
@@ -63,6 +64,22 @@ pub struct Access {
     pub proxy: Option<TrustedProxy>,
     /// Who is believed by `OpenID` Connect.
     pub oidc: Option<OidcProvider>,
+}
+
+impl Access {
+    /// Returns who may approve under a policy.
+    pub fn approvers(&self, policy: &PolicyName) -> Approvers {
+        let has_policy = |grant: &&Grant| {
+            let policies = grant.policies.as_ref();
+            policies.is_none_or(|all| all.iter().any(|one| one.matches(policy.as_str())))
+        };
+        let grants = self.grants.iter().filter(|grant| grant.may.contains(&Permission::Approve));
+        let granted = grants.filter(has_policy).map(|grant| Granted {
+            who: grant.who.iter().map(|who| who.as_str().into()).collect(),
+            targets: grant.targets.clone(),
+        });
+        Approvers::Granted(granted.collect())
+    }
 }
 
 /// A token by which a program says who it is.

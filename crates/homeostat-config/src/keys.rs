@@ -351,12 +351,22 @@ pub(crate) static REGRESSION: Keys = Keys {
 /// `approval` of a policy or of a remedy.
 pub(crate) static APPROVAL: Keys = Keys {
     of: "approval",
-    known: &["expires"],
+    known: &["by", "count", "expires"],
     later: &[],
     habits: &[
         habit("timeout", "expires", "write `expires`"),
         habit("within", "expires", "write `expires`"),
-        habit("required", "", "write `mode: approve`"),
+        habit("who", "by", "write by: [\"group:dba\"]"),
+        habit("approvers", "by", "write by: [\"group:dba\"]"),
+        habit("groups", "by", "write by: [\"group:dba\"]"),
+        habit("min", "count", "write `count`"),
+        habit("approvals", "count", "write `count`"),
+        habit("people", "count", "write `count`"),
+        habit(
+            "required",
+            "count",
+            "a person is asked where the mode is `approve`; `count` says how many",
+        ),
     ],
 };
 

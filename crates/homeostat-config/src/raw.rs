@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod action;
+mod definition;
 pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod interval;
@@ -17,6 +18,7 @@ mod trust;
 pub(crate) mod web;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use homeostat_core::policy::{Mode, OnResolve};
 use homeostat_core::time::Span;
@@ -27,6 +29,7 @@ use crate::yaml::{Kind, Node};
 pub(crate) use action::{Action, Regression, Undo};
 use action::{action, regression, undo};
 use guard::guard;
+pub(crate) use trust::Approval;
 use trust::{approval, mode, on_resolve};
 
 pub(crate) use guard::Guard;
@@ -81,7 +84,7 @@ pub(crate) struct Policy {
     pub(crate) guard: Field<Guard>,
     pub(crate) escalate: Field<Escalate>,
     pub(crate) on_resolve: Field<Spanned<OnResolve>>,
-    pub(crate) approval_expires: Length,
+    pub(crate) approval: Field<Approval>,
     pub(crate) continues: Field<Spanned<bool>>,
     pub(crate) relapse: Length,
     pub(crate) lapse: Length,
@@ -98,8 +101,10 @@ pub(crate) struct Remedy {
     pub(crate) retries: Count,
     pub(crate) backoff: Length,
     pub(crate) idempotent: Field<Spanned<bool>>,
-    pub(crate) approval_expires: Length,
+    pub(crate) approval: Field<Approval>,
     pub(crate) undo: Field<Undo>,
+    /// Tells all that is typed from anything else, but for secrets.
+    pub(crate) definition: Arc<str>,
 }
 
 /// `verify`.
@@ -211,7 +216,7 @@ fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
         guard: fields.read(reader, "guard", |reader, node| guard(reader, node, &keys::GUARD)),
         escalate: fields.read(reader, "escalate", escalate),
         on_resolve: fields.read(reader, "on_resolve", on_resolve),
-        approval_expires: approval(reader, &fields),
+        approval: fields.read(reader, "approval", approval),
         continues: fields.read(reader, "continue", Reader::flag),
         relapse: fields.read(reader, "relapse", Reader::duration),
         lapse: fields.read(reader, "lapse", Reader::duration),
@@ -252,8 +257,9 @@ fn remedy(reader: &mut Reader<'_>, node: &Node) -> Option<Remedy> {
         retries: fields.read(reader, "retries", Reader::count),
         backoff: fields.read(reader, "backoff", Reader::duration),
         idempotent: fields.read(reader, "idempotent", Reader::flag),
-        approval_expires: approval(reader, &fields),
+        approval: fields.read(reader, "approval", approval),
         undo: fields.read(reader, "undo", undo),
+        definition: definition::of(node, &reader.problems).into(),
         span: fields.span,
     })
 }

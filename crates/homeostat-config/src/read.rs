@@ -145,6 +145,11 @@ impl Problems {
         self.concealed.push(place);
     }
 
+    /// Whether this place is not to be shown.
+    pub(crate) fn is_concealed(&self, place: &Range<usize>) -> bool {
+        self.concealed.contains(place)
+    }
+
     /// The places that are not to be shown.
     pub(crate) fn take_concealed(&mut self) -> Vec<Range<usize>> {
         std::mem::take(&mut self.concealed)

@@ -11,6 +11,7 @@ use homeostat_core::template::Template;
 use homeostat_core::time::Span;
 
 mod access;
+mod approval;
 mod files;
 mod guard;
 mod meaning;

@@ -121,6 +121,8 @@ pub struct Observation {
     /// Why its end, if it says so, proves nothing: its source resolved it for want of data, or
     /// because its rule was paused or deleted.
     pub unproven: Option<Text>,
+    /// Who posted it, by their own identity, where a door knew it.
+    pub by: Option<Text>,
 }
 
 impl Observation {
@@ -164,6 +166,9 @@ pub struct Episode {
     /// Whether its own Alertmanager was seen to list it: only then it can be missed there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub listed: bool,
+    /// Who posted what began it, by their own identity, where a door knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Text>,
 }
 
 impl Episode {

@@ -5,18 +5,30 @@
 //! have not seen. A retry is another deed and is asked for anew: the person agreed to one run, and
 //! knows more after it failed.
 //!
+//! Where one word is not enough, so many different people must agree ([`Quorum`]). A word may be given
+//! ahead for the next runs as well ([`StandingApproval`]).
+//!
 //! *Not* the duty of this room: when an approval is asked for (`guard`), and what follows from its
 //! expiry (`decide`).
 
+mod quorum;
+mod standing;
+
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::name::OrderId;
+use crate::label::LabelSet;
+use crate::name::{OrderId, PolicyName};
 use crate::operator::Operator;
 use crate::plan::Rendered;
+use crate::policy::{Remedy, Target};
 use crate::time::Timestamp;
+
+pub use quorum::{Movers, Objection, Quorum};
+pub use standing::{Over, StandingApproval, StandingApprovals, StandingUse, Terms};
 
 /// Tells one deed from any other: SHA-256 (FIPS 180-4) of the order's id and its rendered action,
 /// in the form in which the journal keeps them. Written as 64 hexadecimal digits.
@@ -30,6 +42,22 @@ impl Digest {
         let deed = serde_json::to_vec(&(order, action));
         let deed = deed.expect("an order's id and its action are texts, numbers and lists");
         Self(Sha256::digest(&deed).into())
+    }
+
+    /// Computes the digest of all deeds of a kind: a remedy as it is defined, a target, an action as it
+    /// was rendered without the key that each deed has of its own, and what else of the alert is told to
+    /// it.
+    pub fn of_kind(
+        policy: &PolicyName,
+        remedy: &Remedy,
+        target: &Target,
+        action: &Rendered,
+        told: Option<&LabelSet>,
+    ) -> Self {
+        let Remedy { name, definition, .. } = remedy;
+        let kind = serde_json::to_vec(&(policy, name, definition, target, action, told));
+        let kind = kind.expect("names, labels and an action are texts, numbers and lists");
+        Self(Sha256::digest(&kind).into())
     }
 }
 
@@ -79,6 +107,30 @@ pub struct Asked {
     pub digest: Digest,
     /// When the question is void, and an approval with it.
     pub expires_at: Timestamp,
+    /// Who may answer, of those to whom it is granted; `None`: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<[Arc<str>]>>,
+    /// How many different people must agree; `None`: one, whoever that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Tells deeds of this kind from any other; `None` where no two are of one kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Digest>,
+}
+
+/// That a person agrees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Who.
+    pub by: Operator,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// What they approve ahead, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Terms>,
 }
 
 /// What a person has approved.
@@ -92,9 +144,17 @@ pub struct Approved {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+    /// Who agreed before, where one word was not enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Vote>,
 }
 
 impl Approved {
+    /// Returns who has agreed.
+    pub fn people(&self) -> impl Iterator<Item = &Operator> {
+        self.before.iter().map(|vote| &vote.by).chain([&self.by])
+    }
+
     /// Tells whether it lets this deed start now.
     pub fn covers(&self, digest: &Digest, now: Timestamp) -> bool {
         self.asked.digest == *digest && !self.has_expired(now)
@@ -108,7 +168,8 @@ impl Approved {
 
 impl fmt::Display for Approved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} approved it at {:.0}", self.by, self.at)?;
+        let people: Vec<String> = self.people().map(ToString::to_string).collect();
+        write!(f, "{} approved it at {:.0}", people.join(", "), self.at)?;
         if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", self.reason) }
     }
 }
@@ -118,28 +179,12 @@ impl fmt::Display for Approved {
 pub enum Consent<'a> {
     /// Nobody is asked.
     NotNeeded,
-    /// A person must have approved.
-    Needed {
-        /// The deed.
-        digest: Digest,
-        /// What was approved last, if anything.
-        approved: Option<&'a Approved>,
-    },
-}
-
-impl<'a> Consent<'a> {
-    /// Returns what lets this very deed start now.
-    pub fn given(&self, now: Timestamp) -> Option<&'a Approved> {
-        match self {
-            Self::NotNeeded => None,
-            Self::Needed { digest, approved } => approved.filter(|a| a.covers(digest, now)),
-        }
-    }
-
-    /// Tells whether a person is still to be asked.
-    pub fn is_sought(&self, now: Timestamp) -> bool {
-        matches!(self, Self::Needed { .. }) && self.given(now).is_none()
-    }
+    /// A person is still to be asked.
+    Sought,
+    /// Enough people have agreed to this very deed.
+    Given(&'a Approved),
+    /// Enough people have agreed ahead to deeds of this kind.
+    Standing(&'a StandingApproval),
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::IncidentId;
+use crate::approval::Objection;
+use crate::name::{ApprovalId, IncidentId};
 
 /// A command about one incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,8 +49,21 @@ impl fmt::Display for Command {
 pub enum Reply {
     /// It is taken. What follows from it, for a person.
     Taken(String),
+    /// A word is taken where people are counted.
+    Counted {
+        /// What follows from it, for a person.
+        message: String,
+        /// How many have agreed.
+        have: usize,
+        /// How many must.
+        need: usize,
+    },
     /// Nothing was changed, because of how things stand.
     Refused(String),
+    /// Nothing was changed, because of who commands.
+    NotTheirs(Objection),
     /// There never was such an incident.
     NoIncident(IncidentId),
+    /// There is no such standing approval.
+    NoApproval(ApprovalId),
 }

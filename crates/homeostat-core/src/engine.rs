@@ -169,7 +169,8 @@ impl Engine {
         let alarm = self.state.first_alarm().map(|(at, _)| at);
         let lapse = self.lapses.first().map(|(at, _)| *at);
         let calm = self.state.ledgers().storms().first_end().map(|(at, _)| *at);
-        [alarm, lapse, calm, self.next_round()].into_iter().flatten().min()
+        let over = self.state.approvals().first_end().map(|(at, _)| at);
+        [alarm, lapse, calm, over, self.next_round()].into_iter().flatten().min()
     }
 
     /// Decides and applies each event of a group, then what has become due. What the turn before
@@ -191,6 +192,7 @@ impl Engine {
         self.follow_the_ends(now, &mut turn);
         self.lapse(now, &mut turn);
         self.end_storms(now, &mut turn);
+        self.end_approvals(now, &mut turn);
         self.sound_alarms(now, &mut turn);
         self.take_next_steps(now, &mut turn);
         self.make_round(now, &mut turn);
@@ -451,6 +453,14 @@ impl Engine {
                 return;
             }
             self.step(Event::Calmed(policy), now, turn);
+        }
+    }
+
+    fn end_approvals(&mut self, now: Timestamp, turn: &mut Turn) {
+        while let Some((_, approval)) =
+            self.state.approvals().first_end().filter(|(at, _)| *at <= now)
+        {
+            self.step(Event::ApprovalExpired(approval), now, turn);
         }
     }
 

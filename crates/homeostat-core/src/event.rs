@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::alert::{Episode, Observation, Presence};
-use crate::approval::Digest;
+use crate::approval::{Digest, Terms};
 use crate::clock::Jump;
 use crate::command::Command;
 use crate::evidence::{Ask, Evidence};
-use crate::name::{BootId, EpisodeId, IncidentId, OrderId, PolicyName};
+use crate::name::{ApprovalId, BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Notice, Topic};
 use crate::operator::Operator;
 use crate::order::{Ended, Found, Order};
@@ -148,11 +148,24 @@ pub enum Event {
         command: Command,
         /// The deed that the operator saw, where they approve what they saw.
         seen: Option<Digest>,
+        /// What they approve ahead, beside that.
+        ahead: Option<Terms>,
         /// Who.
         by: Operator,
         /// Why.
         reason: String,
     },
+    /// An operator does not want any more what was approved ahead.
+    Revoke {
+        /// Which standing approval.
+        approval: ApprovalId,
+        /// Who.
+        by: Operator,
+        /// Why.
+        reason: String,
+    },
+    /// The time of a standing approval is over.
+    ApprovalExpired(ApprovalId),
     /// The configuration changed.
     Reloaded,
 }

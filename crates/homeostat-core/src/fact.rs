@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Ending};
-use crate::approval::Asked;
+use crate::approval::{Asked, Over, StandingApproval, Terms};
 use crate::clock::Jump;
 use crate::command::Command;
 use crate::guard::Grant;
@@ -17,7 +17,9 @@ use crate::healing::Reading;
 use crate::hold::Hold;
 use crate::incident::Closing;
 use crate::ledger::Pause;
-use crate::name::{BootId, EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
+use crate::name::{
+    ApprovalId, BootId, EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName,
+};
 use crate::notice::{Notice, Topic};
 use crate::operator::Operator;
 use crate::order::{Ended, Order};
@@ -25,6 +27,7 @@ use crate::plan::{Ladder, Rendered};
 use crate::policy::Target;
 use crate::shadow::Worth;
 use crate::storm::Gauge;
+use crate::text::Text;
 use crate::time::{Span, Timestamp};
 
 use crate::why::Why;
@@ -83,6 +86,9 @@ pub enum What {
         alert: Alert,
         /// How long it may go unmentioned.
         lapse: Span,
+        /// Who posted that, by their own identity, where a door knew it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Text>,
     },
     /// An alert stopped firing, or being mentioned.
     EpisodeEnded {
@@ -208,6 +214,24 @@ pub enum What {
         by: Operator,
         /// Why.
         reason: String,
+        /// How many more people must approve, where this one is not enough.
+        #[serde(default, skip_serializing_if = "is_none_left")]
+        missing: u32,
+        /// What they approve ahead, if anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ahead: Option<Terms>,
+    },
+    /// Enough people have approved the next runs of a remedy on a target, beside the one that waited.
+    ApprovalStands {
+        /// All there is to know about it.
+        approval: StandingApproval,
+    },
+    /// What people have approved ahead does not count any more.
+    ApprovalEnded {
+        /// Which standing approval.
+        approval: ApprovalId,
+        /// Why.
+        why: Over,
     },
     /// A remedy in shadow was recorded instead of run.
     RemedyShadowed {
@@ -418,6 +442,11 @@ pub enum What {
     },
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_none_left(missing: &u32) -> bool {
+    *missing == 0
+}
+
 impl What {
     /// Returns the fact's name, as it is written.
     pub fn kind(&self) -> &'static str {
@@ -442,6 +471,8 @@ impl What {
             Self::ApprovalAsked { .. } => "approval_asked",
             Self::ApprovalVoided { .. } => "approval_voided",
             Self::IncidentCommanded { .. } => "incident_commanded",
+            Self::ApprovalStands { .. } => "approval_stands",
+            Self::ApprovalEnded { .. } => "approval_ended",
             Self::RemedyShadowed { .. } => "remedy_shadowed",
             Self::ShadowJudged { .. } => "shadow_judged",
             Self::OrderIssued { .. } => "order_issued",
@@ -500,6 +531,7 @@ impl What {
             | Self::NoticeTold { topic }
             | Self::NoticeCleared { topic }
             | Self::NoticeEnded { topic } => topic.incident(),
+            Self::ApprovalStands { approval } => Some(approval.incident),
             Self::OrderIssued { order } | Self::OrderReissued { order } => Some(order.id.incident),
             Self::OrderReturned { order }
             | Self::OrderGone { order }
@@ -511,6 +543,7 @@ impl What {
             | Self::BookChanged
             | Self::EnginePaused { .. }
             | Self::EngineResumed { .. }
+            | Self::ApprovalEnded { .. }
             | Self::WatchdogSeen { .. }
             | Self::StormBegan { .. }
             | Self::StormGauged { .. }

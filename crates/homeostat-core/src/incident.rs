@@ -42,7 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::approval::Approved;
+use crate::approval::{Approved, Vote};
 use crate::clock::Jump;
 use crate::healing::{Look, Verification};
 use crate::hold::{Gate, Guard, Hold, Telling};
@@ -53,6 +53,7 @@ use crate::order::Order;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
 use crate::shadow::Shadow;
+use crate::text::Text;
 use crate::time::{Span, Timestamp};
 
 pub use ending::{Cause, Closing, End};
@@ -124,6 +125,12 @@ pub struct Incident {
     /// What a person has approved and is not over yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Box<Approved>>,
+    /// Who agrees to what is asked, where one word is not enough.
+    #[serde(default, skip_serializing_if = "Rare::is_empty")]
+    pub votes: Rare<Vec<Vote>>,
+    /// Who had it tried again, and so opened it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_by: Option<Text>,
     /// What was tried and did not heal, in order, for a person.
     pub tried: Rare<Vec<String>>,
     /// Counts questions, so that an answer to an earlier one is told apart.

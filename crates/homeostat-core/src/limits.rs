@@ -130,6 +130,19 @@ pub const BACKOFF_CAP: Span = Span::from_secs(300);
 /// A healed incident whose alert still fires after this is told to a person.
 pub const LATCH_TOLD_AFTER: Span = Span::from_secs(86_400);
 
+/// Different people whose word one run needs: more are not found in the time that a trouble has.
+pub const APPROVING_PEOPLE: u32 = 16;
+
+/// How long what is approved ahead counts at the most: a week on call. Whoever agreed then has seen the
+/// trouble.
+pub const STANDING_LASTS: Span = Span::from_secs(7 * 86_400);
+
+/// Runs that one word may let start ahead. What is needed more often is `mode: auto`, or no remedy.
+pub const STANDING_USES: u32 = 100;
+
+/// What may be approved ahead at once. Each of them is looked at where a person would be asked.
+pub const STANDING_APPROVALS: usize = 1_000;
+
 /// Topics about which a person is owed a notice. So many alerts of ours are a few dozen requests a
 /// minute, and nobody reads more; what is beyond stands in the incidents and in the log.
 pub const OPEN_NOTICES: usize = 10_000;

@@ -93,6 +93,10 @@ number! {
     /// Numbers one trouble on one target, in the order in which they opened.
     IncidentId
 }
+number! {
+    /// Numbers what people have approved ahead, in the order in which they did.
+    ApprovalId
+}
 
 impl SourceName {
     /// Names the source of alerts that arrive through the alerts API.

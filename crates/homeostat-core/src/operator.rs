@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 /// The identity of whoever was not asked who they are.
 pub const ANONYMOUS: &str = "anonymous";
 
+/// The group of all who have a name.
+pub const EVERYONE: &str = "group:everyone";
+
 /// Who gave a command.
 ///
 /// Written as a text where nothing but the claim is known, as all were before identities were, and
-/// else as a map of `claimed`, `who`, `way` and `address`.
+/// else as a map of `claimed`, `who`, `way`, `groups`, if any, and `address`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct Operator {
@@ -32,8 +35,22 @@ pub struct Known {
     pub who: String,
     /// How it is known.
     pub way: Way,
+    /// Groups that they were of, with their kind, as far as that mattered: `group:dba`.
+    pub groups: Vec<String>,
     /// From where they came: an address with its port, or `unix`.
     pub address: String,
+}
+
+impl Known {
+    /// Tells whether one of these identities and groups means them.
+    pub fn is_meant<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        let is_named = self.who != ANONYMOUS;
+        names.into_iter().any(|name| {
+            name == self.who
+                || self.groups.iter().any(|group| group == name)
+                || (is_named && name == EVERYONE)
+        })
+    }
 }
 
 /// How an identity is known.
@@ -78,11 +95,17 @@ impl Operator {
     /// Returns who it was, as far as anybody knows: the identity, or the claim where there is none.
     /// Two commands by one person have one of these.
     pub fn person(&self) -> &str {
-        match &self.known {
-            Some(known) if known.who != ANONYMOUS => &known.who,
-            Some(_) | None if self.claimed.is_empty() => ANONYMOUS,
-            Some(_) | None => &self.claimed,
+        match self.identity() {
+            Some(who) => who,
+            None if self.claimed.is_empty() => ANONYMOUS,
+            None => &self.claimed,
         }
+    }
+
+    /// Returns the identity, where it is known and is anybody's in particular.
+    pub fn identity(&self) -> Option<&str> {
+        let who = self.known.as_ref().map(|known| known.who.as_str());
+        who.filter(|who| *who != ANONYMOUS)
     }
 
     /// Tells whether they said another name than theirs.
@@ -117,15 +140,22 @@ impl From<String> for Operator {
 #[serde(untagged)]
 enum Written {
     Claimed(String),
-    Known { claimed: String, who: String, way: Way, address: String },
+    Known {
+        claimed: String,
+        who: String,
+        way: Way,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<String>,
+        address: String,
+    },
 }
 
 impl From<Written> for Operator {
     fn from(written: Written) -> Self {
         match written {
             Written::Claimed(claimed) => claimed.into(),
-            Written::Known { claimed, who, way, address } => {
-                Self { claimed, known: Some(Known { who, way, address }) }
+            Written::Known { claimed, who, way, groups, address } => {
+                Self { claimed, known: Some(Known { who, way, groups, address }) }
             }
         }
     }
@@ -135,7 +165,9 @@ impl From<Operator> for Written {
     fn from(Operator { claimed, known }: Operator) -> Self {
         match known {
             None => Self::Claimed(claimed),
-            Some(Known { who, way, address }) => Self::Known { claimed, who, way, address },
+            Some(Known { who, way, groups, address }) => {
+                Self::Known { claimed, who, way, groups, address }
+            }
         }
     }
 }
@@ -147,7 +179,8 @@ mod tests {
     use super::*;
 
     fn operator(claimed: &str, who: &str) -> Operator {
-        let known = Known { who: who.into(), way: Way::Password, address: "10.0.0.7:51".into() };
+        let address = "10.0.0.7:51".into();
+        let known = Known { who: who.into(), way: Way::Password, groups: Vec::new(), address };
         Operator { claimed: claimed.into(), known: Some(known) }
     }
 
@@ -181,5 +214,29 @@ mod tests {
         });
         assert_eq!(written, expected);
         assert_eq!(serde_json::from_value::<Operator>(written).unwrap(), new);
+    }
+
+    #[test]
+    fn a_name_means_an_identity_a_group_or_everybody_who_has_one() {
+        let mut known = operator("", "user:ann").known.unwrap();
+        known.groups = vec!["group:dba".into()];
+        for (names, meant) in [
+            (&["user:ann"][..], true),
+            (&["user:bob", "group:dba"], true),
+            (&[EVERYONE], true),
+            (&["group:sre", "ann", "user:ann "], false),
+            (&[], false),
+        ] {
+            assert_eq!(known.is_meant(names.iter().copied()), meant, "{names:?}");
+        }
+        let anonymous = operator("user:ann", ANONYMOUS);
+        let unnamed = anonymous.known.as_ref().unwrap();
+        assert!(unnamed.is_meant([ANONYMOUS]) && !unnamed.is_meant([EVERYONE, "user:ann"]));
+        assert_eq!(
+            (anonymous.identity(), operator("x", "user:ann").identity()),
+            (None, Some("user:ann"))
+        );
+        let written = serde_json::to_value(Operator { claimed: String::new(), known: Some(known) });
+        assert_eq!(written.unwrap()["groups"], json!(["group:dba"]));
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::StandingUse;
 use crate::evidence::Grade;
 use crate::guard::Grant;
 use crate::ledger::Charge;
@@ -108,6 +109,9 @@ pub struct Order {
     /// The breaker that counts what it comes to, too, besides its remedy's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<CircuitName>,
+    /// What people had approved ahead, where that lets it start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingUse>,
 }
 
 impl Order {

@@ -3,6 +3,7 @@
 //! A policy is meaning, not text: the configuration has checked it. The book tells which policies
 //! take an alert without looking at each: policies that require one `alertname` are found by it.
 
+mod approval;
 mod guard;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::request::RequestTemplate;
 use crate::template::Template;
 use crate::time::Span;
 
+pub use approval::{Approval, Approvers, Granted};
 pub use guard::{BlastRadius, Breaker, Damping, Extent, GuardLimits, Rate, Watchdog};
 
 /// How far a policy or a remedy is trusted.
@@ -124,6 +126,18 @@ pub enum Action {
     Call(HandlerName),
 }
 
+impl Action {
+    /// Tells whether the alert is told to it otherwise than by what is rendered, and by nothing else: by
+    /// its environment, or as a value.
+    pub fn is_told_the_alert(&self) -> bool {
+        match self {
+            Self::Exec(argv) => argv.iter().all(|element| !element.source().contains('{')),
+            Self::Script(_) | Self::Call(_) => true,
+            Self::Http(_) => false,
+        }
+    }
+}
+
 /// The action that takes back what a remedy did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undo {
@@ -140,8 +154,11 @@ pub struct Remedy {
     pub name: RemedyName,
     /// The stricter of its own and the policy's mode.
     pub mode: Mode,
-    /// How long a person has to approve a run, where the mode asks for it.
-    pub approval_expires: Span,
+    /// Whose word a run needs, where the mode asks for it.
+    pub approval: Approval,
+    /// Tells all that the configuration says of it from any other: what has another one is another
+    /// remedy, though it has the same name.
+    pub definition: Arc<str>,
     /// What it does.
     pub action: Action,
     /// A run longer than this is ended.
@@ -265,6 +282,8 @@ pub struct Policy {
     pub regression: Option<Regression>,
     /// The limits of its guards.
     pub guard: GuardLimits,
+    /// Who may approve.
+    pub approvers: Approvers,
     /// Whether and when a person is told.
     pub escalate: Escalate,
     /// What a running action gets when all alerts have resolved.
@@ -311,6 +330,7 @@ impl Policy {
                 blast_radius: None,
                 storm: None,
             },
+            approvers: Approvers::Anybody,
             escalate: Escalate::Nobody,
             on_resolve: OnResolve::Finish,
             continues: false,
@@ -492,6 +512,18 @@ impl Book {
     /// Makes the book that stands in where no configuration is given.
     pub fn observe() -> Self {
         Self::new(vec![Policy::observe()], BookLimits::default(), Witnesses::default())
+    }
+
+    /// Returns the identities and groups by which anybody may approve anything.
+    pub fn approvers(&self) -> BTreeSet<&str> {
+        let granted = self.policies.iter().flat_map(|policy| match &policy.approvers {
+            Approvers::Anybody => &[][..],
+            Approvers::Granted(granted) => granted,
+        });
+        let remedies = self.policies.iter().flat_map(|policy| &policy.remedies);
+        let narrowed = remedies.filter_map(|remedy| remedy.approval.by.as_deref());
+        let all = granted.map(|granted| &*granted.who).chain(narrowed);
+        all.flatten().map(|who| &**who).collect()
     }
 
     /// Returns all policies in file order.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert::{Alert, Door, Observation, Status};
-use crate::approval::Digest;
+use crate::approval::{Digest, Terms};
 use crate::clock::{Jump, Leap};
 use crate::command::{Command, Reply};
 use crate::decide::Account;
@@ -27,8 +27,9 @@ use crate::evidence::{Ask, Evidence, Finding};
 use crate::fact::Fact;
 use crate::incident::{Incident, StageKind};
 use crate::label::LabelSet;
-use crate::name::{BootId, IncidentId, OrderId, RemedyName, SourceName};
+use crate::name::{ApprovalId, BootId, IncidentId, OrderId, RemedyName, SourceName};
 use crate::notice::{Notice, Topic};
+use crate::operator::Operator;
 use crate::order::{Ended, Found, Outcome};
 use crate::policy::{Book, Target};
 use crate::state::State;
@@ -159,7 +160,7 @@ impl Scenario {
                 self.send(Event::Pause { by: by.as_str().into(), reason: reason.clone() });
             }
             Input::Resume { by } => self.send(Event::Resume { by: by.as_str().into() }),
-            Input::Command { command, target, by, reason } => {
+            Input::Command { command, target, by, reason, ahead } => {
                 let fits = |incident: &&Incident| {
                     target.as_ref().is_none_or(|wanted| is_part(wanted, &incident.target))
                 };
@@ -167,8 +168,10 @@ impl Scenario {
                 let Some(incident) = incidents.last().map(|incident| incident.id) else {
                     return false;
                 };
-                let reply = self.give(incident, *command, None, by, reason);
-                return matches!(reply, Reply::Taken(_));
+                let (by, reason, ahead) = (by.clone(), reason.clone(), *ahead);
+                let (command, seen) = (*command, None);
+                let event = Event::Command { incident, command, seen, ahead, by, reason };
+                return matches!(self.give(event), Reply::Taken(_) | Reply::Counted { .. });
             }
             Input::Reload { book, .. } => self.reload_book(book.clone()),
             Input::Crash(found) => self.crash(found),
@@ -185,21 +188,33 @@ impl Scenario {
         ends_at: Option<Timestamp>,
     ) {
         if !signal.lost {
-            self.observe(Observation { alert, status, ends_at, unproven: None });
+            self.observe(Observation { alert, status, ends_at, unproven: None, by: None });
         }
     }
 
     /// Makes an alert fire, and its source send that.
     pub fn fire(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
         let alert = self.world.fire(alert(source, door, labels, self.wall()), self.wall());
-        self.observe(Observation { alert, status: Status::Firing, ends_at: None, unproven: None })
+        self.observe(Observation {
+            alert,
+            status: Status::Firing,
+            ends_at: None,
+            unproven: None,
+            by: None,
+        })
     }
 
     /// Makes an alert end, and its source send that.
     pub fn resolve(&mut self, source: &str, door: Door, labels: &[(&str, &str)]) -> Option<Remark> {
         let alert = self.world.resolve(alert(source, door, labels, self.wall()));
         let ends_at = Some(self.wall());
-        self.observe(Observation { alert, status: Status::Resolved, ends_at, unproven: None })
+        self.observe(Observation {
+            alert,
+            status: Status::Resolved,
+            ends_at,
+            unproven: None,
+            by: None,
+        })
     }
 
     /// Makes an alert fire as it is, and nobody send that.
@@ -265,19 +280,23 @@ impl Scenario {
         seen: Option<Digest>,
         by: &str,
     ) -> Reply {
-        self.give(incident, command, seen, by, "in a scenario")
+        let (by, reason, ahead) = (by.into(), "in a scenario".to_owned(), None);
+        self.give(Event::Command { incident, command, seen, ahead, by, reason })
     }
 
-    fn give(
-        &mut self,
-        incident: IncidentId,
-        command: Command,
-        seen: Option<Digest>,
-        by: &str,
-        reason: &str,
-    ) -> Reply {
-        let (by, reason) = (by.into(), reason.to_owned());
-        let event = Event::Command { incident, command, seen, by, reason };
+    /// Approves what waits for it in the newest incident, and perhaps what is like it and comes next.
+    pub fn vote(&mut self, by: Operator, ahead: Option<Terms>) -> Reply {
+        let incident = self.incident().map(|incident| incident.id).unwrap_or_default();
+        let (command, seen, reason) = (Command::Approve, None, String::new());
+        self.give(Event::Command { incident, command, seen, ahead, by, reason })
+    }
+
+    /// Revokes what was approved ahead.
+    pub fn revoke(&mut self, approval: ApprovalId, by: Operator) -> Reply {
+        self.give(Event::Revoke { approval, by, reason: "in a scenario".to_owned() })
+    }
+
+    fn give(&mut self, event: Event) -> Reply {
         let reply = self.turn(vec![event]).replies.pop().flatten();
         reply.expect("a command is replied to")
     }

@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Deserializer;
 
 use crate::alert::Episode;
+use crate::approval::StandingApproval;
 use crate::clock::Clock;
 use crate::incident::Incident;
 use crate::label::Fingerprint;
 use crate::ledger::Line;
-use crate::name::{BootId, EpisodeId, IncidentId, SourceName};
+use crate::name::{ApprovalId, BootId, EpisodeId, IncidentId, SourceName};
 use crate::notice::Obligation;
 use crate::time::Timestamp;
 use crate::witness::Sighting;
@@ -44,6 +45,9 @@ pub enum Record {
         episode: EpisodeId,
         /// The last incident's number.
         incident: IncidentId,
+        /// The last standing approval's number. Older snapshots have none.
+        #[serde(default, skip_serializing_if = "is_first")]
+        approval: ApprovalId,
     },
     /// How the engine's clock stands to the wall clock. Older snapshots have none.
     Clock(Clock),
@@ -81,10 +85,17 @@ pub enum Record {
         /// The incident.
         incident: Arc<Incident>,
     },
+    /// What people have approved ahead. Older snapshots have none.
+    Approval(Arc<StandingApproval>),
     /// What a person must be told.
     Notice(Obligation),
     /// What the guards count.
     Ledger(Line),
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_first(id: &ApprovalId) -> bool {
+    *id == ApprovalId::default()
 }
 
 /// A record, or why it cannot be read.

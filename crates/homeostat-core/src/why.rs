@@ -147,14 +147,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::policy::Action;
+    use crate::policy::{Action, Approval};
 
     fn policy(rungs: usize) -> Policy {
         let base = Policy::observe();
         let rung = |number: usize| Remedy {
             name: RemedyName::new(format!("r{number}")),
             mode: Mode::Auto,
-            approval_expires: Span::ZERO,
+            approval: Approval { expires: Span::ZERO, ..Approval::default() },
+            definition: "".into(),
             action: Action::Script("true".into()),
             timeout: Span::ZERO,
             retries: 0,

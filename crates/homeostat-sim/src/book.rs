@@ -6,9 +6,9 @@ use homeostat_core::interval::TimeInterval;
 use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::name::{CircuitName, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::{
-    Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
-    OnResolve, Policy, PrometheusWitness, Rate, Regression, Remedy, TargetLabels, Undo, Verify,
-    Watchdog, Witnesses, Worse,
+    Action, Approval, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent,
+    GuardLimits, Mode, OnResolve, Policy, PrometheusWitness, Rate, Regression, Remedy,
+    TargetLabels, Undo, Verify, Watchdog, Witnesses, Worse,
 };
 use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;
@@ -302,7 +302,8 @@ fn remedy(dice: &mut Dice, name: &str, mode: Mode, mood: Mood) -> Remedy {
         retries: if dice.percent(40) { small(dice, 1, 2) } else { 0 },
         backoff: dice.seconds(1, 30),
         idempotent: dice.percent(idempotent),
-        approval_expires: dice.seconds(30, 1_800),
+        approval: Approval { expires: dice.seconds(30, 1_800), ..Approval::default() },
+        definition: "".into(),
         undo: dice.percent(60).then(|| Undo {
             action: Action::Exec(vec![template("undo"), template("{{ labels.instance }}")]),
             timeout: dice.seconds(10, 120),

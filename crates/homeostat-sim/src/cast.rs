@@ -35,6 +35,8 @@ pub struct Part {
     pub carries: bool,
     /// Whether it comes by the hook of an Alertmanager that never heard of it.
     pub foreign: bool,
+    /// Who posts it, by their own identity, where anybody knows.
+    pub posted_by: Option<Text>,
 }
 
 impl Part {
@@ -57,7 +59,8 @@ impl Part {
             external_url: "".into(),
             group_labels: LabelSet::default(),
         };
-        Self { host, alert, shown: labels, homes: Vec::new(), carries: false, foreign: false }
+        let (homes, carries, foreign, posted_by) = (Vec::new(), false, false, None);
+        Self { host, alert, shown: labels, homes, carries, foreign, posted_by }
     }
 
     /// Lets Prometheuses fire it: what it is on the wire is the first one's doing.
@@ -100,7 +103,7 @@ impl Part {
         ends: Option<Timestamp>,
     ) -> Observation {
         let alert = Alert { starts_at: Some(since), ..self.alert(value) };
-        Observation { alert, status, ends_at: ends, unproven: None }
+        Observation { alert, status, ends_at: ends, unproven: None, by: self.posted_by.clone() }
     }
 
     /// What its source tells that resolves it without knowing that it is over.

@@ -19,6 +19,7 @@ pub mod prometheus;
 pub mod cast;
 pub mod health;
 pub mod book;
+pub mod people;
 pub mod script;
 pub mod world;
 pub mod mail;

@@ -10,8 +10,9 @@ use homeostat_core::time::Span;
 
 use crate::book;
 use crate::cast::{self, Part};
+use crate::people;
 use crate::prometheus::{self, Prometheus};
-use crate::random::Dice;
+use crate::random::{Dice, Fate};
 
 /// Where an Alertmanager or a Prometheus stands with the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +216,8 @@ pub struct Script {
     pub proms: Vec<Prometheus>,
     /// The book in force at the start, and others.
     pub books: Vec<Book>,
+    /// Whether people have names.
+    pub people: bool,
     /// How messages and actions are treated.
     pub manners: Manners,
     /// What happens, in order.
@@ -263,8 +266,8 @@ impl Script {
             (false, _) => dice.range(8, 24),
         };
         let mut proms = prometheus::draw(&mut dice);
-        let cast = cast::draw(&mut dice, usize::try_from(hosts).unwrap_or(1), &proms);
-        let books = book::draw(&mut dice, mood, &proms);
+        let mut cast = cast::draw(&mut dice, usize::try_from(hosts).unwrap_or(1), &proms);
+        let mut books = book::draw(&mut dice, mood, &proms);
         if world == World::Kind {
             proms.iter_mut().for_each(Prometheus::forget_nothing);
         }
@@ -284,7 +287,12 @@ impl Script {
             steps.extend(doubt_steps(&mut dice, &cast, &proms, calm_at));
         }
         steps.sort_by_key(|step| step.at);
-        Self { seed, world, cast, proms, books, manners, steps, calm_at }
+        let people = world == World::Hostile && people::have_names(Fate::new(seed));
+        if people {
+            people::post(&mut cast);
+            people::settle(Fate::new(seed), &mut books);
+        }
+        Self { seed, world, cast, proms, books, people, manners, steps, calm_at }
     }
 }
 

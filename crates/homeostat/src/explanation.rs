@@ -15,8 +15,8 @@ use homeostat_core::label::LabelSet;
 use homeostat_core::name::{CircuitName, PolicyName};
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
-    Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, PrometheusWitness, Rate, Remedy,
-    Target, Worse,
+    Approval, Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, PrometheusWitness,
+    Rate, Remedy, Target, Worse,
 };
 use homeostat_core::template::{Place, Values};
 use homeostat_core::time::{Span, Timestamp};
@@ -125,7 +125,20 @@ pub(crate) struct Rung {
     pub(crate) retries: u32,
     pub(crate) backoff: Span,
     pub(crate) idempotent: bool,
+    /// Whose word a run needs, where the mode asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<Agreement>,
     pub(crate) undo: Option<Reversal>,
+}
+
+/// Whose word a run needs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Agreement {
+    /// Of those who may approve, only these; `None`: all of them.
+    pub(crate) by: Option<Vec<String>>,
+    /// So many different people, none of whom set the incident going; `None`: one, whoever that is.
+    pub(crate) count: Option<u32>,
+    pub(crate) expires: Span,
 }
 
 /// How a remedy is taken back.
@@ -352,11 +365,18 @@ fn rung(remedy: &Remedy, values: &Values) -> Rung {
         retries: remedy.retries,
         backoff: remedy.backoff,
         idempotent: remedy.idempotent,
+        approval: (remedy.mode == Mode::Approve).then(|| agreement(&remedy.approval)),
         undo: remedy.undo.as_ref().map(|undo| Reversal {
             action: outcome(plan::render_undo(undo, values)),
             timeout: undo.timeout,
         }),
     }
+}
+
+fn agreement(approval: &Approval) -> Agreement {
+    let Approval { by, count, expires } = approval;
+    let by = by.as_ref().map(|by| by.iter().map(ToString::to_string).collect());
+    Agreement { by, count: *count, expires: *expires }
 }
 
 fn guards(own: &GuardLimits, book: &BookLimits) -> Guards {

@@ -22,7 +22,7 @@ use crate::{limits, raw};
 const ADMIN: &str = "admin";
 
 /// What comes before the name of an identity or of a group.
-const KINDS: [&str; 5] = ["user", "token", "cert", "local", "group"];
+pub(crate) const KINDS: [&str; 5] = ["user", "token", "cert", "local", "group"];
 
 const NAMES_HELP: &str = "write user:NAME, token:NAME, cert:SAN, local:NAME or group:NAME, \
      group:everyone for all who have a name, or anonymous";
@@ -156,7 +156,7 @@ fn digest(text: &str) -> Option<[u8; 32]> {
 fn grant(raw: &raw::access::Grant, around: &Around<'_>, problems: &mut Problems) -> Grant {
     let who = words(&raw.who, "who", raw, problems);
     for text in who {
-        if let Some((message, help)) = wrong_name(&text.value, around) {
+        if let Some((message, help)) = wrong_name(&text.value, &around.tokens) {
             problems.report(Problem::error(text.span.clone(), message).help(help));
         }
     }
@@ -199,7 +199,8 @@ fn words<'a>(
     }
 }
 
-fn wrong_name(text: &str, around: &Around<'_>) -> Option<(String, String)> {
+/// Tells why a text names no identity and no group.
+pub(super) fn wrong_name(text: &str, tokens: &BTreeSet<&str>) -> Option<(String, String)> {
     if text == "anonymous" {
         return None;
     }
@@ -212,9 +213,9 @@ fn wrong_name(text: &str, around: &Around<'_>) -> Option<(String, String)> {
         let help = meant.map_or(NAMES_HELP.into(), |meant| format!("did you mean {meant:?}?"));
         return Some((format!("{text:?} names nobody"), help));
     }
-    if kind == "token" && name != ADMIN && !around.tokens.contains(name) {
+    if kind == "token" && name != ADMIN && !tokens.contains(name) {
         let message = format!("no token of `access` is named {name:?}");
-        let help = match nearest(name, around.tokens.iter().copied()) {
+        let help = match nearest(name, tokens.iter().copied()) {
             Some(meant) => format!("did you mean {meant:?}?"),
             None => "add it to `tokens`".into(),
         };

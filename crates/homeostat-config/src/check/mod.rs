@@ -6,6 +6,7 @@
 
 mod access;
 mod action;
+mod approval;
 mod carries;
 mod guard;
 pub(crate) mod http;
@@ -34,6 +35,8 @@ use std::path::Path;
 use homeostat_core::name::{Part, PolicyName, RemedyName};
 use homeostat_core::policy::{Book, BookLimits, Policy, PrometheusWitness, Witnesses};
 use homeostat_core::time::Span;
+
+pub(crate) use access::KINDS;
 
 use crate::access::Access;
 use crate::config::{ActionSettings, Callable, PrometheusSource, RequestTargets, Sources};
@@ -102,7 +105,7 @@ pub(crate) fn check(
         intervals,
         callable,
     };
-    let policies = policies(&file.policies, &surroundings, problems);
+    let mut policies = policies(&file.policies, &surroundings, problems);
     let witnesses = Witnesses {
         alertmanagers: sources.alertmanagers.iter().map(|source| source.name.clone()).collect(),
         webhooks: sources.webhooks.iter().cloned().collect(),
@@ -116,6 +119,16 @@ pub(crate) fn check(
         // Where it is wrong, the file is not used.
         Field::Absent | Field::Wrong => None,
     };
+    if let Some(access) = &access {
+        for policy in &mut policies {
+            policy.approvers = access.approvers(&policy.name);
+        }
+    }
+    // Where `access` is wrong, nothing is known of who may.
+    if !matches!(file.access, Field::Wrong) {
+        let raw = file.policies.given().map_or(&[][..], |list| &list.value);
+        approval::check_names(raw, &policies, access.as_ref(), problems);
+    }
     let book = Book::new(policies, book_limits, witnesses);
     Checked { book, sources, requests, settings, notify, access }
 }

@@ -8,11 +8,15 @@ use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::label::Matchers;
 use homeostat_core::limits::defaults;
 use homeostat_core::name::{PolicyName, RemedyName};
-use homeostat_core::policy::{Action, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels};
+use homeostat_core::policy::{
+    Action, Approval, Approvers, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels,
+};
 use homeostat_core::time::Span;
 
 use super::guard::Height;
-use super::{Names, Surroundings, action, carries, guard, notify, regression, some_time, verify};
+use super::{
+    Names, Surroundings, action, approval, carries, guard, notify, regression, some_time, verify,
+};
 use crate::config::Callable;
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
@@ -44,6 +48,8 @@ pub(super) fn check(
         verify: verify::check(&raw.verify, surroundings, problems),
         regression: regression::check(raw, surroundings, problems),
         guard: guard::check(raw.guard.given(), surroundings, &height, problems),
+        // What grants say is known when all policies are.
+        approvers: Approvers::Anybody,
         escalate: escalate(raw, mode, settle, surroundings, problems),
         on_resolve: raw.on_resolve.value_or(OnResolve::Finish),
         continues: raw.continues.value_or(false),
@@ -157,12 +163,12 @@ fn remedies(
         problems.report(problem.help("add a remedy, or write `mode: shadow`"));
     }
     let mut names = Names::of("remedy");
-    let expires = some_time(&raw.approval_expires, defaults::APPROVAL_EXPIRES, problems);
-    let trust = Trust { mode, expires };
+    let approval = approval::check(raw.approval.given(), &Approval::default(), problems);
+    let trust = Trust { mode, approval: &approval };
     let remedies: Vec<Remedy> =
         list.value.iter().map(|raw| remedy(raw, trust, callable, &mut names, problems)).collect();
     if remedies.iter().all(|remedy| remedy.mode != Mode::Approve) {
-        warn_of_no_question(&raw.approval_expires, problems);
+        warn_of_no_question(&raw.approval, problems);
     }
     remedies
 }
@@ -198,23 +204,23 @@ fn refuse_own_alerts(field: &Field<Spanned<Vec<Text>>>, problems: &mut Problems)
     }
 }
 
-/// How far a policy is trusted, and how long a person has to trust it further.
+/// How far a policy is trusted, and who may trust it further.
 #[derive(Clone, Copy)]
-struct Trust {
+struct Trust<'a> {
     mode: Mode,
-    expires: Span,
+    approval: &'a Approval,
 }
 
-fn warn_of_no_question(expires: &Field<Spanned<Span>>, problems: &mut Problems) {
-    if let Some(expires) = expires.given() {
-        let problem = Problem::warning(expires.span.clone(), "nobody is asked for approval here");
+fn warn_of_no_question(approval: &Field<raw::Approval>, problems: &mut Problems) {
+    if let Some(approval) = approval.given() {
+        let problem = Problem::warning(approval.span.clone(), "nobody is asked for approval here");
         problems.report(problem.help("write `mode: approve`, or remove `approval`"));
     }
 }
 
 fn remedy(
     raw: &raw::Remedy,
-    trust: Trust,
+    trust: Trust<'_>,
     callable: Callable<'_>,
     names: &mut Names,
     problems: &mut Problems,
@@ -242,12 +248,13 @@ fn remedy(
     }
     let mode = raw.mode.value_or(trust.mode).min(trust.mode);
     if mode != Mode::Approve {
-        warn_of_no_question(&raw.approval_expires, problems);
+        warn_of_no_question(&raw.approval, problems);
     }
     Remedy {
         name: RemedyName::new(name),
         mode,
-        approval_expires: some_time(&raw.approval_expires, trust.expires, problems),
+        approval: approval::check(raw.approval.given(), trust.approval, problems),
+        definition: raw.definition.clone(),
         action: action.unwrap_or_else(|| Action::Exec(Vec::new())),
         timeout: some_time(&raw.timeout, defaults::TIMEOUT, problems),
         retries: raw.retries.value_or(0).min(limits::RETRIES),

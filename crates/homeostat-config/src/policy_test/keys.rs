@@ -156,7 +156,7 @@ pub(super) static RESUME: Keys = Keys { of: "a resume", known: &["by"], later: &
 /// `approve`, `reject`, `cancel` and `retry` of a step.
 pub(super) static COMMAND: Keys = Keys {
     of: "a command",
-    known: &["by", "reason", "target"],
+    known: &["by", "groups", "reason", "target", "next", "for"],
     later: &[],
     habits: &[
         habit("incident", "target", "name its target: target: { instance: \"a:80\" }"),

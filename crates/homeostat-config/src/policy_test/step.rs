@@ -4,18 +4,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use homeostat_core::alert::Status;
+use homeostat_core::approval::Terms;
 use homeostat_core::clock::Leap;
 use homeostat_core::command::Command;
 use homeostat_core::limits::CLOCK_JUMP;
 use homeostat_core::name::SourceName;
+use homeostat_core::operator::{Known, Operator, Way};
 use homeostat_core::scenario::{Input, Signal, Step};
 
 use super::answer::answer;
 use super::ending::{found, outcome, which_run};
 use super::word::no_such;
 use super::{Setting, keys, labels, moment, only, taken};
+use crate::check::KINDS;
 use crate::limits;
-use crate::read::{Fields, Reader};
+use crate::read::{Field, Fields, Reader};
 use crate::report::Problem;
 use crate::yaml::Node;
 
@@ -134,7 +137,46 @@ fn command(reader: &mut Reader<'_>, node: &Node, command: Command) -> Option<Inp
     let reason = taken(fields.read(reader, "reason", Reader::text));
     let target = taken(fields.read(reader, "target", labels));
     let reason = reason.map_or_else(String::new, |text| text.value);
-    Some(Input::Command { command, target, by: by(reader, &fields), reason })
+    let by = operator(reader, &fields);
+    let ahead = taken(ahead(reader, &fields, command));
+    Some(Input::Command { command, target, by, reason, ahead })
+}
+
+/// Who commands: a name that says what it names is an identity; any other is only what somebody says.
+fn operator(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Operator {
+    let who = by(reader, fields);
+    let groups = fields.read(reader, "groups", |reader, node| reader.texts(node, "groups"));
+    let groups = taken(groups).map_or_else(Vec::new, |list| list.value);
+    let is_identity = who.split_once(':').is_some_and(|(kind, _)| KINDS.contains(&kind));
+    for group in groups.iter().filter(|group| !group.value.starts_with("group:") || !is_identity) {
+        let problem = Problem::error(group.span.clone(), "this is no group of an identity");
+        let help = "write by: \"user:ann\", groups: [\"group:dba\"]";
+        reader.problems.report(problem.help(help));
+    }
+    if !is_identity {
+        return who.into();
+    }
+    let groups = groups.into_iter().map(|group| group.value).collect();
+    let known = Known { who, way: Way::Unasked, groups, address: String::new() };
+    Operator { claimed: String::new(), known: Some(known) }
+}
+
+/// What is approved ahead: `next` so many runs, `for` so long.
+fn ahead(reader: &mut Reader<'_>, fields: &Fields<'_>, command: Command) -> Field<Terms> {
+    let uses = fields.read(reader, "next", Reader::count);
+    let lasts = fields.read(reader, "for", Reader::duration);
+    let whole = match (&uses, &lasts) {
+        (Field::Absent, Field::Absent) => return Field::Absent,
+        (Field::Given(uses), Field::Given(lasts)) if command == Command::Approve => {
+            return Field::Given(Terms { uses: uses.value, lasts: lasts.value });
+        }
+        (Field::Wrong, _) | (_, Field::Wrong) => return Field::Wrong,
+        (Field::Given(uses), _) => &uses.span,
+        (_, Field::Given(lasts)) => &lasts.span,
+    };
+    let problem = Problem::error(whole.clone(), "`next` and `for` go together, with `approve`");
+    reader.problems.report(problem.help("write approve: { next: 5, for: 24h }"));
+    Field::Wrong
 }
 
 fn signal(

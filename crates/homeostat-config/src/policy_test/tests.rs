@@ -1,7 +1,9 @@
 use homeostat_core::alert::Status;
+use homeostat_core::approval::Terms;
 use homeostat_core::clock::Leap;
 use homeostat_core::command::Command;
 use homeostat_core::name::{RemedyName, SourceName};
+use homeostat_core::operator::{Known, Operator, Way};
 use homeostat_core::order::{Ended, Found, Outcome};
 use homeostat_core::scenario::{Answer, Asked, Input, Signal, Step, WhichRun};
 
@@ -87,6 +89,22 @@ fn inputs() -> Vec<Input> {
             target: None,
             by: "ada".into(),
             reason: String::new(),
+            ahead: None,
+        },
+        Input::Command {
+            command: Command::Approve,
+            target: None,
+            by: Operator {
+                claimed: String::new(),
+                known: Some(Known {
+                    who: "user:ada".into(),
+                    way: Way::Unasked,
+                    groups: vec!["group:dba".into()],
+                    address: String::new(),
+                }),
+            },
+            reason: String::new(),
+            ahead: Some(Terms { uses: 5, lasts: Span::from_secs(86_400) }),
         },
         Input::Crash(Found::NotStarted),
         Input::Jump(Leap::Forwards(Span::from_secs(3600))),
@@ -123,6 +141,7 @@ fn inputs() -> Vec<Input> {
         target: Some(LabelSet::from_pairs([("instance", "a:80")])),
         by: "ada".into(),
         reason: "because: #1".into(),
+        ahead: None,
     }));
     inputs.extend(outcomes.into_iter().map(|outcome| Input::Exit {
         run: which(Some(LabelSet::from_pairs([("instance", "a:80")]))),

@@ -1,11 +1,13 @@
-//! How far a policy or a remedy is trusted, as it was typed.
+//! How far a policy or a remedy is trusted, and who must agree, as it was typed.
+
+use std::ops::Range;
 
 use homeostat_core::policy::{Mode, OnResolve};
 
-use super::Length;
+use super::{Count, Length, Words};
 use crate::keys;
 use crate::nearest::nearest;
-use crate::read::{Field, Fields, Reader, Spanned};
+use crate::read::{Reader, Spanned};
 use crate::report::Problem;
 use crate::yaml::{Kind, Node};
 
@@ -57,17 +59,25 @@ pub(super) fn on_resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned
 }
 
 /// `approval`, of a policy or of a remedy.
-pub(super) fn approval(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Length {
-    let nested = fields.read(reader, "approval", |reader, node| {
-        if !matches!(node.kind, Kind::Map(_)) {
-            return reader.wrong(node, "a map", Some("write approval: { expires: 30m }"));
-        }
-        let fields = reader.fields(node, &keys::APPROVAL)?;
-        Some(fields.read(reader, "expires", Reader::duration))
-    });
-    match nested {
-        Field::Given(expires) => expires,
-        Field::Absent => Field::Absent,
-        Field::Wrong => Field::Wrong,
+#[derive(Debug)]
+pub(crate) struct Approval {
+    pub(crate) span: Range<usize>,
+    pub(crate) by: Words,
+    pub(crate) count: Count,
+    pub(crate) expires: Length,
+}
+
+/// Reads `approval`, of a policy or of a remedy.
+pub(super) fn approval(reader: &mut Reader<'_>, node: &Node) -> Option<Approval> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        let example = "write approval: { by: [\"group:dba\"], count: 2, expires: 30m }";
+        return reader.wrong(node, "a map", Some(example));
     }
+    let fields = reader.fields(node, &keys::APPROVAL)?;
+    Some(Approval {
+        by: fields.read(reader, "by", |reader, node| reader.texts(node, "by")),
+        count: fields.read(reader, "count", Reader::count),
+        expires: fields.read(reader, "expires", Reader::duration),
+        span: fields.span,
+    })
 }

@@ -162,7 +162,7 @@ fn a_policy_and_a_remedy_say_who_is_asked_for_how_long_and_what_a_resolve_does()
     let config = parse("homeostat.yml", &text).unwrap();
     let policy = &config.book.policies()[0];
     assert_eq!((policy.mode, policy.on_resolve), (Mode::Approve, OnResolve::Signal));
-    let asked: Vec<_> = policy.remedies.iter().map(|r| (r.mode, r.approval_expires)).collect();
+    let asked: Vec<_> = policy.remedies.iter().map(|r| (r.mode, r.approval.expires)).collect();
     let (short, long) = (Span::from_secs(600), Span::from_secs(3600));
     assert_eq!(asked, [(Mode::Approve, short), (Mode::Shadow, short), (Mode::Approve, long)]);
 }
@@ -181,15 +181,15 @@ remedies:
         2:17 there is no `on_resolve: kill`
           => write `on_resolve: finish`, which is the default, or `on_resolve: signal`, which ends
             what runs
-        3:26 warning: nobody is asked for approval here
+        3:15 warning: nobody is asked for approval here
+          => write `mode: approve`, or remove `approval`
+        5:41 warning: nobody is asked for approval here
           => write `mode: approve`, or remove `approval`
         5:52 must be at least 1s
-        5:52 warning: nobody is asked for approval here
-          => write `mode: approve`, or remove `approval`
         5:56 unknown key "within" in approval
           => write `expires`
         6:41 expected a map, found a text
-          => write approval: { expires: 30m }
+          => write approval: { by: ["group:dba"], count: 2, expires: 30m }
         6:52 there is no mode "manual"
           => did you mean "approve"?
         "#);

@@ -7,7 +7,7 @@
 use super::next::{Ending, Next};
 use crate::approval::{Approved, Asked, Digest};
 use crate::incident::{Cause, Incident, Stage};
-use crate::policy::{Mode, Policy};
+use crate::policy::{Mode, Policy, Remedy};
 
 /// Nobody answered in time.
 pub(super) fn expire(asked: &Asked) -> Vec<Next> {
@@ -56,13 +56,22 @@ pub(super) fn expire_by(incident: &Incident, why: &str) -> Vec<Next> {
     vec![Next::Withdraw, Next::Close(Ending::HandedOver(Cause::Unapproved, reason))]
 }
 
-/// Takes back what is asked where it is not what the present book would do.
-pub(super) fn review(asked: &Asked, deed: Option<(Mode, Digest)>) -> Vec<Next> {
+/// Takes back what is asked where it is not what the present book would do, or would ask.
+pub(super) fn review(asked: &Asked, deed: Option<(&Remedy, Digest)>) -> Vec<Next> {
     let reason = match deed {
-        Some((Mode::Approve, digest)) if digest == asked.digest => return Vec::new(),
-        Some((Mode::Approve, _)) => "the configuration changed what would be done",
-        Some((Mode::Auto | Mode::Shadow, _)) => "the configuration changed the mode",
         None => "the configuration has no such remedy any more",
+        Some((remedy, digest)) => match remedy.mode {
+            Mode::Auto | Mode::Shadow => "the configuration changed the mode",
+            Mode::Approve if digest != asked.digest => {
+                "the configuration changed what would be done"
+            }
+            Mode::Approve
+                if (&remedy.approval.by, remedy.approval.count) != (&asked.by, asked.count) =>
+            {
+                "the configuration changed who must approve"
+            }
+            Mode::Approve => return Vec::new(),
+        },
     };
     vec![Next::Withdraw, Next::Void(reason.to_owned())]
 }

@@ -6,25 +6,19 @@
 use super::desk::Desk;
 use super::next::{Ending, Next};
 use super::table::{Moment, Step};
-use super::{leaving, observe, write};
-use crate::approval::{Asked, Digest};
+use super::vote::Word;
+use super::{leaving, observe, vote, write};
+use crate::approval::Asked;
 use crate::command::{Command, Reply};
 use crate::fact::What;
 use crate::incident::{Cause, Closing, End, Incident, Stage};
 use crate::name::{IncidentId, OrderId};
 use crate::notice::Topic;
-use crate::operator::Operator;
-
-/// Who commands, and why.
-pub(super) struct Word {
-    pub(super) by: Operator,
-    pub(super) reason: String,
-}
 
 impl Word {
     /// As the reason of an end: `cancelled by alice: a planned reboot`.
     fn ending(&self, done: &str) -> String {
-        let Self { by, reason } = self;
+        let Self { by, reason, .. } = self;
         if reason.is_empty() {
             format!("{done} by {by}")
         } else {
@@ -34,13 +28,7 @@ impl Word {
 }
 
 /// Does what an operator commands, or says why not.
-pub(super) fn obey(
-    desk: &mut Desk<'_>,
-    id: IncidentId,
-    command: Command,
-    seen: Option<&Digest>,
-    word: &Word,
-) -> Reply {
+pub(super) fn obey(desk: &mut Desk<'_>, id: IncidentId, command: Command, word: &Word) -> Reply {
     let Some(incident) = desk.state.incident(id) else {
         return if id > IncidentId(0) && id < desk.state.next_incident() {
             Reply::Refused(format!("incident {id} is over, and all of its alerts have ended"))
@@ -50,7 +38,7 @@ pub(super) fn obey(
     };
     match (desk.step(Moment::Command(command), incident), &incident.stage) {
         (Step::Approve, Stage::AwaitingApproval(asked)) => {
-            approve(desk, incident, asked, seen, word)
+            vote::approve(desk, incident, asked, word)
         }
         (Step::Reject, Stage::AwaitingApproval(asked)) => reject(desk, incident, asked, word),
         (Step::EndRun, _) => cancel_action(desk, incident, word),
@@ -62,9 +50,10 @@ pub(super) fn obey(
 }
 
 fn note(desk: &mut Desk<'_>, incident: IncidentId, command: Command, word: &Word) {
-    let Word { by, reason } = word;
+    let Word { by, reason, .. } = word;
     let (by, reason) = (by.clone(), reason.clone());
-    desk.note(What::IncidentCommanded { incident, command, by, reason });
+    let (missing, ahead) = (0, None);
+    desk.note(What::IncidentCommanded { incident, command, by, reason, missing, ahead });
 }
 
 /// Why a command makes no sense now.
@@ -81,33 +70,6 @@ fn refuse(incident: &Incident, command: Command) -> Reply {
         }
         (_, None, None) => format!("incident {id} is {stage}: nothing of it waits for approval"),
     })
-}
-
-fn approve(
-    desk: &mut Desk<'_>,
-    incident: &Incident,
-    asked: &Asked,
-    seen: Option<&Digest>,
-    word: &Word,
-) -> Reply {
-    let (remedy, expires_at) = (&asked.order.remedy, asked.expires_at);
-    if expires_at <= desk.now {
-        return Reply::Refused(format!(
-            "the approval of remedy {remedy} expired at {expires_at:.0}"
-        ));
-    }
-    if seen.is_some_and(|seen| *seen != asked.digest) {
-        let action = &asked.action;
-        return Reply::Refused(format!(
-            "this is not what you saw: remedy {remedy} is now `{action}`"
-        ));
-    }
-    note(desk, incident.id, Command::Approve, word);
-    desk.clear(Topic::Approval { incident: incident.id });
-    Reply::Taken(format!(
-        "remedy {remedy} is approved until {expires_at:.0}: all guards judge it again, and it \
-         starts as soon as they agree"
-    ))
 }
 
 fn reject(desk: &mut Desk<'_>, incident: &Incident, asked: &Asked, word: &Word) -> Reply {

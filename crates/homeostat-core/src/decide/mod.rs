@@ -27,6 +27,8 @@ mod leaving;
 mod observe;
 mod write;
 mod telling;
+mod standing;
+mod vote;
 mod command;
 mod account;
 
@@ -105,11 +107,14 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
                 desk.note(What::EngineResumed { by });
             }
         }
-        Event::Command { incident, command, seen, by, reason } => {
-            let word = command::Word { by, reason };
-            let reply = command::obey(&mut desk, incident, command, seen.as_ref(), &word);
-            desk.decision.reply = Some(reply);
+        Event::Command { incident, command, seen, ahead, by, reason } => {
+            let word = vote::Word { by, reason, seen, ahead };
+            desk.decision.reply = Some(command::obey(&mut desk, incident, command, &word));
         }
+        Event::Revoke { approval, by, reason } => {
+            desk.decision.reply = Some(standing::revoke(&mut desk, approval, by, reason));
+        }
+        Event::ApprovalExpired(approval) => standing::expire(&mut desk, approval),
         Event::Reloaded => reload(&mut desk),
     }
     telling::guards(&mut desk);
@@ -322,11 +327,13 @@ fn live_through(desk: &mut Desk<'_>, jump: Jump) {
             write::write(desk, incident, approve::expire_by(incident, &why));
         }
     }
+    standing::live_through(desk, &why);
 }
 
 fn reload(desk: &mut Desk<'_>) {
     desk.note(What::BookChanged);
     storm::forget(desk);
+    standing::review(desk);
     for incident in desk.state.incidents() {
         let step = desk.step(Moment::Reloaded, incident);
         if let (Step::Review, Stage::AwaitingApproval(asked)) = (step, &incident.stage) {

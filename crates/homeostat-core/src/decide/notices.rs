@@ -26,9 +26,19 @@ pub(super) fn petition(view: View<'_>, incident: &Incident, asked: &Asked) -> Op
     let id = incident.id;
     let (action, expires_at) = (asked.action.to_string(), asked.expires_at);
     let matter = Matter::Approval { incident: id, action, expires_at };
-    let reason = format!("to let remedy {} start: homeostat approve {id}", asked.order.remedy);
+    let reason = to_let_it_start(id, asked);
     view.firing(incident).next()?;
     of_incident(view, incident, matter, reason)
+}
+
+/// What lets an order start that waits for a person's word.
+pub(super) fn to_let_it_start(id: IncidentId, asked: &Asked) -> String {
+    let remedy = &asked.order.remedy;
+    let people = match asked.count.filter(|count| *count > 1) {
+        Some(count) => format!(", by {count} people"),
+        None => String::new(),
+    };
+    format!("to let remedy {remedy} start: homeostat approve {id}{people}")
 }
 
 fn of_incident(

@@ -153,11 +153,11 @@ fn fire(desk: &mut Desk<'_>, observation: Observation, before: &Before) -> Remar
     }
     if let Some(lapsed) = desk.state.lapsed(&key) {
         let left = leave_if_begun_anew(desk, lapsed, alert);
-        begin(desk, alert, &left);
+        begin(desk, &observation, &left);
         return Remark::Began;
     }
     if !is_stale(desk, alert, before) {
-        begin(desk, &observation.alert, &BTreeSet::new());
+        begin(desk, &observation, &BTreeSet::new());
         return Remark::Began;
     }
     let witnesses = &desk.book.witnesses;
@@ -190,7 +190,7 @@ fn repeat(
         known.is_none_or(|known| !clock.is_no_later(*starts_at, known, desk.now))
     });
     if moved.is_some() && is_new_trouble(desk, episode, alert) {
-        supersede(desk, episode, alert);
+        supersede(desk, episode, observation);
         return Remark::Began;
     }
     if let (Some(starts_at), Some(_)) = (moved, desk.state.incidents_of(episode).next()) {
@@ -271,7 +271,7 @@ pub(super) fn is_taken(book: &Book, incident: &Incident, alert: &Alert) -> bool 
 }
 
 /// Ends the episode that was healed, leaves behind what it alone has latched, and begins another.
-fn supersede(desk: &mut Desk<'_>, episode: EpisodeId, alert: &Alert) {
+fn supersede(desk: &mut Desk<'_>, episode: EpisodeId, observation: &Observation) {
     desk.note(What::EpisodeEnded { episode, ending: Ending::Superseded });
     let state = desk.state;
     let mut left = BTreeSet::new();
@@ -285,7 +285,7 @@ fn supersede(desk: &mut Desk<'_>, episode: EpisodeId, alert: &Alert) {
             leaving::release(desk, incident);
         }
     }
-    begin(desk, alert, &left);
+    begin(desk, observation, &left);
 }
 
 /// A repeat is what the guard `fresh` waits for, after a restart for instance. Where its
@@ -312,7 +312,7 @@ pub(super) fn vouched(desk: &mut Desk<'_>, observation: &Observation, evidence: 
     let remark = if desk.state.firing(&key).is_some() {
         Remark::Repeated
     } else if listed || by_rule {
-        begin(desk, &observation.alert, &BTreeSet::new());
+        begin(desk, observation, &BTreeSet::new());
         Remark::Began
     } else {
         Remark::Stale
@@ -336,11 +336,13 @@ pub(super) fn miss(desk: &mut Desk<'_>, episode: EpisodeId, since: Timestamp) {
     }
 }
 
-fn begin(desk: &mut Desk<'_>, alert: &Alert, left: &BTreeSet<IncidentId>) {
+fn begin(desk: &mut Desk<'_>, observation: &Observation, left: &BTreeSet<IncidentId>) {
+    let Observation { alert, by, .. } = observation;
     let episode = desk.state.next_episode();
     let taking = desk.book.taking(&alert.labels);
     let lapse = taking.iter().map(|policy| policy.lapse).max().unwrap_or(defaults::LAPSE);
-    desk.note(What::EpisodeBegan { episode, alert: alert.clone(), lapse });
+    let by = by.clone();
+    desk.note(What::EpisodeBegan { episode, alert: alert.clone(), lapse, by });
     open_incidents(desk, episode, alert, &mut BTreeMap::new(), left);
 }
 

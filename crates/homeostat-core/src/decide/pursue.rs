@@ -14,7 +14,7 @@ use crate::incident::{Cause, Incident};
 use crate::limits;
 use crate::order::{Order, Proof, Undo};
 use crate::plan::{self, LockKey, Rendered, Step};
-use crate::policy::{Mode, Policy, Remedy};
+use crate::policy::{Mode, Policy, Remedy, Target};
 use crate::regression;
 use crate::template::{Place, TemplateError, Values};
 use crate::why::Why;
@@ -24,6 +24,7 @@ use crate::witness::Case;
 struct Concrete<'a> {
     policy: &'a Policy,
     remedy: &'a Remedy,
+    values: Values,
     action: Rendered,
     undo: Option<Undo>,
     locks: Vec<LockKey>,
@@ -31,6 +32,14 @@ struct Concrete<'a> {
 }
 
 impl Concrete<'_> {
+    /// Tells deeds of this kind from any other: what is done, but for the key that each has of its own.
+    fn kind(&self, values: &Values, target: &Target) -> Option<Digest> {
+        let values = Values { key: String::new(), ..values.clone() };
+        let action = plan::render(self.remedy, &values).ok()?;
+        let told = self.remedy.action.is_told_the_alert().then_some(&values.labels);
+        Some(Digest::of_kind(&self.policy.name, self.remedy, target, &action, told))
+    }
+
     /// What there was to choose from, and what was known.
     fn why(&self, view: View<'_>, incident: &Incident, evidence: &Evidence) -> Why {
         hold::why(view, incident, self.policy, &self.remedy.name, evidence)
@@ -126,15 +135,16 @@ fn concrete<'a>(
         undo: undo::prepare(policy, remedy, &values)?,
         locks: plan::locks(policy, &incident.target, &values)?,
         query: query.map(|query| query.render(Place::Promql, &values)).transpose()?,
+        values,
     })
 }
 
-/// Tells how far the next remedy is trusted and what it would do, if it can be done.
-pub(super) fn next_deed(view: View<'_>, incident: &Incident) -> Option<(Mode, Digest)> {
+/// Returns the next remedy and what it would do, if it can be done.
+pub(super) fn next_deed<'a>(view: View<'a>, incident: &Incident) -> Option<(&'a Remedy, Digest)> {
     let policy = view.policy(incident)?;
     let Step::Try(remedy) = next_step(policy, incident) else { return None };
     let concrete = concrete(view, incident, policy, remedy).ok()?;
-    Some((remedy.mode, Digest::of(&incident.next_order(&remedy.name), &concrete.action)))
+    Some((remedy, Digest::of(&incident.next_order(&remedy.name), &concrete.action)))
 }
 
 fn values(incident: &Incident, remedy: &Remedy, leading: Option<&Alert>) -> Values {
@@ -163,7 +173,8 @@ fn weigh(
     presence: &Presences,
     evidence: Option<&Evidence>,
 ) -> Vec<Next> {
-    let deed = deed(view, incident, concrete, presence);
+    let consent = consent(view, incident, concrete);
+    let deed = deed(view, incident, concrete, consent, presence);
     let bench = Bench { ledgers: view.state.ledgers(), book: view.book };
     let by_ledgers = guard::judge_ledgers(&deed, bench);
     let nothing = Evidence::none(view.now);
@@ -171,7 +182,7 @@ fn weigh(
         return vec![record(view, incident, concrete, by_ledgers)];
     }
     if !matches!(by_ledgers, Judgement::Permitted(_)) {
-        return vec![conclude(view, incident, concrete, &nothing, by_ledgers)];
+        return vec![conclude(view, incident, concrete, consent, &nothing, by_ledgers)];
     }
     let asks = questions(view, incident, concrete, &deed);
     let evidence = match evidence {
@@ -182,18 +193,19 @@ fn weigh(
     if let Err(why) = hold::fresh(evidence, view.now) {
         let holds = vec![Hold::NotFresh { why }];
         let held = Judgement::Held { holds, cleared: Vec::new() };
-        return vec![conclude(view, incident, concrete, evidence, held)];
+        return vec![conclude(view, incident, concrete, consent, evidence, held)];
     }
     let weather = guard::weather(&deed, bench, evidence);
     let judgement = guard::judge(&deed, bench, evidence);
     let survey = Next::Survey { weather, holds: judgement.holds().to_vec() };
-    vec![survey, conclude(view, incident, concrete, evidence, judgement)]
+    vec![survey, conclude(view, incident, concrete, consent, evidence, judgement)]
 }
 
 fn deed<'a>(
     view: View<'a>,
     incident: &'a Incident,
     concrete: &'a Concrete<'a>,
+    consent: Consent<'a>,
     presence: &Presences,
 ) -> Deed<'a> {
     let state = view.state;
@@ -207,7 +219,7 @@ fn deed<'a>(
         returned: incident.is_returned(),
         unheld: incident.unheld,
         locks: &concrete.locks,
-        consent: consent(incident, concrete),
+        consent,
         behind: state.goes_first(&concrete.policy.name, incident.id),
         firing: view
             .firing(incident)
@@ -256,14 +268,46 @@ pub(super) fn watchdog(view: View<'_>, policy: &Policy, presences: &Presences) -
     seen.map(|(_, presence)| *presence).max_by_key(|seen| (seen.known, seen.seen_at))
 }
 
-/// Whether a person must agree. The hash is computed only where one must.
-fn consent<'a>(incident: &'a Incident, concrete: &Concrete<'_>) -> Consent<'a> {
-    match concrete.remedy.mode {
-        Mode::Shadow | Mode::Auto => Consent::NotNeeded,
-        Mode::Approve => Consent::Needed {
-            digest: Digest::of(&incident.next_order(&concrete.remedy.name), &concrete.action),
-            approved: incident.approved.as_deref(),
-        },
+/// Whether a person must agree, and whether enough have. Digests are computed only where one must.
+fn consent<'a>(view: View<'a>, incident: &'a Incident, concrete: &Concrete<'_>) -> Consent<'a> {
+    let (policy, remedy) = (concrete.policy, concrete.remedy);
+    match remedy.mode {
+        Mode::Shadow | Mode::Auto => return Consent::NotNeeded,
+        Mode::Approve => {}
+    }
+    let order = incident.next_order(&remedy.name);
+    let (state, now) = (view.state, view.now);
+    let quorum = view.quorum(incident, policy, remedy);
+    if let Some(approved) = incident.approved.as_deref()
+        && approved.covers(&Digest::of(&order, &concrete.action), now)
+        && quorum.is_met(approved.people())
+    {
+        return Consent::Given(approved);
+    }
+    let mut ahead =
+        state.approvals().about(&policy.name, &remedy.name, &incident.target).peekable();
+    let kind = ahead.peek().and_then(|_| concrete.kind(&concrete.values, &incident.target));
+    let standing = kind.and_then(|kind| {
+        ahead.find(|known| known.covers(&kind, &order, now) && quorum.is_met(known.people()))
+    });
+    standing.map_or(Consent::Sought, Consent::Standing)
+}
+
+/// What a person is asked, with the kind of the deed, where another incident may have one of it.
+fn asked(view: View<'_>, incident: &Incident, concrete: &Concrete<'_>) -> Asked {
+    let (order, action) = (incident.next_order(&concrete.remedy.name), concrete.action.clone());
+    let digest = Digest::of(&order, &action);
+    let approval = &concrete.remedy.approval;
+    let kind = |values: &Values| concrete.kind(values, &incident.target);
+    let of_another = Values { incident: incident.id.next().0, ..concrete.values.clone() };
+    Asked {
+        order,
+        action,
+        digest,
+        expires_at: view.now + approval.expires,
+        by: approval.by.clone(),
+        count: approval.count,
+        kind: kind(&concrete.values).filter(|one| kind(&of_another).as_ref() == Some(one)),
     }
 }
 
@@ -287,6 +331,7 @@ fn conclude(
     view: View<'_>,
     incident: &Incident,
     concrete: &Concrete<'_>,
+    consent: Consent<'_>,
     evidence: &Evidence,
     judgement: Judgement,
 ) -> Next {
@@ -299,15 +344,11 @@ fn conclude(
             Next::Close(Ending::HandedOver(Cause::Stopped, stop.to_string()))
         }
         Judgement::Unapproved(grants) => {
-            let (order, action) =
-                (incident.next_order(&concrete.remedy.name), concrete.action.clone());
-            let digest = Digest::of(&order, &action);
-            let expires_at = view.now + concrete.remedy.approval_expires;
-            let asked = Asked { order, action, digest, expires_at };
+            let asked = asked(view, incident, concrete);
             Next::AskAPerson { asked, grants, why: concrete.why(view, incident, evidence) }
         }
         Judgement::Permitted(permit) => {
-            Next::Issue(Box::new(order(view, incident, concrete, evidence, permit)))
+            Next::Issue(Box::new(order(view, incident, concrete, consent, evidence, permit)))
         }
     }
 }
@@ -335,13 +376,19 @@ fn order(
     view: View<'_>,
     incident: &Incident,
     concrete: &Concrete<'_>,
+    consent: Consent<'_>,
     evidence: &Evidence,
     permit: Permit,
 ) -> Order {
     let breaker = concrete.policy.guard.breaker.as_ref();
     let (grants, charges) = permit.spend();
+    let id = incident.next_order(&concrete.remedy.name);
     Order {
-        id: incident.next_order(&concrete.remedy.name),
+        standing: match consent {
+            Consent::Standing(approval) => Some(approval.used_for(&id)),
+            Consent::NotNeeded | Consent::Sought | Consent::Given(_) => None,
+        },
+        id,
         action: concrete.action.clone(),
         timeout: concrete.remedy.timeout,
         idempotent: concrete.remedy.idempotent,

@@ -152,6 +152,7 @@ fn order(
         why: Why::default().on(evidence, view.now).boxed(),
         boot: view.boot(),
         shared: None,
+        standing: None,
     }
 }
 

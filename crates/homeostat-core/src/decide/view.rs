@@ -1,11 +1,12 @@
 //! What a decision is made from: read by all leaves, and changed by none.
 
 use crate::alert::{Alert, Presence};
+use crate::approval::Quorum;
 use crate::healing::Patient;
 use crate::incident::Incident;
 use crate::limits;
 use crate::name::{BootId, EpisodeId, IncidentId};
-use crate::policy::{Book, Policy};
+use crate::policy::{Book, Policy, Remedy};
 use crate::state::State;
 use crate::time::Timestamp;
 
@@ -39,6 +40,21 @@ impl<'a> View<'a> {
     /// The policy of an incident, if the book still has it.
     pub(super) fn policy(self, incident: &Incident) -> Option<&'a Policy> {
         self.book.policy(&incident.policy)
+    }
+
+    /// Who must agree to a run of an incident. Who set it going is looked for only where people are
+    /// counted: there may be very many alerts.
+    pub(super) fn quorum<'b>(
+        self,
+        incident: &'b Incident,
+        policy: &'b Policy,
+        remedy: &'b Remedy,
+    ) -> Quorum<'b>
+    where
+        'a: 'b,
+    {
+        let quorum = Quorum::of(policy, remedy, &incident.target);
+        if quorum.counts_people() { quorum.beside(self.state.movers(incident)) } else { quorum }
     }
 
     /// The incident's alerts that fire, the leading one first.

@@ -1,4 +1,5 @@
-//! Approval: where the mode is `approve`, a person has agreed to this very run.
+//! Approval: where the mode is `approve`, people have agreed to this very run, or ahead to runs of its
+//! kind.
 //!
 //! An approval is bound to the order and to its rendered action, and it expires. One that was given
 //! for anything else counts as none.
@@ -9,10 +10,8 @@ use crate::approval::Consent;
 pub(super) fn judge(deed: &Deed<'_>) -> Option<Ruling> {
     match deed.consent {
         Consent::NotNeeded => None,
-        Consent::Needed { .. } => Some(
-            deed.consent
-                .given(deed.now)
-                .map_or(Ruling::Unapproved, |approved| Ruling::Clear(approved.to_string())),
-        ),
+        Consent::Sought => Some(Ruling::Unapproved),
+        Consent::Given(approved) => Some(Ruling::Clear(approved.to_string())),
+        Consent::Standing(approval) => Some(Ruling::Clear(approval.to_string())),
     }
 }

@@ -219,7 +219,7 @@ fn lock_of(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
 }
 
 fn concurrency_of(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
-    if deed.consent.is_sought(deed.now) {
+    if matches!(deed.consent, Consent::Sought) {
         return Ruling::Clear("a person is asked before it takes a place".into());
     }
     concurrency::judge(deed.policy, bench)

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | for which a person is still to be asked | no: the question is no order | no |
 //! | that a person approved | yes, and before all others of its policy | no, and is counted |
-//! | any other | yes | yes, and the last quarter of it is kept for policies that took little |
+//! | any other, one that was approved ahead as well | yes | yes, and the last quarter of it is kept for policies that took little |
 //!
 //! The last quarter is there so that the storm of one policy leaves room for the others: each of them
 //! may take as much of it as if they shared it. A limit of fewer than four is too small to be shared.
@@ -15,6 +15,7 @@
 //! Source: the generic cell rate algorithm (ITU-T I.371), see [`crate::ledger::Charge`].
 
 use super::{Bench, Deed, Ruling, Weather};
+use crate::approval::Consent;
 use crate::hold::{Hold, Scope};
 use crate::ledger::Charge;
 use crate::limits;
@@ -25,11 +26,11 @@ pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
     if deed.returned {
         return Ruling::Clear("its share of the rate was taken when it was first permitted".into());
     }
-    if deed.consent.is_sought(deed.now) {
+    if matches!(deed.consent, Consent::Sought) {
         return Ruling::Clear("a person is asked before it takes its share of the rate".into());
     }
     let policy = (Scope::Policy(deed.policy.name.clone()), deed.policy.guard.rate);
-    if deed.consent.given(deed.now).is_some() {
+    if matches!(deed.consent, Consent::Given(_)) {
         return match spent(policy, deed, bench) {
             Some(hold) => Ruling::Hold(hold),
             None => Ruling::Clear("approved, and within the rate of its policy".into()),

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use super::world::{Answer, Asked};
 use crate::alert::Status;
+use crate::approval::Terms;
 use crate::clock::Leap;
 use crate::command::Command;
 use crate::label::LabelSet;
 use crate::name::{PolicyName, RemedyName, SourceName};
+use crate::operator::Operator;
 use crate::order::{Ended, Found, Outcome};
 use crate::policy::Book;
 use crate::time::{Span, Timestamp};
@@ -81,9 +83,11 @@ pub enum Input {
         /// Labels of the incident's target, where that matters.
         target: Option<LabelSet>,
         /// Who.
-        by: String,
+        by: Operator,
         /// Why.
         reason: String,
+        /// What they approve ahead.
+        ahead: Option<Terms>,
     },
     /// A new configuration comes into force.
     Reload {
@@ -154,8 +158,16 @@ impl fmt::Display for Input {
                 write!(f, "pause: {{ by: {}, reason: {} }}", Word(by), Word(reason))
             }
             Self::Resume { by } => write!(f, "resume: {{ by: {} }}", Word(by)),
-            Self::Command { command, target, by, reason } => {
-                write!(f, "{command}: {{ by: {}", Word(by))?;
+            Self::Command { command, target, by, reason, ahead } => {
+                write!(f, "{command}: {{ by: {}", Word(by.person()))?;
+                let groups = by.known.iter().flat_map(|known| &known.groups);
+                let groups: Vec<String> = groups.map(|group| Word(group).to_string()).collect();
+                if !groups.is_empty() {
+                    write!(f, ", groups: [{}]", groups.join(", "))?;
+                }
+                if let Some(Terms { uses, lasts }) = ahead {
+                    write!(f, ", next: {uses}, for: {lasts}")?;
+                }
                 if !reason.is_empty() {
                     write!(f, ", reason: {}", Word(reason))?;
                 }
@@ -302,6 +314,7 @@ impl fmt::Display for Word<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::{Known, Way};
 
     fn labels(pairs: &[(&str, &str)]) -> LabelSet {
         LabelSet::from_pairs(pairs.iter().copied())
@@ -355,8 +368,27 @@ mod tests {
                     target: Some(labels(&[("instance", "a:80")])),
                     by: "alice".into(),
                     reason: "it is empty".into(),
+                    ahead: None,
                 },
                 r#"approve: { by: alice, reason: "it is empty", target: { instance: "a:80" } }"#,
+            ),
+            (
+                Input::Command {
+                    command: Command::Approve,
+                    target: None,
+                    by: Operator {
+                        claimed: String::new(),
+                        known: Some(Known {
+                            who: "user:ann".into(),
+                            way: Way::Unasked,
+                            groups: vec!["group:dba".into()],
+                            address: String::new(),
+                        }),
+                    },
+                    reason: String::new(),
+                    ahead: Some(Terms { uses: 5, lasts: Span::from_secs(86_400) }),
+                },
+                r#"approve: { by: "user:ann", groups: ["group:dba"], next: 5, for: 1d }"#,
             ),
         ] {
             let step = Step { at: Span::from_secs(65), input };

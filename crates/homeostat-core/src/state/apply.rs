@@ -39,10 +39,10 @@ impl State {
             What::WatchdogSeen { watchdog } => {
                 self.open_gate(&Gate::Watchdog(watchdog.clone()), usize::MAX);
             }
-            What::EpisodeBegan { episode, alert, lapse } => {
+            What::EpisodeBegan { episode, alert, lapse, by } => {
                 self.last_episode = *episode;
                 self.firing.insert(&alert.source, alert.fingerprint, *episode);
-                let (alert, lapse) = (alert.clone(), *lapse);
+                let (alert, lapse, by) = (alert.clone(), *lapse, by.clone());
                 let begun = Episode {
                     alert,
                     began_at: at,
@@ -50,6 +50,7 @@ impl State {
                     ended_at: None,
                     moved_to: None,
                     listed: false,
+                    by,
                 };
                 self.episodes.insert(*episode, Arc::new(begun));
             }
@@ -97,6 +98,11 @@ impl State {
             What::ApprovalAsked { .. }
             | What::ApprovalVoided { .. }
             | What::IncidentCommanded { .. } => self.take_word(&fact.what, at),
+            What::ApprovalStands { approval } => {
+                self.last_approval = approval.id;
+                self.approvals.enter(Arc::new(approval.clone()));
+            }
+            What::ApprovalEnded { approval, .. } => self.approvals.remove(*approval),
             What::OrderEnded { order, ended } => self.end_run(order, ended, at),
             What::OrderGone { order } => self.let_go(order),
             What::EvidenceAsked { .. }
@@ -382,6 +388,8 @@ impl State {
             order: None,
             acts: Rare::default(),
             approved: None,
+            votes: Rare::default(),
+            retried_by: None,
             tried: Rare::default(),
             step: 0,
             looks: 0,

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert::{AlertKey, Episode};
+use crate::approval::{Movers, StandingApprovals};
 use crate::clock::Clock;
 use crate::healing::{self, Patient, Verdict, Verification, Ward};
 use crate::hold::{Gate, Guard};
@@ -26,7 +27,7 @@ use crate::incident::{Attached, Incident, Standing};
 use crate::label::{Fingerprint, LabelSet};
 use crate::ledger::{Ledgers, Subject};
 use crate::limits;
-use crate::name::{BootId, EpisodeId, IncidentId, PolicyName, SourceName};
+use crate::name::{ApprovalId, BootId, EpisodeId, IncidentId, PolicyName, SourceName};
 use crate::notice::{Obligation, Topic};
 use crate::order::Proof;
 use crate::policy::Target;
@@ -52,6 +53,7 @@ pub struct State {
     past: BTreeSet<(AlertKey, EpisodeId)>,
     /// Which rules were seen to fire alerts of the alerts API.
     sighted: BTreeMap<EpisodeId, Arc<[Sighting]>>,
+    approvals: StandingApprovals,
     notices: BTreeMap<Topic, Obligation>,
     ledgers: Ledgers,
     alarms: BTreeSet<(Timestamp, IncidentId)>,
@@ -62,6 +64,7 @@ pub struct State {
     approved: BTreeSet<(PolicyName, IncidentId)>,
     last_episode: EpisodeId,
     last_incident: IncidentId,
+    last_approval: ApprovalId,
 }
 
 /// What the ledgers count of an incident.
@@ -230,6 +233,22 @@ impl State {
     /// Returns what must be told about a topic.
     pub fn notice(&self, topic: &Topic) -> Option<&Obligation> {
         self.notices.get(topic)
+    }
+
+    /// Returns what people have approved ahead.
+    pub fn approvals(&self) -> &StandingApprovals {
+        &self.approvals
+    }
+
+    /// Returns the number that the next standing approval gets.
+    pub fn next_approval(&self) -> ApprovalId {
+        self.last_approval.next()
+    }
+
+    /// Returns who set an incident going, as far as that is known.
+    pub fn movers<'a>(&'a self, incident: &'a Incident) -> Movers<'a> {
+        let posted = self.alerts(incident).filter_map(|episode| episode.by.as_deref());
+        Movers { posted: posted.collect(), retried: incident.retried_by.as_deref() }
     }
 
     /// Returns the first incident whose next step is due.

@@ -21,6 +21,7 @@ impl State {
         self.ledgers.started(&subject.0);
         self.try_remedy(order);
         self.ledgers.acted(&subject, at);
+        self.use_approval(order);
         self.change(id, |incident| {
             match order.id.part {
                 Part::Heal => {
@@ -40,7 +41,15 @@ impl State {
         self.ledgers.lock(&order.locks, order.id.incident);
         self.ledgers.started(&self.policy_of(order.id.incident));
         self.try_remedy(order);
+        self.use_approval(order);
         self.change(order.id.incident, |incident| run(incident, order, at));
+    }
+
+    /// A run that was approved ahead counts, whether it starts or not.
+    fn use_approval(&mut self, order: &Order) {
+        if let Some(used) = &order.standing {
+            self.approvals.note_run(used.approval, &order.id);
+        }
     }
 
     /// Takes back an order that certainly did not start.

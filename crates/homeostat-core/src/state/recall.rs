@@ -14,7 +14,8 @@ use super::{Counted, State};
 impl State {
     /// Returns how much it knows: about how many records it has.
     pub fn size(&self) -> usize {
-        self.episodes.len() + self.incidents.len() + self.ended.len() + self.notices.len()
+        let known = self.episodes.len() + self.incidents.len() + self.ended.len();
+        known + self.notices.len() + self.approvals.iter().len()
     }
 
     /// Lists what it knows now, for a snapshot. The list stays as it is while the state goes on:
@@ -24,6 +25,7 @@ impl State {
             boot: self.boot.clone(),
             episode: self.last_episode,
             incident: self.last_incident,
+            approval: self.last_approval,
         };
         // As in older snapshots, nothing is said of a clock of which nothing is known.
         let known = Some(self.clock.clone()).filter(|clock| *clock != Clock::default());
@@ -35,6 +37,7 @@ impl State {
         let sighted: Vec<_> = self.sighted.iter().map(|(id, all)| (*id, all.clone())).collect();
         let incidents: Vec<Arc<Incident>> = self.incidents.values().cloned().collect();
         let ready = self.ready.clone();
+        let approvals: Vec<_> = self.approvals.iter().cloned().collect();
         let notices: Vec<_> = self.notices.values().cloned().collect();
         let lines: Vec<Line> = self.ledgers.lines().collect();
 
@@ -53,21 +56,23 @@ impl State {
             let ready = ready.contains(&incident.id);
             Record::Incident { ready, incident }
         });
+        let approvals = approvals.into_iter().map(Record::Approval);
         let notices = notices.into_iter().map(Record::Notice);
         let lines = lines.into_iter().map(Record::Ledger);
         let first = std::iter::once(counters).chain(known.map(Record::Clock));
         let all = first.chain(episodes).chain(sighted).chain(ended).chain(incidents);
-        all.chain(notices).chain(lines)
+        all.chain(approvals).chain(notices).chain(lines)
     }
 
     /// Takes in a record of a snapshot. All records of one, recalled in any order by an empty
     /// state, make the state that they were taken from.
     pub fn recall(&mut self, record: Record) {
         match record {
-            Record::Counters { boot, episode, incident } => {
+            Record::Counters { boot, episode, incident, approval } => {
                 self.boot = boot;
                 self.last_episode = episode;
                 self.last_incident = incident;
+                self.last_approval = approval;
             }
             Record::Clock(clock) => self.clock = clock,
             Record::Episode { id, fires, episode } => {
@@ -87,6 +92,7 @@ impl State {
                 self.ended.insert(key, (at, ends_at));
             }
             Record::Incident { ready, incident } => self.recall_incident(ready, incident),
+            Record::Approval(approval) => self.approvals.enter(approval),
             Record::Notice(owed) => drop(self.notices.insert(owed.notice.topic(), owed)),
             Record::Ledger(line) => self.ledgers.enter(line),
         }

@@ -1,10 +1,11 @@
 //! What is told to people and what they say: notices, questions, commands.
 
-use crate::approval::Approved;
+use crate::approval::{Approved, Vote};
 use crate::command::Command;
 use crate::fact::What;
-use crate::incident::Stage;
+use crate::incident::{Incident, Stage};
 use crate::notice::{Obligation, Topic};
+use crate::text::Text;
 use crate::time::Timestamp;
 
 use super::State;
@@ -14,23 +15,36 @@ impl State {
         match what {
             What::ApprovalAsked { incident, asked, .. } => self.change(*incident, |incident| {
                 incident.approved = None;
+                incident.votes.clear();
                 incident.looks = 0;
                 incident.stage = Stage::AwaitingApproval(Box::new(asked.clone()));
             }),
             What::ApprovalVoided { incident, .. } => self.change(*incident, |incident| {
                 incident.approved = None;
+                incident.votes.clear();
                 incident.stage = Stage::Ready;
             }),
-            What::IncidentCommanded { incident, command: Command::Approve, by, reason } => {
-                self.change(*incident, |incident| {
-                    let Stage::AwaitingApproval(asked) = &incident.stage else { return };
-                    let (by, reason) = (by.clone(), reason.clone());
-                    let asked = (**asked).clone();
-                    incident.approved = Some(Box::new(Approved { asked, by, reason, at }));
-                    incident.stage = Stage::Ready;
+            What::IncidentCommanded { incident, command: Command::Approve, missing: 0, .. } => {
+                self.change(*incident, |incident| approve(incident, what, at));
+            }
+            What::IncidentCommanded {
+                incident,
+                command: Command::Approve,
+                by,
+                reason,
+                ahead,
+                ..
+            } => {
+                let (by, reason, ahead) = (by.clone(), reason.clone(), *ahead);
+                self.amend(*incident, |incident| {
+                    incident.votes.room().push(Vote { by, reason, at, ahead });
                 });
             }
-            What::IncidentCommanded { incident, command: Command::Cancel, by, reason } => {
+            What::IncidentCommanded { incident, command: Command::Retry, by, .. } => {
+                let who = by.identity().map(Text::new);
+                self.amend(*incident, |incident| incident.retried_by = who);
+            }
+            What::IncidentCommanded { incident, command: Command::Cancel, by, reason, .. } => {
                 let word =
                     if reason.is_empty() { by.to_string() } else { format!("{by}: {reason}") };
                 self.amend(*incident, |incident| incident.seeks.cancel(word.into()));
@@ -87,4 +101,18 @@ impl State {
             Topic::Approval { .. } | Topic::Guard { .. } => {}
         }
     }
+}
+
+/// The last word that is needed is given.
+fn approve(incident: &mut Incident, what: &What, at: Timestamp) {
+    let (Stage::AwaitingApproval(asked), What::IncidentCommanded { by, reason, .. }) =
+        (&incident.stage, what)
+    else {
+        return;
+    };
+    let (asked, by, reason) = ((**asked).clone(), by.clone(), reason.clone());
+    let before = incident.votes.to_vec();
+    incident.votes.clear();
+    incident.approved = Some(Box::new(Approved { asked, by, reason, at, before }));
+    incident.stage = Stage::Ready;
 }

@@ -109,6 +109,7 @@ impl Crowd {
                 status,
                 ends_at: Some(self.now).filter(|_| status == Status::Resolved),
                 unproven: None,
+                by: None,
             };
             let events = Event::notified(some.iter().map(observe).collect()).collect();
             self.turn(events);

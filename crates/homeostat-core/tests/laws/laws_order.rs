@@ -138,7 +138,7 @@ impl Play {
                 external_url: "".into(),
                 group_labels: LabelSet::default(),
             };
-            Event::observed(Observation { alert, status, ends_at, unproven: None })
+            Event::observed(Observation { alert, status, ends_at, unproven: None, by: None })
         };
         match input {
             Input::Fire => Some(observed(Status::Firing, None)),
@@ -154,6 +154,7 @@ impl Play {
                 incident: incident?,
                 command,
                 seen: None,
+                ahead: None,
                 by: "sre".into(),
                 reason: "in a test".into(),
             }),

@@ -11,6 +11,7 @@ mod walks;
 mod crowd;
 mod cut_journal;
 mod laws;
+mod laws_approval;
 mod laws_budget;
 mod laws_order;
 mod snapshot_law;

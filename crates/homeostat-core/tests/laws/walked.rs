@@ -133,16 +133,17 @@ fn while_asking() -> Places {
             external_url: "".into(),
             group_labels: LabelSet::default(),
         };
-        Event::observed(Observation { alert, status, ends_at, unproven: None })
+        Event::observed(Observation { alert, status, ends_at, unproven: None, by: None })
     };
     let (now, incident) = (start_time(), IncidentId(1));
-    let (command, seen, by, reason) = (Command::Cancel, None, "ann".to_owned(), String::new());
+    let (command, seen, ahead) = (Command::Cancel, None, None);
+    let (by, reason) = ("ann".to_owned(), String::new());
     let leap = Jump::new(State::default().clock(), Leap::Forwards(secs(3600)), now);
     let mut walked = Places::new();
     for then in [
         vec![],
         vec![observed(Status::Resolved, Some(now + secs(1)))],
-        vec![Event::Command { incident, command, seen, by: by.into(), reason }],
+        vec![Event::Command { incident, command, seen, ahead, by: by.into(), reason }],
         vec![Event::ClockJumped(leap)],
     ] {
         let book = crate::stage::book(ladder(), everybody());

@@ -154,7 +154,8 @@ fn a_word_at_the_very_end_of_its_time_comes_too_late() {
     let play = asked();
     let (incident, command) = (IncidentId(1), Command::Approve);
     let (by, reason) = ("alice".to_owned(), String::new());
-    let event = Event::Command { incident, command, seen: None, by: by.into(), reason };
+    let event =
+        Event::Command { incident, command, seen: None, ahead: None, by: by.into(), reason };
     let at = what_is_asked(&play).expires_at;
     let decision = decide(play.state(), &book(reboot(), nobody()), event, at);
     let why = refusal(decision.reply.unwrap());

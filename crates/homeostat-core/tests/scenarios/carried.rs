@@ -29,7 +29,8 @@ fn alert(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Alert {
 
 fn observe(play: &mut Scenario, labels: &[(&str, &str)], annotations: &[(&str, &str)]) {
     let alert = alert(labels, annotations);
-    let observation = Observation { alert, status: Status::Firing, ends_at: None, unproven: None };
+    let observation =
+        Observation { alert, status: Status::Firing, ends_at: None, unproven: None, by: None };
     play.remember(&observation);
     play.observe(observation);
 }

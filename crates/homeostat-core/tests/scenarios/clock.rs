@@ -218,6 +218,7 @@ impl Unanswered {
             status,
             ends_at: None,
             unproven: None,
+            by: None,
         })]);
         this
     }
@@ -383,7 +384,7 @@ fn send_for(play: &mut Scenario, span: Span) {
     });
     let (alert, status) = (alert.unwrap(), Status::Firing);
     let ends_at = Some(play.wall() + span);
-    play.observe(Observation { alert, status, ends_at, unproven: None });
+    play.observe(Observation { alert, status, ends_at, unproven: None, by: None });
 }
 
 #[test]
@@ -451,7 +452,7 @@ fn back_an_end_after_the_jump_is_later_than_a_beginning_before_it() {
     let alert = play.state().episode(alert).unwrap().alert.clone();
     assert!(alert.starts_at.unwrap() > play.wall());
     let ends_at = alert.starts_at.map(|starts_at| starts_at - secs(1));
-    let stale = Observation { alert, status: Status::Resolved, ends_at, unproven: None };
+    let stale = Observation { alert, status: Status::Resolved, ends_at, unproven: None, by: None };
     assert_eq!(play.observe(stale), Some(Remark::Stale));
 }
 

@@ -44,12 +44,18 @@ fn alert(labels: &[(&str, &str)], starts_at: Timestamp) -> Alert {
 
 fn firing(labels: &[(&str, &str)], starts_at: Timestamp) -> Observation {
     let alert = alert(labels, starts_at);
-    Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
+    Observation { alert, status: Status::Firing, ends_at: None, unproven: None, by: None }
 }
 
 fn resolved(labels: &[(&str, &str)], ends_at: Timestamp) -> Observation {
     let alert = alert(labels, start_time());
-    Observation { alert, status: Status::Resolved, ends_at: Some(ends_at), unproven: None }
+    Observation {
+        alert,
+        status: Status::Resolved,
+        ends_at: Some(ends_at),
+        unproven: None,
+        by: None,
+    }
 }
 
 fn notify(play: &mut Scenario, observations: Vec<Observation>) {
@@ -534,6 +540,7 @@ fn said(starts_at: Timestamp, ends_at: Timestamp) -> Observation {
         status: Status::Firing,
         ends_at: Some(ends_at),
         unproven: None,
+        by: None,
     }
 }
 

@@ -7,7 +7,7 @@ use homeostat_core::hold::Guard;
 use homeostat_core::incident::Stage;
 use homeostat_core::label::Matchers;
 use homeostat_core::name::{IncidentId, PolicyName};
-use homeostat_core::policy::{Book, BookLimits, Mode, Policy, Rate, Remedy};
+use homeostat_core::policy::{Approval, Book, BookLimits, Mode, Policy, Rate, Remedy};
 use homeostat_core::scenario::Scenario;
 
 use crate::stage::*;
@@ -111,7 +111,8 @@ fn what_was_approved_goes_first_in_its_own_policy() {
     let mut mixed = team("mixed", Mode::Auto);
     mixed.remedies.push(Remedy {
         mode: Mode::Approve,
-        approval_expires: secs(PER),
+        approval: Approval { expires: secs(PER), ..Approval::default() },
+        definition: "".into(),
         ..remedy("reboot")
     });
     mixed.guard.rate = Rate { max: 2, per: secs(PER) };

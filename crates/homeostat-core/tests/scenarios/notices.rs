@@ -233,7 +233,7 @@ fn beyond_so_many_open_notices_it_is_written_down_that_nobody_is_told() {
             external_url: "".into(),
             group_labels: LabelSet::default(),
         };
-        What::EpisodeBegan { episode: EpisodeId(number), alert, lapse: secs(60) }
+        What::EpisodeBegan { episode: EpisodeId(number), alert, lapse: secs(60), by: None }
     });
     let mut state = fold(raised.chain(began));
     let (facts, _) = decided(&mut state, Event::Reloaded);

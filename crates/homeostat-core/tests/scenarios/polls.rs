@@ -224,7 +224,7 @@ fn a_late_firing_from_before_the_end_asks_the_alertmanager() {
     let observation = |scenario: &Scenario| {
         let episode = scenario.state().all_firing().next().unwrap();
         let alert = scenario.state().episode(episode).unwrap().alert.clone();
-        Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
+        Observation { alert, status: Status::Firing, ends_at: None, unproven: None, by: None }
     };
     let late = observation(&scenario);
     scenario.end_silently(A);

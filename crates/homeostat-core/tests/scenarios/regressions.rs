@@ -50,12 +50,18 @@ fn alert(door: Door, labels: &[(&str, &str)], starts_at: Timestamp) -> Alert {
 
 fn firing(labels: &[(&str, &str)], starts_at: Timestamp) -> Observation {
     let alert = alert(Door::Webhook, labels, starts_at);
-    Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
+    Observation { alert, status: Status::Firing, ends_at: None, unproven: None, by: None }
 }
 
 fn resolved(labels: &[(&str, &str)], starts_at: Timestamp, ends_at: Timestamp) -> Observation {
     let alert = alert(Door::Webhook, labels, starts_at);
-    Observation { alert, status: Status::Resolved, ends_at: Some(ends_at), unproven: None }
+    Observation {
+        alert,
+        status: Status::Resolved,
+        ends_at: Some(ends_at),
+        unproven: None,
+        by: None,
+    }
 }
 
 fn seen(observation: Observation) -> Event {
@@ -428,6 +434,7 @@ fn an_api_alert_ends_when_its_sender_last_said() {
         status: Status::Firing,
         ends_at: Some(ends_at),
         unproven: None,
+        by: None,
     };
     play.observe(until(now + secs(24 * 3600)));
     play.observe(until(now + secs(300)));

@@ -227,6 +227,7 @@ fn a_command_is_a_step_about_the_newest_incident_or_that_of_a_target() {
         target: Some(LabelSet::from_pairs(labels.iter().copied())),
         by: "alice".into(),
         reason: String::new(),
+        ahead: None,
     };
     let met = play(
         &mut scenario,

@@ -149,13 +149,20 @@ impl Rig {
             status: Status::Firing,
             ends_at: None,
             unproven: None,
+            by: None,
         })
     }
 
     fn resolve(&mut self, alert: Alert) -> Event {
         self.firing.remove(&alert.fingerprint);
         let ends_at = Some(self.now);
-        Event::observed(Observation { alert, status: Status::Resolved, ends_at, unproven: None })
+        Event::observed(Observation {
+            alert,
+            status: Status::Resolved,
+            ends_at,
+            unproven: None,
+            by: None,
+        })
     }
 
     fn count(&self, kind: &str) -> usize {

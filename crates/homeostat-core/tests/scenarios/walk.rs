@@ -38,7 +38,13 @@ fn first_observation(play: &Scenario) -> Observation {
         What::EpisodeBegan { alert, .. } => Some(alert.clone()),
         _ => None,
     });
-    Observation { alert: alert.unwrap(), status: Status::Firing, ends_at: None, unproven: None }
+    Observation {
+        alert: alert.unwrap(),
+        status: Status::Firing,
+        ends_at: None,
+        unproven: None,
+        by: None,
+    }
 }
 
 #[test]

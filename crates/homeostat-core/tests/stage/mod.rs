@@ -8,10 +8,11 @@ use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::Closing;
 use homeostat_core::label::Matchers;
 use homeostat_core::name::{PolicyName, RemedyName, SourceName};
+use homeostat_core::operator::{Known, Operator, Way};
 use homeostat_core::order::Outcome;
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, PrometheusWitness, Remedy,
-    TargetLabels, Witnesses,
+    Action, Approval, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, PrometheusWitness,
+    Remedy, TargetLabels, Witnesses,
 };
 use homeostat_core::scenario::Scenario;
 use homeostat_core::template::Template;
@@ -32,7 +33,8 @@ pub(crate) fn remedy(name: &str) -> Remedy {
     Remedy {
         name: RemedyName::new(name),
         mode: Mode::Auto,
-        approval_expires: secs(1800),
+        approval: Approval { expires: secs(1800), ..Approval::default() },
+        definition: "".into(),
         action: Action::Exec(vec![
             Template::parse(name).unwrap(),
             Template::parse("{{ labels.instance }}").unwrap(),
@@ -110,4 +112,12 @@ pub(crate) fn closings(facts: &[Fact]) -> Vec<Closing> {
         _ => None,
     });
     closings.collect()
+}
+
+/// Somebody whose identity is known, and the groups that they are of.
+pub(crate) fn known(who: &str, groups: &[&str]) -> Operator {
+    let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+    let address = "10.0.0.7:51234".into();
+    let known = Known { who: who.into(), way: Way::Password, groups, address };
+    Operator { claimed: String::new(), known: Some(known) }
 }

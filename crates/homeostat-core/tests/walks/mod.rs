@@ -8,8 +8,9 @@ use homeostat_core::label::Matchers;
 use homeostat_core::name::{IncidentId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
 use homeostat_core::policy::{
-    Action, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
-    Policy, PrometheusWitness, Regression, Remedy, TargetLabels, Undo, Watchdog, Witnesses, Worse,
+    Action, Approval, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent,
+    GuardLimits, Mode, Policy, PrometheusWitness, Regression, Remedy, TargetLabels, Undo, Watchdog,
+    Witnesses, Worse,
 };
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::storm::StormLimits;
@@ -56,7 +57,8 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
     let remedy = |name: &str, retries| Remedy {
         name: RemedyName::new(name),
         mode: if name == "second" { Mode::Approve } else { Mode::Auto },
-        approval_expires: Span::from_secs(600),
+        approval: Approval { expires: Span::from_secs(600), ..Approval::default() },
+        definition: "".into(),
         action: Action::Exec(vec![Template::parse("{{ labels.instance }}").unwrap()]),
         timeout: Span::from_secs(30),
         retries,

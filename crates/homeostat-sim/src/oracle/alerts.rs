@@ -7,6 +7,7 @@ use homeostat_core::evidence::RuleWord;
 use homeostat_core::incident::End;
 use homeostat_core::name::{EpisodeId, IncidentId};
 use homeostat_core::policy::Book;
+use homeostat_core::text::Text;
 use homeostat_core::time::{Span, Timestamp};
 
 use super::witness::Word;
@@ -76,7 +77,7 @@ impl Oracle {
     pub(super) fn begins(
         &mut self,
         episode: EpisodeId,
-        alert: &Alert,
+        (alert, by): (&Alert, Option<&Text>),
         heard: &Heard,
         now: Timestamp,
     ) -> Verdict {
@@ -106,6 +107,7 @@ impl Oracle {
             fires: true,
             resolved: false,
             ended_at: None,
+            by: by.cloned(),
         };
         self.episodes.insert(episode, known);
         Ok(())

@@ -75,6 +75,9 @@ impl Oracle {
             let (id, stage) = (incident.id, &incident.stage);
             return broken(format!("incident {id} does not end: {stage:?}"));
         }
+        if let Some(approval) = state.approvals().iter().next() {
+            return broken(format!("{approval} does not end"));
+        }
         if let Some(owed) = state.notices().next() {
             return broken(format!("the notice {} does not end", owed.notice.topic()));
         }

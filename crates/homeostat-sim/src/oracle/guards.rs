@@ -8,7 +8,7 @@ use homeostat_core::evidence::{Ask, Evidence, Finding};
 use homeostat_core::fact::What;
 use homeostat_core::name::{IncidentId, OrderId, Part};
 use homeostat_core::order::{Order, Proof};
-use homeostat_core::policy::{Extent, Mode, Policy};
+use homeostat_core::policy::{Book, Extent, Policy};
 use homeostat_core::time::Timestamp;
 
 use super::{Case, Heard, Oracle, Verdict, Violation};
@@ -86,54 +86,34 @@ impl Oracle {
         Ok(())
     }
 
-    /// Where a person must agree, one agreed to this very run, in time.
-    pub(super) fn is_approved(
-        case: &Case,
-        policy: &Policy,
-        order: &Order,
-        now: Timestamp,
-    ) -> Verdict {
-        let remedy = policy.remedy(&order.id.remedy);
-        if remedy.is_none_or(|remedy| remedy.mode != Mode::Approve) {
-            return Ok(());
-        }
-        let covered = case.approved.as_ref().is_some_and(|asked| {
-            asked.order == order.id && asked.action == order.action && now < asked.expires_at
-        });
-        if covered {
-            return Ok(());
-        }
-        let text = format!("order {} runs, and nobody approved it in time", order.id);
-        Err(Violation::new(now, "approval", text))
-    }
-
     /// An operator said so, and what they approve was asked.
     pub(super) fn commands(
         &mut self,
         incident: IncidentId,
-        command: Command,
-        heard: &Heard,
+        what: &What,
+        (heard, book): (&Heard, &Book),
         now: Timestamp,
     ) -> Verdict {
-        let said = heard
-            .commands
-            .iter()
-            .any(|(id, said)| *said == command && (*id == incident || command == Command::Retry));
+        let What::IncidentCommanded { command, by, .. } = what else { return Ok(()) };
+        let command = *command;
+        let said = heard.commands.iter().any(|(id, said, who)| {
+            *said == command && who == by && (*id == incident || command == Command::Retry)
+        });
         if !said {
             let text = format!("{command} of incident {incident} was said by nobody");
             return Err(Violation::new(now, "commands", text));
         }
+        if command == Command::Approve {
+            return self.agrees(incident, what, book, now);
+        }
         let Some(case) = self.cases.get_mut(&incident) else { return Ok(()) };
         match command {
-            Command::Approve => {
-                if case.asked.is_none() {
-                    let text = format!("incident {incident} is approved, and nobody was asked");
-                    return Err(Violation::new(now, "commands", text));
-                }
-                case.approved = case.asked.take();
-            }
+            Command::Approve => {}
             // The same word stands beside the incident that follows.
-            Command::Retry => case.retried = case.closed.is_some(),
+            Command::Retry => {
+                case.retried = case.closed.is_some();
+                case.retried_by = by.identity().map(str::to_owned);
+            }
             Command::Cancel => case.stopped = true,
             Command::Reject => case.rejected = true,
         }

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `effects` | what is wanted was committed before; what was promised is wanted |
 //! | `limits` | pause, lock, cooldown, rate, concurrency, attempts, mode, `for` |
-//! | `guards` | blast radius, watchdog, approval, commands, what made things worse |
+//! | `guards` | blast radius, watchdog, commands, what made things worse |
+//! | `people` | who agreed to a run, and what they agreed to ahead |
 //! | `freeze`, `flap`, `breaker`, `storm` | the guard of that name, when it holds and when it does not |
 //! | `fresh` | nothing is done about what ended or is silenced; evidence is young |
 //! | `course` | retries, the ladder, relapses; how incidents close, and why |
@@ -32,6 +33,7 @@ mod jump;
 mod limits;
 mod met;
 mod notices;
+mod people;
 mod storm;
 mod telling;
 mod truth;
@@ -49,13 +51,17 @@ use homeostat_core::evidence::Evidence;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::hold::Guard;
 use homeostat_core::incident::End;
-use homeostat_core::label::Fingerprint;
+use homeostat_core::label::{Fingerprint, LabelSet};
 use homeostat_core::ledger::Subject;
-use homeostat_core::name::{EpisodeId, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
+use homeostat_core::name::{
+    ApprovalId, EpisodeId, IncidentId, OrderId, PolicyName, RemedyName, SourceName,
+};
 use homeostat_core::notice::Topic;
+use homeostat_core::operator::Operator;
 use homeostat_core::order::{Ended, Found, Order, Outcome};
 use homeostat_core::policy::Book;
 use homeostat_core::state::State;
+use homeostat_core::text::Text;
 use homeostat_core::time::{Span, Timestamp};
 
 use crate::act::Acts;
@@ -112,7 +118,8 @@ pub struct Heard {
     found: Vec<(OrderId, Found)>,
     paused: Option<bool>,
     rosters: Vec<Roster>,
-    commands: Vec<(IncidentId, Command)>,
+    commands: Vec<(IncidentId, Command, Operator)>,
+    revoked: Vec<ApprovalId>,
     changed: Vec<Changed>,
 }
 
@@ -200,6 +207,12 @@ struct Case {
     /// What a person is asked, and what one has approved.
     asked: Option<Asked>,
     approved: Option<Asked>,
+    /// Who has agreed to it.
+    votes: Vec<Operator>,
+    /// The labels of the alert that led when it was asked.
+    asked_about: Option<LabelSet>,
+    /// Who had it tried again, where that is known.
+    retried_by: Option<String>,
     /// Whether an operator wanted it to be tried again, or to be stopped.
     retried: bool,
     stopped: bool,
@@ -242,6 +255,8 @@ struct Known {
     resolved: bool,
     /// When it ended by its source.
     ended_at: Option<Timestamp>,
+    /// Who posted it, where that is known.
+    by: Option<Text>,
 }
 
 /// What was last heard of an alert since the engine started.
@@ -302,6 +317,7 @@ pub struct Oracle {
     /// The truth, as far as the laws need it.
     pub truth: Truth,
     notices: notices::Notices,
+    standing: BTreeMap<ApprovalId, people::Ahead>,
 }
 
 /// What a notification says ended of which it says that it fires with other labels.
@@ -355,9 +371,10 @@ impl Oracle {
                 Event::OrderFound { order, found } => {
                     heard.found.push((order.clone(), found.clone()));
                 }
-                Event::Command { incident, command, .. } => {
-                    heard.commands.push((*incident, *command));
+                Event::Command { incident, command, by, .. } => {
+                    heard.commands.push((*incident, *command, by.clone()));
                 }
+                Event::Revoke { approval, .. } => heard.revoked.push(*approval),
                 Event::Polled(poll) => {
                     heard.rosters.push(Roster::Poll(poll.clone()));
                 }
@@ -409,6 +426,7 @@ impl Oracle {
         }
         self.storms_end(now)?;
         self.is_voided(turn, now)?;
+        self.standing_is_sound(turn, book, now)?;
         self.missing_have_ended(now)?;
         self.told_guards_hold(now)?;
         self.notices_end(now)?;
@@ -464,7 +482,7 @@ impl Oracle {
     fn see(&mut self, fact: &Fact, heard: &Heard, book: &Book) -> Verdict {
         let at = self.hours.own(fact.at);
         match &fact.what {
-            What::EpisodeBegan { episode, alert, .. } => {
+            What::EpisodeBegan { episode, alert, by, .. } => {
                 self.absences.name(*episode, fact.at);
                 let lists = |roster: &Roster| match roster {
                     Roster::Poll(poll) => {
@@ -475,7 +493,7 @@ impl Oracle {
                 if alert.door == Door::Webhook && heard.rosters.iter().any(lists) {
                     self.absences.list_perhaps(*episode);
                 }
-                self.begins(*episode, alert, heard, at)
+                self.begins(*episode, (alert, by.as_ref()), heard, at)
             }
             What::EpisodeEnded { episode, ending } => {
                 if let Ending::Absent { .. } = ending {
@@ -576,15 +594,20 @@ impl Oracle {
                 Ok(())
             }
             What::TurnedWorse { order, text, .. } => self.turns_worse(order, text, at),
-            What::IncidentCommanded { incident, command, .. } => {
-                self.commands(*incident, *command, heard, at)
+            What::IncidentCommanded { incident, .. } => {
+                self.commands(*incident, &fact.what, (heard, book), at)
             }
+            What::ApprovalStands { approval } => self.stands(approval, at),
+            What::ApprovalEnded { approval, why } => self.is_over(*approval, why, heard, at),
             What::ApprovalAsked { incident, asked, .. } => {
                 self.met.count("approval");
+                let led_by = self.cases.get(incident).and_then(|case| self.leading(case));
                 if let Some(case) = self.cases.get_mut(incident) {
                     let expires_at = self.hours.own(asked.expires_at);
                     let asked = Asked { expires_at, ..asked.clone() };
                     (case.asked, case.approved) = (Some(asked), None);
+                    case.votes.clear();
+                    case.asked_about = led_by;
                 }
                 Ok(())
             }

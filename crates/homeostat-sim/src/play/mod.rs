@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use homeostat_core::alert::Observation;
-use homeostat_core::approval::Digest;
+use homeostat_core::approval::{Digest, Terms};
 use homeostat_core::clock::Leap;
 use homeostat_core::command::Command as WordOf;
 use homeostat_core::engine::Engine;
 use homeostat_core::event::Event;
 use homeostat_core::fact::Fact;
-use homeostat_core::name::{IncidentId, OrderId};
+use homeostat_core::name::{ApprovalId, IncidentId, OrderId};
 use homeostat_core::order::Ended;
 use homeostat_core::policy::Book;
 use homeostat_core::poll::Poll;
@@ -34,6 +34,7 @@ use crate::act::Acts;
 use crate::clock::Clocks;
 use crate::mail::Mail;
 use crate::oracle::{Met, Oracle, Violation};
+use crate::people;
 use crate::print::Line;
 use crate::random::Fate;
 use crate::script::{Death, Deed, Honesty, Script, Stock};
@@ -165,6 +166,9 @@ enum Command {
     Resume,
     Reload(usize),
     Word(IncidentId, WordOf, Option<Digest>),
+    /// Somebody who has a name approves, and perhaps ahead.
+    Agree(IncidentId, usize, Option<Terms>),
+    Revoke(ApprovalId),
 }
 
 /// A script as it is played.
@@ -349,8 +353,18 @@ impl Play<'_> {
             Command::Resume => (Event::Resume { by }, None),
             Command::Word(incident, command, seen) => {
                 let (incident, command, seen) = (*incident, *command, *seen);
-                let reason = "as I see it".to_owned();
-                (Event::Command { incident, command, seen, by, reason }, None)
+                let by = self.who_says(incident, command);
+                let (ahead, reason) = (None, "as I see it".to_owned());
+                (Event::Command { incident, command, seen, ahead, by, reason }, None)
+            }
+            Command::Agree(incident, who, ahead) => {
+                let (incident, ahead, by) = (*incident, *ahead, people::operator(*who));
+                let (command, seen, reason) = (WordOf::Approve, None, String::new());
+                (Event::Command { incident, command, seen, ahead, by, reason }, None)
+            }
+            Command::Revoke(approval) => {
+                let (approval, by, reason) = (*approval, people::operator(2), String::new());
+                (Event::Revoke { approval, by, reason }, None)
             }
             Command::Reload(book) => (Event::Reloaded, Some(self.books[*book].clone())),
         };

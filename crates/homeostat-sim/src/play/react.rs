@@ -5,9 +5,11 @@ use homeostat_core::command::Command as WordOf;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::{End, Incident, Stage};
 use homeostat_core::name::IncidentId;
+use homeostat_core::operator::Operator;
 use homeostat_core::time::Span;
 
 use super::{Command, Happening, Play};
+use crate::people::{self, PEOPLE};
 
 impl Play<'_> {
     /// Lets people and the world do what a fact makes them do.
@@ -21,7 +23,15 @@ impl Play<'_> {
         match &fact.what {
             What::ApprovalAsked { incident, asked, .. } => {
                 self.ask_person(*incident, asked);
+                self.ask_people(*incident, asked);
                 self.meddle(*incident);
+            }
+            What::ApprovalStands { approval } => {
+                let mut dice = self.fate.of("revoked", &[approval.id.0]);
+                if dice.percent(25) {
+                    let after = dice.seconds(60, 7_200);
+                    self.post(self.now + after, Happening::Commands(Command::Revoke(approval.id)));
+                }
             }
             What::TurnedWorse { incident, .. } => {
                 let mut dice = self.fate.of("alarmed", &[incident.0]);
@@ -53,6 +63,33 @@ impl Play<'_> {
         let wait = if dice.percent(70) { dice.seconds(1, 60) } else { dice.seconds(60, 2_400) };
         let word = Happening::Commands(Command::Word(incident, command, seen));
         self.post(self.now + wait, word);
+    }
+
+    /// Where people have names, some of them agree, one after the other, and now and then one of them
+    /// twice; or ahead, for what comes next.
+    fn ask_people(&mut self, incident: IncidentId, asked: &Asked) {
+        if !self.script.people {
+            return;
+        }
+        let run = [incident.0, u64::from(asked.order.attempt), self.now.micros().unsigned_abs()];
+        let mut dice = self.fate.of("agree", &run);
+        let ahead = dice.percent(50).then(|| people::terms(&mut dice));
+        for who in 0..PEOPLE.len() {
+            for _ in 0..if dice.percent(25) { 2 } else { 1 } {
+                let longest = if dice.percent(80) { 60 } else { 1_200 };
+                let wait = dice.seconds(1, longest);
+                if dice.percent(70) {
+                    let agree = Command::Agree(incident, who, ahead);
+                    self.post(self.now + wait, Happening::Commands(agree));
+                }
+            }
+        }
+    }
+
+    /// Who says a word: where people have names, one of them has things tried again now and then.
+    pub(super) fn who_says(&self, incident: IncidentId, word: WordOf) -> Operator {
+        let by_name = word == WordOf::Retry && incident.0.is_multiple_of(2);
+        if by_name && self.script.people { people::operator(1) } else { "sre".into() }
     }
 
     /// Somebody approves during a pause, and the configuration is changed before it is over.

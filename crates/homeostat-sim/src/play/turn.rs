@@ -167,6 +167,7 @@ impl Play<'_> {
                 Event::Pause { .. }
                 | Event::Resume { .. }
                 | Event::Command { .. }
+                | Event::Revoke { .. }
                 | Event::Reloaded => {}
                 event => self.owed.push(event),
             }

@@ -249,8 +249,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "nobody need agree",
         "decide/pursue.rs",
-        "match concrete.remedy.mode {",
-        "match if {M} { Mode::Auto } else { concrete.remedy.mode } {",
+        "match remedy.mode {",
+        "match if {M} { Mode::Auto } else { remedy.mode } {",
     ),
     mutation(
         "a further remedy follows what made something worse",
@@ -402,6 +402,44 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "{ let _ = digest; true }"
     ),
     swapped!("an approval does not expire", "approval.rs", "self.asked.expires_at <= now", "false"),
+    swapped!(
+        "people: one is enough",
+        "approval/quorum.rs",
+        "self.remedy.approval.count.map_or(1, |count| count as usize)",
+        "1"
+    ),
+    mutation(
+        "people: one agrees twice",
+        "decide/vote.rs",
+        "if agreed.iter().any(",
+        "if !{M} && agreed.iter().any(",
+    ),
+    swapped!(
+        "people: whoever posted the alert agrees",
+        "approval/quorum.rs",
+        "self.movers.posted.contains(who)",
+        "false"
+    ),
+    swapped!("ahead: runs are not counted", "approval/standing.rs", "self.left() > 0", "true"),
+    swapped!(
+        "ahead: any deed will do",
+        "approval/standing.rs",
+        "self.kind == *kind",
+        "{ let _ = kind; true }"
+    )
+    .seen_in(460),
+    swapped!(
+        "ahead: nobody need stand for it any more",
+        "decide/pursue.rs",
+        "quorum.is_met(known.people())",
+        "true"
+    ),
+    left_out!("ahead: it outlives its book", "decide/mod.rs", "standing::review(desk)"),
+    left_out!(
+        "jump: what is approved ahead stands",
+        "decide/mod.rs",
+        "standing::live_through(desk, &why)"
+    ),
     mutation(
         "a cancelled incident goes on after its run",
         "state/word.rs",
@@ -603,7 +641,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "witness: a rule remembers nothing",
         "witness.rs",
-        "act.after.holds_by(says.evaluated_at, lasts)",
+        "act.past.holds_by(says.evaluated_at, lasts)",
         "true"
     ),
     mutation(

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use homeostat_config::{Grant, Permission};
-use homeostat_core::operator::{ANONYMOUS, Known, Operator, Way};
+use homeostat_core::operator::{ANONYMOUS, EVERYONE, Known, Operator, Way};
+use homeostat_core::policy::Book;
 
 use super::gate::{Arrival, Refusal, Stranger};
 use super::grants::{self, Lacking, Subject};
@@ -17,9 +18,6 @@ pub const NAME_BYTES: usize = 256;
 
 /// Groups that somebody else tells us of one user.
 pub const GROUPS: usize = 256;
-
-/// All who have a name.
-const EVERYONE: &str = "group:everyone";
 
 /// Who somebody is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,8 +158,20 @@ impl Caller {
     /// Returns who gives a command, by what they say of themselves and by what is known.
     pub fn operator(&self, claimed: String) -> Operator {
         let Inner { who, way, address, .. } = &*self.0;
-        let known = Known { who: who.clone(), way: *way, address: address.clone() };
+        let (who, groups, address) = (who.clone(), Vec::new(), address.clone());
+        let known = Known { who, way: *way, groups, address };
         Operator { claimed, known: Some(known) }
+    }
+
+    /// Returns the same, with those of their groups by which somebody may approve.
+    pub fn approver(&self, claimed: String, book: &Book) -> Operator {
+        let names = book.approvers();
+        let groups = self.groups().filter(|group| names.contains(group)).map(str::to_owned);
+        let mut operator = self.operator(claimed);
+        if let Some(known) = &mut operator.known {
+            known.groups = groups.collect();
+        }
+        operator
     }
 
     fn is_meant(&self, grant: &Grant) -> bool {

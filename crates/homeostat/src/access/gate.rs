@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::caller::Caller;
 use super::grants::{Lacking, Subject};
 use homeostat_config::Permission;
+use homeostat_core::approval::Objection;
 
 /// What a route asks of whoever comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,8 @@ pub enum Refusal {
     Unknown(Stranger),
     /// It is known who this is, and they may not do this.
     Lacking(Lacking),
+    /// They may do this, and their word does not count here.
+    Objected(Objection),
 }
 
 /// Why nobody knows who somebody is.
@@ -116,7 +119,7 @@ impl IntoResponse for Refusal {
             Self::Unknown(Stranger::Crowded | Stranger::Unverifiable) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Lacking(_) => StatusCode::FORBIDDEN,
+            Self::Lacking(_) | Self::Objected(_) => StatusCode::FORBIDDEN,
         };
         let mut response = status.into_response();
         response.extensions_mut().insert(self);

@@ -88,6 +88,17 @@ pub fn listed(names: &[String]) -> String {
     }
 }
 
+/// Who must agree to a run, as a person reads it: so many, of those who may approve or of these.
+pub fn agreeing<T: AsRef<str>>(count: Option<u32>, by: Option<&[T]>) -> String {
+    let people = match count {
+        None | Some(1) => "one".to_owned(),
+        Some(count) => format!("{count} different people"),
+    };
+    let by: Option<Vec<String>> = by.map(|by| by.iter().map(|who| who.as_ref().into()).collect());
+    let of = by.map_or_else(String::new, |by| format!(" of {}", listed(&by)));
+    format!("{people}{of}")
+}
+
 /// To whom something is granted, in the order in which it is written.
 pub fn granted(grants: &[Grant], permission: Permission, subject: &Subject<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();

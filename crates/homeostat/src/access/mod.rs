@@ -16,6 +16,6 @@ mod routes;
 
 pub use caller::{Caller, GROUPS, Identity, NAME_BYTES, Rights};
 pub use gate::{Arrival, Fault, Gate, Refusal, Stranger};
-pub use grants::{Lacking, Subject, granted, listed};
+pub use grants::{Lacking, Subject, agreeing, granted, listed};
 pub use homeostat_config::Permission;
 pub use routes::{Listed, Routes};

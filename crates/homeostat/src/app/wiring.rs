@@ -280,6 +280,10 @@ pub(super) fn router(
             let standing = standing.clone();
             Arc::new(move || standing.read().scores.clone())
         },
+        approvals: {
+            let standing = standing.clone();
+            Arc::new(move || standing.read().approvals.clone())
+        },
         book: Arc::new(move || standing.read().book.clone()),
         reload: Arc::new(move || {
             let reloader = reloader.clone();
@@ -313,6 +317,7 @@ fn status(options: &Options, parts: &Parts) -> Arc<dyn Fn() -> Status + Send + S
             }),
             queue_length: queue.len(),
             alerts_active: Some(standing.alerts_active),
+            standing_approvals: standing.approvals.len(),
             incidents_open: standing.incidents_open,
             config: reloader.status.read().clone(),
             listen_addresses: listen_addresses.clone(),

@@ -195,6 +195,39 @@ policies:
     }
 
     #[test]
+    fn who_must_agree_is_told_with_and_without_access() {
+        let text = "sources: { alertmanagers: [{ name: main, urls: [\"http://127.0.0.1:9\"] }] }
+policies:
+- name: db
+  matchers: [a=b]
+  mode: approve
+  approval: { by: [\"user:ann\", \"user:bob\"], count: 2 }
+  remedies: [{ name: a, exec: [a] }, { name: b, exec: [b], approval: { count: 1 } }]
+- { name: web, matchers: [a=c], mode: approve, remedies: [{ name: a, exec: [a] }] }
+";
+        let (exit, out, _) = checked(Some(text), Output::Text);
+        assert_eq!(exit, Exit::Fine);
+        insta::assert_snapshot!(out, @r#"
+        homeostat.yml: valid, with 2 policies and 6 warnings
+        db
+          approve a: 2 different people of user:ann, user:bob; approve b: one of user:ann, user:bob
+        "#);
+        let access = "access:
+  grants:
+  - { who: [\"group:everyone\"], may: [view, send, operate] }
+  - { who: [\"group:dba\"], may: [approve] }
+";
+        let (_, out, _) = checked(Some(&format!("{access}{text}")), Output::Text);
+        insta::assert_snapshot!(out, @r#"
+        homeostat.yml: valid, with 2 policies and 4 warnings
+        web
+          view: group:everyone; operate: group:everyone; approve: group:dba
+        db
+          view: group:everyone; operate: group:everyone; approve: group:dba; approve a: 2 different people of user:ann, user:bob; approve b: one of user:ann, user:bob
+        "#);
+    }
+
+    #[test]
     fn an_invalid_configuration_is_a_no_with_its_reasons() {
         let (exit, out, err) = checked(Some(WRONG), Output::Text);
         assert_eq!((exit, out.as_str()), (Exit::No, ""));

@@ -15,6 +15,13 @@ pub(super) struct About {
     /// The incident's number
     pub(super) id: String,
 
+    #[command(flatten)]
+    pub(super) said: Said,
+}
+
+/// Who commands, and why.
+#[derive(Debug, Args)]
+pub(super) struct Said {
     /// Why, for whoever reads it later
     #[arg(long, default_value = "")]
     reason: String,
@@ -27,23 +34,34 @@ pub(super) struct About {
     pub(super) server: Server,
 }
 
-/// Gives a command, and tells what follows from it. A refusal is the answer no.
+impl Said {
+    /// The body of a command that says nothing else.
+    pub(super) fn body(&self) -> Value {
+        json!({ "by": who(self.by.as_ref()), "reason": self.reason })
+    }
+}
+
+/// Gives a command about an incident, and tells what follows from it.
 pub(super) fn give(
     client: &Client,
     command: &str,
     about: &About,
-    digest: Option<String>,
     out: &mut dyn Write,
 ) -> Result<Exit, Trouble> {
-    let mut body = json!({ "by": who(about.by.as_ref()), "reason": about.reason });
-    if let Some(digest) = digest {
-        body["digest"] = Value::from(digest);
-    }
-    let (exit, message) =
-        match client.command(&["api", "v1", "incidents", &about.id, command], &body)? {
-            Ok(taken) => (Exit::Fine, taken),
-            Err(refused) => (Exit::No, format!("refused: {refused}")),
-        };
+    post(client, &["api", "v1", "incidents", &about.id, command], &about.said.body(), out)
+}
+
+/// Posts a command, and tells what follows from it. A refusal is the answer no.
+pub(super) fn post(
+    client: &Client,
+    segments: &[&str],
+    body: &Value,
+    out: &mut dyn Write,
+) -> Result<Exit, Trouble> {
+    let (exit, message) = match client.command(segments, body)? {
+        Ok(taken) => (Exit::Fine, taken),
+        Err(refused) => (Exit::No, format!("refused: {refused}")),
+    };
     writeln!(out, "{}", plain(&message))?;
     Ok(exit)
 }

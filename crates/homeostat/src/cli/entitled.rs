@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use homeostat_config::{Access, Config, Permission};
 use homeostat_core::name::PolicyName;
-use homeostat_core::policy::Target;
+use homeostat_core::policy::{Approval, Mode, Remedy, Target};
 
-use crate::access::{Subject, granted, listed};
+use crate::access::{Subject, agreeing, granted, listed};
 use crate::explanation::{Entitled, Explanation};
 
 /// Policies that are named on one line.
@@ -39,13 +39,23 @@ pub(super) fn lines(entitled: &Entitled) -> [String; 3] {
     [line("view", view), line("operate", operate), line("approve", approve)]
 }
 
+/// Says who must agree to runs of a remedy, where that is not whoever may approve.
+fn agreement(remedy: &Remedy) -> Option<String> {
+    let Approval { by, count, .. } = &remedy.approval;
+    let is_asked = remedy.mode == Mode::Approve && (by.is_some() || count.is_some());
+    is_asked.then(|| format!("approve {}: {}", remedy.name, agreeing(*count, by.as_deref())))
+}
+
 /// Writes who may do what with all policies of a configuration: a line for all that are alike.
 pub(super) fn write(out: &mut dyn Write, config: &Config) -> io::Result<()> {
-    let Some(access) = &config.access else { return Ok(()) };
     let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for policy in config.book.policies() {
-        let entitled = of(access, &Subject::Policy(&policy.name));
-        alike.entry(lines(&entitled).join("; ")).or_default().push(policy.name.as_str());
+        let entitled = config.access.as_ref().map(|a| of(a, &Subject::Policy(&policy.name)));
+        let mut told: Vec<String> = entitled.iter().flat_map(lines).collect();
+        told.extend(policy.remedies.iter().filter_map(agreement));
+        if !told.is_empty() {
+            alike.entry(told.join("; ")).or_default().push(policy.name.as_str());
+        }
     }
     for (entitled, policies) in alike {
         let more = policies.len().saturating_sub(NAMED);

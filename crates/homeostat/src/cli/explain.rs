@@ -12,9 +12,10 @@ use super::client::{Client, Place, Server, Trouble, place};
 use super::labels::{self, Pair};
 use super::plain::plain;
 use super::{Exit, Output, answered, counted, entitled, prospect, witnesses, write_json};
+use crate::access::agreeing;
 use crate::explanation::{
-    self, Break, Bystander, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal, Rung,
-    Storm, Taken,
+    self, Agreement, Break, Bystander, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal,
+    Rung, Storm, Taken,
 };
 use homeostat_config as config;
 
@@ -162,6 +163,9 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     for (position, rung) in taken.remedies.iter().enumerate() {
         let name = if position == 0 { "remedies" } else { "" };
         line(name, &format!("{}. {}", position + 1, rung_text(rung)))?;
+        if let Some(approval) = &rung.approval {
+            line("", &format!("   {}", approval_text(approval)))?;
+        }
         if let Some(undo) = &rung.undo {
             line("", &format!("   {}", undo_text(undo)))?;
         }
@@ -223,6 +227,12 @@ fn rung_text(rung: &Rung) -> String {
     }
     let action = outcome_text(&rung.action, ToString::to_string);
     format!("{text}, at most {}): {action}", rung.timeout)
+}
+
+fn approval_text(approval: &Agreement) -> String {
+    let Agreement { by, count, expires } = approval;
+    let but = if count.is_some() { ", not who set it going" } else { "" };
+    format!("approved within {expires} by {}{but}", agreeing(*count, by.as_deref()))
 }
 
 fn undo_text(undo: &Reversal) -> String {
@@ -350,6 +360,7 @@ policies:
     remedies:
       - { name: restart, exec: [systemctl, restart, "web@{{ labels.instance | host }}"], retries: 1, undo: { exec: [systemctl, stop, "web@{{ labels.instance | host }}"] } }
       - { name: reboot, mode: shadow, script: "exec reboot" }
+      - { name: replace, mode: approve, exec: [replace], approval: { by: ["user:ann", "user:bob"], count: 2 } }
     verify: { query: 'up{instance="{{ labels.instance }}"} == 1' }
     regression: { matchers: ['severity="critical"'], worse: undo }
     guard: { lock: ["rack/{{ labels.rack }}"] }
@@ -404,8 +415,10 @@ policies:
           remedies  1. restart (auto, 1 retry after 5s, at most 1m): systemctl restart web@a
                        undo (at most 1m): systemctl stop web@a
                     2. reboot (shadow, at most 1m): script: exec reboot
+                    3. replace (approve, at most 1m): replace
+                       approved within 30m by 2 different people of user:ann, user:bob, not who set it going
           locks     lock rack/r1, target {instance="a:80"}
-          guards    cooldown 5m; 6 orders per 1h, 4 at once; 2 attempts; alert at most 2m old
+          guards    cooldown 5m; 6 orders per 1h, 4 at once; 3 attempts; alert at most 2m old
                     breaker opens at 3 failures of the last 5, for 15m
                     all policies: 60 orders per 1h, 16 at once
           sources   eu is not asked: it is for cluster="eu", and there is no such label

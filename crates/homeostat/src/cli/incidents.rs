@@ -11,8 +11,10 @@ use super::client::{Client, Server, Trouble};
 use super::labels::Pair;
 use super::plain::{cut, lines, plain};
 use super::{Exit, Output};
+use crate::access::agreeing;
 use crate::web::api::view::{
-    AlertView, Entry, IncidentList, IncidentView, OrderView, StateView, WhyView,
+    AlertView, ApprovalView, Entry, IncidentList, IncidentView, OrderView, StateView, VoteView,
+    WhyView,
 };
 
 /// Characters of a reason in the table; the whole of it stands in the detail.
@@ -203,7 +205,17 @@ pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> i
         writeln!(out, "  {name:<8} {}", plain(&value))?;
     }
     if let Some(approval) = &incident.approval {
-        writeln!(out, "\nwaits for approval until {}", seconds(approval.expires_at))?;
+        writeln!(
+            out,
+            "\nwaits for approval until {}{}",
+            seconds(approval.expires_at),
+            people(approval)
+        )?;
+        for VoteView { by, reason, at } in &approval.votes {
+            let why =
+                if reason.is_empty() { String::new() } else { format!(": {}", plain(reason)) };
+            writeln!(out, "  approved   by {} at {}{why}", plain(by), seconds(*at))?;
+        }
         writeln!(out, "  would run  {}", plain(&approval.action))?;
         writeln!(out, "  yes        homeostat approve {}", plain(&incident.id))?;
         writeln!(out, "  no         homeostat reject {}", plain(&incident.id))?;
@@ -223,6 +235,16 @@ pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> i
         writeln!(out, "\nall reasons: homeostat incidents {} --why", plain(&incident.id))?;
     }
     Ok(())
+}
+
+/// Who must agree, where that is not whoever may approve.
+fn people(approval: &ApprovalView) -> String {
+    let ApprovalView { by, count, .. } = approval;
+    let count = Some(*count).filter(|count| *count > 1);
+    if by.is_none() && count.is_none() {
+        return String::new();
+    }
+    format!(", by {}", plain(&agreeing(count, by.as_deref())))
 }
 
 fn headline(incident: &IncidentView) -> String {
@@ -306,6 +328,6 @@ fn reason(out: &mut dyn Write, kind: &str, of: &str, reason: &str) -> io::Result
 }
 
 /// A time to the second: nobody reads more at night.
-fn seconds(at: Timestamp) -> String {
+pub(super) fn seconds(at: Timestamp) -> String {
     Timestamp::from_seconds(at.seconds()).to_string()
 }

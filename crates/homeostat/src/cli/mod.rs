@@ -6,7 +6,8 @@
 //!                     ├─> explain --url ──> Client
 //!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
-//!                     ├─> fire, incidents, approve, reject, cancel, retry, pause, resume, whoami
+//!                     ├─> fire, incidents, approve, approvals, reject, cancel, retry, revoke,
+//!                     │     pause, resume, whoami
 //!                     │     └──> Client ──> HTTP
 //!                     └─> demo
 //! ```
@@ -16,6 +17,7 @@
 
 mod serve;
 mod approve;
+mod approvals;
 mod cancel;
 mod check;
 mod client;
@@ -34,6 +36,7 @@ mod plain;
 mod prospect;
 mod reject;
 mod retry;
+mod revoke;
 mod test;
 mod whoami;
 mod witnesses;
@@ -116,9 +119,11 @@ enum Command {
     Fire(fire::Args),
     Incidents(incidents::Args),
     Approve(approve::Args),
+    Approvals(approvals::Args),
     Reject(reject::Args),
     Cancel(cancel::Args),
     Retry(retry::Args),
+    Revoke(revoke::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     Whoami(whoami::Args),
@@ -168,9 +173,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Fire(args) => fire::run(&args, streams.out),
         Command::Incidents(args) => incidents::run(&args, streams.out),
         Command::Approve(args) => approve::run(&args, streams.out),
+        Command::Approvals(args) => approvals::run(&args, streams.out),
         Command::Reject(args) => reject::run(&args, streams.out),
         Command::Cancel(args) => cancel::run(&args, streams.out),
         Command::Retry(args) => retry::run(&args, streams.out),
+        Command::Revoke(args) => revoke::run(&args, streams.out),
         Command::Pause(args) => pause::pause(&args, streams.out),
         Command::Resume(args) => pause::resume(&args, streams.out),
         Command::Whoami(args) => whoami::run(&args, streams.out),

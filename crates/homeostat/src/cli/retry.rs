@@ -20,6 +20,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
-    let client = Client::new(&args.about.server)?;
-    give(&client, "retry", &args.about, None, out)
+    let client = Client::new(&args.about.said.server)?;
+    give(&client, "retry", &args.about, out)
 }

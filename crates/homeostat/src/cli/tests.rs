@@ -106,9 +106,19 @@ fn wrong_usage_is_exit_2_and_help_is_fine() {
 
 #[test]
 fn each_help_teaches_with_an_example() {
-    for command in
-        ["serve", "fire", "incidents", "approve", "reject", "cancel", "retry", "pause", "resume"]
-    {
+    for command in [
+        "serve",
+        "fire",
+        "incidents",
+        "approve",
+        "approvals",
+        "reject",
+        "cancel",
+        "retry",
+        "revoke",
+        "pause",
+        "resume",
+    ] {
         let (_, out, _) = run_line(&[command, "--help"]);
         assert!(out.contains(&format!("Example:\n  homeostat {command}")), "{out}");
     }
@@ -131,9 +141,11 @@ fn the_help_lists_what_there_is() {
       fire       Send a test alert
       incidents  List incidents, or tell one
       approve    Let the remedy start that waits for approval
+      approvals  List standing approvals: runs that start without a question
       reject     Do not let the remedy start that waits for approval
       cancel     Stop healing an incident
       retry      Try an incident again that was given up
+      revoke     Revoke a standing approval: a person is asked again
       pause      Let no remedy start until `resume`
       resume     Let remedies start again
       whoami     Show who you are to an engine, and what you may do
@@ -509,4 +521,60 @@ fn what_is_wrong_with_such_a_file_is_shown_with_its_place() {
     assert!(exit == Exit::Cannot && err.contains("cannot be read"), "{err}");
     let both = run_line(&["whoami", "--http.config.file", file, "--token-file", "x"]);
     assert!(both.2.contains("cannot be used with"), "{}", both.2);
+}
+
+#[test]
+fn standing_approvals_are_a_table() {
+    let none = json!({ "approvals": [] });
+    let list = |value: Value| serde_json::from_value(value).unwrap();
+    assert_eq!(printed(|out| approvals::table(&list(none), out)), "no standing approvals\n");
+    let one = json!({ "approvals": [{
+        "id": "3", "policy": "db-primary", "remedy": "reboot", "target": { "instance": "a:80" },
+        "action": "reboot a:80", "incident": "17", "since": "2026-01-05T09:00:00Z",
+        "until": "2026-01-06T09:00:00.5Z", "uses": 5, "left": 4, "orders": ["18.reboot.1"],
+        "votes": [
+            { "by": "user:ann", "reason": "", "at": "2026-01-05T09:00:00Z" },
+            { "by": "user:bob", "reason": "", "at": "2026-01-05T09:00:00Z" },
+        ],
+    }] });
+    insta::assert_snapshot!(printed(|out| approvals::table(&list(one), out)), @r#"
+    ID  LEFT    UNTIL                 POLICY      REMEDY  TARGET             BY                  ACTION
+    3   4 of 5  2026-01-06T09:00:00Z  db-primary  reboot  {instance="a:80"}  user:ann, user:bob  reboot a:80
+    "#);
+}
+
+#[test]
+fn a_standing_approval_is_revoked_by_its_number() {
+    let taken = r#"{"approval":"3","message":"standing approval 3 is revoked"}"#;
+    let (url, asked) = server("200 OK", taken);
+    let line = ["revoke", "3", "--by", "ann", "--reason", "replaced", "--url", &url];
+    let (exit, out, _) = run_line(&line);
+    assert_eq!((exit, &*out), (Exit::Fine, "standing approval 3 is revoked\n"));
+    let request = asked.join().unwrap();
+    assert!(request.starts_with("POST /api/v1/approvals/3/revoke HTTP/1.1"), "{request}");
+    assert_eq!(body(&request), json!({ "by": "ann", "reason": "replaced" }));
+    let (exit, _, err) = run_line(&["approve", "17", "--next", "5"]);
+    assert_eq!(exit, Exit::Cannot);
+    assert!(err.contains("--for <DURATION>"), "{err}");
+}
+
+#[test]
+fn an_incident_that_waits_for_several_says_who_has_agreed() {
+    let mut incident = held();
+    incident.approval = serde_json::from_value(json!({
+        "order": "1.restart.1", "remedy": "restart", "action": "systemctl restart web@a",
+        "digest": "0f".repeat(32), "expires_at": "2026-01-05T09:30:00Z",
+        "by": ["group:dba"], "count": 2,
+        "votes": [{ "by": "user:ann", "reason": "it is empty", "at": "2026-01-05T09:01:00Z" }],
+    }))
+    .unwrap();
+    let told = printed(|out| incidents::tell(&incident, false, out));
+    let part = told.split("\n\n").nth(1).unwrap();
+    insta::assert_snapshot!(part, @r#"
+    waits for approval until 2026-01-05T09:30:00Z, by 2 different people of group:dba
+      approved   by user:ann at 2026-01-05T09:01:00Z: it is empty
+      would run  systemctl restart web@a
+      yes        homeostat approve 1
+      no         homeostat reject 1
+    "#);
 }

@@ -404,7 +404,9 @@ fn is_owed(event: &Event) -> bool {
         | Event::Woke { .. }
         | Event::Pause { .. }
         | Event::Resume { .. }
-        | Event::Command { .. } => false,
+        | Event::Command { .. }
+        | Event::Revoke { .. }
+        | Event::ApprovalExpired(_) => false,
     }
 }
 

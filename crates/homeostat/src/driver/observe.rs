@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homeostat_core::alert::Ending;
+use homeostat_core::approval::{Over, StandingApproval};
+use homeostat_core::command::Command;
 use homeostat_core::engine::Engine;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::End;
 use homeostat_core::ledger::Pause;
 use homeostat_core::name::{IncidentId, OrderId, Part, PolicyName, title};
+use homeostat_core::order::Order;
 use homeostat_core::policy::Book;
 use homeostat_core::shadow::Scores;
 use homeostat_core::state::State;
@@ -36,6 +39,8 @@ pub struct Standing {
     pub book: Arc<Book>,
     /// What remedies in shadow would have been worth.
     pub scores: Arc<Scores>,
+    /// What people have approved ahead.
+    pub approvals: Vec<Arc<StandingApproval>>,
 }
 
 /// Turns facts into log lines and metrics.
@@ -113,6 +118,18 @@ impl Observer {
                 };
                 self.metrics.order_ended(policy, &remedy, result, seconds);
             }
+            What::IncidentCommanded { incident, command, missing, .. } => {
+                let answer = match command {
+                    Command::Approve if *missing > 0 => "counted",
+                    Command::Approve => "approved",
+                    Command::Reject => "rejected",
+                    Command::Cancel | Command::Retry => return,
+                };
+                self.metrics.answered(self.policy(*incident), answer);
+            }
+            What::OrderIssued { order: Order { id, standing: Some(_), .. } } => {
+                self.metrics.answered(self.policy(id.incident), "standing");
+            }
             What::ShadowJudged { policy, remedy, worth, .. } => {
                 self.metrics.shadow_judged(policy.as_str(), remedy.as_str(), worth.as_str());
             }
@@ -145,6 +162,7 @@ impl Observer {
         self.metrics.set_alerts_active(state.count_firing());
         self.metrics.set_orders_running(running(state));
         self.metrics.set_paused(state.ledgers().paused.is_some());
+        self.metrics.set_standing_approvals(state.approvals().iter().len());
     }
 }
 
@@ -160,6 +178,7 @@ fn stand(engine: &Engine) -> Standing {
         incidents_open,
         book: engine.book().clone(),
         scores: Arc::new(state.ledgers().scores.clone()),
+        approvals: state.approvals().iter().cloned().collect(),
     }
 }
 
@@ -170,6 +189,9 @@ fn is_shown_at_once(what: &What) -> bool {
         What::EnginePaused { .. }
             | What::EngineResumed { .. }
             | What::IncidentCommanded { .. }
+            | What::ApprovalStands { .. }
+            | What::ApprovalEnded { .. }
+            | What::OrderIssued { order: Order { standing: Some(_), .. } }
             | What::BookChanged
             | What::ShadowJudged { .. }
     )
@@ -218,8 +240,19 @@ fn log(fact: &Fact) {
             expires_at = %asked.expires_at, "approval asked"
         ),
         What::ApprovalVoided { incident, reason } => info!(%incident, reason, "approval void"),
-        What::IncidentCommanded { incident, command, by, reason } => {
-            info!(%incident, %command, %by, reason, "an operator commands");
+        What::IncidentCommanded { incident, command, by, reason, missing, .. } => {
+            info!(%incident, %command, %by, reason, missing, "an operator commands");
+        }
+        What::ApprovalStands { approval } => info!(
+            approval = %approval.id, incident = %approval.incident, policy = %approval.policy,
+            remedy = %approval.remedy, target = %approval.target, uses = approval.uses,
+            until = %approval.until, "approved ahead"
+        ),
+        What::ApprovalEnded { approval, why: why @ Over::Expired } => {
+            info!(%approval, %why, "standing approval is over");
+        }
+        What::ApprovalEnded { approval, why } => {
+            warn!(%approval, %why, "standing approval is void");
         }
         What::OrderCancelled { order, reason } => info!(%order, reason, "order cancelled"),
         What::OrderProgressed { order, text } => info!(%order, text, "order progressed"),

@@ -120,7 +120,7 @@ fn observation(number: usize, filler: usize) -> Observation {
         external_url: "".into(),
         group_labels: LabelSet::default(),
     };
-    Observation { alert, status: Status::Firing, ends_at: None, unproven: None }
+    Observation { alert, status: Status::Firing, ends_at: None, unproven: None, by: None }
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ fn send(
 
 fn acting_book() -> Book {
     use homeostat_core::name::{PolicyName, RemedyName};
-    use homeostat_core::policy::{Action, BookLimits, Mode, Policy, Remedy, Witnesses};
+    use homeostat_core::policy::{Action, Approval, BookLimits, Mode, Policy, Remedy, Witnesses};
     use homeostat_core::time::Span;
     let policy = Policy {
         name: PolicyName::new("act"),
@@ -230,7 +230,8 @@ fn acting_book() -> Book {
         remedies: vec![Remedy {
             name: RemedyName::new("true"),
             mode: Mode::Auto,
-            approval_expires: Span::from_secs(1800),
+            approval: Approval { expires: Span::from_secs(1800), ..Approval::default() },
+            definition: "".into(),
             action: Action::Script("true".into()),
             timeout: Span::from_secs(5),
             retries: 0,
@@ -370,7 +371,8 @@ async fn a_full_engine_still_takes_the_end_of_an_alert() {
         let episode = EpisodeId(number as u64);
         let alert = observation(number, 0).alert;
         let lapse = Span::from_secs(12 * 3600);
-        state.apply(&Fact { at: now, what: What::EpisodeBegan { episode, alert, lapse } });
+        state
+            .apply(&Fact { at: now, what: What::EpisodeBegan { episode, alert, lapse, by: None } });
     }
     driver.engine = Engine::restore(state, driver.engine.book().clone(), now);
     let mut ended = observation(7, 0);

@@ -139,6 +139,6 @@ fn observe(
         group_labels: LabelSet::default(),
     };
     let observation =
-        Observation { alert, status: Status::Firing, ends_at: Some(ends_at), unproven };
+        Observation { alert, status: Status::Firing, ends_at: Some(ends_at), unproven, by: None };
     Ok((observation, flaws.into_iter().flatten().collect()))
 }

@@ -51,6 +51,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
+use homeostat_core::text::Text;
 use homeostat_core::time::Timestamp;
 
 use crate::access::{self, Caller, Permission, Routes, Subject};
@@ -163,7 +164,7 @@ impl Intake {
         self
     }
 
-    async fn take_webhook(&self, source: &SourceName, body: Body) -> Response {
+    async fn take_webhook(&self, source: &SourceName, by: Option<Text>, body: Body) -> Response {
         let body = match self.reader.read(body).await {
             Ok(body) => body,
             Err(refusal) => return self.refuse(source, &refusal),
@@ -181,7 +182,7 @@ impl Intake {
             self.leads.learn(source, &alert.receiver);
             self.senders.compare(&self.sources, source, &alert.external_url);
         }
-        if let Err(busy) = self.commit(source, parsed.observations).await {
+        if let Err(busy) = self.commit(source, by, parsed.observations).await {
             return self.busy(source, busy);
         }
         let truncated = parsed.truncated;
@@ -199,7 +200,7 @@ impl Intake {
         StatusCode::OK.into_response()
     }
 
-    async fn take_alerts(&self, body: Body) -> Response {
+    async fn take_alerts(&self, by: Option<Text>, body: Body) -> Response {
         let source = SourceName::new(SourceName::API);
         let body = match self.reader.read(body).await {
             Ok(body) => body,
@@ -214,7 +215,7 @@ impl Intake {
             }
         };
         let kept = parsed.valid.len();
-        if let Err(busy) = self.commit(&source, parsed.valid).await {
+        if let Err(busy) = self.commit(&source, by, parsed.valid).await {
             return self.busy(&source, busy);
         }
         if parsed.invalid.is_empty() {
@@ -234,7 +235,8 @@ impl Intake {
     async fn commit(
         &self,
         source: &SourceName,
-        observations: Vec<Observation>,
+        by: Option<Text>,
+        mut observations: Vec<Observation>,
     ) -> Result<(), Busy> {
         if observations.is_empty() {
             return Ok(());
@@ -243,6 +245,7 @@ impl Intake {
         let fires = |observation: &&Observation| is_firing(observation, now);
         let firing = observations.iter().filter(fires).count() as u64;
         let resolved = observations.len() as u64 - firing;
+        observations.iter_mut().for_each(|observation| observation.by.clone_from(&by));
         self.queue.observe(observations).await?;
         failpoint::reach("intake.committed");
         for (status, count) in [(Status::Firing, firing), (Status::Resolved, resolved)] {
@@ -315,7 +318,7 @@ async fn bare_hook(
 ) -> Result<Response, access::Refusal> {
     let source = intake.sources.bare();
     caller.may(Permission::Send, &Subject::Source(&source))?;
-    Ok(intake.take_webhook(&source, body).await)
+    Ok(intake.take_webhook(&source, poster(&caller), body).await)
 }
 
 async fn named_hook(
@@ -338,7 +341,7 @@ async fn named_hook(
         Some(name) => intake.sources.named(name),
     };
     intake.senders.meet(&intake.sources, &source, name.map_or("", String::as_str));
-    Ok(intake.take_webhook(&source, body).await)
+    Ok(intake.take_webhook(&source, poster(&caller), body).await)
 }
 
 async fn alerts(
@@ -348,7 +351,12 @@ async fn alerts(
 ) -> Result<Response, access::Refusal> {
     let source = SourceName::new(SourceName::API);
     caller.may(Permission::Send, &Subject::Source(&source))?;
-    Ok(intake.take_alerts(body).await)
+    Ok(intake.take_alerts(poster(&caller), body).await)
+}
+
+/// Who posts, where that is anybody in particular.
+fn poster(caller: &Caller) -> Option<Text> {
+    caller.operator(String::new()).identity().map(Text::new)
 }
 
 /// Alertmanager's own form of an error: a JSON string.

@@ -324,6 +324,7 @@ impl Watch {
             status: Status::Firing,
             ends_at: None,
             unproven: None,
+            by: None,
         }
     }
 

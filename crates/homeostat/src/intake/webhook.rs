@@ -165,7 +165,7 @@ impl Envelope<'_> {
             group_labels: self.group_labels.clone(),
         };
         let ends_at = ends_at.known();
-        let observation = Observation { alert, status, ends_at, unproven };
+        let observation = Observation { alert, status, ends_at, unproven, by: None };
         Ok((observation, flaws.into_iter().flatten().collect()))
     }
 

@@ -383,7 +383,7 @@ fn state_after(what: &What) -> Option<&'static str> {
         What::VerificationBegan { .. } => Some("verifying"),
         What::ApprovalAsked { .. } => Some("awaiting_approval"),
         What::ApprovalVoided { .. }
-        | What::IncidentCommanded { command: Command::Approve, .. }
+        | What::IncidentCommanded { command: Command::Approve, missing: 0, .. }
         | What::OrderHeld { .. }
         | What::OrderReturned { .. }
         | What::OrderEnded { .. }

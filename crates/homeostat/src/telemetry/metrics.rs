@@ -55,6 +55,7 @@ labels!(ByPolicyAndOutcome { policy, outcome });
 labels!(ByPolicyRemedyAndResult { policy, remedy, result });
 labels!(ByPolicyAndRemedy { policy, remedy });
 labels!(ByPolicyAndGuard { policy, guard });
+labels!(ByPolicyAndAnswer { policy, answer });
 labels!(ByPolicy { policy });
 labels!(ByResult { result });
 labels!(ByReason { reason });
@@ -83,6 +84,8 @@ pub struct Metrics {
     order_duration: Histograms<ByPolicyAndRemedy>,
     orders_running: Gauge,
     holds: Family<ByPolicyAndGuard, Counter>,
+    approvals: Family<ByPolicyAndAnswer, Counter>,
+    standing_approvals: Gauge,
     shadow: Family<ByPolicyRemedyAndResult, Counter>,
     time_to_heal: Histograms<ByPolicy>,
     commit_duration: Histogram,
@@ -162,6 +165,9 @@ impl Metrics {
             ),
             orders_running: shelf.add("orders_running", "Runs of remedies that go on now"),
             holds: shelf.add("holds", "Times that a guard held an order"),
+            approvals: shelf
+                .add("approvals", "Words about runs that wait for one, and runs approved ahead"),
+            standing_approvals: shelf.add("standing_approvals", "What people have approved ahead"),
             shadow: shelf.add("shadow", "What remedies in shadow would have been worth"),
             time_to_heal: shelf.add_histograms(
                 "time_to_heal_seconds",
@@ -308,6 +314,18 @@ impl Metrics {
         let (policy, remedy) = (self.name("policy", policy), self.name("remedy", remedy));
         let labels = ByPolicyRemedyAndResult { policy, remedy, result: result.into() };
         self.shadow.get_or_create(&labels).inc();
+    }
+
+    /// Counts an answer to a question, or a run without one; `answer` is one of few fixed words.
+    pub fn answered(&self, policy: &str, answer: &str) {
+        let labels =
+            ByPolicyAndAnswer { policy: self.name("policy", policy), answer: answer.into() };
+        self.approvals.get_or_create(&labels).inc();
+    }
+
+    /// Says how much is approved ahead.
+    pub fn set_standing_approvals(&self, approvals: usize) {
+        self.standing_approvals.set(i64::try_from(approvals).unwrap_or(i64::MAX));
     }
 
     /// Counts a healing, and how long it took from the incident's opening.

@@ -69,7 +69,9 @@ impl Refusal {
                 Stranger::Crowded => Reason::Crowded,
                 Stranger::Unverifiable => Reason::NoProvider,
             },
-            Self::Gate(access::Refusal::Lacking(_)) => Reason::NotGranted,
+            Self::Gate(access::Refusal::Lacking(_) | access::Refusal::Objected(_)) => {
+                Reason::NotGranted
+            }
             Self::UnlistedHost => Reason::UnlistedHost,
             Self::ForeignOrigin => Reason::ForeignOrigin,
             Self::NotJson => Reason::WrongType,
@@ -97,6 +99,9 @@ impl Refusal {
             }
             Self::Gate(access::Refusal::Lacking(lacking)) => {
                 return (StatusCode::FORBIDDEN, lacking.to_string());
+            }
+            Self::Gate(access::Refusal::Objected(objection)) => {
+                return (StatusCode::FORBIDDEN, objection.to_string());
             }
             Self::UnlistedHost => (
                 StatusCode::FORBIDDEN,
@@ -269,6 +274,10 @@ fn refuse(path: &str, refusal: &Refusal, who: Option<String>) -> Response {
         }
         Refusal::Gate(access::Refusal::Unknown(Stranger::Token(_))) => {
             response.extensions_mut().insert(Details(message));
+        }
+        Refusal::Gate(access::Refusal::Objected(objection)) => {
+            let who = who.unwrap_or_default();
+            response.extensions_mut().insert(Details(format!("{who}: {objection}")));
         }
         Refusal::Gate(access::Refusal::Unknown(_))
         | Refusal::UnlistedHost

@@ -48,6 +48,7 @@ use axum::Router;
 use axum::extract::Extension;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
+use homeostat_core::approval::StandingApproval;
 use homeostat_core::policy::Book;
 use homeostat_core::shadow::Scores;
 
@@ -78,6 +79,8 @@ pub struct Web {
     pub book: Arc<dyn Fn() -> Arc<Book> + Send + Sync>,
     /// Gives what remedies in shadow would have been worth.
     pub scores: Arc<dyn Fn() -> Arc<Scores> + Send + Sync>,
+    /// Gives what people have approved ahead.
+    pub approvals: Arc<dyn Fn() -> Vec<Arc<StandingApproval>> + Send + Sync>,
     /// Reads the configuration again.
     pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::routing::get;
 use homeostat_config::{Access, Pattern};
+use homeostat_core::approval::Objection;
 use homeostat_core::command::{Command, Reply};
 use homeostat_core::event::Event;
 use homeostat_core::fact::Fact;
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 mod access;
+mod approvals;
 mod listener;
 mod oidc;
 mod signin;
@@ -118,11 +120,16 @@ fn status(not_ready: Option<String>) -> Status {
         }),
         queue_length: 0,
         alerts_active: Some(2),
+        standing_approvals: 2,
         incidents_open: [("waiting".to_owned(), 1)].into(),
         config: ConfigStatus::default(),
         listen_addresses: vec!["127.0.0.1:9999".into()],
     }
 }
+
+/// Incidents of which the engine counts people, and of which somebody's word does not count.
+const COUNTED: u64 = 3;
+const OBJECTED: u64 = 4;
 
 /// Answers commands as the driver does, until the queue stops.
 fn drive(inbox: Inbox, events: Arc<Mutex<Vec<Event>>>) {
@@ -137,7 +144,15 @@ fn drive(inbox: Inbox, events: Arc<Mutex<Vec<Event>>>) {
                     Event::Command { incident: IncidentId(2), .. } => {
                         Some(Reply::Refused("nothing waits".into()))
                     }
+                    Event::Command { incident: IncidentId(COUNTED), .. } => {
+                        let message = "1 of 2 approvals: user:ann".to_owned();
+                        Some(Reply::Counted { message, have: 1, need: 2 })
+                    }
+                    Event::Command { incident: IncidentId(OBJECTED), .. } => {
+                        Some(Reply::NotTheirs(Objection::Retried))
+                    }
                     Event::Command { incident, .. } => Some(Reply::NoIncident(*incident)),
+                    Event::Revoke { .. } => Some(Reply::Taken("it is revoked".into())),
                     _ => None,
                 };
                 events.lock().push(event);
@@ -175,6 +190,7 @@ impl House {
             status: Arc::new(move || status(ways.not_ready.clone())),
             book: Arc::new(|| Arc::new(homeostat_core::policy::Book::observe())),
             scores: Arc::new(Arc::default),
+            approvals: Arc::new(approvals::of_both_policies),
             reload: Arc::new(move || {
                 let fails = fails.load(Ordering::Relaxed);
                 Box::pin(async move { if fails { Err("line 3 is odd".into()) } else { Ok(()) } })
@@ -313,7 +329,8 @@ fn anonymous(house: &House, number: usize) -> Operator {
     };
     let address = by.known.as_ref().unwrap().address.clone();
     assert!(address.starts_with("127.0.0.1:"), "{address}");
-    let known = Known { who: ANONYMOUS.into(), way: Way::Unasked, address };
+    let (who, groups) = (ANONYMOUS.into(), Vec::new());
+    let known = Known { who, way: Way::Unasked, groups, address };
     Operator { claimed: "ann".into(), known: Some(known) }
 }
 
@@ -629,9 +646,14 @@ async fn a_command_about_an_incident_is_answered_with_what_follows_or_why_nothin
     }
     let events = house.events.lock();
     let commanded = events.iter().filter_map(|event| match event {
-        Event::Command { incident: IncidentId(1), command, seen: None, by, reason } => {
-            Some((*command, by.to_string(), reason.clone()))
-        }
+        Event::Command {
+            incident: IncidentId(1),
+            command,
+            seen: None,
+            ahead: None,
+            by,
+            reason,
+        } => Some((*command, by.to_string(), reason.clone())),
         _ => None,
     });
     let expected = Command::ALL.map(|command| (command, "ann".to_owned(), "planned".to_owned()));
@@ -662,7 +684,8 @@ async fn a_command_that_says_too_little_or_too_much_is_refused() {
         (json!({ "reason": "r" }), "\"by\" is empty"),
         (json!({ "by": " ", "reason": "r" }), "\"by\" is empty"),
         (json!({ "by": "ann" }), "\"reason\" is empty"),
-        (json!({ "by": "ann", "reason": "r", "for": "1h" }), "unknown field `for`"),
+        (json!({ "by": "ann", "reason": "r", "until": "1h" }), "unknown field `until`"),
+        (json!({ "by": "ann", "reason": "r", "for": "1h" }), "\"for\" goes with an approval only"),
         (json!({ "by": "a".repeat(201), "reason": "r" }), "\"by\" is too long"),
         (json!({ "by": "ann", "reason": "r".repeat(2001) }), "\"reason\" is too long"),
         (json!({ "by": "ann", "reason": "r".repeat(20_000) }), "at most 16384 bytes"),

@@ -7,6 +7,7 @@ mod support;
 
 mod acceptance;
 mod actions;
+mod approvals;
 mod demo_service;
 mod direct;
 mod doors;

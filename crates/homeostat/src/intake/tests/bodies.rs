@@ -407,7 +407,7 @@ struct Case {
 }
 
 fn shown(observation: &Observation) -> String {
-    let Observation { alert, status, ends_at, unproven } = observation;
+    let Observation { alert, status, ends_at, unproven, by: _ } = observation;
     let annotations = Some(&alert.annotations).filter(|annotations| !annotations.is_empty());
     let parts = [
         Some(format!("{} {}", status.as_str(), alert.labels)),

@@ -8,7 +8,7 @@ use homeostat_core::label::Matchers;
 use homeostat_core::name::{PolicyName, RemedyName};
 use homeostat_core::order::Outcome;
 use homeostat_core::policy::{
-    Action, BookLimits, Mode, Policy, Rate, Remedy, TargetLabels, Witnesses,
+    Action, Approval, BookLimits, Mode, Policy, Rate, Remedy, TargetLabels, Witnesses,
 };
 use homeostat_core::snapshot::VERSION;
 use homeostat_core::state::State;
@@ -34,7 +34,8 @@ fn book() -> Book {
     let restart = Remedy {
         name: RemedyName::new("restart"),
         mode: Mode::Auto,
-        approval_expires: Span::from_secs(1800),
+        approval: Approval { expires: Span::from_secs(1800), ..Approval::default() },
+        definition: "".into(),
         action: Action::Exec(vec![Template::parse("/bin/true").unwrap()]),
         timeout: Span::from_secs(30),
         retries: 0,
@@ -396,6 +397,7 @@ fn alert_of(labels: &[(&str, &str)], at: Timestamp) -> homeostat_core::alert::Ob
         status,
         ends_at: None,
         unproven: None,
+        by: None,
     }
 }
 

@@ -6,10 +6,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use homeostat_core::approval::Digest;
+use homeostat_core::approval::{Digest, Terms};
 use homeostat_core::command::{Command as Verb, Reply};
 use homeostat_core::event::Event;
+use homeostat_core::name::IncidentId;
 use homeostat_core::operator::Operator;
+use homeostat_core::time::Span;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,7 +32,7 @@ const MOST_REASON: usize = 2000;
 /// What they say of themselves who command, and why.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Command {
+pub(super) struct Command {
     #[serde(default)]
     by: String,
     #[serde(default)]
@@ -38,6 +40,35 @@ struct Command {
     /// The deed that they saw, where they approve one.
     #[serde(default)]
     digest: Option<Digest>,
+    /// How many further runs they approve ahead.
+    #[serde(default)]
+    next: Option<u32>,
+    /// For how long they do.
+    #[serde(default, rename = "for")]
+    lasts: Option<Span>,
+}
+
+impl Command {
+    /// What they approve ahead.
+    fn ahead(&self) -> Result<Option<Terms>, String> {
+        match (self.next, self.lasts) {
+            (None, None) => Ok(None),
+            (Some(uses), Some(lasts)) => Ok(Some(Terms { uses, lasts })),
+            (Some(_), None) => Err("\"next\" needs a \"for\": for how long, as in \"24h\"".into()),
+            (None, Some(_)) => Err("\"for\" needs a \"next\": for how many runs".into()),
+        }
+    }
+
+    /// Who commands, as they say, and why, where there is nothing else to say.
+    pub(super) fn plain(self) -> Result<(String, String), String> {
+        let Self { by, reason, digest, next, lasts } = self;
+        let more =
+            [("digest", digest.is_some()), ("next", next.is_some()), ("for", lasts.is_some())];
+        match more.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => Err(format!("{name:?} goes with an approval only")),
+            None => Ok((by, reason)),
+        }
+    }
 }
 
 pub(super) async fn pause(
@@ -47,8 +78,8 @@ pub(super) async fn pause(
 ) -> Result<Response, Refusal> {
     // Nothing at all starts then.
     caller.may(Permission::Operate, &Subject::Everything)?;
-    Ok(match read(body, &caller, true).await {
-        Ok(Command { by, reason, .. }) => {
+    Ok(match read(body, &caller, true).await.and_then(Command::plain) {
+        Ok((by, reason)) => {
             let by = operator(&api, &caller, by);
             tracing::info!(%by, reason, "an operator pauses");
             perform(&api, Event::Pause { by, reason }, true).await
@@ -63,8 +94,8 @@ pub(super) async fn resume(
     body: Body,
 ) -> Result<Response, Refusal> {
     caller.may(Permission::Operate, &Subject::Everything)?;
-    Ok(match read(body, &caller, false).await {
-        Ok(Command { by, reason, .. }) => {
+    Ok(match read(body, &caller, false).await.and_then(Command::plain) {
+        Ok((by, reason)) => {
             let by = operator(&api, &caller, by);
             tracing::info!(%by, reason, "an operator resumes");
             perform(&api, Event::Resume { by }, false).await
@@ -73,7 +104,7 @@ pub(super) async fn resume(
     })
 }
 
-type Answer = Result<Response, Refusal>;
+pub(super) type Answer = Result<Response, Refusal>;
 
 pub(super) async fn approve(
     api: State<Arc<Api>>,
@@ -135,28 +166,63 @@ async fn command(api: &Api, caller: &Caller, id: &str, command: Verb, body: Body
             Err(response) => return Ok(response),
         }
     }
-    let Command { by, reason, digest: seen } = match said {
-        Ok(said) => said,
+    let event = match said.and_then(|said| event(api, caller, (incident, command), said)) {
+        Ok(event) => event,
         Err(message) => return Ok(refuse(&message)),
     };
-    if seen.is_some() && command != Verb::Approve {
-        return Ok(refuse("\"digest\" goes with an approval only"));
-    }
-    let by = operator(api, caller, by);
-    match api.web.queue.command(Event::Command { incident, command, seen, by, reason }).await {
-        Ok(Some(Reply::Taken(message))) => {
-            let taken = json!({ "incident": incident.to_string(), "message": message });
-            Ok(answer::json(StatusCode::OK, &taken))
+    perform_about("incident", &incident.to_string(), api, event).await
+}
+
+fn event(
+    api: &Api,
+    caller: &Caller,
+    (incident, command): (IncidentId, Verb),
+    said: Command,
+) -> Result<Event, String> {
+    let (by, reason, seen, ahead) = match command {
+        Verb::Approve => {
+            let ahead = said.ahead()?;
+            (
+                noted(api, caller.approver(said.by, &(api.web.book)())),
+                said.reason,
+                said.digest,
+                ahead,
+            )
         }
-        Ok(Some(Reply::Refused(why))) => Ok(error(StatusCode::CONFLICT, &why)),
-        Ok(Some(Reply::NoIncident(_)) | None) => unknown(),
-        Err(busy) => Ok(error(StatusCode::SERVICE_UNAVAILABLE, &busy.to_string())),
-    }
+        Verb::Reject | Verb::Cancel | Verb::Retry => {
+            let (by, reason) = said.plain()?;
+            (operator(api, caller, by), reason, None, None)
+        }
+    };
+    Ok(Event::Command { incident, command, seen, ahead, by, reason })
+}
+
+/// Hands over a command about something with a number, and tells what follows from it or why nothing does.
+pub(super) async fn perform_about(what: &str, id: &str, api: &Api, event: Event) -> Answer {
+    let taken = |message: String| json!({ what: id, "message": message });
+    Ok(match api.web.queue.command(event).await {
+        Ok(Some(Reply::Taken(message))) => answer::json(StatusCode::OK, &taken(message)),
+        Ok(Some(Reply::Counted { message, have, need })) => {
+            let mut answer = taken(message);
+            answer["approvals"] = json!({ "have": have, "count": need });
+            answer::json(StatusCode::OK, &answer)
+        }
+        Ok(Some(Reply::Refused(why))) => error(StatusCode::CONFLICT, &why),
+        Ok(Some(Reply::NotTheirs(objection))) => return Err(Refusal::Objected(objection)),
+        Ok(Some(Reply::NoIncident(_) | Reply::NoApproval(_)) | None) => {
+            let what = if what == "approval" { "standing approval" } else { what };
+            error(StatusCode::NOT_FOUND, &format!("there is no {what} {id:?}"))
+        }
+        Err(busy) => error(StatusCode::SERVICE_UNAVAILABLE, &busy.to_string()),
+    })
 }
 
 /// Who commands: what they say of themselves, beside who they are.
-fn operator(api: &Api, caller: &Caller, claimed: String) -> Operator {
-    let operator = caller.operator(claimed);
+pub(super) fn operator(api: &Api, caller: &Caller, claimed: String) -> Operator {
+    noted(api, caller.operator(claimed))
+}
+
+fn noted(api: &Api, operator: Operator) -> Operator {
     if operator.claims_another() {
         api.web.metrics.claimed_another();
     }
@@ -170,15 +236,19 @@ async fn perform(api: &Api, event: Event, paused: bool) -> Response {
     }
 }
 
-fn refuse(message: &str) -> Response {
+pub(super) fn refuse(message: &str) -> Response {
     error(StatusCode::BAD_REQUEST, message)
 }
 
-fn error(status: StatusCode, message: &str) -> Response {
+pub(super) fn error(status: StatusCode, message: &str) -> Response {
     answer::json(status, &json!({ "error": message }))
 }
 
-async fn read(body: Body, caller: &Caller, needs_reason: bool) -> Result<Command, String> {
+pub(super) async fn read(
+    body: Body,
+    caller: &Caller,
+    needs_reason: bool,
+) -> Result<Command, String> {
     let bytes = to_bytes(body, MOST_BYTES).await;
     let bytes = bytes.map_err(|_| format!("expected a body of at most {MOST_BYTES} bytes"))?;
     let command: Command = serde_json::from_slice(&bytes)
@@ -191,7 +261,7 @@ async fn read(body: Body, caller: &Caller, needs_reason: bool) -> Result<Command
     if needs_reason && reason.is_empty() {
         return Err("\"reason\" is empty: say why, for whoever reads it at night".into());
     }
-    Ok(Command { by, reason, digest: command.digest })
+    Ok(Command { by, reason, ..command })
 }
 
 fn within(name: &str, text: &str, most: usize) -> Result<String, String> {

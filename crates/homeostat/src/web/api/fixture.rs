@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use homeostat_core::alert::{Alert, Door, Observation, Status};
+use homeostat_core::approval::Terms;
 use homeostat_core::command::Command;
 use homeostat_core::engine::Engine;
 use homeostat_core::event::{About, Effect, Event, Question};
@@ -14,10 +15,11 @@ use homeostat_core::evidence::{
 use homeostat_core::fact::Fact;
 use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::name::{BootId, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
+use homeostat_core::operator::{Known, Operator, Way};
 use homeostat_core::order::{Ended, Order, Outcome};
 use homeostat_core::policy::{
-    Action, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, PrometheusWitness, Remedy,
-    TargetLabels, Witnesses,
+    Action, Approval, Book, BookLimits, Escalate, GuardLimits, Mode, Policy, PrometheusWitness,
+    Remedy, TargetLabels, Witnesses,
 };
 use homeostat_core::state::State;
 use homeostat_core::template::Template;
@@ -32,7 +34,8 @@ pub(crate) fn policy() -> Policy {
     let remedy = |name: &str, action, retries| Remedy {
         name: RemedyName::new(name),
         mode: Mode::Auto,
-        approval_expires: Span::from_secs(1800),
+        approval: Approval { expires: Span::from_secs(1800), ..Approval::default() },
+        definition: "".into(),
         action,
         timeout: Span::from_secs(30),
         retries,
@@ -140,14 +143,30 @@ impl World {
         };
         let status = if firing { Status::Firing } else { Status::Resolved };
         let ends_at = (!firing).then_some(self.now);
-        self.turn(Event::observed(Observation { alert, status, ends_at, unproven: None }));
+        self.turn(Event::observed(Observation {
+            alert,
+            status,
+            ends_at,
+            unproven: None,
+            by: None,
+        }));
     }
 
     /// An operator commands something about the first incident.
     pub(crate) fn command(&mut self, command: Command, reason: &str) {
-        let (incident, seen) = (IncidentId(1), None);
+        let (incident, seen, ahead) = (IncidentId(1), None, None);
         let (by, reason) = ("ann".to_owned(), reason.to_owned());
-        self.turn(Event::Command { incident, command, seen, by: by.into(), reason });
+        self.turn(Event::Command { incident, command, seen, ahead, by: by.into(), reason });
+    }
+
+    /// Somebody approves what waits in the newest incident, and perhaps ahead.
+    pub(crate) fn approve(&mut self, who: &str, ahead: Option<Terms>) {
+        let incident = IncidentId(self.engine.state().next_incident().0 - 1);
+        let (way, address) = (Way::Password, "10.0.0.7:51".to_owned());
+        let known = Known { who: who.into(), way, groups: Vec::new(), address };
+        let by = Operator { claimed: String::new(), known: Some(known) };
+        let (command, seen, reason) = (Command::Approve, None, String::new());
+        self.turn(Event::Command { incident, command, seen, ahead, by, reason });
     }
 
     /// The first order that runs ends with an exit code.

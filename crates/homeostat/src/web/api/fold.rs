@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::alert::{Alert, Ending};
-use homeostat_core::approval::Asked;
+use homeostat_core::approval::{Asked, StandingUse, Vote};
 use homeostat_core::command::Command;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::name::{EpisodeId, IncidentId, Part, title};
@@ -15,7 +15,8 @@ use homeostat_core::time::Timestamp;
 
 use super::sentence::{self, holds_text, rulings};
 use super::view::{
-    AlertStatus, AlertView, ApprovalView, Entry, IncidentView, OrderState, OrderView, StateView,
+    AlertStatus, AlertView, ApprovalView, Entry, IncidentView, OrderState, OrderView,
+    StandingUseView, StateView, VoteView,
 };
 use super::why;
 
@@ -24,8 +25,12 @@ use super::why;
 /// Facts about other incidents of the same episodes are passed over. `None` if the facts do not
 /// tell how the incident opened.
 pub fn fold(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
-    let mut fold =
-        Fold { view: opened(id, facts)?, episodes: BTreeMap::new(), names: BTreeMap::new() };
+    let mut fold = Fold {
+        view: opened(id, facts)?,
+        episodes: BTreeMap::new(),
+        names: BTreeMap::new(),
+        agreed: None,
+    };
     for fact in facts {
         if fact.what.incident().is_none_or(|other| other == id) {
             fold.take(fact);
@@ -74,6 +79,8 @@ struct Fold {
     episodes: BTreeMap<EpisodeId, usize>,
     /// The names of the alerts, for sentences.
     names: BTreeMap<EpisodeId, String>,
+    /// How many have agreed to what was asked last, of how many, and who.
+    agreed: Option<String>,
 }
 
 impl Fold {
@@ -99,8 +106,16 @@ impl Fold {
             }
             What::ApprovalAsked { asked, .. } => self.ask(at, asked),
             What::ApprovalVoided { reason, .. } => self.wait(at, reason.clone()),
-            What::IncidentCommanded { command: Command::Approve, by, .. } => {
-                self.wait(at, format!("approved by {by}; the guards judge it again"));
+            What::IncidentCommanded {
+                command: Command::Approve,
+                by,
+                reason,
+                missing,
+                ahead,
+                ..
+            } => {
+                let (by, reason, ahead) = (by.clone(), reason.clone(), *ahead);
+                self.agree(&Vote { by, reason, at, ahead }, *missing);
             }
             What::RemedyShadowed { .. } | What::RemedyGivenUp { .. } => {
                 self.wait(at, "the next remedy is being prepared".to_owned());
@@ -168,6 +183,8 @@ impl Fold {
                 self.view.resolved_during_action = closing.resolved_during_action;
             }
             What::OrderGone { .. }
+            | What::ApprovalStands { .. }
+            | What::ApprovalEnded { .. }
             | What::IncidentCommanded {
                 command: Command::Reject | Command::Cancel | Command::Retry,
                 ..
@@ -244,7 +261,36 @@ impl Fold {
             action: asked.action.to_string(),
             digest: asked.digest,
             expires_at,
+            by: asked.by.as_ref().map(|by| by.iter().map(ToString::to_string).collect()),
+            count: asked.count.unwrap_or(1),
+            votes: Vec::new(),
         });
+    }
+
+    /// Takes a word for what is asked, of which so many are still missing.
+    fn agree(&mut self, vote: &Vote, missing: u32) {
+        let asked = self.view.approval.as_mut().map(|approval| {
+            approval.votes.push(VoteView::of(vote));
+            let who: Vec<&str> = approval.votes.iter().map(|vote| vote.by.as_str()).collect();
+            (approval.count, who.join(", "), approval.expires_at)
+        });
+        // Where one word is enough, nobody is counted.
+        let counted = asked.filter(|(count, ..)| *count > 1);
+        self.agreed = counted.as_ref().map(|(count, who, _)| {
+            format!("{} of {count} approvals: {who}", count.saturating_sub(missing))
+        });
+        match (&self.agreed, counted) {
+            (Some(agreed), Some((.., until))) if missing > 0 => {
+                self.say(vote.at, format!("{agreed}; it waits for others until {until:.0}"));
+            }
+            (Some(agreed), _) => {
+                self.wait(vote.at, format!("{agreed}; the guards judge it again"));
+            }
+            (None, _) => {
+                let reason = format!("approved by {}; the guards judge it again", vote.by);
+                self.wait(vote.at, reason);
+            }
+        }
     }
 
     fn wait(&mut self, at: Timestamp, reason: String) {
@@ -282,6 +328,7 @@ impl Fold {
             http_status: None,
             result: None,
             outcome: None,
+            standing_approval: order.standing.as_ref().map(standing_use),
             output: String::new(),
         });
     }
@@ -294,7 +341,12 @@ impl Fold {
 
     /// Adds what happened to the timeline, unless it says what the last entry says.
     fn tell(&mut self, fact: &Fact) {
-        let Some(text) = sentence::text(&fact.what, &self.view, &self.names) else { return };
+        let Some(mut text) = sentence::text(&fact.what, &self.view, &self.names) else { return };
+        if let (What::IncidentCommanded { command: Command::Approve, .. }, Some(agreed)) =
+            (&fact.what, &self.agreed)
+        {
+            text = format!("{text} {agreed}.");
+        }
         let mut entry = Entry {
             at: fact.at,
             kind: fact.what.kind().to_owned(),
@@ -361,6 +413,11 @@ impl Fold {
             _ => self.view.timeline.push(entry),
         }
     }
+}
+
+fn standing_use(used: &StandingUse) -> StandingUseView {
+    let StandingUse { approval, by, left, until } = used;
+    StandingUseView { id: approval.to_string(), by: by.clone(), left: *left, until: *until }
 }
 
 fn end(order: &mut OrderView, ended: &Ended, at: Timestamp) {

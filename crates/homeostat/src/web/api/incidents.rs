@@ -193,8 +193,13 @@ fn read(query: &str) -> Result<Filter, String> {
 
 /// Reads the number of an incident, as a path or a cursor names it.
 pub(super) fn read_id(text: &str) -> Option<IncidentId> {
+    read_number(text).map(IncidentId)
+}
+
+/// Reads a number that we have given.
+pub(super) fn read_number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { text.parse().ok().map(IncidentId) } else { None }
+    if is_number { text.parse().ok() } else { None }
 }
 
 /// The parameters of a query, in order; a name may come more than once.

@@ -18,6 +18,7 @@ mod incidents;
 mod explain;
 mod policies;
 mod control;
+pub mod approvals;
 mod whoami;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -134,6 +135,8 @@ pub(super) fn routes(web: &Web) -> Routes {
         .post("/api/v1/incidents/{id}/reject", Permission::Approve, control::reject)
         .post("/api/v1/incidents/{id}/cancel", Permission::Operate, control::cancel)
         .post("/api/v1/incidents/{id}/retry", Permission::Operate, control::retry)
+        .get("/api/v1/approvals", Permission::View, approvals::list)
+        .post("/api/v1/approvals/{id}/revoke", Permission::Approve, approvals::revoke)
         .get("/api/v1/policies", Permission::View, policies::list)
         .get("/api/v1/explain", Permission::View, explain::show)
         .get("/api/v1/status", Permission::View, status::show)

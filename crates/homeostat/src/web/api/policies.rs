@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use homeostat_core::policy::{
-    Action, BlastRadius, Book, Breaker, Damping, Escalate, Extent, GuardLimits, Mode, Policy, Rate,
-    Regression, Remedy, TargetLabels, Verify, Watchdog,
+    Action, Approval, BlastRadius, Book, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
+    Policy, Rate, Regression, Remedy, TargetLabels, Verify, Watchdog,
 };
 use homeostat_core::request::{BodyTemplate, RequestTemplate};
 use homeostat_core::shadow::{Score, Scores};
@@ -90,7 +90,8 @@ fn remedy(remedy: &Remedy) -> Value {
         "idempotent": remedy.idempotent,
     });
     if remedy.mode == Mode::Approve {
-        value["approval"] = json!({ "expires": remedy.approval_expires });
+        let Approval { by, count, expires } = &remedy.approval;
+        value["approval"] = json!({ "by": by, "count": count, "expires": expires });
     }
     let (kind, does) = action(&remedy.action);
     value[kind] = does;

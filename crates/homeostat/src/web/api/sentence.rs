@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use homeostat_core::alert::Ending;
+use homeostat_core::approval::{Asked, StandingApproval, StandingUse, Terms};
 use homeostat_core::clock::Jump;
 use homeostat_core::command::Command;
 use homeostat_core::fact::What;
@@ -20,6 +21,7 @@ use homeostat_core::shadow::Worth;
 use homeostat_core::time::{Span, Timestamp};
 
 use super::view::{IncidentView, Ruling};
+use crate::access::agreeing;
 
 /// Tells a fact, or nothing where it would tell a person nothing.
 ///
@@ -47,13 +49,19 @@ pub(super) fn text(
             format!("{} is held: {}.", begin(&title(remedy, *part)), holds_text(holds))
         }
         What::ApprovalAsked { asked, .. } => format!(
-            "All guards agree, and a person must approve remedy {} by {:.0}: `{}`.",
-            asked.order.remedy, asked.expires_at, asked.action
+            "All guards agree, and {} must approve remedy {} by {:.0}: `{}`.",
+            people(asked),
+            asked.order.remedy,
+            asked.expires_at,
+            asked.action
         ),
         What::ApprovalVoided { reason, .. } => {
             format!("The question for approval is void: {}.", without_stop(reason))
         }
-        What::IncidentCommanded { command, by, reason, .. } => commanded(*command, by, reason),
+        What::IncidentCommanded { command, by, reason, ahead, .. } => {
+            commanded(*command, by, reason, *ahead)
+        }
+        What::ApprovalStands { approval } => stands(approval),
         What::OrderCancelled { order, reason } => {
             format!("Remedy {} is told to end: {}.", order.remedy, without_stop(reason))
         }
@@ -64,12 +72,14 @@ pub(super) fn text(
         What::OrderIssued { order } => {
             let (title, attempt) = (order.id.title(), order.id.attempt);
             let again = if attempt == 1 { String::new() } else { format!(", run {attempt}") };
-            format!("All guards agree: {title} starts{again}: `{}`.", order.action)
+            let ahead = approved_ahead(order.standing.as_ref());
+            format!("All guards agree: {title} starts{again}: `{}`.{ahead}", order.action)
         }
         What::OrderReissued { order } => format!(
-            "{} certainly had not started before the restart, and starts now: `{}`.",
+            "{} certainly had not started before the restart, and starts now: `{}`.{}",
             begin(&order.id.title()),
-            order.action
+            order.action,
+            approved_ahead(order.standing.as_ref())
         ),
         What::OrderReturned { order } => format!(
             "The engine restarted before {} had started; the guards judge it anew.",
@@ -157,9 +167,18 @@ pub(super) fn text(
         | What::EngineStarted { .. }
         | What::BookChanged
         | What::EnginePaused { .. }
+        | What::ApprovalEnded { .. }
         | What::WatchdogSeen { .. }
         | What::EngineResumed { .. } => return None,
     })
+}
+
+/// Who must agree to what is asked.
+fn people(asked: &Asked) -> String {
+    match (asked.count, &asked.by) {
+        (None, None) => "a person".to_owned(),
+        (count, by) => agreeing(count, by.as_deref()),
+    }
 }
 
 fn notice_cleared(topic: &Topic) -> String {
@@ -178,17 +197,35 @@ fn clock_jumped(jump: &Jump) -> String {
     )
 }
 
-fn commanded(command: Command, by: &Operator, reason: &str) -> String {
-    let said = match command {
-        Command::Approve => "approves",
-        Command::Reject => "rejects",
-        Command::Cancel => "cancels",
-        Command::Retry => "wants it tried again",
+fn commanded(command: Command, by: &Operator, reason: &str, ahead: Option<Terms>) -> String {
+    let said = match (command, ahead) {
+        (Command::Approve, None) => "approves".to_owned(),
+        (Command::Approve, Some(Terms { uses, lasts })) => {
+            format!("approves, and {uses} more runs like it within {lasts}")
+        }
+        (Command::Reject, _) => "rejects".to_owned(),
+        (Command::Cancel, _) => "cancels".to_owned(),
+        (Command::Retry, _) => "wants it tried again".to_owned(),
     };
     match reason {
         "" => format!("{by} {said}."),
         reason => format!("{by} {said}: {}.", without_stop(reason)),
     }
+}
+
+/// What was approved ahead, for the incidents to come.
+fn stands(approval: &StandingApproval) -> String {
+    let StandingApproval { remedy, uses, until, .. } = approval;
+    format!(
+        "{}: remedy {remedy} may start {uses} more times on this target until {until:.0} without a \
+         question.",
+        begin(&approval.to_string())
+    )
+}
+
+/// By which standing approval a run starts.
+fn approved_ahead(used: Option<&StandingUse>) -> String {
+    used.map_or_else(String::new, |used| format!(" {}.", begin(&used.to_string())))
 }
 
 fn held_too(holds: &[Hold]) -> String {

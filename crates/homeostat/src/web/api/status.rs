@@ -10,7 +10,7 @@ use homeostat_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::incidents::ask;
-use super::{Api, History, Open};
+use super::{Api, History, Open, approvals};
 use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
 
@@ -33,6 +33,9 @@ pub struct Status {
     pub queue_length: usize,
     /// Alerts that fire now; `null` for whom they do not all concern.
     pub alerts_active: Option<usize>,
+    /// What people have approved ahead, as far as the caller may see it.
+    #[serde(default)]
+    pub standing_approvals: usize,
     /// Incidents that are open now, by state; as far as the caller may see them.
     pub incidents_open: BTreeMap<String, usize>,
     /// The configuration.
@@ -71,6 +74,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, caller: Caller) -> Respons
             Err(response) => return response,
         };
         status.alerts_active = None;
+        status.standing_approvals = approvals::seen(&api, &caller).len();
         status.incidents_open = BTreeMap::new();
         for Open { policy, target, state } in open {
             let subject = Subject::Incident { policy: &policy, target: &target };

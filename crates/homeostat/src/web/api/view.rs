@@ -1,6 +1,6 @@
 //! An incident as the API shows it. The command line reads the same types back.
 
-use homeostat_core::approval::Digest;
+use homeostat_core::approval::{Digest, Vote};
 use homeostat_core::evidence::Grade;
 use homeostat_core::incident::End;
 use homeostat_core::label::LabelSet;
@@ -74,6 +74,38 @@ pub struct ApprovalView {
     pub digest: Digest,
     /// When the question is void.
     pub expires_at: Timestamp,
+    /// Who may answer, of those who may approve; all of them where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Vec<String>>,
+    /// How many different people must agree.
+    #[serde(default = "one")]
+    pub count: u32,
+    /// Who has agreed so far.
+    #[serde(default)]
+    pub votes: Vec<VoteView>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// That a person agrees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VoteView {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl VoteView {
+    /// Shows a vote.
+    pub(super) fn of(vote: &Vote) -> Self {
+        let Vote { by, reason, at, .. } = vote;
+        Self { by: by.person().to_owned(), reason: reason.clone(), at: *at }
+    }
 }
 
 impl IncidentView {
@@ -194,8 +226,24 @@ pub struct OrderView {
     pub result: Option<String>,
     /// What became of it, for a person.
     pub outcome: Option<String>,
+    /// What people had approved ahead, where that let it start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing_approval: Option<StandingUseView>,
     /// The last part of its output.
     pub output: String,
+}
+
+/// That a run started because people had approved it ahead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingUseView {
+    /// The number of the standing approval.
+    pub id: String,
+    /// Who stood for it.
+    pub by: Vec<String>,
+    /// How many runs were left then.
+    pub left: u32,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// Whether an order runs.

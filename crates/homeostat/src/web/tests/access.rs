@@ -26,7 +26,7 @@ pub(super) fn access(tokens: &[&str], grants: &str) -> Access {
     config.unwrap_or_else(|report| panic!("{report}")).access.unwrap()
 }
 
-async fn house(tokens: &[&str], grants: &str) -> House {
+pub(super) async fn house(tokens: &[&str], grants: &str) -> House {
     House::open(Ways { access: Some(access(tokens, grants)), ..Ways::default() }).await
 }
 

@@ -1,8 +1,10 @@
 use homeostat_core::alert::Ending;
+use homeostat_core::approval::Terms;
 use homeostat_core::evidence::Grade;
 use homeostat_core::incident::End;
 use homeostat_core::order::Outcome;
 use homeostat_core::policy::Mode;
+use homeostat_core::time::Span;
 
 use super::super::fixture::{World, healed_by_the_second, held, policy};
 use super::super::view::{Verdict, VerdictView};
@@ -88,6 +90,49 @@ fn what_waits_for_approval_is_shown_until_somebody_answers() {
     let grants = &view.timeline.iter().find(|e| e.kind == "order_issued").unwrap().grants;
     let approved = grants.iter().find(|grant| grant.guard == "approval").unwrap();
     assert_eq!(approved.reason, "ann approved it at 2026-01-05T09:00:00Z: the host is empty");
+}
+
+#[test]
+fn several_people_and_runs_that_they_approve_ahead_are_told() {
+    let mut asking = policy();
+    asking.remedies.truncate(1);
+    let remedy = &mut asking.remedies[0];
+    (remedy.mode, remedy.approval.count) = (Mode::Approve, Some(2));
+    (asking.guard.cooldown, asking.relapse) = (Span::ZERO, Span::ZERO);
+    let mut world = World::new(asking);
+    let ahead = |uses| Some(Terms { uses, lasts: Span::from_secs(86_400) });
+    world.notify(true, "a:80");
+    world.approve("user:ann", ahead(5));
+    let asked = view(&world);
+    assert_eq!(asked.state, StateView::AwaitingApproval);
+    assert_eq!(
+        asked.reason,
+        "1 of 2 approvals: user:ann; it waits for others until 2026-01-05T09:30:00Z"
+    );
+    let approval = asked.approval.unwrap();
+    assert_eq!((approval.count, approval.by), (2, None));
+    let [vote] = &approval.votes[..] else { panic!() };
+    assert_eq!((&*vote.by, vote.at), ("user:ann", asked.opened_at));
+    world.approve("user:bob", ahead(9));
+    world.exit(0, "");
+    world.notify(false, "a:80");
+    world.pass(600);
+    world.notify(true, "a:80");
+    let first = timeline(&view(&world));
+    let told: Vec<&str> = first.lines().filter(|line| line.contains("pprov")).collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    2026-01-05T09:00:00Z approval_asked: All guards agree, and 2 different people must approve remedy restart by 2026-01-05T09:30:00Z: `systemctl restart web@a`.
+    2026-01-05T09:00:00Z notice_raised: A person is asked until 2026-01-05T09:30:00Z whether `systemctl restart web@a` may run: to let remedy restart start: homeostat approve 1, by 2 people.
+    2026-01-05T09:00:00Z incident_commanded: user:ann approves, and 5 more runs like it within 1d. 1 of 2 approvals: user:ann.
+    2026-01-05T09:00:00Z notice_raised: A person is asked until 2026-01-05T09:30:00Z whether `systemctl restart web@a` may run: to let remedy restart start: homeostat approve 1, by 2 people; 1 of 2 approvals: user:ann.
+    2026-01-05T09:00:00Z incident_commanded: user:bob approves, and 9 more runs like it within 1d. 2 of 2 approvals: user:ann, user:bob.
+    2026-01-05T09:00:00Z approval_stands: Standing approval 1 of user:ann, user:bob: remedy restart may start 5 more times on this target until 2026-01-06T09:00:00Z without a question.
+    "#);
+    let second = fold(IncidentId(2), &world.facts).unwrap();
+    let used = second.orders[0].standing_approval.clone().unwrap();
+    assert_eq!((&*used.id, used.left), ("1", 4));
+    assert_eq!(used.by, ["user:ann", "user:bob"]);
+    insta::assert_snapshot!(timeline(&second).lines().last().unwrap(), @"2026-01-05T09:10:00Z order_issued: All guards agree: remedy restart starts: `systemctl restart web@a`. Standing approval 1 of user:ann, user:bob: 4 more until 2026-01-06T09:00:00Z.");
 }
 
 #[test]

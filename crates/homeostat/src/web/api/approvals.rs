@@ -1,0 +1,121 @@
+//! What people have approved ahead: listed, and revoked.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use homeostat_core::approval::StandingApproval;
+use homeostat_core::event::Event;
+use homeostat_core::label::LabelSet;
+use homeostat_core::name::ApprovalId;
+use homeostat_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+use super::control::{self, Answer};
+use super::incidents::read_number;
+use super::view::VoteView;
+use crate::access::{Caller, Permission, Subject};
+use crate::web::answer;
+
+/// All that is in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalList {
+    /// The oldest first.
+    pub approvals: Vec<StandingView>,
+}
+
+/// What people have approved ahead.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StandingView {
+    /// Its number.
+    pub id: String,
+    /// Under which policy.
+    pub policy: String,
+    /// Which remedy.
+    pub remedy: String,
+    /// On which target.
+    pub target: LabelSet,
+    /// What was to be done, as it was shown.
+    pub action: String,
+    /// In which incident it was asked for.
+    pub incident: String,
+    /// Who stands for it.
+    pub votes: Vec<VoteView>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// How many runs it lets start.
+    pub uses: u32,
+    /// How many are left.
+    pub left: u32,
+    /// The orders that it has let start.
+    pub orders: Vec<String>,
+}
+
+impl StandingView {
+    fn of(approval: &StandingApproval) -> Self {
+        Self {
+            id: approval.id.to_string(),
+            policy: approval.policy.to_string(),
+            remedy: approval.remedy.to_string(),
+            target: approval.target.clone(),
+            action: approval.action.to_string(),
+            incident: approval.incident.to_string(),
+            votes: approval.votes.iter().map(VoteView::of).collect(),
+            since: approval.since,
+            until: approval.until,
+            uses: approval.uses,
+            left: approval.left(),
+            orders: approval.runs.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn subject(approval: &StandingApproval) -> Subject<'_> {
+    Subject::Incident { policy: &approval.policy, target: &approval.target }
+}
+
+/// Those that somebody may see.
+pub(super) fn seen(api: &Api, caller: &Caller) -> Vec<Arc<StandingApproval>> {
+    let mut all = (api.web.approvals)();
+    all.retain(|approval| caller.may(Permission::View, &subject(approval)).is_ok());
+    all
+}
+
+pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Response {
+    let seen = seen(&api, &caller);
+    let approvals = seen.iter().map(|approval| StandingView::of(approval)).collect();
+    answer::json(StatusCode::OK, &ApprovalList { approvals })
+}
+
+pub(super) async fn revoke(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Body,
+) -> Answer {
+    let said = control::read(body, &caller, false).await;
+    let unknown = || {
+        let message = format!("there is no standing approval {id:?}");
+        Ok(control::error(StatusCode::NOT_FOUND, &message))
+    };
+    let Some(approval) = read_number(&id).map(ApprovalId) else { return unknown() };
+    let seen = seen(&api, &caller);
+    let Some(known) = seen.iter().find(|known| known.id == approval) else { return unknown() };
+    caller.may(Permission::Approve, &subject(known))?;
+    let (by, reason) = match said.and_then(control::Command::plain) {
+        Ok((by, reason)) => (control::operator(&api, &caller, by), reason),
+        Err(message) => return Ok(control::refuse(&message)),
+    };
+    control::perform_about(
+        "approval",
+        &approval.to_string(),
+        &api,
+        Event::Revoke { approval, by, reason },
+    )
+    .await
+}
