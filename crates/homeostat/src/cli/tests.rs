@@ -347,6 +347,7 @@ fn a_held_incident_says_why_and_how_often() {
       target   {instance="a:80"}
       opened   2026-01-05T09:00:00Z
       reason   remedy restart is held: pause: paused by ann: migration
+      as of    2026-01-05T09:00:30Z
 
     alerts
       firing   {alertname="ServiceDown", instance="a:80", job="web"}, says main
