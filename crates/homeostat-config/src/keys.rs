@@ -101,9 +101,24 @@ const EXEC_HELP: &str = "a program and its arguments stand under `exec: [program
 /// The whole file.
 pub(crate) static FILE: Keys = Keys {
     of: "a configuration",
-    known: &["sources", "time_intervals", "limits", "defaults", "notify", "access", "policies"],
+    known: &[
+        "include",
+        "sources",
+        "time_intervals",
+        "limits",
+        "defaults",
+        "notify",
+        "access",
+        "policies",
+    ],
     later: &[],
     habits: &[
+        habit("includes", "include", "write a list: include: [policies.d/*.yml]"),
+        habit(
+            "rule_files",
+            "include",
+            "rules stay in Prometheus; further files of policies: include",
+        ),
         habit("policy", "policies", "policies stand in a list: policies: [{ name: … }]"),
         habit("rules", "policies", "what is done about an alert stands in the list `policies`"),
         habit("groups", "", "this looks like a file of alerting rules: those stay in Prometheus"),

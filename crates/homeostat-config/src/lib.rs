@@ -16,6 +16,7 @@
 
 pub mod limits;
 mod nearest;
+mod files;
 mod report;
 mod yaml;
 mod keys;
@@ -28,6 +29,7 @@ mod web;
 mod config;
 mod check;
 pub mod alertmanager;
+mod gather;
 mod load;
 pub mod policy_test;
 pub mod migrate;
@@ -43,12 +45,13 @@ pub use config::{
     ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret,
     PrometheusSource, RequestTarget, RequestTargets, Sources,
 };
+pub use gather::read_text;
 pub use http::{
     ClientCertificate, Credentials, HttpConfig, HttpHeader, OAuth2Config, ProxyConfig, Secret,
     SecretSource, TlsConfig,
 };
 pub use load::{
-    complain_of, load, load_for, load_http, load_web, load_with_care, parse, parse_web, read_text,
+    complain_of, load, load_for, load_http, load_web, load_with_care, parse, parse_web,
 };
 pub use notify::{Channel, Notify, Way};
 pub use report::{Problem, Report, Row, Severity};

@@ -2,10 +2,13 @@
 
 use homeostat_core::time::Span;
 
-/// Bytes of a configuration file. Ten thousand policies take about four MiB.
+/// Bytes of a configuration, all of its files together. Ten thousand policies take about four MiB.
 pub const FILE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Nodes of a file once its aliases are written out. Ten thousand policies have about half a
+/// Files of a configuration: more than anybody has who keeps each policy in one.
+pub const FILES: usize = 10_000;
+
+/// Nodes of a configuration once its aliases are written out. Ten thousand policies have about half a
 /// million; aliases of aliases would make billions of a few lines.
 pub const NODES: usize = 2_000_000;
 

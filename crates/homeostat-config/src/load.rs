@@ -1,45 +1,45 @@
-//! From the text of a file to what it means, or to all that is wrong with it.
+//! From the text of files to what they mean, or to all that is wrong with them.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
 use crate::config::{Callable, Config};
+use crate::files::Files;
+use crate::gather::{Gathered, gather, read_text};
 use crate::http::HttpConfig;
 use crate::read::Reader;
-use crate::report::{Problem, Report};
+use crate::report::{Problem, Report, Severity};
 use crate::web::WebConfig;
-use crate::{check, limits, raw, yaml};
+use crate::{check, raw, yaml};
 
-/// Reads and checks a configuration file.
+/// Reads and checks a configuration: files, and directories of files, together one book.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or it has errors: all that could be found, and its warnings.
-pub fn load(path: &Path) -> Result<Config, Report> {
-    load_for(path, Callable::Elsewhere)
+/// A file cannot be read, or has errors: all that could be found in all of them, and the warnings.
+pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Config, Report> {
+    load_for(paths, Callable::Elsewhere)
 }
 
-/// Reads and checks a configuration file for a program that has these handlers.
+/// Reads and checks a configuration for a program that has these handlers.
 ///
 /// # Errors
 ///
 /// As [`load`], and it calls a handler that there is not.
-pub fn load_for(path: &Path, callable: Callable<'_>) -> Result<Config, Report> {
-    parse_for(&path.display().to_string(), &read_text(path)?, callable, Care::Usual)
+pub fn load_for<P: AsRef<Path>>(paths: &[P], callable: Callable<'_>) -> Result<Config, Report> {
+    mean(gather(paths), callable, Care::Usual)
 }
 
-/// Reads and checks a configuration file for somebody who writes it: warns also of programs and files
+/// Reads and checks a configuration for somebody who writes it: warns also of programs and files
 /// that are not on this machine, and of what is valid and seldom meant.
 ///
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_with_care(path: &Path) -> Result<Config, Report> {
-    let (name, text) = (path.display().to_string(), read_text(path)?);
-    parse_for(&name, &text, Callable::Elsewhere, Care::Great)
+pub fn load_with_care<P: AsRef<Path>>(paths: &[P]) -> Result<Config, Report> {
+    mean(gather(paths), Callable::Elsewhere, Care::Great)
 }
 
 /// How much is warned of.
@@ -51,29 +51,8 @@ enum Care {
     Great,
 }
 
-/// Reads a text file, bounded.
-///
-/// # Errors
-///
-/// The file cannot be read, or its bytes are not UTF-8.
-pub fn read_text(path: &Path) -> Result<String, Report> {
-    let name = path.display().to_string();
-    let mut bytes = Vec::new();
-    let bound = limits::FILE_BYTES as u64 + 1;
-    std::fs::File::open(path)
-        .and_then(|file| file.take(bound).read_to_end(&mut bytes))
-        .map_err(|error| Report::unread(&name, &error.to_string()))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let readable = error.utf8_error().valid_up_to();
-        let bytes = error.into_bytes();
-        let text = String::from_utf8_lossy(&bytes);
-        let problem = Problem::error(readable..readable + 1, "these bytes are not UTF-8");
-        Report::new(&name, &text, vec![problem])
-    })
-}
-
 /// Checks the text of a configuration. Relative paths in it are meant from the directory of the
-/// file that `name` says.
+/// file that `name` says; it includes nothing, because nothing is read.
 ///
 /// # Errors
 ///
@@ -85,35 +64,30 @@ pub fn read_text(path: &Path) -> Result<String, Report> {
 /// assert_eq!(config.book.policies().len(), 1);
 /// ```
 pub fn parse(name: &str, text: &str) -> Result<Config, Report> {
-    parse_for(name, text, Callable::Elsewhere, Care::Usual)
+    mean(Gathered::text(name, text), Callable::Elsewhere, Care::Usual)
 }
 
-fn parse_for(name: &str, text: &str, callable: Callable<'_>, care: Care) -> Result<Config, Report> {
-    if text.len() > limits::FILE_BYTES {
-        let message = format!("larger than {} MiB", limits::FILE_BYTES / (1024 * 1024));
-        return Err(Report::new(name, "", vec![Problem::of_file(message)]));
-    }
-    let mut reader = Reader::new(text);
-    let file = match yaml::parse(text) {
-        Ok(Some(document)) => raw::file(&mut reader, &document),
-        Ok(None) => Some(raw::File::default()),
-        Err(problem) => return Err(Report::new(name, text, vec![problem])),
-    };
-    let directory = Path::new(name).parent().unwrap_or(Path::new(""));
+fn mean(gathered: Gathered, callable: Callable<'_>, care: Care) -> Result<Config, Report> {
+    let Gathered { name, files, documents, problems: found, unread, .. } = gathered;
+    let mut reader = Reader::new(files.text());
+    let told = |problem: &Problem| care == Care::Great || problem.severity != Severity::Note;
+    found.into_iter().filter(told).for_each(|problem| reader.problems.report(problem));
+    let file = raw::join(&mut reader, &documents);
     let mut problems = reader.problems;
     if care == Care::Great {
         problems.look_around();
     }
-    let checked = file.map(|file| check::check(&file, directory, callable, &mut problems));
-    let shown = mask(text, problems.take_concealed());
-    let report = Report::new(name, &shown, problems.into_vec());
-    match checked {
-        Some(checked) if report.errors() == 0 => {
-            let check::Checked { book, sources, requests, settings, notify, access } = checked;
-            Ok(Config { book, sources, requests, settings, notify, access, warnings: report })
-        }
-        Some(_) | None => Err(report),
+    let checked = check::check(&file, &files, callable, &mut problems);
+    let shown = mask(files.text(), problems.take_concealed());
+    let report = Report::of(&name, &files, &shown, problems.into_vec());
+    if unread {
+        return Err(report.with_unread());
     }
+    if report.errors() > 0 {
+        return Err(report);
+    }
+    let check::Checked { book, sources, requests, settings, notify, access } = checked;
+    Ok(Config { book, sources, requests, settings, notify, access, warnings: report })
 }
 
 /// Reads and checks a file of `--web.config.file`. What it names is not read.
@@ -143,9 +117,9 @@ pub fn parse_web(name: &str, text: &str) -> Result<WebConfig, Report> {
         Ok(None) => Some(raw::web::Web::default()),
         Err(problem) => return Err(Report::new(name, text, vec![problem])),
     };
-    let directory = Path::new(name).parent().unwrap_or(Path::new(""));
+    let files = Files::one(name, "");
     let mut problems = reader.problems;
-    let checked = file.map(|file| check::web::check(&file, directory, &mut problems));
+    let checked = file.map(|file| check::web::check(&file, &files, &mut problems));
     let shown = mask(text, problems.take_concealed());
     let report = Report::new(name, &shown, problems.into_vec());
     match checked {
@@ -194,8 +168,8 @@ pub fn load_http(path: &Path) -> Result<HttpConfig, Report> {
     };
     let mut problems = reader.problems;
     problems.need_files();
-    let directory = path.parent().unwrap_or(Path::new(""));
-    let checked = file.map(|file| check::http::http(&file, directory, &mut problems));
+    let files = Files::one(&name, "");
+    let checked = file.map(|file| check::http::http(&file, &files, &mut problems));
     let shown = mask(&text, problems.take_concealed());
     let report = Report::new(&name, &shown, problems.into_vec());
     match checked {

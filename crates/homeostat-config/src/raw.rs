@@ -8,6 +8,7 @@ mod definition;
 pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod interval;
+mod join;
 pub(crate) mod notify;
 pub(crate) mod oidc;
 pub(crate) mod radius;
@@ -35,6 +36,7 @@ use trust::{approval, mode, on_resolve};
 pub(crate) use guard::Guard;
 use http::http_of;
 pub(crate) use http::{Authorization, BasicAuth, Http, Tls};
+pub(crate) use join::join;
 pub(crate) use source::{Source, Sources};
 
 type Length = Field<Spanned<Span>>;
@@ -44,6 +46,7 @@ pub(crate) type Words = Field<Spanned<Vec<Text>>>;
 /// The whole file.
 #[derive(Debug, Default)]
 pub(crate) struct File {
+    pub(crate) include: Words,
     pub(crate) sources: Field<Sources>,
     pub(crate) time_intervals: Field<Spanned<Vec<interval::TimeInterval>>>,
     pub(crate) limits: Field<Limits>,
@@ -135,10 +138,18 @@ pub(crate) enum Escalate {
     },
 }
 
+/// Which files a file includes.
+pub(crate) fn includes(reader: &mut Reader<'_>, node: &Node) -> Vec<Text> {
+    let Some(fields) = reader.fields(node, &keys::FILE) else { return Vec::new() };
+    let include = fields.read(reader, "include", |reader, node| reader.texts(node, "include"));
+    include.given().map_or_else(Vec::new, |list| list.value.clone())
+}
+
 /// Reads the whole file.
 pub(crate) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
     let fields = reader.fields(node, &keys::FILE)?;
     Some(File {
+        include: fields.read(reader, "include", |reader, node| reader.texts(node, "include")),
         sources: fields.read(reader, "sources", source::sources),
         time_intervals: fields.read(reader, "time_intervals", interval::time_intervals),
         limits: fields.read(reader, "limits", limits),

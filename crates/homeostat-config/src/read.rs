@@ -245,7 +245,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-fn name_of(node: &Node) -> Option<&str> {
+pub(crate) fn name_of(node: &Node) -> Option<&str> {
     match &node.kind {
         Kind::Scalar(scalar) => Some(&scalar.text),
         Kind::List(_) | Kind::Map(_) => None,

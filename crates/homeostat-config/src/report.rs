@@ -19,6 +19,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+use crate::files::Files;
 use crate::limits;
 
 /// Bytes of a line that are kept before and after the beginning of a problem.
@@ -45,6 +46,10 @@ pub struct Problem {
     pub message: String,
     /// The bytes of the text that are meant; `None` where it is the file as a whole.
     pub span: Option<Range<usize>>,
+    /// The file that is meant as a whole, where it is one of several.
+    pub file: Option<String>,
+    /// Where the first of two stands of which only one may be.
+    pub first: Option<Range<usize>>,
     /// How it is put right.
     pub help: Option<String>,
 }
@@ -52,18 +57,23 @@ pub struct Problem {
 impl Problem {
     /// An error at a place.
     pub fn error(span: Range<usize>, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { severity: Severity::Error, message, span: Some(span), help: None }
+        Self { span: Some(span), ..Self::of_file(message) }
     }
 
     /// An error of the file as a whole.
     pub fn of_file(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), span: None, help: None }
+        let (severity, message) = (Severity::Error, message.into());
+        Self { severity, message, span: None, file: None, first: None, help: None }
     }
 
     /// A warning at a place.
     pub fn warning(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(span, message) }
+    }
+
+    /// A note at a place.
+    pub fn note(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(span, message) }
     }
 
     /// A warning about the file as a whole.
@@ -74,6 +84,20 @@ impl Problem {
     /// A note about the file as a whole.
     pub fn note_of_file(message: impl Into<String>) -> Self {
         Self { severity: Severity::Note, ..Self::of_file(message) }
+    }
+
+    /// Adds which of several files is meant as a whole.
+    #[must_use]
+    pub(crate) fn named(mut self, file: &str) -> Self {
+        self.file = Some(file.to_owned());
+        self
+    }
+
+    /// Adds where the first of two stands; it is told where that is in another file.
+    #[must_use]
+    pub(crate) fn first_at(mut self, place: Range<usize>) -> Self {
+        self.first = Some(place);
+        self
     }
 
     /// Adds how it is put right.
@@ -116,30 +140,52 @@ pub struct Report {
 
 impl Report {
     /// Collects problems of a text that goes by this name.
-    pub fn new(name: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+    pub fn new(name: &str, text: &str, problems: Vec<Problem>) -> Self {
+        Self::of(name, &Files::one(name, ""), text, problems)
+    }
+
+    /// Collects problems of files that are together called by this name. The text is theirs, as it
+    /// may be shown.
+    pub(crate) fn of(name: &str, files: &Files, text: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| place(a).cmp(&place(b)));
         problems.dedup();
         let lines = Lines::of(text);
-        let excerpt = |problem: &Problem| {
-            let span = clamp(text, problem.span.as_ref()?);
-            Some(lines.excerpt(text, &span))
+        let excerpt = |span: &Range<usize>| {
+            let (file, start) = files.of(span);
+            lines.excerpt(text, &clamp(text, span), (file, start))
         };
-        let excerpts = problems.iter().map(excerpt).collect();
+        for problem in &mut problems {
+            let (Some(span), Some(first)) = (&problem.span, problem.first.take()) else { continue };
+            let first = excerpt(&first);
+            if first.file != files.of(span).0 {
+                let help = problem.help.iter().map(String::as_str);
+                let Excerpt { file, line, column, .. } = first;
+                let first = format!("the first stands at {file}:{line}:{column}");
+                problem.help = Some(help.chain([&*first]).collect::<Vec<_>>().join("; "));
+            }
+        }
+        let excerpts = problems.iter().map(|problem| Some(excerpt(problem.span.as_ref()?)));
+        let excerpts = excerpts.collect();
         Self { name: name.to_owned(), problems, excerpts, unreadable: false }
+    }
+
+    /// Says that not all could be read, so that nothing is known about validity.
+    pub(crate) fn with_unread(self) -> Self {
+        Self { unreadable: true, ..self }
     }
 
     /// Says that there is no text: the file could not be read.
     pub(crate) fn unread(name: &str, why: &str) -> Self {
         let problem = Problem::of_file(format!("cannot be read: {why}"));
-        Self { unreadable: true, ..Self::new(name, "", vec![problem]) }
+        Self::new(name, "", vec![problem]).with_unread()
     }
 
-    /// Whether the file could not be read, so that nothing is known about its validity.
+    /// Whether a file could not be read, so that nothing is known about validity.
     pub fn is_unreadable(&self) -> bool {
         self.unreadable
     }
 
-    /// The name of the file.
+    /// The name of the file, or of all of them.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -164,13 +210,21 @@ impl Report {
         let both = self.problems.iter().zip(&self.excerpts);
         both.map(|(problem, excerpt)| Row {
             severity: problem.severity,
-            file: self.name.clone(),
+            file: self.file(problem, excerpt.as_ref()).to_owned(),
             line: excerpt.as_ref().map(|excerpt| excerpt.line),
             column: excerpt.as_ref().map(|excerpt| excerpt.column),
             message: problem.message.clone(),
             help: problem.help.clone(),
         })
         .collect()
+    }
+
+    fn file<'a>(&'a self, problem: &'a Problem, excerpt: Option<&'a Excerpt>) -> &'a str {
+        match (excerpt, &problem.file) {
+            (Some(excerpt), _) => &excerpt.file,
+            (None, Some(file)) => file,
+            (None, None) => &self.name,
+        }
     }
 
     /// The problems for a person, in color.
@@ -209,13 +263,13 @@ impl Report {
         };
         let help = problem.help.as_deref().map(|help| Level::HELP.message(help));
         let Some(excerpt) = excerpt else {
-            let message = format!("{}: {}", self.name, problem.message);
+            let message = format!("{}: {}", self.file(problem, None), problem.message);
             let title = Group::with_title(level.primary_title(message));
             return renderer.render(&[title.elements(help)]);
         };
         let snippet = Snippet::source(excerpt.text.as_str())
             .line_start(excerpt.line)
-            .path(self.name.as_str())
+            .path(excerpt.file.as_str())
             .annotation(AnnotationKind::Primary.span(excerpt.span.clone()));
         let title = level.primary_title(problem.message.as_str());
         renderer.render(&[title.element(snippet).elements(help)])
@@ -246,8 +300,9 @@ fn clamp(text: &str, span: &Range<usize>) -> Range<usize> {
 /// The line in which a problem stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excerpt {
+    file: String,
     text: String,
-    /// Counted from 1.
+    /// Counted from 1, in the file.
     line: usize,
     /// Counted in characters from 1.
     column: usize,
@@ -265,8 +320,9 @@ impl Lines {
     }
 
     /// The line of a place; only a part of it if it is too long to be read.
-    fn excerpt(&self, text: &str, span: &Range<usize>) -> Excerpt {
-        let line = self.0.partition_point(|start| *start <= span.start).saturating_sub(1);
+    fn excerpt(&self, text: &str, span: &Range<usize>, (file, at): (&str, usize)) -> Excerpt {
+        let number = |place: usize| self.0.partition_point(|start| *start <= place);
+        let (line, first) = (number(span.start).saturating_sub(1), number(at).saturating_sub(1));
         let start = self.0[line];
         let column = text[start..span.start].chars().count() + 1;
         let start = start.max(text.floor_char_boundary(span.start.saturating_sub(LINE_BYTES)));
@@ -274,7 +330,8 @@ impl Lines {
         let end = text[span.start..end].find(['\n', '\r']).map_or(end, |at| span.start + at);
         Excerpt {
             text: text[start..end].to_owned(),
-            line: line + 1,
+            file: file.to_owned(),
+            line: line - first + 1,
             column,
             span: span.start - start..span.end.min(end) - start,
         }

@@ -21,6 +21,7 @@ mod radius;
 mod regression;
 mod request;
 mod setting;
+mod several;
 mod sources;
 mod typed;
 mod web;

@@ -73,18 +73,32 @@ fn is_number(text: &str) -> bool {
 ///
 /// The text is not YAML, or it is larger than we read.
 pub(crate) fn parse(text: &str) -> Result<Option<Node>, Problem> {
+    parse_part(text, 0, &mut 0)
+}
+
+/// Reads a text that stands at this place of a larger one, and counts its nodes to those of the others.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub(crate) fn parse_part(
+    text: &str,
+    at: usize,
+    nodes: &mut usize,
+) -> Result<Option<Node>, Problem> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: limits::DEPTH,
         block_nesting_limit: limits::DEPTH,
     };
-    let mut builder = Builder::default();
+    let mut builder = Builder { nodes: *nodes, ..Builder::default() };
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| explain(text, &error))?;
+        let (event, span) = event.map_err(|error| explain(text, at, &error))?;
         // The parser gives byte offsets for all texts in memory.
         let span = span.byte_range().unwrap_or(0..0);
-        builder.take(event, span)?;
+        builder.take(event, at + span.start..at + span.end)?;
     }
+    *nodes = builder.nodes;
     Ok(builder.document)
 }
 
@@ -210,11 +224,12 @@ impl Builder {
     }
 }
 
-fn explain(text: &str, error: &ScanError) -> Problem {
+fn explain(text: &str, start: usize, error: &ScanError) -> Problem {
     let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
     let at = text.floor_char_boundary(at);
     let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-    let problem = Problem::error(at..end, format!("not valid YAML: {}", error.info()));
+    let place = start + at..start + end;
+    let problem = Problem::error(place, format!("not valid YAML: {}", error.info()));
     let line_start = text[..at].rfind('\n').map_or(0, |before| before + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
     match hint(line) {

@@ -1,7 +1,6 @@
 //! Who may do what.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use homeostat_core::label::Matchers;
 use homeostat_core::name::SourceName;
@@ -13,6 +12,7 @@ use crate::access::{
     Access, AccessToken, Grant, Network, Pattern, Permission, TokenSecret, TrustedProxy,
 };
 use crate::config::Sources;
+use crate::files::Files;
 use crate::nearest::nearest;
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
@@ -39,14 +39,14 @@ pub(super) fn check(
     raw: &raw::access::Access,
     sources: &Sources,
     policies: &[Policy],
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Access {
     let mut names = Names::of("token");
     let list = raw.tokens.given().map_or(&[][..], |list| &list.value);
     too_many(&raw.tokens, limits::TOKENS, "tokens", problems);
     let tokens: Vec<AccessToken> =
-        list.iter().filter_map(|raw| token(raw, &mut names, directory, problems)).collect();
+        list.iter().filter_map(|raw| token(raw, &mut names, files, problems)).collect();
     let alertmanagers = sources.alertmanagers.iter().map(|source| &source.name);
     let named = alertmanagers.chain(&sources.webhooks).map(SourceName::as_str);
     let around = Around {
@@ -58,7 +58,7 @@ pub(super) fn check(
     let list = raw.grants.given().map_or(&[][..], |list| &list.value);
     let grants: Vec<Grant> = list.iter().map(|raw| grant(raw, &around, problems)).collect();
     let proxy = raw.proxy.given().and_then(|raw| proxy(raw, problems));
-    let oidc = raw.oidc.given().and_then(|raw| oidc::check(raw, directory, problems));
+    let oidc = raw.oidc.given().and_then(|raw| oidc::check(raw, files, problems));
     let access = Access { tokens, grants, proxy, oidc };
     if !matches!(raw.grants, Field::Wrong) {
         warn_of_nobody(raw, &access.grants, policies, problems);
@@ -77,7 +77,7 @@ fn too_many<T>(list: &Field<Spanned<Vec<T>>>, most: usize, what: &str, problems:
 fn token(
     raw: &raw::access::Token,
     names: &mut Names,
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Option<AccessToken> {
     let name = names.check(&raw.name, &raw.span, problems);
@@ -88,7 +88,7 @@ fn token(
         problems.report(problem.help("it is that of --web.bearer-token-file"));
     }
     let expires = raw.expires.given().and_then(|text| moment(text, problems));
-    let secret = secret(raw, directory, problems)?;
+    let secret = secret(raw, files, problems)?;
     Some(AccessToken { name, secret, expires })
 }
 
@@ -106,11 +106,7 @@ fn moment(text: &Text, problems: &mut Problems) -> Option<Timestamp> {
 
 const WAYS: &str = "write sha256: …, which `printf %s TOKEN | sha256sum` prints, or file: …";
 
-fn secret(
-    raw: &raw::access::Token,
-    directory: &Path,
-    problems: &mut Problems,
-) -> Option<TokenSecret> {
+fn secret(raw: &raw::access::Token, files: &Files, problems: &mut Problems) -> Option<TokenSecret> {
     match (&raw.sha256, &raw.file) {
         (Field::Given(text), Field::Absent) => {
             let digest = digest(&text.value);
@@ -121,7 +117,7 @@ fn secret(
             digest.map(TokenSecret::Sha256)
         }
         (Field::Absent, Field::Given(text)) => {
-            let path = directory.join(&text.value);
+            let path = files.resolve(&text.span, &text.value);
             if problems.looks_around() && !path.is_file() {
                 let message = format!("there is no file {} on this machine", path.display());
                 problems.report(Problem::warning(text.span.clone(), message));

@@ -3,10 +3,11 @@
 mod headers;
 mod oauth2;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use url::Url;
 
+use crate::files::Files;
 use crate::http::{
     ClientCertificate, Credentials, HttpConfig, ProxyConfig, Secret, SecretSource, TlsConfig,
 };
@@ -56,21 +57,21 @@ pub(super) fn http_url(text: &Text) -> Result<Url, Problem> {
 }
 
 /// Reads how a server is talked to.
-pub(crate) fn http(raw: &raw::Http, directory: &Path, problems: &mut Problems) -> HttpConfig {
-    let tls = raw.tls.given().map(|tls| tls_config(tls, directory, problems));
+pub(crate) fn http(raw: &raw::Http, files: &Files, problems: &mut Problems) -> HttpConfig {
+    let tls = raw.tls.given().map(|tls| tls_config(tls, files, problems));
     HttpConfig {
-        credentials: credentials(raw, directory, problems),
+        credentials: credentials(raw, files, problems),
         tls: tls.unwrap_or_default(),
         proxy: proxy(&raw.proxy, &raw.tls, problems),
-        headers: headers::check(&raw.headers, directory, problems),
+        headers: headers::check(&raw.headers, files, problems),
         params: Vec::new(),
     }
 }
 
-fn credentials(raw: &raw::Http, directory: &Path, problems: &mut Problems) -> Credentials {
-    let basic = raw.basic_auth.given().map(|basic| basic_auth(basic, directory, problems));
-    let header = raw.authorization.given().map(|raw| authorization(raw, directory, problems));
-    let token = raw.oauth2.given().map(|raw| oauth2::check(raw, directory, problems));
+fn credentials(raw: &raw::Http, files: &Files, problems: &mut Problems) -> Credentials {
+    let basic = raw.basic_auth.given().map(|basic| basic_auth(basic, files, problems));
+    let header = raw.authorization.given().map(|raw| authorization(raw, files, problems));
+    let token = raw.oauth2.given().map(|raw| oauth2::check(raw, files, problems));
     let ways = [
         ("basic_auth", raw.basic_auth.given().map(|raw| &raw.span)),
         ("authorization", raw.authorization.given().map(|raw| &raw.span)),
@@ -126,7 +127,7 @@ pub(super) fn proxy(
     Some(ProxyConfig { url: Secret::new(url), except: except.map(|text| text.value.clone()) })
 }
 
-fn basic_auth(raw: &raw::BasicAuth, directory: &Path, problems: &mut Problems) -> Credentials {
+fn basic_auth(raw: &raw::BasicAuth, files: &Files, problems: &mut Problems) -> Credentials {
     if raw.username.is_absent() {
         problems.report(Problem::error(raw.span.clone(), "`basic_auth` has no `username`"));
     }
@@ -134,20 +135,12 @@ fn basic_auth(raw: &raw::BasicAuth, directory: &Path, problems: &mut Problems) -
         warn_of_variable(text, problems);
     }
     let username = raw.username.given().map_or_else(String::new, |text| text.value.clone());
-    let password = secret(
-        (&raw.password, &raw.password_file),
-        ["password", "password_file"],
-        directory,
-        problems,
-    );
+    let password =
+        secret((&raw.password, &raw.password_file), ["password", "password_file"], files, problems);
     Credentials::Basic { username, password }
 }
 
-fn authorization(
-    raw: &raw::Authorization,
-    directory: &Path,
-    problems: &mut Problems,
-) -> Credentials {
+fn authorization(raw: &raw::Authorization, files: &Files, problems: &mut Problems) -> Credentials {
     let scheme = raw.scheme.given().map_or("Bearer", |text| text.value.trim());
     if let Some(text) = raw.scheme.given() {
         if scheme.eq_ignore_ascii_case("basic") {
@@ -160,7 +153,7 @@ fn authorization(
     let credentials = secret(
         (&raw.credentials, &raw.credentials_file),
         ["credentials", "credentials_file"],
-        directory,
+        files,
         problems,
     );
     let wrong = [&raw.credentials, &raw.credentials_file].iter().any(|f| matches!(f, Field::Wrong));
@@ -177,7 +170,7 @@ fn authorization(
 pub(super) fn secret(
     (inline, file): (&Field<Text>, &Field<Text>),
     [inline_key, file_key]: [&str; 2],
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Option<SecretSource> {
     if let (Some(_), Some(file)) = (inline.given(), file.given()) {
@@ -192,10 +185,10 @@ pub(super) fn secret(
         }
         return Some(SecretSource::Inline(Secret::new(text.value.clone())));
     }
-    path(file, directory, problems).map(SecretSource::File)
+    path(file, files, problems).map(SecretSource::File)
 }
 
-pub(super) fn tls_config(raw: &raw::Tls, directory: &Path, problems: &mut Problems) -> TlsConfig {
+pub(super) fn tls_config(raw: &raw::Tls, files: &Files, problems: &mut Problems) -> TlsConfig {
     let halves = [
         ("cert_file", &raw.cert_file, "key_file", &raw.key_file),
         ("key_file", &raw.key_file, "cert_file", &raw.cert_file),
@@ -206,8 +199,8 @@ pub(super) fn tls_config(raw: &raw::Tls, directory: &Path, problems: &mut Proble
             problems.report(Problem::error(text.span.clone(), message));
         }
     }
-    let cert_file = path(&raw.cert_file, directory, problems);
-    let key_file = path(&raw.key_file, directory, problems);
+    let cert_file = path(&raw.cert_file, files, problems);
+    let key_file = path(&raw.key_file, files, problems);
     if let Some(skip) = raw.insecure_skip_verify.given()
         && skip.value
     {
@@ -216,7 +209,7 @@ pub(super) fn tls_config(raw: &raw::Tls, directory: &Path, problems: &mut Proble
         problems.report(problem.help("name the authority instead: `ca_file: …`"));
     }
     TlsConfig {
-        ca_file: path(&raw.ca_file, directory, problems),
+        ca_file: path(&raw.ca_file, files, problems),
         client: cert_file
             .zip(key_file)
             .map(|(cert_file, key_file)| ClientCertificate { cert_file, key_file }),
@@ -226,28 +219,24 @@ pub(super) fn tls_config(raw: &raw::Tls, directory: &Path, problems: &mut Proble
 }
 
 /// Resolves a path against the directory of the configuration file.
-pub(super) fn path(
-    field: &Field<Text>,
-    directory: &Path,
-    problems: &mut Problems,
-) -> Option<PathBuf> {
-    field.given().map(|text| path_of(text, directory, problems))
+pub(super) fn path(field: &Field<Text>, files: &Files, problems: &mut Problems) -> Option<PathBuf> {
+    field.given().map(|text| path_of(text, files, problems))
 }
 
-fn path_of(text: &Text, directory: &Path, problems: &mut Problems) -> PathBuf {
+fn path_of(text: &Text, files: &Files, problems: &mut Problems) -> PathBuf {
     if text.value.is_empty() || text.value.contains('\0') {
         problems.report(Problem::error(text.span.clone(), "not the path of a file"));
     } else if text.value.starts_with(['~', '$']) || text.value.contains("${") {
         let problem = Problem::error(text.span.clone(), "no shell expands this path");
         problems
             .report(problem.help("write it from `/` on, or from the configuration's directory"));
-    } else if problems.needs_files() && !directory.join(&text.value).exists() {
+    } else if problems.needs_files() && !files.resolve(&text.span, &text.value).exists() {
         let message = "there is no such file on this machine";
         problems.report(Problem::error(text.span.clone(), message));
-    } else if problems.looks_around() && !directory.join(&text.value).exists() {
+    } else if problems.looks_around() && !files.resolve(&text.span, &text.value).exists() {
         let message = "there is no such file on this machine";
         let problem = Problem::warning(text.span.clone(), message);
         problems.report(problem.help("it is read when it is needed, where the engine runs"));
     }
-    directory.join(&text.value)
+    files.resolve(&text.span, &text.value)
 }

@@ -28,9 +28,8 @@ mod verify;
 pub(crate) mod web;
 pub(crate) mod words;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 
 use homeostat_core::name::{Part, PolicyName, RemedyName};
 use homeostat_core::policy::{Book, BookLimits, Policy, PrometheusWitness, Witnesses};
@@ -40,6 +39,7 @@ pub(crate) use access::KINDS;
 
 use crate::access::Access;
 use crate::config::{ActionSettings, Callable, PrometheusSource, RequestTargets, Sources};
+use crate::files::Files;
 use crate::notify::Notify;
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
@@ -76,12 +76,12 @@ pub(crate) struct Checked {
 /// Checks a file. The meaning counts only if no error was reported.
 pub(crate) fn check(
     file: &raw::File,
-    directory: &Path,
+    files: &Files,
     callable: Callable<'_>,
     problems: &mut Problems,
 ) -> Checked {
     let sources = match &file.sources {
-        Field::Given(sources) => sources::check(sources, directory, problems),
+        Field::Given(sources) => sources::check(sources, files, problems),
         Field::Absent | Field::Wrong => Sources::default(),
     };
     let book_limits = match &file.limits {
@@ -111,11 +111,11 @@ pub(crate) fn check(
         webhooks: sources.webhooks.iter().cloned().collect(),
         prometheuses: sources.prometheuses.iter().map(witness).collect(),
     };
-    let requests = targets(file, &policies, directory, problems);
-    let settings = settings(file, &policies, directory, problems);
-    let notify = notify::check(file, &policies, directory, problems);
+    let requests = targets(file, &policies, files, problems);
+    let settings = settings(file, &policies, files, problems);
+    let notify = notify::check(file, &policies, files, problems);
     let access = match &file.access {
-        Field::Given(raw) => Some(access::check(raw, &sources, &policies, directory, problems)),
+        Field::Given(raw) => Some(access::check(raw, &sources, &policies, files, problems)),
         // Where it is wrong, the file is not used.
         Field::Absent | Field::Wrong => None,
     };
@@ -137,11 +137,11 @@ pub(crate) fn check(
 fn targets(
     file: &raw::File,
     policies: &[Policy],
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> RequestTargets {
     let target = |(name, action): (_, &raw::Action)| {
-        let target = request::target(action.http.given()?, directory, problems)?;
+        let target = request::target(action.http.given()?, files, problems)?;
         Some((name, target))
     };
     actions(file, policies).filter_map(target).collect()
@@ -151,12 +151,11 @@ fn targets(
 fn settings(
     file: &raw::File,
     policies: &[Policy],
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> ActionSettings {
-    let setting = |(name, action): (_, &raw::Action)| {
-        Some((name, setting::check(action, directory, problems)?))
-    };
+    let setting =
+        |(name, action): (_, &raw::Action)| Some((name, setting::check(action, files, problems)?));
     actions(file, policies).filter_map(setting).collect()
 }
 
@@ -282,12 +281,13 @@ fn some_time(field: &Field<Spanned<Span>>, default: Span, problems: &mut Problem
 /// Names of one kind, which must be well formed and different.
 struct Names {
     kind: &'static str,
-    seen: BTreeSet<String>,
+    /// Each with its place.
+    seen: BTreeMap<String, Range<usize>>,
 }
 
 impl Names {
     fn of(kind: &'static str) -> Self {
-        Self { kind, seen: BTreeSet::new() }
+        Self { kind, seen: BTreeMap::new() }
     }
 
     /// Checks a name; `owner` is where the thing stands that should have it.
@@ -310,9 +310,12 @@ impl Names {
         if !is_name(&text.value) {
             let message = format!("{:?} cannot be the name of a {kind}", cut(&text.value));
             problems.report(Problem::error(text.span.clone(), message).help(name_help()));
-        } else if !self.seen.insert(text.value.clone()) {
+        } else if let Some(first) = self.seen.get(&text.value) {
             let message = format!("a second {kind} is named {:?}", text.value);
-            problems.report(Problem::error(text.span.clone(), message).help("names are unique"));
+            let problem = Problem::error(text.span.clone(), message).help("names are unique");
+            problems.report(problem.first_at(first.clone()));
+        } else {
+            self.seen.insert(text.value.clone(), text.span.clone());
         }
         text.value.clone()
     }

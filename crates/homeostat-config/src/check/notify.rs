@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
 
 use homeostat_core::name::PolicyName;
 use homeostat_core::policy::Policy;
 
 use super::http::{http, http_url};
 use super::{Names, secrets, some_time, words};
+use crate::files::Files;
 use crate::nearest::nearest;
 use crate::notify::{Channel, Notify, Way};
 use crate::read::{Field, Problems, Spanned, Text};
@@ -19,7 +19,7 @@ use crate::{limits, raw};
 pub(super) fn check(
     file: &raw::File,
     policies: &[Policy],
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Notify {
     let mut names = Names::of("channel");
@@ -30,12 +30,13 @@ pub(super) fn check(
         problems.report(Problem::error(place, message));
     }
     let channels =
-        list.iter().filter_map(|raw| channel(raw, &mut names, directory, problems)).collect();
+        list.iter().filter_map(|raw| channel(raw, &mut names, files, problems)).collect();
     let raw = file.policies.given().map_or(&[][..], |list| &list.value);
     let mut notify = Notify { channels, ..Notify::default() };
     for (raw, policy) in raw.iter().zip(policies) {
         if let Some(chosen) = chosen(raw) {
-            let route = route(chosen, list, problems);
+            let known = !matches!(file.notify, Field::Wrong);
+            let route = route(chosen, known.then_some(list), problems);
             notify.routes.insert(PolicyName::new(policy.name.as_str()), route);
         }
     }
@@ -52,9 +53,11 @@ pub(super) fn chosen(raw: &raw::Policy) -> Option<&Spanned<Vec<Text>>> {
 
 fn route(
     chosen: &Spanned<Vec<Text>>,
-    channels: &[raw::notify::Channel],
+    channels: Option<&[raw::notify::Channel]>,
     problems: &mut Problems,
 ) -> BTreeSet<String> {
+    let given = chosen.value.iter().map(|text| text.value.clone()).collect();
+    let Some(channels) = channels else { return given };
     let names = || channels.iter().filter_map(|raw| raw.name.given()).map(|name| &*name.value);
     for text in &chosen.value {
         if names().any(|name| name == text.value) {
@@ -67,13 +70,13 @@ fn route(
         };
         problems.report(Problem::error(text.span.clone(), message).help(help));
     }
-    chosen.value.iter().map(|text| text.value.clone()).collect()
+    given
 }
 
 fn channel(
     raw: &raw::notify::Channel,
     names: &mut Names,
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Option<Channel> {
     let name = names.check(&raw.name, &raw.span, problems);
@@ -89,11 +92,11 @@ fn channel(
         );
     }
     let send_resolved = raw.send_resolved.value_or(true);
-    let way = way(raw, directory, problems)?;
+    let way = way(raw, files, problems)?;
     Some(Channel { name, way, timeout, send_resolved })
 }
 
-fn way(raw: &raw::notify::Channel, directory: &Path, problems: &mut Problems) -> Option<Way> {
+fn way(raw: &raw::notify::Channel, files: &Files, problems: &mut Problems) -> Option<Way> {
     match (&raw.exec, &raw.webhook) {
         (Field::Given(argv), Field::Absent) => exec(argv, problems),
         (Field::Absent, Field::Given(webhook)) => {
@@ -104,7 +107,7 @@ fn way(raw: &raw::notify::Channel, directory: &Path, problems: &mut Problems) ->
                 }
                 return None;
             };
-            let http = http(&webhook.http, directory, problems);
+            let http = http(&webhook.http, files, problems);
             match http_url(text) {
                 Ok(url) => {
                     secrets::check_url(text, &url, problems);

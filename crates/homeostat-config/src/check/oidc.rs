@@ -1,11 +1,10 @@
 //! Who is believed by `OpenID` Connect.
 
-use std::path::Path;
-
 use url::{Host, Url};
 
 use super::http::{http_url, proxy, secret, tls_config, warn_of_variable};
 use crate::access::{OidcClient, OidcProvider};
+use crate::files::Files;
 use crate::limits;
 use crate::raw::oidc::Oidc;
 use crate::read::{Field, Problems, Text};
@@ -21,10 +20,10 @@ const USERNAME_CLAIM: &str = "sub";
 const GROUPS_CLAIM: &str = "groups";
 
 /// Checks `oidc`.
-pub(super) fn check(raw: &Oidc, directory: &Path, problems: &mut Problems) -> Option<OidcProvider> {
-    let tls = raw.tls.given().map(|tls| tls_config(tls, directory, problems));
+pub(super) fn check(raw: &Oidc, files: &Files, problems: &mut Problems) -> Option<OidcProvider> {
+    let tls = raw.tls.given().map(|tls| tls_config(tls, files, problems));
     let proxy = proxy(&raw.proxy, &raw.tls, problems);
-    let client = client(raw, directory, problems);
+    let client = client(raw, files, problems);
     let audience = word(&raw.audience, "audience", problems);
     if raw.client_id.is_absent() && raw.audience.is_absent() {
         let problem = Problem::error(raw.span.clone(), "nobody can come by this `oidc`");
@@ -89,11 +88,11 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-fn client(raw: &Oidc, directory: &Path, problems: &mut Problems) -> Option<OidcClient> {
+fn client(raw: &Oidc, files: &Files, problems: &mut Problems) -> Option<OidcClient> {
     let client_secret = secret(
         (&raw.client_secret, &raw.client_secret_file),
         ["client_secret", "client_secret_file"],
-        directory,
+        files,
         problems,
     );
     if raw.client_id.is_absent() {

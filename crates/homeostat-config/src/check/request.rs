@@ -5,7 +5,6 @@
 //! where it could end the string that it stands in.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use ::http::HeaderName;
@@ -18,6 +17,7 @@ use url::Url;
 
 use super::{action, http, secrets};
 use crate::config::RequestTarget;
+use crate::files::Files;
 use crate::http::{Secret, SecretSource};
 use crate::nearest::nearest;
 use crate::raw::request::{self as raw, HeaderValue, Key, Value, is_secret};
@@ -69,10 +69,10 @@ pub(super) fn check(raw: &raw::Request, problems: &mut Problems) -> Option<Reque
 /// values is not said again.
 pub(super) fn target(
     raw: &raw::Request,
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Option<RequestTarget> {
-    let http = http::http(&raw.http, directory, problems);
+    let http = http::http(&raw.http, files, problems);
     let mut secrets = Vec::new();
     for raw::Header { name, value } in raw.headers.given().map_or(&[][..], Vec::as_slice) {
         let secret = match value {
@@ -81,7 +81,7 @@ pub(super) fn target(
             }
             HeaderValue::Text(_) => continue,
             HeaderValue::File(file) => {
-                SecretSource::File(http::path(file, directory, problems).unwrap_or_default())
+                SecretSource::File(http::path(file, files, problems).unwrap_or_default())
             }
         };
         secrets.push((name.value.clone(), secret));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::http;
 use crate::config::{ActionSetting, HandedSecret};
+use crate::files::Files;
 use crate::raw;
 use crate::raw::setting::Handed;
 use crate::read::{Problems, Text};
@@ -15,7 +16,7 @@ const OURS: [&str; 2] = ["HOMEOSTAT_", "AMX_"];
 /// Checks what stands beside an action; nothing where the action is no program.
 pub(super) fn check(
     action: &raw::Action,
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Option<ActionSetting> {
     let raw = &action.setting;
@@ -47,7 +48,7 @@ pub(super) fn check(
     });
     let variables = variables.collect();
     let secrets = raw.secrets.given().into_iter().flatten();
-    let secrets = secrets.filter_map(|handed| secret(handed, directory, problems)).collect();
+    let secrets = secrets.filter_map(|handed| secret(handed, files, problems)).collect();
     refuse_twice(action, problems);
     Some(ActionSetting { run_as, working_directory, variables, secrets })
 }
@@ -64,13 +65,13 @@ fn working_directory(text: &Text, problems: &mut Problems) -> PathBuf {
     PathBuf::from(&text.value)
 }
 
-fn secret(raw: &Handed, directory: &Path, problems: &mut Problems) -> Option<HandedSecret> {
+fn secret(raw: &Handed, files: &Files, problems: &mut Problems) -> Option<HandedSecret> {
     check_name(&raw.name, problems);
     if raw.file.is_absent() {
         let problem = Problem::error(raw.name.span.clone(), "this secret has no `file`");
         problems.report(problem.help("write secrets: { NAME: /PATH }"));
     }
-    let file = http::path(&raw.file, directory, problems)?;
+    let file = http::path(&raw.file, files, problems)?;
     let as_variable = raw.variable.value_or(false);
     Some(HandedSecret { name: raw.name.value.clone(), file, as_variable })
 }

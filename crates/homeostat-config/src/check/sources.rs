@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
 
 use homeostat_core::name::SourceName;
 use url::Url;
@@ -10,6 +9,7 @@ use url::Url;
 use super::http::http_url;
 use super::{Names, http, labels};
 use crate::config::{AlertmanagerSource, PrometheusSource, Sources};
+use crate::files::Files;
 use crate::http::HttpConfig;
 use crate::raw;
 use crate::read::{Field, Problems, Text};
@@ -47,14 +47,14 @@ const OUR_PARAMS: [&str; 21] = [
 const OTHER: &str = "other";
 
 /// Checks all sources.
-pub(super) fn check(raw: &raw::Sources, directory: &Path, problems: &mut Problems) -> Sources {
+pub(super) fn check(raw: &raw::Sources, files: &Files, problems: &mut Problems) -> Sources {
     let mut sources = Sources::default();
     let mut names = Names::of("source");
     for source in raw.alertmanagers.given().map_or(&[][..], |list| &list.value) {
         let name = name(&mut names, (&source.name, &source.span), problems);
         let urls = urls(source, "urls", problems);
         let receivers = receivers(source, problems);
-        let http = talk(source, directory, problems);
+        let http = talk(source, files, problems);
         sources.alertmanagers.push(AlertmanagerSource { name, urls, receivers, http });
     }
     // Both have a hook by their name.
@@ -65,7 +65,7 @@ pub(super) fn check(raw: &raw::Sources, directory: &Path, problems: &mut Problem
     for source in raw.prometheuses.given().map_or(&[][..], |list| &list.value) {
         let name = name(&mut names, (&source.name, &source.span), problems);
         let urls = urls(source, "url", problems);
-        let http = talk(source, directory, problems);
+        let http = talk(source, files, problems);
         let external_labels = labels::check(&source.external_labels, problems);
         let labels = labels::check(&source.labels, problems).unwrap_or_default();
         sources.prometheuses.extend(urls.into_iter().next().map(|url| PrometheusSource {
@@ -148,8 +148,8 @@ fn url(text: &Text) -> Result<Url, Problem> {
 }
 
 /// Reads how a source is talked to, and what goes with every question to it.
-fn talk(source: &raw::Source, directory: &Path, problems: &mut Problems) -> HttpConfig {
-    let http = http::http(&source.http, directory, problems);
+fn talk(source: &raw::Source, files: &Files, problems: &mut Problems) -> HttpConfig {
+    let http = http::http(&source.http, files, problems);
     let mut params = Vec::new();
     for (name, values) in source.params.given().map_or(&[][..], Vec::as_slice) {
         if OUR_PARAMS.contains(&name.value.as_str()) {

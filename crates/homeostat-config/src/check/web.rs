@@ -4,9 +4,9 @@
 //! nobody in, or more than was meant, as a certificate that any public authority may sign.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
+use crate::files::Files;
 use crate::http::Secret;
 use crate::nearest::nearest;
 use crate::raw::web::{Web, WebHttp, WebRate, WebTls};
@@ -36,10 +36,10 @@ pub(crate) struct CheckedWeb {
 }
 
 /// Checks a file. The meaning counts only if no error was reported.
-pub(crate) fn check(file: &Web, directory: &Path, problems: &mut Problems) -> CheckedWeb {
+pub(crate) fn check(file: &Web, files: &Files, problems: &mut Problems) -> CheckedWeb {
     let http = file.http.given();
     CheckedWeb {
-        tls: file.tls.given().and_then(|raw| tls(raw, directory, problems)),
+        tls: file.tls.given().and_then(|raw| tls(raw, files, problems)),
         http2: http.is_none_or(|http| http.http2.value_or(true)),
         headers: http.map(|http| headers(http, problems)).unwrap_or_default(),
         users: users(&file.users, problems),
@@ -47,7 +47,7 @@ pub(crate) fn check(file: &Web, directory: &Path, problems: &mut Problems) -> Ch
     }
 }
 
-fn tls(raw: &WebTls, directory: &Path, problems: &mut Problems) -> Option<ServerTls> {
+fn tls(raw: &WebTls, files: &Files, problems: &mut Problems) -> Option<ServerTls> {
     let client_auth = client_auth(&raw.client_auth_type, problems);
     let is_meant = [
         &raw.cert,
@@ -63,8 +63,8 @@ fn tls(raw: &WebTls, directory: &Path, problems: &mut Problems) -> Option<Server
         problems.report(problem.help("write cert_file: … and key_file: …"));
         return None;
     }
-    let certificate = pem("cert", (&raw.cert, &raw.cert_file), directory, problems);
-    let key = pem("key", (&raw.key, &raw.key_file), directory, problems);
+    let certificate = pem("cert", (&raw.cert, &raw.cert_file), files, problems);
+    let key = pem("key", (&raw.key, &raw.key_file), files, problems);
     for (name, found) in [("cert", &certificate), ("key", &key)] {
         if *found == Found::Nothing {
             let message = format!("there is neither `{name}_file` nor `{name}`");
@@ -72,7 +72,7 @@ fn tls(raw: &WebTls, directory: &Path, problems: &mut Problems) -> Option<Server
             problems.report(problem.help(format!("write {name}_file: …")));
         }
     }
-    let client_ca = pem("client_ca", (&raw.client_ca, &raw.client_ca_file), directory, problems);
+    let client_ca = pem("client_ca", (&raw.client_ca, &raw.client_ca_file), files, problems);
     clients(raw, client_auth, &client_ca, problems);
     let sans = raw.client_allowed_sans.given();
     let versions = versions(raw, problems);
@@ -146,13 +146,15 @@ enum Found {
 fn pem(
     key: &str,
     (inline, file): (&Field<Text>, &Field<Text>),
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Found {
     match (inline, file) {
         (Field::Absent, Field::Absent) => Found::Nothing,
         (Field::Given(text), Field::Absent) => Found::Pem(Pem::Inline(text.value.clone())),
-        (Field::Absent, Field::Given(text)) => Found::Pem(Pem::File(directory.join(&text.value))),
+        (Field::Absent, Field::Given(text)) => {
+            Found::Pem(Pem::File(files.resolve(&text.span, &text.value)))
+        }
         (Field::Given(_), Field::Given(text)) => {
             let message = format!("`{key}` and `{key}_file` are both given");
             let problem = Problem::error(text.span.clone(), message);

@@ -87,7 +87,7 @@ struct Setting {
 ///
 /// The file cannot be read, or it or a configuration has errors: a report for each such file.
 pub fn load(path: &Path) -> Result<PolicyTests, Vec<Report>> {
-    let text = crate::load::read_text(path).map_err(|report| vec![report])?;
+    let text = crate::gather::read_text(path).map_err(|report| vec![report])?;
     parse(&path.display().to_string(), text)
 }
 
@@ -135,10 +135,7 @@ fn file(
     setting: &mut Setting,
 ) -> Option<(Arc<Book>, Vec<PolicyTest>)> {
     let fields = reader.fields(node, &keys::FILE)?;
-    let config = fields.read(reader, "config_file", |reader, node| {
-        let text = reader.text(node)?;
-        config(reader, &text, setting)
-    });
+    let config = fields.read(reader, "config_file", |reader, node| config(reader, node, setting));
     if config.is_absent() {
         let problem = Problem::error(fields.span.clone(), "this file has no `config_file`");
         reader
@@ -164,10 +161,20 @@ fn file(
     Some((Arc::new(config.book), tests))
 }
 
-/// Reads a configuration that the file names, and remembers its names.
-fn config(reader: &mut Reader<'_>, file: &Text, setting: &mut Setting) -> Option<Config> {
-    let path = setting.directory.join(&file.value);
-    match crate::load::load(&path) {
+/// Reads the configuration of which the file names one file or several, and remembers its names.
+fn config(reader: &mut Reader<'_>, node: &Node, setting: &mut Setting) -> Option<Config> {
+    let files = match &node.kind {
+        Kind::List(_) => reader.texts(node, "config_file")?.value,
+        Kind::Scalar(_) | Kind::Map(_) => vec![reader.text(node)?],
+    };
+    if files.is_empty() {
+        let problem = Problem::error(node.span.clone(), "this list names no file");
+        reader.problems.report(problem.help("write config_file: [homeostat.yml]"));
+        return None;
+    }
+    let paths: Vec<PathBuf> =
+        files.iter().map(|file| setting.directory.join(&file.value)).collect();
+    match crate::load::load(&paths) {
         Ok(config) => {
             for policy in config.book.policies() {
                 setting.policies.insert(policy.name.to_string());
@@ -176,8 +183,8 @@ fn config(reader: &mut Reader<'_>, file: &Text, setting: &mut Setting) -> Option
             Some(config)
         }
         Err(report) => {
-            let message = format!("the configuration {} cannot be used", path.display());
-            reader.problems.report(Problem::error(file.span.clone(), message));
+            let message = format!("the configuration {} cannot be used", report.name());
+            reader.problems.report(Problem::error(node.span.clone(), message));
             if !setting.reports.contains(&report) {
                 setting.reports.push(report);
             }

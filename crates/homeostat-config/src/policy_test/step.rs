@@ -105,9 +105,9 @@ fn input(
         "cancel" => command(reader, node, Command::Cancel)?,
         "retry" => command(reader, node, Command::Retry)?,
         "reload" => {
-            let file = reader.text(node)?;
-            let config = super::config(reader, &file, setting)?;
-            Input::Reload { file: file.value, book: Arc::new(config.book) }
+            let file = reader.text(node)?.value;
+            let config = super::config(reader, node, setting)?;
+            Input::Reload { file, book: Arc::new(config.book) }
         }
         "jump" => Input::Jump(leap(reader, node)?),
         _ => Input::Crash(found(reader, node)?),

@@ -61,11 +61,11 @@ fn a_file_that_is_no_text_is_shown_where_it_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.yml");
     std::fs::write(&path, b"policies: \xff\n").unwrap();
-    let report = load(&path).unwrap_err();
+    let report = load(&[&path]).unwrap_err();
     let rows = report.rows();
     assert_eq!((rows[0].line, rows[0].column), (Some(1), Some(11)));
     assert!(!report.is_unreadable());
-    assert!(load(directory.path()).unwrap_err().is_unreadable());
+    assert!(load(&[directory.path().join("gone.yml")]).unwrap_err().is_unreadable());
 }
 
 #[test]

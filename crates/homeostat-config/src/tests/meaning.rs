@@ -29,7 +29,7 @@ policies:
 #[test]
 fn the_example_of_the_repository_passes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/homeostat.yml");
-    let config = load(&path).unwrap_or_else(|report| panic!("{report}"));
+    let config = load(&[&path]).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(config.warnings.problems(), [], "{}", config.warnings);
     assert_eq!(config.book.policies().len(), 3);
     let web = &config.book.policies()[0];

@@ -214,7 +214,7 @@ fn with_handlers(name: &str, handlers: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("homeostat.yml");
     std::fs::write(&path, policy(&format!("remedies: [{{ name: x, call: {name} }}]"))).unwrap();
-    let report = match load_for(&path, Callable::These(handlers)) {
+    let report = match load_for(&[&path], Callable::These(handlers)) {
         Ok(config) => config.warnings,
         Err(report) => report,
     };

@@ -91,7 +91,7 @@ fn a_program_is_seen_from_the_directory_in_which_it_runs() {
     let warnings = |keys: &str| {
         let text = policy(&format!("remedies: [{{ name: x, exec: [bin/restart]{keys} }}]"));
         std::fs::write(&file, text).unwrap();
-        load_with_care(&file).map(|config| config.warnings.to_string())
+        load_with_care(&[&file]).map(|config| config.warnings.to_string())
     };
     let nothing = "there is nothing at this path, relative to the directory in which it runs";
     assert!(warnings("").unwrap_err().to_string().contains(nothing));

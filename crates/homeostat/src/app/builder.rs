@@ -65,14 +65,27 @@ enum Owner {
 }
 
 impl App {
-    /// Takes a configuration file, and checks all of it but the handlers that it calls.
+    /// Takes a configuration file, or a directory of them, and checks all of it but the handlers that
+    /// it calls.
     ///
     /// # Errors
     ///
     /// [`StartError::Config`]: the file has errors; all of them are shown with their places.
     pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, StartError> {
+        Self::from_files([path])
+    }
+
+    /// Takes files and directories that are one configuration together, as
+    /// [`from_file`](Self::from_file) does.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`]: one of them has errors, or there is none.
+    pub fn from_files<P: Into<PathBuf>>(
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Self, StartError> {
         let mut app = Self::observe();
-        app.options.config_file = Some(path.into());
+        app.options.config_files = paths.into_iter().map(Into::into).collect();
         app.checked()
     }
 
@@ -82,8 +95,9 @@ impl App {
     }
 
     fn checked(self) -> Result<Self, StartError> {
-        if let Some(path) = &self.options.config_file {
-            config::load(path).map_err(|report| StartError::Config(Box::new(report)))?;
+        if !self.options.config_files.is_empty() {
+            config::load(&self.options.config_files)
+                .map_err(|report| StartError::Config(Box::new(report)))?;
         }
         Ok(self)
     }
@@ -93,7 +107,7 @@ impl App {
         become_runner_if_asked();
         Self {
             options: Options {
-                config_file: None,
+                config_files: Vec::new(),
                 storage_path: PathBuf::from("./data"),
                 retention: RETENTION,
                 listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 9999)).into()],
@@ -246,10 +260,7 @@ impl App {
     ///
     /// The configuration has errors, or calls a handler that there is not.
     pub fn check(&self) -> Result<Report, Box<Report>> {
-        match &self.options.config_file {
-            Some(path) => Ok(load(path, &self.handlers)?.warnings),
-            None => Ok(config::Config::observe().warnings),
-        }
+        Ok(load(&self.options.config_files, &self.handlers)?.warnings)
     }
 
     /// Starts the engine and returns once it serves. Logs go nowhere unless the program has set

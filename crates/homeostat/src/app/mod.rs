@@ -21,7 +21,7 @@ pub(crate) use wiring::prober;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -74,8 +74,8 @@ const FILES: u64 = 4096;
 /// What an engine is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The configuration; without one every alert is recorded in shadow.
-    pub config_file: Option<PathBuf>,
+    /// The files and directories of the configuration; without one every alert is recorded in shadow.
+    pub config_files: Vec<PathBuf>,
     /// Where the journal and the orders are kept.
     pub storage_path: PathBuf,
     /// How long what is over is kept.
@@ -266,12 +266,8 @@ impl Running {
     /// Anything that would keep it from doing its duty; nothing is left running.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let token = options.bearer_token_file.as_deref().map(Token::from_file).transpose()?;
-        let mut config = match &options.config_file {
-            Some(path) => {
-                load(path, &options.handlers).map_err(|r| StartError::Config(Box::new(r)))?
-            }
-            None => Config::observe(),
-        };
+        let mut config = load(&options.config_files, &options.handlers)
+            .map_err(|report| StartError::Config(Box::new(report)))?;
         config.book.polling = options.polling;
         let access = config.access.as_ref();
         let listening = Arc::new(match &options.web_config_file {
@@ -309,7 +305,7 @@ impl Running {
         let reconciler = Arc::new(reconciler);
         let clusters = wiring::clusters(&config)?;
         let reloader = Arc::new(Reloader {
-            file: options.config_file.clone(),
+            files: options.config_files.clone(),
             queue: queue.clone(),
             doors: doors.clone(),
             sources: sources.clone(),
@@ -453,9 +449,13 @@ fn warn_of_idle(config: &Config, handlers: &act::Handlers) {
     }
 }
 
-fn load(path: &Path, handlers: &act::Handlers) -> Result<Config, Report> {
+/// Reads the configuration, if there is one.
+fn load(files: &[PathBuf], handlers: &act::Handlers) -> Result<Config, Report> {
+    if files.is_empty() {
+        return Ok(Config::observe());
+    }
     let names: Vec<&str> = handlers.names().collect();
-    config::load_for(path, Callable::These(&names))
+    config::load_for(files, Callable::These(&names))
 }
 
 async fn listen(addresses: &[ListenAddress]) -> Result<Vec<Door>, StartError> {

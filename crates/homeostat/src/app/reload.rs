@@ -21,7 +21,7 @@ use crate::web::exposure::{Exposed, Exposure};
 /// Reads the configuration again and puts it in force.
 #[derive(Debug)]
 pub(super) struct Reloader {
-    pub(super) file: Option<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
     pub(super) queue: Queue,
     pub(super) doors: Arc<Doors>,
     pub(super) sources: intake::Sources,
@@ -43,7 +43,7 @@ impl Reloader {
     ///
     /// It has errors, or cannot be put in force now; the earlier one stays.
     pub(super) async fn reload(&self) -> Result<(), String> {
-        if self.file.is_none() {
+        if self.files.is_empty() {
             return Err("there is no configuration file: start with --config.file".into());
         }
         let _turn = self.turn.lock().await;
@@ -64,9 +64,8 @@ impl Reloader {
     }
 
     async fn try_reload(&self) -> Result<(), String> {
-        let Some(file) = self.file.clone() else { return Ok(()) };
-        let handlers = self.doors.handlers.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&file, &handlers)).await;
+        let (files, handlers) = (self.files.clone(), self.doors.handlers.clone());
+        let loaded = tokio::task::spawn_blocking(move || load(&files, &handlers)).await;
         let mut config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
         config.book.polling = self.polling;
         warn_of(&config);
@@ -98,8 +97,9 @@ impl Reloader {
     /// The configuration that was read is in force.
     pub(super) fn settle(&self, now: Timestamp) {
         self.metrics.reloaded(true, seconds(now));
+        let files: Vec<String> = self.files.iter().map(|path| path.display().to_string()).collect();
         *self.status.write() = ConfigStatus {
-            file: self.file.as_ref().map(|path| path.display().to_string()),
+            file: (!files.is_empty()).then(|| files.join(", ")),
             loaded_at: Some(now),
             last_error: None,
         };

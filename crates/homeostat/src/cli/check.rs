@@ -24,9 +24,9 @@ Examples:
   homeostat check --config.file /etc/homeostat/homeostat.yml
   homeostat check --output json | jq -r '.problems[] | \"\\(.file):\\(.line): \\(.message)\"'")]
 pub(crate) struct Args {
-    /// The configuration
+    /// The configuration, a file or a directory of them; may be given more than once
     #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
-    config_file: PathBuf,
+    config_files: Vec<PathBuf>,
     /// A file of --web.config.file, which is checked, too, with the certificates that it names
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config_file: Option<PathBuf>,
@@ -71,7 +71,7 @@ fn check_web(path: &Path, err: &mut dyn Write) -> Exit {
 }
 
 fn check(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let loaded = config::load_with_care(&args.config_file);
+    let loaded = config::load_with_care(&args.config_files);
     let exit = match &loaded {
         Ok(_) => Exit::Fine,
         Err(report) if report.is_unreadable() => Exit::Cannot,
@@ -94,7 +94,7 @@ fn check(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
             });
             shown.and_then(|()| match &loaded {
                 Ok(config) => {
-                    writeln!(out, "{}", summary(args, config, &said))?;
+                    writeln!(out, "{}", summary(config, &said))?;
                     entitled::write(out, config)
                 }
                 Err(report) => writeln!(err, "{}", count(report)),
@@ -110,11 +110,11 @@ fn answer(report: &Report, said: &Report) -> Answer {
     Answer { valid: errors == 0, errors, warnings, problems }
 }
 
-fn summary(args: &Args, config: &Config, said: &Report) -> String {
+fn summary(config: &Config, said: &Report) -> String {
     let warnings = config.warnings.warnings() + said.warnings();
     let known = format!(
         "{}: valid, with {}",
-        args.config_file.display(),
+        config.warnings.name(),
         counted(config.book.policies().len(), "policy", "policies"),
     );
     if warnings == 0 {
@@ -147,7 +147,8 @@ mod tests {
             std::fs::write(&config_file, text).unwrap();
         }
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let args = Args { config_file, web_config_file: None, ask_sources: false, output };
+        let config_files = vec![config_file];
+        let args = Args { config_files, web_config_file: None, ask_sources: false, output };
         let exit = run(&args, &mut out, &mut err);
         let place = format!("{}/", directory.path().display());
         let read = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&place, "");

@@ -34,11 +34,11 @@ Examples:
   homeostat explain --url http://127.0.0.1:9999 alertname=ServiceDown instance=a:80
   homeostat explain --config.file homeostat.yml --output json alertname=DiskFull")]
 pub(crate) struct Args {
-    /// The configuration
+    /// The configuration, a file or a directory of them; may be given more than once
     #[arg(long = "config.file", value_name = "FILE", default_value = "homeostat.yml")]
-    config_file: PathBuf,
+    config_files: Vec<PathBuf>,
     /// Ask the engine that runs there, instead of reading a file; a URL, or `unix:` and a path
-    #[arg(long, value_name = "URL", value_parser = place, conflicts_with = "config_file")]
+    #[arg(long, value_name = "URL", value_parser = place, conflicts_with = "config_files")]
     url: Option<Place>,
     /// Show it the token in this file
     #[arg(long, value_name = "FILE", requires = "url")]
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
 }
 
 fn read(args: &Args) -> Result<Explanation, String> {
-    let config = config::load(&args.config_file).map_err(|report| report.to_string())?;
+    let config = config::load(&args.config_files).map_err(|report| report.to_string())?;
     let annotations = labels::set(&args.annotations);
     let mut explanation =
         explanation::explain(&config.book, labels::set(&args.labels), &annotations);
@@ -387,7 +387,7 @@ policies:
         std::fs::write(&config_file, BOOK).unwrap();
         let labels = labels.iter().map(|label| label.parse().unwrap()).collect();
         let args = Args {
-            config_file,
+            config_files: vec![config_file],
             url: None,
             token_file: None,
             ca_file: None,

@@ -27,9 +27,10 @@ use crate::web::listening::ListeningError;
                   In alertmanager.yml:\n  receivers:\n    - name: homeostat\n      \
                   webhook_configs: [{ url: \"http://127.0.0.1:9999/hooks\" }]")]
 pub(super) struct Options {
-    /// The configuration; without it nothing is done and everything is recorded
+    /// The configuration, a file or a directory of them; may be given more than once; without it
+    /// nothing is done and everything is recorded
     #[arg(long = "config.file", value_name = "FILE")]
-    pub(super) config_file: Option<PathBuf>,
+    pub(super) config_files: Vec<PathBuf>,
 
     /// Where the journal and the output of remedies are kept; one engine a directory
     #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
@@ -198,7 +199,7 @@ impl App {
 impl From<Options> for app::Options {
     fn from(options: Options) -> Self {
         Self {
-            config_file: options.config_file,
+            config_files: options.config_files,
             storage_path: options.storage_path,
             retention: options.retention,
             listen_addresses: options.listen_addresses,

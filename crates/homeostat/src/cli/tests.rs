@@ -216,7 +216,7 @@ fn serve_options(arguments: &[&str]) -> String {
 fn serve_needs_nothing_and_takes_the_flags_of_the_ecosystem() {
     let out = serve_options(&[]);
     for part in
-        ["config_file: None", "./data", "[127.0.0.1:9999]", "Size(33554432)", "Info", "Logfmt"]
+        ["config_files: []", "./data", "[127.0.0.1:9999]", "Size(33554432)", "Info", "Logfmt"]
     {
         assert!(out.contains(part), "{part} is missing in {out}");
     }

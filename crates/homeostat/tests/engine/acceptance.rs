@@ -264,6 +264,42 @@ async fn a_bad_reload_keeps_the_old_configuration() {
 }
 
 #[tokio::test]
+async fn a_reload_is_of_all_files_or_of_none() {
+    let sandbox = Sandbox::new().unwrap();
+    let teams = sandbox.path().join("engine/teams");
+    std::fs::create_dir_all(&teams).unwrap();
+    let policy = |name: &str| {
+        format!(
+            "policies: [{{ name: {name}, matchers: [a=b], mode: shadow, remedies: [], continue: true }}]"
+        )
+    };
+    let write = |file: &str, text: &str| std::fs::write(teams.join(file), text).unwrap();
+    write("web.yml", &policy("web"));
+    let more = sandbox.write("more.yml", &policy("more")).unwrap();
+    let more = format!("--config.file={}", more.display());
+    let main = format!("include: ['teams/*.yml']\n{}", policy("main"));
+    let engine = Engine::start(&sandbox, &main, &[&more]).await;
+    let names = || async {
+        let list = engine.json("/api/v1/policies").await;
+        let names = list["policies"].as_array().unwrap().iter();
+        names.map(|policy| policy["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["main", "web", "more"]);
+
+    write("db.yml", &policy("db"));
+    write("web.yml", &policy("more"));
+    let answer = engine.client().post(engine.url("/-/reload")).send().await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let said = answer.text().await.unwrap();
+    assert!(said.contains("more.yml:1:20") && said.contains("teams/web.yml:1:20"), "{said}");
+    assert_eq!(names().await, ["main", "web", "more"], "nothing of it is in force");
+
+    write("web.yml", &policy("web"));
+    assert_eq!(engine.post("/-/reload", "").await, 200);
+    assert_eq!(names().await, ["main", "db", "web", "more"], "a new file is found");
+}
+
+#[tokio::test]
 async fn a_second_engine_on_the_same_directory_is_refused() {
     let sandbox = Sandbox::new().unwrap();
     let engine = Engine::start(&sandbox, "", &[]).await;

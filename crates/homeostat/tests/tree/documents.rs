@@ -68,7 +68,7 @@ fn every_example_is_valid_and_has_no_warnings() {
     let mut seen = 0;
     for path in directories.map(|directory| directory.join("homeostat.yml")) {
         seen += 1;
-        match config::load_for(&path, Callable::These(&["move-primary"])) {
+        match config::load_for(&[&path], Callable::These(&["move-primary"])) {
             Ok(config) => assert!(config.warnings.problems().is_empty(), "{}", config.warnings),
             Err(report) => panic!("{report}"),
         }

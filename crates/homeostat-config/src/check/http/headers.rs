@@ -1,11 +1,11 @@
 //! Headers that go with every request to a server.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use ::http::HeaderName;
 
 use super::{path_of, warn_of_variable};
+use crate::files::Files;
 use crate::http::{HttpHeader, Secret, SecretSource};
 use crate::raw::http::Header;
 use crate::read::{Field, Problems, Text};
@@ -41,22 +41,22 @@ const RESERVED: [(&str, &str); 20] = [
 /// Checks `http_headers`.
 pub(super) fn check(
     field: &Field<Vec<Header>>,
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> Vec<HttpHeader> {
     let mut names = BTreeSet::new();
     let headers = field.given().map_or(&[][..], Vec::as_slice);
-    headers.iter().map(|raw| header(raw, &mut names, directory, problems)).collect()
+    headers.iter().map(|raw| header(raw, &mut names, files, problems)).collect()
 }
 
 fn header(
     raw: &Header,
     names: &mut BTreeSet<String>,
-    directory: &Path,
+    files: &Files,
     problems: &mut Problems,
 ) -> HttpHeader {
     check_name(&raw.name, names, problems);
-    let [values, secrets, files] =
+    let [values, secrets, named] =
         [&raw.values, &raw.secrets, &raw.files].map(|field| field.given().map(|list| &list.value));
     let texts = values.into_iter().chain(secrets).flatten();
     for text in texts {
@@ -68,7 +68,7 @@ fn header(
     }
     let is_wrong =
         [&raw.values, &raw.secrets, &raw.files].iter().any(|field| matches!(field, Field::Wrong));
-    let count = [values, secrets, files].into_iter().flatten().map(Vec::len).sum::<usize>();
+    let count = [values, secrets, named].into_iter().flatten().map(Vec::len).sum::<usize>();
     if count == 0 && !is_wrong {
         let problem = Problem::error(raw.name.span.clone(), "this header has no value");
         problems.report(problem.help("add `values: […]`, `secrets: […]` or `files: […]`"));
@@ -76,8 +76,8 @@ fn header(
     let inline = secrets.into_iter().flatten();
     let inline = inline.map(|text| SecretSource::Inline(Secret::new(text.value.clone())));
     let mut all: Vec<SecretSource> = inline.collect();
-    for text in files.into_iter().flatten() {
-        all.push(SecretSource::File(path_of(text, directory, problems)));
+    for text in named.into_iter().flatten() {
+        all.push(SecretSource::File(path_of(text, files, problems)));
     }
     HttpHeader {
         name: raw.name.value.clone(),

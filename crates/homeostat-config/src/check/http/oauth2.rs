@@ -1,8 +1,7 @@
 //! Where a token comes from.
 
-use std::path::Path;
-
 use super::{http_url, proxy, secret, tls_config};
+use crate::files::Files;
 use crate::http::{Credentials, OAuth2Config, Secret};
 use crate::raw;
 use crate::raw::http::OAuth2;
@@ -18,19 +17,19 @@ const RESERVED: [(&str, &str); 4] = [
 ];
 
 /// Checks `oauth2`.
-pub(super) fn check(raw: &OAuth2, directory: &Path, problems: &mut Problems) -> Credentials {
+pub(super) fn check(raw: &OAuth2, files: &Files, problems: &mut Problems) -> Credentials {
     if raw.client_id.is_absent() {
         problems.report(Problem::error(raw.span.clone(), "`oauth2` has no `client_id`"));
     }
     let client_secret = secret(
         (&raw.client_secret, &raw.client_secret_file),
         ["client_secret", "client_secret_file"],
-        directory,
+        files,
         problems,
     );
     let scopes = scopes(&raw.scopes, problems);
     let endpoint_params = endpoint_params(&raw.endpoint_params, problems);
-    let tls = raw.tls.given().map(|tls| tls_config(tls, directory, problems));
+    let tls = raw.tls.given().map(|tls| tls_config(tls, files, problems));
     let proxy = proxy(&raw.proxy, &raw.tls, problems);
     let token_url = match &raw.token_url {
         Field::Given(text) => http_url(text).map_err(|problem| problems.report(problem)).ok(),

@@ -58,7 +58,7 @@ pub struct PauseView {
 /// The configuration in force.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConfigStatus {
-    /// The file; `null` where there is none, and every alert is shadowed.
+    /// The file, or all that are given, with commas between; `null` where there is none, and every alert is shadowed.
     pub file: Option<String>,
     /// When the configuration in force was read.
     pub loaded_at: Option<Timestamp>,
