@@ -76,6 +76,10 @@ pub(crate) struct Rate {
 pub(crate) struct Policy {
     pub(crate) span: Range<usize>,
     pub(crate) name: Field<Text>,
+    pub(crate) team: Field<Text>,
+    pub(crate) labels: Field<Vec<(Text, Text)>>,
+    pub(crate) description: Field<Text>,
+    pub(crate) runbook_url: Field<Text>,
     pub(crate) matchers: Words,
     pub(crate) target: Words,
     pub(crate) mode: Field<Spanned<Mode>>,
@@ -214,6 +218,10 @@ fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
     let fields = reader.fields(node, &keys::POLICY)?;
     Some(Policy {
         name: fields.read(reader, "name", Reader::text),
+        team: fields.read(reader, "team", Reader::text),
+        labels: fields.read(reader, "labels", carried),
+        description: fields.read(reader, "description", Reader::text),
+        runbook_url: fields.read(reader, "runbook_url", Reader::text),
         matchers: fields.read(reader, "matchers", matchers),
         target: fields.read(reader, "target", |reader, node| reader.texts(node, "target")),
         mode: fields.read(reader, "mode", mode),

@@ -23,6 +23,7 @@ mod request;
 mod setting;
 mod several;
 mod sources;
+mod teams;
 mod typed;
 mod web;
 

@@ -70,6 +70,10 @@ name! {
     PolicyName
 }
 name! {
+    /// Names the team whose policies these are.
+    TeamName
+}
+name! {
     /// Names a remedy; unique in its policy.
     RemedyName
 }

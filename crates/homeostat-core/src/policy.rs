@@ -3,6 +3,7 @@
 //! A policy is meaning, not text: the configuration has checked it. The book tells which policies
 //! take an alert without looking at each: policies that require one `alertname` are found by it.
 
+mod about;
 mod approval;
 mod guard;
 
@@ -19,6 +20,7 @@ use crate::request::RequestTemplate;
 use crate::template::Template;
 use crate::time::Span;
 
+pub use about::About;
 pub use approval::{Approval, Approvers, Granted};
 pub use guard::{BlastRadius, Breaker, Damping, Extent, GuardLimits, Rate, Watchdog};
 
@@ -264,6 +266,8 @@ pub struct Carries {
 pub struct Policy {
     /// Its name, unique in the book.
     pub name: PolicyName,
+    /// Whose it is, and what people should know of it.
+    pub about: About,
     /// Which alerts it takes.
     pub matchers: Matchers,
     /// Which labels say what is to be healed.
@@ -301,6 +305,7 @@ impl Policy {
     pub fn observe() -> Self {
         Self {
             name: PolicyName::new("observe"),
+            about: About::default(),
             matchers: Matchers::default(),
             target: TargetLabels::All,
             mode: Mode::Shadow,
@@ -529,6 +534,13 @@ impl Book {
     /// Returns all policies in file order.
     pub fn policies(&self) -> &[Policy] {
         &self.policies
+    }
+
+    /// Lists the policies that are somebody's, and whose.
+    pub fn teams<'a>(&'a self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let named =
+            |policy: &'a Policy| Some((policy.name.as_str(), policy.about.team.as_ref()?.as_str()));
+        self.policies.iter().filter_map(named)
     }
 
     /// Returns the policy of this name.

@@ -68,6 +68,12 @@ impl Explanation {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Taken {
     pub(crate) policy: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) team: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runbook_url: Option<String>,
     pub(crate) mode: Mode,
     pub(crate) target: Target,
     /// Target labels that the alert does not have: nothing is done.
@@ -290,6 +296,9 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
     let rungs = policy.remedies.iter();
     Taken {
         policy: policy.name.to_string(),
+        team: policy.about.team.as_ref().map(ToString::to_string),
+        description: policy.about.description.as_ref().map(ToString::to_string),
+        runbook_url: policy.about.runbook_url.as_ref().map(ToString::to_string),
         mode: policy.mode,
         missing: missing.iter().map(ToString::to_string).collect(),
         settle: policy.settle,

@@ -1,15 +1,18 @@
 //! What a policy puts on its notices: labels by which people are reached, and annotations that they
-//! read.
+//! read. What `escalate` says counts more than what the policy says of itself.
 
 use std::sync::Arc;
 
 use homeostat_core::label::is_classic_name;
-use homeostat_core::notice::{HEALING_LABEL, OWN_ANNOTATIONS, OWN_LABELS};
-use homeostat_core::policy::Carries;
+use homeostat_core::notice::{HEALING_LABEL, OWN_ANNOTATIONS, OWN_LABELS, RUNBOOK};
+use homeostat_core::policy::{About, Carries};
 
 use crate::read::{Field, Problems, Text};
 use crate::report::Problem;
 use crate::{limits, raw};
+
+/// A name and a text.
+type Pair = (Arc<str>, Arc<str>);
 
 /// One of the two maps.
 struct Kind<'a> {
@@ -21,26 +24,57 @@ struct Kind<'a> {
     target: Vec<&'a str>,
 }
 
-/// Checks both maps.
-pub(super) fn carries(raw: &raw::Policy, problems: &mut Problems) -> Carries {
-    let Some(raw::Escalate::Person { labels, annotations, .. }) = raw.escalate.given() else {
-        return Carries::default();
-    };
+/// The label that says whose a policy is.
+const TEAM: &str = "team";
+
+/// The annotation that says what a policy is for; `description` says why a person is needed.
+const DESCRIPTION: &str = "policy_description";
+
+fn target(raw: &raw::Policy) -> Vec<&str> {
     let target = raw.target.given().map_or(&[][..], |list| &list.value);
-    let target = target.iter().map(|text| &*text.value).collect();
-    let of_labels = Kind { one: "label", own: &OWN_LABELS, target };
+    target.iter().map(|text| &*text.value).collect()
+}
+
+/// Checks the labels that a policy has for all its notices.
+pub(super) fn own_labels(raw: &raw::Policy, problems: &mut Problems) -> Vec<Pair> {
+    if let Some((name, _)) =
+        raw.labels.given().and_then(|labels| labels.iter().find(|(name, _)| name.value == TEAM))
+    {
+        let problem =
+            Problem::error(name.span.clone(), "the team of a policy has a key of its own");
+        problems.report(problem.help("write team: NAME"));
+    }
+    pairs(&raw.labels, &Kind { one: "label", own: &OWN_LABELS, target: target(raw) }, problems)
+}
+
+/// Checks both maps of `escalate`, and puts them over what the policy says of itself. A label of the
+/// target is the target's.
+pub(super) fn carries(raw: &raw::Policy, about: &About, problems: &mut Problems) -> Carries {
+    let team = about.team.iter().map(|team| (TEAM.into(), team.as_str().into()));
+    let team = team.filter(|_| !target(raw).contains(&TEAM));
+    let said = |name: &str, text: &Option<Arc<str>>| text.clone().map(|text| (name.into(), text));
+    let texts = [(DESCRIPTION, &about.description), (RUNBOOK, &about.runbook_url)];
+    let labels = team.chain(about.labels.iter().cloned()).collect();
+    let annotations = texts.into_iter().filter_map(|(name, text)| said(name, text)).collect();
+    let Some(raw::Escalate::Person { labels: more, annotations: words, .. }) = raw.escalate.given()
+    else {
+        return Carries { labels, annotations };
+    };
+    let of_labels = Kind { one: "label", own: &OWN_LABELS, target: target(raw) };
     let of_annotations = Kind { one: "annotation", own: &OWN_ANNOTATIONS, target: Vec::new() };
     Carries {
-        labels: pairs(labels, &of_labels, problems),
-        annotations: pairs(annotations, &of_annotations, problems),
+        labels: over(labels, pairs(more, &of_labels, problems)),
+        annotations: over(annotations, pairs(words, &of_annotations, problems)),
     }
 }
 
-fn pairs(
-    field: &Field<Vec<(Text, Text)>>,
-    kind: &Kind<'_>,
-    problems: &mut Problems,
-) -> Vec<(Arc<str>, Arc<str>)> {
+fn over(mut below: Vec<Pair>, above: Vec<Pair>) -> Vec<Pair> {
+    below.retain(|(name, _)| above.iter().all(|(other, _)| other != name));
+    below.extend(above);
+    below
+}
+
+fn pairs(field: &Field<Vec<(Text, Text)>>, kind: &Kind<'_>, problems: &mut Problems) -> Vec<Pair> {
     let pairs = field.given().map_or(&[][..], Vec::as_slice);
     if let Some((name, _)) = pairs.get(limits::CARRIED) {
         let message = format!("more than {} {}s", limits::CARRIED, kind.one);
@@ -76,7 +110,8 @@ fn wrong_name(text: &Text, kind: &Kind<'_>) -> Option<Problem> {
     Some(Problem::error(text.span.clone(), message).help(help))
 }
 
-fn wrong_value(text: &Text) -> Option<Problem> {
+/// What is wrong with a text that goes to people as it is.
+pub(super) fn wrong_value(text: &Text) -> Option<Problem> {
     let problem = |message: &str| Problem::error(text.span.clone(), message.to_owned());
     if text.value.contains("{{") {
         return Some(problem("placeholders are not filled in here").help(

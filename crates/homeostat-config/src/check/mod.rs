@@ -4,6 +4,7 @@
 //! is wrong is still given some meaning, so that one mistake does not hide the next; a file with
 //! errors is never used. Not its duty: types and unknown keys (`read`).
 
+mod about;
 mod access;
 mod action;
 mod approval;

@@ -9,13 +9,14 @@ use homeostat_core::label::Matchers;
 use homeostat_core::limits::defaults;
 use homeostat_core::name::{PolicyName, RemedyName};
 use homeostat_core::policy::{
-    Action, Approval, Approvers, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels,
+    About, Action, Approval, Approvers, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels,
 };
 use homeostat_core::time::Span;
 
 use super::guard::Height;
 use super::{
-    Names, Surroundings, action, approval, carries, guard, notify, regression, some_time, verify,
+    Names, Surroundings, about, action, approval, carries, guard, notify, regression, some_time,
+    verify,
 };
 use crate::config::Callable;
 use crate::read::{Field, Problems, Spanned, Text};
@@ -37,8 +38,11 @@ pub(super) fn check(
     warn_of_one_rung(raw, &remedies, problems);
     let height = height(raw);
     let settle = raw.settle.value_or(Span::ZERO);
+    let about = about::check(raw, problems);
     Policy {
         name: PolicyName::new(name),
+        escalate: escalate(raw, mode, settle, &about, surroundings, problems),
+        about,
         matchers,
         target: target(&raw.target, problems),
         mode,
@@ -50,7 +54,6 @@ pub(super) fn check(
         guard: guard::check(raw.guard.given(), surroundings, &height, problems),
         // What grants say is known when all policies are.
         approvers: Approvers::Anybody,
-        escalate: escalate(raw, mode, settle, surroundings, problems),
         on_resolve: raw.on_resolve.value_or(OnResolve::Finish),
         continues: raw.continues.value_or(false),
         relapse: raw.relapse.value_or(defaults::RELAPSE),
@@ -297,6 +300,7 @@ fn escalate(
     raw: &raw::Policy,
     mode: Mode,
     settle: Span,
+    about: &About,
     surroundings: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Escalate {
@@ -307,7 +311,7 @@ fn escalate(
         }
         Field::Absent | Field::Wrong => (None, &Field::Absent, None),
     };
-    let carries = carries::carries(raw, problems);
+    let carries = carries::carries(raw, about, problems);
     let channels = notify::chosen(raw).map_or(surroundings.channels, |list| !list.value.is_empty());
     if !surroundings.alertmanager && !channels {
         cannot_tell(raw, mode, span.cloned(), problems);

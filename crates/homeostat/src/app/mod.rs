@@ -321,6 +321,7 @@ impl Running {
         reloader.settle(clock.now());
         metrics.set_leader(true);
         let book = Arc::new(config.book);
+        metrics.set_teams(book.teams());
         let (observed, started_in) = (metrics.clone(), life.mark());
         let retention = options.retention;
         let driver = Driver::recover(journal, book, inbox, doors, observed, started_in, retention)?;

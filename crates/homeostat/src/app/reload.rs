@@ -83,7 +83,9 @@ impl Reloader {
         let asks = self.entrance.would_ask(access);
         self.exposure.permit(asks).map_err(|exposed| format!("{exposed}; {}", Exposed::HELP))?;
         // The book first: if it cannot be put in force now, nothing else has changed.
-        self.queue.reload(Arc::new(config.book)).await.map_err(|busy| busy.to_string())?;
+        let book = Arc::new(config.book);
+        self.queue.reload(book.clone()).await.map_err(|busy| busy.to_string())?;
+        self.metrics.set_teams(book.teams());
         *self.doors.prober.write() = Arc::new(prober);
         *self.doors.outlets.write() = Arc::new(outlets);
         *self.doors.settings.write() = Arc::new(settings);

@@ -1,5 +1,6 @@
 //! `homeostat check`: is this configuration valid?
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -117,6 +118,12 @@ fn summary(config: &Config, said: &Report) -> String {
         config.warnings.name(),
         counted(config.book.policies().len(), "policy", "policies"),
     );
+    let teams: BTreeSet<&str> = config.book.teams().map(|(_, team)| team).collect();
+    let known = if teams.is_empty() {
+        known
+    } else {
+        format!("{known} of {}", counted(teams.len(), "team", "teams"))
+    };
     if warnings == 0 {
         known
     } else {

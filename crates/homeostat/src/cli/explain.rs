@@ -9,6 +9,7 @@ use homeostat_core::policy::{Extent, Worse};
 
 use super::account;
 use super::client::{Client, Place, Server, Trouble, place};
+use super::incidents::of_team;
 use super::labels::{self, Pair};
 use super::plain::plain;
 use super::{Exit, Output, answered, counted, entitled, prospect, witnesses, write_json};
@@ -152,7 +153,11 @@ fn write_text(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> 
 
 fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     let mut line = |name: &str, text: &str| writeln!(out, "  {name:<10}{}", plain(text));
-    line("policy", &format!("{} ({})", taken.policy, taken.mode.as_str()))?;
+    let policy = of_team(&taken.policy, taken.team.as_deref());
+    line("policy", &format!("{policy} ({})", taken.mode.as_str()))?;
+    for (name, text) in [("about", &taken.description), ("runbook", &taken.runbook_url)] {
+        text.iter().try_for_each(|text| line(name, text))?;
+    }
     if taken.missing.is_empty() {
         line("target", &taken.target.to_string())?;
     } else {

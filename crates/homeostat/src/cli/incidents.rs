@@ -180,12 +180,17 @@ fn standing(incident: &IncidentView) -> &str {
     }
 }
 
+/// A policy, and whose it is where it is somebody's.
+pub(super) fn of_team(policy: &str, team: Option<&str>) -> String {
+    team.map_or_else(|| policy.to_owned(), |team| format!("{policy} of team {team}"))
+}
+
 /// Prints one incident with all that happened; of each choice what a person needs at night, or why
 /// in full.
 pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "incident {}: {}", plain(&incident.id), headline(incident))?;
     let mut fields = vec![
-        ("policy", incident.policy.clone()),
+        ("policy", of_team(&incident.policy, incident.team.as_deref())),
         ("target", incident.target.to_string()),
         ("opened", seconds(incident.opened_at)),
     ];

@@ -1,14 +1,16 @@
 //! Every metric, by the names that are promised.
 //!
 //! Names of policies, remedies and sources become label values; each kind has a bound, beyond
-//! which a name counts as `other`, so that a flood of names cannot become a flood of series.
+//! which a name counts as `other`, so that a flood of names cannot become a flood of series. What is
+//! counted by policy has the label `team`, too, where the policy says whose it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -60,11 +62,24 @@ labels!(ByPolicy { policy });
 labels!(ByResult { result });
 labels!(ByReason { reason });
 
+/// Whose a policy is: no label at all where it is nobody's in particular.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Team(Option<String>);
+
+impl EncodeLabelSet for Team {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        let labels: Vec<(&str, &str)> = self.0.iter().map(|team| ("team", &**team)).collect();
+        labels.encode(encoder)
+    }
+}
+
 /// All metrics, and the registry that prints them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     names: Mutex<BTreeMap<&'static str, BTreeSet<String>>>,
+    /// Whose policies are, as far as they are somebody's.
+    teams: Mutex<BTreeMap<String, String>>,
     /// Held while open incidents are replaced and while all is printed: no scrape sees a half.
     printing: Mutex<()>,
     reload_successful: Gauge,
@@ -77,17 +92,17 @@ pub struct Metrics {
     polls: Family<BySourceAndResult, Counter>,
     reconciled: Family<ByChange, Counter>,
     alerts_active: Gauge,
-    incidents_open: Family<ByPolicyAndState, Gauge>,
-    shown_open: Mutex<BTreeSet<(String, String)>>,
-    incidents_closed: Family<ByPolicyAndOutcome, Counter>,
-    orders: Family<ByPolicyRemedyAndResult, Counter>,
-    order_duration: Histograms<ByPolicyAndRemedy>,
+    incidents_open: Family<(ByPolicyAndState, Team), Gauge>,
+    shown_open: Mutex<BTreeSet<(String, Team, String)>>,
+    incidents_closed: Family<(ByPolicyAndOutcome, Team), Counter>,
+    orders: Family<(ByPolicyRemedyAndResult, Team), Counter>,
+    order_duration: Histograms<(ByPolicyAndRemedy, Team)>,
     orders_running: Gauge,
-    holds: Family<ByPolicyAndGuard, Counter>,
-    approvals: Family<ByPolicyAndAnswer, Counter>,
+    holds: Family<(ByPolicyAndGuard, Team), Counter>,
+    approvals: Family<(ByPolicyAndAnswer, Team), Counter>,
     standing_approvals: Gauge,
-    shadow: Family<ByPolicyRemedyAndResult, Counter>,
-    time_to_heal: Histograms<ByPolicy>,
+    shadow: Family<(ByPolicyRemedyAndResult, Team), Counter>,
+    time_to_heal: Histograms<(ByPolicy, Team)>,
     commit_duration: Histogram,
     facts: Counter,
     notices: Family<ByChannelAndResult, Counter>,
@@ -194,6 +209,7 @@ impl Metrics {
             runner_lost: shelf.add("runner_lost", "Runners that went away unasked"),
             registry: shelf.0,
             names: Mutex::default(),
+            teams: Mutex::default(),
             printing: Mutex::default(),
             shown_open: Mutex::default(),
         }
@@ -265,37 +281,38 @@ impl Metrics {
         S: AsRef<str>,
     {
         let _whole = self.printing.lock();
-        let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let mut open: BTreeMap<(String, Team, String), usize> = BTreeMap::new();
         for ((policy, state), count) in counts {
-            let key = (self.name("policy", policy.as_ref()), state.as_ref().to_owned());
-            *open.entry(key).or_default() += count;
+            let (policy, team) = self.policy(policy.as_ref());
+            *open.entry((policy, team, state.as_ref().to_owned())).or_default() += count;
         }
         let mut shown = self.shown_open.lock();
         shown.extend(open.keys().cloned());
-        for (policy, state) in &*shown {
-            let count = open.get(&(policy.clone(), state.clone())).copied().unwrap_or(0);
-            let labels = ByPolicyAndState { policy: policy.clone(), state: state.clone() };
+        for key in &*shown {
+            let count = open.get(key).copied().unwrap_or(0);
+            let (policy, team, state) = key.clone();
+            let labels = (ByPolicyAndState { policy, state }, team);
             self.incidents_open.get_or_create(&labels).set(whole(count));
         }
     }
 
     /// Counts an incident that closed.
     pub fn incident_closed(&self, policy: &str, outcome: &str) {
-        let labels =
-            ByPolicyAndOutcome { policy: self.name("policy", policy), outcome: outcome.into() };
+        let (policy, team) = self.policy(policy);
+        let labels = (ByPolicyAndOutcome { policy, outcome: outcome.into() }, team);
         self.incidents_closed.get_or_create(&labels).inc();
     }
 
     /// Counts a run that ended, with its duration where that is known.
     pub fn order_ended(&self, policy: &str, remedy: &str, result: &str, seconds: Option<f64>) {
-        let policy = self.name("policy", policy);
+        let (policy, team) = self.policy(policy);
         let remedy = self.name("remedy", remedy);
         if let Some(seconds) = seconds {
             let labels = ByPolicyAndRemedy { policy: policy.clone(), remedy: remedy.clone() };
-            self.order_duration.get_or_create(&labels).observe(seconds);
+            self.order_duration.get_or_create(&(labels, team.clone())).observe(seconds);
         }
         let labels = ByPolicyRemedyAndResult { policy, remedy, result: result.into() };
-        self.orders.get_or_create(&labels).inc();
+        self.orders.get_or_create(&(labels, team)).inc();
     }
 
     /// Sets how many runs go on.
@@ -305,22 +322,23 @@ impl Metrics {
 
     /// Counts a hold.
     pub fn held(&self, policy: &str, guard: &str) {
-        let labels = ByPolicyAndGuard { policy: self.name("policy", policy), guard: guard.into() };
-        self.holds.get_or_create(&labels).inc();
+        let (policy, team) = self.policy(policy);
+        let labels = ByPolicyAndGuard { policy, guard: guard.into() };
+        self.holds.get_or_create(&(labels, team)).inc();
     }
 
     /// Counts what a remedy in shadow would have been worth.
     pub fn shadow_judged(&self, policy: &str, remedy: &str, result: &str) {
-        let (policy, remedy) = (self.name("policy", policy), self.name("remedy", remedy));
+        let ((policy, team), remedy) = (self.policy(policy), self.name("remedy", remedy));
         let labels = ByPolicyRemedyAndResult { policy, remedy, result: result.into() };
-        self.shadow.get_or_create(&labels).inc();
+        self.shadow.get_or_create(&(labels, team)).inc();
     }
 
     /// Counts an answer to a question, or a run without one; `answer` is one of few fixed words.
     pub fn answered(&self, policy: &str, answer: &str) {
-        let labels =
-            ByPolicyAndAnswer { policy: self.name("policy", policy), answer: answer.into() };
-        self.approvals.get_or_create(&labels).inc();
+        let (policy, team) = self.policy(policy);
+        let labels = ByPolicyAndAnswer { policy, answer: answer.into() };
+        self.approvals.get_or_create(&(labels, team)).inc();
     }
 
     /// Says how much is approved ahead.
@@ -330,8 +348,8 @@ impl Metrics {
 
     /// Counts a healing, and how long it took from the incident's opening.
     pub fn healed(&self, policy: &str, seconds: f64) {
-        let labels = ByPolicy { policy: self.name("policy", policy) };
-        self.time_to_heal.get_or_create(&labels).observe(seconds);
+        let (policy, team) = self.policy(policy);
+        self.time_to_heal.get_or_create(&(ByPolicy { policy }, team)).observe(seconds);
     }
 
     /// Counts a commit, how long it took, and the facts in it.
@@ -393,6 +411,19 @@ impl Metrics {
         text::encode(&mut open_metrics, &self.registry)
             .expect("a String takes whatever is written");
         classic::from_open_metrics(&open_metrics)
+    }
+
+    /// Says whose policies are from now on: names of policies, and of their teams.
+    pub fn set_teams<'a>(&self, teams: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let teams = teams.into_iter().map(|(policy, team)| (policy.to_owned(), team.to_owned()));
+        *self.teams.lock() = teams.collect();
+    }
+
+    /// The label values for a policy: of its name, and of its team.
+    fn policy(&self, policy: &str) -> (String, Team) {
+        let name = self.name("policy", policy);
+        let team = self.teams.lock().get(&name).cloned();
+        (name, Team(team))
     }
 
     /// The label value for a name: itself, or `other` where too many are known already.

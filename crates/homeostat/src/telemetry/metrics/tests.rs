@@ -32,6 +32,31 @@ fn busy() -> Metrics {
 }
 
 #[test]
+fn what_is_counted_by_policy_says_whose_it_is_where_it_is_somebodys() {
+    let metrics = Metrics::new("1.2.3", "abc", "main");
+    metrics.set_teams([("db", "dba")]);
+    metrics.incident_closed("db", "healed");
+    metrics.incident_closed("web", "healed");
+    metrics.order_ended("db", "promote", "succeeded", Some(1.5));
+    metrics.set_incidents_open([(("db", "waiting"), 2)]);
+    // As a reload says.
+    metrics.set_teams([("db", "storage")]);
+    metrics.set_incidents_open([(("db", "waiting"), 2)]);
+    metrics.held("db", "rate");
+    let text = metrics.print();
+    for line in [
+        "homeostat_incidents_closed_total{policy=\"db\",outcome=\"healed\",team=\"dba\"} 1",
+        "homeostat_incidents_closed_total{policy=\"web\",outcome=\"healed\"} 1",
+        "homeostat_order_duration_seconds_sum{policy=\"db\",remedy=\"promote\",team=\"dba\"} 1.5",
+        "homeostat_incidents_open{policy=\"db\",state=\"waiting\",team=\"dba\"} 0",
+        "homeostat_incidents_open{policy=\"db\",state=\"waiting\",team=\"storage\"} 2",
+        "homeostat_holds_total{policy=\"db\",guard=\"rate\",team=\"storage\"} 1",
+    ] {
+        assert!(text.lines().any(|printed| printed == line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
 fn the_promised_names_are_there() {
     let text = busy().print();
     for line in [

@@ -48,6 +48,7 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
             Some(IncidentView {
                 id: id.to_string(),
                 policy: policy.to_string(),
+                team: None,
                 target: target.clone(),
                 state: StateView::Waiting,
                 outcome: None,

@@ -8,6 +8,7 @@ use axum::response::Response;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{IncidentId, PolicyName};
+use homeostat_core::policy::Book;
 
 use super::view::{IncidentList, IncidentView, StateView};
 use super::{Api, Filter, History, Page, ReadError, Story, fold};
@@ -44,7 +45,9 @@ pub(super) async fn list(
         Ok(page) => page,
         Err(response) => return response,
     };
-    let incidents = page.incidents.iter().filter_map(|(id, story)| view(*id, story)).collect();
+    let book = (api.web.book)();
+    let incidents = page.incidents.iter().filter_map(|(id, story)| view(*id, story, &book));
+    let incidents = incidents.collect();
     let next_cursor = page.next.map(|id| id.to_string());
     answer::json(StatusCode::OK, &IncidentList { incidents, next_cursor })
 }
@@ -82,7 +85,7 @@ pub(super) async fn one(
     match ask(&api, move |history| history.incident(id)).await {
         Ok(story) => {
             let seen = story.filter(|story| may_see(&caller, id, &story.facts));
-            match seen.and_then(|story| view(id, &story)) {
+            match seen.and_then(|story| view(id, &story, &(api.web.book)())) {
                 Some(incident) => answer::json(StatusCode::OK, &incident),
                 None => none(),
             }
@@ -124,12 +127,14 @@ fn subject_of(id: IncidentId, facts: &[Fact]) -> Option<(&PolicyName, &LabelSet)
     })
 }
 
-fn view(id: IncidentId, story: &Story) -> Option<IncidentView> {
+fn view(id: IncidentId, story: &Story, book: &Book) -> Option<IncidentView> {
     let Some(mut view) = fold(id, &story.facts) else {
         tracing::error!(incident = id.0, "the facts of an incident do not tell how it opened");
         return None;
     };
     view.alerts_total += story.left_out;
+    let policy = book.policy(&PolicyName::new(&view.policy));
+    view.team = policy.and_then(|policy| policy.about.team.as_ref().map(ToString::to_string));
     Some(view)
 }
 

@@ -59,6 +59,10 @@ fn policy(policy: &Policy, scores: &Scores) -> Value {
     let remedies: Vec<Value> = remedies.collect();
     json!({
         "name": policy.name,
+        "team": policy.about.team,
+        "labels": map(&policy.about.labels),
+        "description": policy.about.description,
+        "runbook_url": policy.about.runbook_url,
         "matchers": matchers,
         "target": target,
         "mode": policy.mode,

@@ -24,6 +24,9 @@ pub struct IncidentView {
     pub id: String,
     /// The policy that took it.
     pub policy: String,
+    /// Whose policy that is, by the configuration in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
     /// What is to be healed.
     pub target: LabelSet,
     /// Where it stands.
