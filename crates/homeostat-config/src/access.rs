@@ -120,7 +120,7 @@ pub struct Grant {
     pub may: BTreeSet<Permission>,
     /// To which sources they may send; `None`: to all.
     pub sources: Option<Vec<SourceName>>,
-    /// With the incidents of which policies; `None`: of all.
+    /// With the incidents of which policies; `None`: of all. Of teams, the policies by name.
     pub policies: Option<Vec<Pattern>>,
     /// With the incidents of which targets; none: of all.
     pub targets: Matchers,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use homeostat_core::name::TeamName;
-use homeostat_core::policy::About;
+use homeostat_core::policy::{About, Policy};
 use url::Url;
 
 use super::{carries, is_name, name_help};
+use crate::nearest::nearest;
 use crate::raw;
 use crate::read::{Field, Problems, Text};
 use crate::report::Problem;
@@ -33,6 +34,22 @@ pub(super) fn team(text: &Text, problems: &mut Problems) -> TeamName {
         problems.report(Problem::error(text.span.clone(), message).help(name_help()));
     }
     TeamName::new(&text.value)
+}
+
+/// Reports a team that no policy is of. Where there are no policies at all, they could not be read.
+pub(super) fn known_team(text: &Text, policies: &[Policy], problems: &mut Problems) {
+    let teams = || policies.iter().filter_map(|policy| Some(policy.about.team.as_ref()?.as_str()));
+    if policies.is_empty() || teams().any(|team| team == text.value) {
+        return;
+    }
+    let problem = Problem::error(
+        text.span.clone(),
+        format!("no policy is of a team {:?}", super::cut(&text.value)),
+    );
+    problems.report(match nearest(&text.value, teams()) {
+        Some(meant) => problem.help(format!("did you mean {meant:?}?")),
+        None => problem.help("a policy says whose it is: team: NAME"),
+    });
 }
 
 fn check_runbook(text: &Text, problems: &mut Problems) {

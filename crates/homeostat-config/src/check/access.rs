@@ -7,7 +7,7 @@ use homeostat_core::name::SourceName;
 use homeostat_core::policy::{Mode, Policy};
 use homeostat_core::time::Timestamp;
 
-use super::{Names, oidc, policy};
+use super::{Names, about, oidc, policy};
 use crate::access::{
     Access, AccessToken, Grant, Network, Pattern, Permission, TokenSecret, TrustedProxy,
 };
@@ -162,6 +162,10 @@ fn grant(raw: &raw::access::Grant, around: &Around<'_>, problems: &mut Problems)
         permissions.iter().filter_map(|text| permission(text, problems)).collect();
     let sources = raw.sources.given().map(|list| senders(list, around, problems));
     let policies = raw.policies.given().map(|list| patterns(list, around, problems));
+    let policies = match raw.teams.given() {
+        Some(list) => Some(of_teams(list, policies, around.policies, problems)),
+        None => policies,
+    };
     let targets = raw.targets.given();
     let targets =
         targets.map_or_else(Matchers::default, |list| policy::parsed(&list.value, problems));
@@ -292,6 +296,35 @@ fn patterns(
     list.value.iter().map(of).collect()
 }
 
+/// The policies of teams, by name, as far as they are among these: a reload that gives a policy to another
+/// team takes it from those who may do something with the policies of this one.
+fn of_teams(
+    list: &Spanned<Vec<Text>>,
+    among: Option<Vec<Pattern>>,
+    policies: &[Policy],
+    problems: &mut Problems,
+) -> Vec<Pattern> {
+    for text in &list.value {
+        about::known_team(text, policies, problems);
+    }
+    let is_theirs = |policy: &&Policy| {
+        let team = policy.about.team.as_ref();
+        team.is_some_and(|team| list.value.iter().any(|text| text.value == team.as_str()))
+    };
+    let theirs: Vec<&Policy> = policies.iter().filter(is_theirs).collect();
+    let is_meant = |policy: &&&Policy| {
+        let matches = |pattern: &Pattern| pattern.matches(policy.name.as_str());
+        among.as_ref().is_none_or(|among| among.iter().any(matches))
+    };
+    let meant = theirs.iter().filter(is_meant);
+    let meant: Vec<Pattern> = meant.map(|policy| Pattern::new(policy.name.as_str())).collect();
+    if meant.is_empty() && !theirs.is_empty() {
+        let message = "none of these policies is of these teams: nothing is granted";
+        problems.report(Problem::warning(list.span.clone(), message));
+    }
+    meant
+}
+
 /// What narrows a grant must narrow all that it grants: what it could not narrow would be granted
 /// whole, which is not what it looks like.
 fn misplaced(raw: &raw::access::Grant, may: &BTreeSet<Permission>, problems: &mut Problems) {
@@ -303,6 +336,7 @@ fn misplaced(raw: &raw::access::Grant, may: &BTreeSet<Permission>, problems: &mu
     for (key, list, narrows) in [
         ("sources", &raw.sources, "sources"),
         ("policies", &raw.policies, "policies"),
+        ("teams", &raw.teams, "policies"),
         ("targets", &raw.targets, "policies"),
     ] {
         let Some(list) = list.given() else { continue };

@@ -42,8 +42,8 @@ pub(crate) static ACCESS_TOKEN: Keys = Keys {
 /// One of `access.grants`.
 pub(crate) static GRANT: Keys = Keys {
     of: "a grant",
-    known: &["who", "may", "sources", "policies", "targets"],
-    later: &["teams"],
+    known: &["who", "may", "sources", "policies", "teams", "targets"],
+    later: &[],
     habits: &[
         habit("to", "who", "write `who`"),
         habit("users", "who", "write who: [\"user:NAME\"]"),
@@ -52,6 +52,7 @@ pub(crate) static GRANT: Keys = Keys {
         habit("can", "may", "write `may`"),
         habit("source", "sources", "write a list: sources: [NAME]"),
         habit("policy", "policies", "write a list: policies: [NAME]"),
+        habit("team", "teams", "write a list: teams: [NAME]"),
         habit("target", "targets", "write matchers: targets: ['env!=\"prod\"']"),
         habit("matchers", "targets", "write matchers: targets: ['env!=\"prod\"']"),
     ],

@@ -36,6 +36,7 @@ pub(crate) struct Grant {
     pub(crate) may: Words,
     pub(crate) sources: Words,
     pub(crate) policies: Words,
+    pub(crate) teams: Words,
     pub(crate) targets: Words,
 }
 
@@ -83,6 +84,7 @@ fn grant(reader: &mut Reader<'_>, node: &Node) -> Option<Grant> {
         may: fields.read(reader, "may", |reader, node| reader.texts(node, "may")),
         sources: fields.read(reader, "sources", |reader, node| reader.texts(node, "sources")),
         policies: fields.read(reader, "policies", |reader, node| reader.texts(node, "policies")),
+        teams: fields.read(reader, "teams", |reader, node| reader.texts(node, "teams")),
         targets: fields.read(reader, "targets", super::matchers),
         span: fields.span,
     })

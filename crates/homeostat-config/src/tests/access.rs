@@ -130,8 +130,8 @@ fn what_is_wrong_with_a_grant_is_told() {
       => give `administer` in a grant of its own
     8:54 `sources` does not narrow `view`
       => give `view` in a grant of its own
-    9:39 `teams` is not built yet
-      => remove it: an engine that ignored it would be less careful than it says
+    9:47 no policy is of a team "x"
+      => a policy says whose it is: team: NAME
     "#);
 }
 

@@ -89,3 +89,49 @@ fn what_a_policy_cannot_say_of_itself_is_told_with_its_place() {
       => did you mean "description"?
     "#);
 }
+
+#[test]
+fn a_grant_to_a_team_is_about_its_policies() {
+    let policy = |name: &str, team: &str| {
+        format!("- {{ name: {name}, {team} matchers: [a={name}], mode: shadow, remedies: [] }}\n")
+    };
+    let all = [
+        policy("db-1", "team: dba,"),
+        policy("db-2", "team: dba,"),
+        policy("web-1", "team: web,"),
+        policy("db-3", ""),
+    ];
+    let with = |grants: &str| {
+        format!(
+            "access:\n  grants:\n  - {{ who: [anonymous], may: [send, view] }}\n{grants}policies:\n{}",
+            all.concat()
+        )
+    };
+    let of = |narrows: &str| {
+        let text = with(&format!("  - {{ who: [\"group:dba\"], may: [operate], {narrows} }}\n"));
+        let access = parse("h.yml", &text).unwrap_or_else(|r| panic!("{r}")).access.unwrap();
+        let policies = access.grants[1].policies.clone().unwrap();
+        policies.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("teams: [dba]"), ["db-1", "db-2"]);
+    assert_eq!(of("teams: [dba, web], policies: ['*-1']"), ["db-1", "web-1"]);
+    assert!(of("teams: [web], policies: ['db-*']").is_empty());
+    let wrong = with(
+        "  - { who: [anonymous], may: [operate], teams: [dbaa, ops] }
+  - { who: [anonymous], may: [send], teams: [dba] }
+  - { who: [anonymous], may: [operate], team: dba }
+  - { who: [anonymous], may: [operate], teams: [web], policies: [db-1] }
+",
+    );
+    insta::assert_snapshot!(problems(&wrong), @r#"
+    4:49 no policy is of a team "dbaa"
+      => did you mean "dba"?
+    4:55 no policy is of a team "ops"
+      => a policy says whose it is: team: NAME
+    5:45 `teams` does not narrow `send`
+      => give `send` in a grant of its own
+    6:41 unknown key "team" in a grant
+      => write a list: teams: [NAME]
+    7:48 warning: none of these policies is of these teams: nothing is granted
+    "#);
+}
