@@ -143,7 +143,11 @@ pub(crate) static FILE: Keys = Keys {
 
 /// `limits`.
 pub(crate) static LIMITS: Keys =
-    Keys { of: "limits", known: &["concurrency", "rate"], later: &[], habits: &[] };
+    Keys { of: "limits", known: &["concurrency", "rate", "teams"], later: &[], habits: &[] };
+
+/// One of `limits.teams`.
+pub(crate) static TEAM_LIMITS: Keys =
+    Keys { of: "the limits of a team", known: &["concurrency", "rate"], later: &[], habits: &[] };
 
 /// `defaults`.
 pub(crate) static DEFAULTS: Keys = Keys {

@@ -61,6 +61,14 @@ pub(crate) struct File {
 pub(crate) struct Limits {
     pub(crate) concurrency: Count,
     pub(crate) rate: Field<Rate>,
+    pub(crate) teams: Field<Vec<(Text, TeamLimits)>>,
+}
+
+/// One of `limits.teams`.
+#[derive(Debug)]
+pub(crate) struct TeamLimits {
+    pub(crate) concurrency: Count,
+    pub(crate) rate: Field<Rate>,
 }
 
 /// A rate.
@@ -193,6 +201,23 @@ fn maps<T>(
 fn limits(reader: &mut Reader<'_>, node: &Node) -> Option<Limits> {
     let fields = reader.fields(node, &keys::LIMITS)?;
     Some(Limits {
+        concurrency: fields.read(reader, "concurrency", Reader::count),
+        rate: fields.read(reader, "rate", rate),
+        teams: fields.read(reader, "teams", |reader, node| {
+            let Kind::Map(entries) = &node.kind else {
+                let help = "write teams: { NAME: { concurrency: 4 } }";
+                return reader.wrong(node, "teams as a map", Some(help));
+            };
+            request::pairs(reader, entries, |reader, name, node| {
+                Some((name, team_limits(reader, node)?))
+            })
+        }),
+    })
+}
+
+fn team_limits(reader: &mut Reader<'_>, node: &Node) -> Option<TeamLimits> {
+    let fields = reader.fields(node, &keys::TEAM_LIMITS)?;
+    Some(TeamLimits {
         concurrency: fields.read(reader, "concurrency", Reader::count),
         rate: fields.read(reader, "rate", rate),
     })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::name::{CircuitName, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
+use crate::name::{CircuitName, IncidentId, OrderId, PolicyName, RemedyName, SourceName, TeamName};
 use crate::plan::LockKey;
 use crate::process::{Process, still_run};
 use crate::reach::Sum;
@@ -128,8 +128,12 @@ pub enum Scope {
     Book,
     /// One policy.
     Policy(PolicyName),
-    /// What one policy takes of what all share.
+    /// All policies of a team.
+    Team(TeamName),
+    /// What one policy takes of what all share, which is nobody's in particular.
     Share(PolicyName),
+    /// What a team takes of what all share.
+    TeamShare(TeamName),
 }
 
 impl fmt::Display for Scope {
@@ -137,7 +141,9 @@ impl fmt::Display for Scope {
         match self {
             Self::Book => f.write_str("all policies together"),
             Self::Policy(name) => write!(f, "policy {name}"),
+            Self::Team(name) => write!(f, "team {name}"),
             Self::Share(name) => write!(f, "the share of policy {name}"),
+            Self::TeamShare(name) => write!(f, "the share of team {name}"),
         }
     }
 }
@@ -317,10 +323,13 @@ pub enum Hold {
         /// When there may be another.
         until: Timestamp,
     },
-    /// A policy had its part of what all share: the rest is kept for others.
+    /// A policy or its team had its part of what all share: the rest is kept for others.
     ShareTaken {
         /// The policy.
         policy: PolicyName,
+        /// The team, where it is a team that had its part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        team: Option<TeamName>,
         /// How many orders it had.
         taken: u32,
         /// Of how many that all may have.
@@ -339,10 +348,13 @@ pub enum Hold {
         /// When to look again.
         until: Timestamp,
     },
-    /// A policy has its part of the places that all share: the rest is kept for others.
+    /// A policy or its team has its part of the places that all share: the rest is kept for others.
     ShareRunning {
         /// The policy.
         policy: PolicyName,
+        /// The team, where it is a team that has its part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        team: Option<TeamName>,
         /// How many of its orders run.
         running: u32,
         /// How many of all may.
@@ -553,6 +565,11 @@ impl Hold {
     }
 }
 
+/// Who shares what is for all: a team, or a policy that is nobody's in particular.
+fn sharer(policy: &PolicyName, team: Option<&TeamName>) -> String {
+    team.map_or_else(|| format!("policy {policy}"), |team| format!("team {team}"))
+}
+
 impl fmt::Display for Hold {
     #[expect(clippy::too_many_lines, reason = "one sentence for each hold")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -603,20 +620,19 @@ impl fmt::Display for Hold {
             Self::RateSpent { scope, max, per, until } => {
                 write!(f, "{scope} may issue {max} orders per {per}; next at {until:.0}")
             }
-            Self::ShareTaken { policy, taken, max, per, kept, until } => {
+            Self::ShareTaken { policy, team, taken, max, per, kept, until } => {
+                let sharer = sharer(policy, team.as_ref());
                 let all = format_args!("{max} orders that all policies may have per {per}");
                 let rest = format_args!("the last {kept} are kept for others");
-                write!(
-                    f,
-                    "policy {policy} had {taken} of the {all}, and {rest}; next at {until:.0}"
-                )
+                write!(f, "{sharer} had {taken} of the {all}, and {rest}; next at {until:.0}")
             }
             Self::BehindApproved { incident, .. } => {
                 write!(f, "the approved run of incident {incident} goes first")
             }
-            Self::ShareRunning { policy, running, max, kept } => {
+            Self::ShareRunning { policy, team, running, max, kept } => {
+                let sharer = sharer(policy, team.as_ref());
                 let rest = format_args!("the last {kept} are kept for others");
-                write!(f, "{running} orders of policy {policy} run of {max} of all, and {rest}")
+                write!(f, "{running} orders of {sharer} run of {max} of all, and {rest}")
             }
             Self::TooManyRunning { scope, running, max } => {
                 write!(f, "{running} orders of {scope} are running and {max} may")

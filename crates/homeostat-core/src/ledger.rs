@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hold::{Circuit, Scope};
 use crate::limits;
-use crate::name::{IncidentId, PolicyName, RemedyName};
+use crate::name::{IncidentId, PolicyName, RemedyName, TeamName};
 use crate::operator::Operator;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::{Rate, Target};
@@ -345,14 +345,14 @@ impl Ledgers {
         }
     }
 
-    pub(crate) fn started(&mut self, policy: &PolicyName) {
-        for scope in [Scope::Book, Scope::Policy(policy.clone())] {
+    pub(crate) fn started(&mut self, policy: &PolicyName, team: Option<&TeamName>) {
+        for scope in counted(policy, team) {
             *self.running.entry(scope).or_default() += 1;
         }
     }
 
-    pub(crate) fn ended(&mut self, policy: &PolicyName) {
-        for scope in [Scope::Book, Scope::Policy(policy.clone())] {
+    pub(crate) fn ended(&mut self, policy: &PolicyName, team: Option<&TeamName>) {
+        for scope in counted(policy, team) {
             if let Some(count) = self.running.get_mut(&scope) {
                 *count = count.saturating_sub(1);
                 if *count == 0 {
@@ -496,6 +496,12 @@ impl Ledgers {
             self.past.remove(place);
         });
     }
+}
+
+/// For what a running order counts.
+fn counted(policy: &PolicyName, team: Option<&TeamName>) -> impl Iterator<Item = Scope> {
+    let team = team.cloned().map(Scope::Team);
+    [Scope::Book, Scope::Policy(policy.clone())].into_iter().chain(team)
 }
 
 #[cfg(test)]

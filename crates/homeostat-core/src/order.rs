@@ -16,7 +16,7 @@ use crate::evidence::Grade;
 use crate::guard::Grant;
 use crate::ledger::Charge;
 use crate::limits::defaults;
-use crate::name::{BootId, CircuitName, OrderId, SourceName};
+use crate::name::{BootId, CircuitName, OrderId, SourceName, TeamName};
 use crate::plan::{LockKey, Rendered};
 use crate::policy::TargetLabels;
 use crate::process::Process;
@@ -106,6 +106,9 @@ pub struct Order {
     pub why: Option<Box<Why>>,
     /// In which boot of the machine it was issued.
     pub boot: BootId,
+    /// Whose policy it was issued under: the team counts it, whatever a reload says meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamName>,
     /// The breaker that counts what it comes to, too, besides its remedy's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<CircuitName>,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{Alert, Door};
 use crate::label::{LabelSet, Matcher, Matchers};
 use crate::limits::{self, defaults};
-use crate::name::{HandlerName, PolicyName, RemedyName, SourceName};
+use crate::name::{HandlerName, PolicyName, RemedyName, SourceName, TeamName};
 use crate::request::RequestTemplate;
 use crate::template::Template;
 use crate::time::Span;
@@ -227,6 +227,15 @@ impl Default for BookLimits {
             rate: Rate { max: defaults::BOOK_RATE_MAX, per: defaults::BOOK_RATE_PER },
         }
     }
+}
+
+/// The limits of one team, beside those of the book and of its policies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TeamLimits {
+    /// Orders that run at once; `None`: no limit of its own.
+    pub concurrency: Option<u32>,
+    /// Orders in a time; `None`: no limit of its own.
+    pub rate: Option<Rate>,
 }
 
 /// Whether and when a person is told.
@@ -458,6 +467,8 @@ pub struct Book {
     policies: Vec<Policy>,
     /// The limits of all policies together.
     pub limits: BookLimits,
+    /// The limits of teams that have some.
+    pub teams: BTreeMap<TeamName, TeamLimits>,
     /// Whom the engine may ask.
     pub witnesses: Witnesses,
     /// When sources are asked for all of their alerts.
@@ -466,8 +477,8 @@ pub struct Book {
     by_name: BTreeMap<PolicyName, usize>,
     by_alertname: BTreeMap<String, Vec<usize>>,
     for_any_alertname: Vec<usize>,
-    /// How many of them may act.
-    acting: u32,
+    /// How many there are to share what is for all: teams, and policies that are nobody's.
+    sharing: u32,
 }
 
 impl Book {
@@ -486,26 +497,38 @@ impl Book {
         let by_name = policies.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
         let watchdogs = watchdogs(&policies);
         let polling = Polling::default();
-        let acting = policies.iter().filter(|policy| policy.mode.may_act()).count();
+        let acting = policies.iter().filter(|policy| policy.mode.may_act());
+        let sharing = acting.map(|policy| match &policy.about.team {
+            Some(team) => (Some(team), None),
+            None => (None, Some(&policy.name)),
+        });
+        let sharing = sharing.collect::<BTreeSet<_>>().len();
         Self {
             policies,
             limits,
+            teams: BTreeMap::new(),
             witnesses,
             polling,
             watchdogs,
             by_name,
             by_alertname,
             for_any_alertname,
-            acting: u32::try_from(acting).unwrap_or(u32::MAX),
+            sharing: u32::try_from(sharing).unwrap_or(u32::MAX),
         }
     }
 
     /// Returns how much of what all policies share is kept for those that took little of it, and how
-    /// much of that is the part of one; `None` where there is nobody to share with, or too little.
+    /// much of that is the part of one, be it a team or a policy that is nobody's; `None` where there is nobody to share with, or too little.
     pub fn kept_of(&self, max: u32) -> Option<(u32, u32)> {
-        let others = self.acting.checked_sub(1).filter(|others| *others > 0)?;
+        let others = self.sharing.checked_sub(1).filter(|others| *others > 0)?;
         let kept = Some(max / limits::KEPT_PART).filter(|kept| *kept > 0)?;
         Some((kept, (kept / others).max(1)))
+    }
+
+    /// Returns the limits of the team whose policy this is.
+    pub fn team_of<'a>(&self, policy: &'a Policy) -> Option<(&'a TeamName, TeamLimits)> {
+        let team = policy.about.team.as_ref()?;
+        Some((team, self.teams.get(team).copied().unwrap_or_default()))
     }
 
     /// Returns the watchdogs of all policies that have different matchers, by key, bounded in

@@ -15,8 +15,7 @@ use homeostat_core::label::LabelSet;
 use homeostat_core::name::{CircuitName, PolicyName};
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
-    Approval, Book, BookLimits, Escalate, Extent, GuardLimits, Mode, Policy, PrometheusWitness,
-    Rate, Remedy, Target, Worse,
+    Approval, Book, Escalate, Extent, Mode, Policy, PrometheusWitness, Rate, Remedy, Target, Worse,
 };
 use homeostat_core::template::{Place, Values};
 use homeostat_core::time::{Span, Timestamp};
@@ -178,6 +177,10 @@ pub(crate) struct Guards {
     pub(crate) blast_radius: Option<BlastRadius>,
     /// `None`: nothing is a storm.
     pub(crate) storm: Option<Storm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) team_rate: Option<Allowance>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) team_concurrency: Option<u32>,
     pub(crate) book_rate: Allowance,
     pub(crate) book_concurrency: u32,
 }
@@ -304,7 +307,7 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         settle: policy.settle,
         remedies: rungs.map(|remedy| rung(remedy, &values(remedy.name.as_str()))).collect(),
         locks: outcome(locks),
-        guards: guards(&policy.guard, &book.limits),
+        guards: guards(policy, book),
         sources: policy
             .sources
             .as_ref()
@@ -388,7 +391,9 @@ fn agreement(approval: &Approval) -> Agreement {
     Agreement { by, count: *count, expires: *expires }
 }
 
-fn guards(own: &GuardLimits, book: &BookLimits) -> Guards {
+fn guards(policy: &Policy, book: &Book) -> Guards {
+    let (own, team, book) = (&policy.guard, book.team_of(policy), &book.limits);
+    let team = team.map(|(_, limits)| limits).unwrap_or_default();
     let allowance = |rate: Rate| Allowance { max: rate.max, per: rate.per };
     Guards {
         cooldown: own.cooldown,
@@ -422,6 +427,8 @@ fn guards(own: &GuardLimits, book: &BookLimits) -> Guards {
             cool_down: storm.cool_down,
             inventory: storm.inventory.clone(),
         }),
+        team_rate: team.rate.map(allowance),
+        team_concurrency: team.concurrency,
         book_rate: allowance(book.rate),
         book_concurrency: book.concurrency,
     }

@@ -18,6 +18,7 @@ mod notify;
 mod oidc;
 mod policy;
 mod query;
+mod ration;
 mod reach;
 mod regression;
 mod request;
@@ -86,7 +87,7 @@ pub(crate) fn check(
         Field::Absent | Field::Wrong => Sources::default(),
     };
     let book_limits = match &file.limits {
-        Field::Given(limits) => book_limits(limits, problems),
+        Field::Given(limits) => ration::of_book(limits, problems),
         Field::Absent | Field::Wrong => BookLimits::default(),
     };
     let no_defaults = raw::Guard::default();
@@ -130,7 +131,12 @@ pub(crate) fn check(
         let raw = file.policies.given().map_or(&[][..], |list| &list.value);
         approval::check_names(raw, &policies, access.as_ref(), problems);
     }
-    let book = Book::new(policies, book_limits, witnesses);
+    let teams = match &file.limits {
+        Field::Given(limits) => ration::limits(limits, &policies, problems),
+        Field::Absent | Field::Wrong => BTreeMap::new(),
+    };
+    let mut book = Book::new(policies, book_limits, witnesses);
+    book.teams = teams;
     Checked { book, sources, requests, settings, notify, access }
 }
 
@@ -245,14 +251,6 @@ fn policies(
     reach::check(&list.value, &policies, problems);
     guard::check_watchdogs(&list.value, &policies, problems);
     policies
-}
-
-fn book_limits(limits: &raw::Limits, problems: &mut Problems) -> BookLimits {
-    let default = BookLimits::default();
-    BookLimits {
-        concurrency: at_least_one(&limits.concurrency, default.concurrency, problems),
-        rate: guard::rate(&limits.rate, default.rate, problems),
-    }
 }
 
 /// A number that must not be zero.

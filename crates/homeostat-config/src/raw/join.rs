@@ -31,9 +31,8 @@ pub(crate) fn join(reader: &mut Reader<'_>, documents: &[Option<Node>]) -> File 
 }
 
 fn add(joined: &mut File, file: File) {
-    let File { include, sources, time_intervals, limits, defaults, notify, access, policies } =
+    let File { include: _, sources, time_intervals, limits, defaults, notify, access, policies } =
         file;
-    list(&mut joined.include, include);
     list(&mut joined.policies, policies);
     names(&mut joined.time_intervals, time_intervals);
     names(&mut joined.notify, notify);
@@ -80,6 +79,7 @@ fn tear(joined: &mut File) {
     joined.time_intervals = Field::Wrong;
     joined.notify = Field::Wrong;
     joined.access = Field::Wrong;
+    joined.limits = Field::Wrong;
 }
 
 fn refuse_twice<'n>(documents: impl Iterator<Item = &'n Node>, problems: &mut Problems) {

@@ -135,3 +135,36 @@ fn a_grant_to_a_team_is_about_its_policies() {
     7:48 warning: none of these policies is of these teams: nothing is granted
     "#);
 }
+
+#[test]
+fn a_team_has_limits_beside_those_of_all() {
+    let with = |limits: &str| format!("limits:\n{limits}\n{}", policy("team: dba\nmode: shadow"));
+    let text =
+        with("  concurrency: 8\n  teams: { dba: { concurrency: 2, rate: { max: 3, per: 1h } } }");
+    let book = parse("h.yml", &text).unwrap_or_else(|report| panic!("{report}")).book;
+    assert_eq!(book.limits.concurrency, 8);
+    let (team, limits) = book.team_of(&book.policies()[0]).unwrap();
+    let rate = homeostat_core::policy::Rate { max: 3, per: Span::from_secs(3_600) };
+    assert_eq!((team.as_str(), limits.concurrency, limits.rate), ("dba", Some(2), Some(rate)));
+    let wrong = "  teams:
+    dbaa: { concurrency: 0 }
+    dba: {}
+    web: { rate: { max: 3 }, concurency: 1 }";
+    insta::assert_snapshot!(problems(&with(wrong)), @r#"
+    3:5 no policy is of a team "dbaa"
+      => did you mean "dba"?
+    3:26 must be at least 1
+    4:5 this team is limited by nothing
+      => write { concurrency: 4 }, { rate: { max: 10, per: 1h } } or both
+    5:5 no policy is of a team "web"
+      => a policy says whose it is: team: NAME
+    5:18 this rate has no `per`
+      => write both, as in rate: { max: 6, per: 1h }
+    5:30 unknown key "concurency" in the limits of a team
+      => did you mean "concurrency"?
+    "#);
+    insta::assert_snapshot!(problems(&with("  teams: [dba]")), @r#"
+    2:10 expected teams as a map, found a list
+      => write teams: { NAME: { concurrency: 4 } }
+    "#);
+}

@@ -399,6 +399,7 @@ fn order(
         grants,
         why: concrete.why(view, incident, evidence).boxed(),
         boot: view.boot(),
+        team: concrete.policy.about.team.clone(),
         shared: breaker.and_then(|breaker| breaker.shared.clone()),
     }
 }

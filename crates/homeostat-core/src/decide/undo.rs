@@ -151,6 +151,7 @@ fn order(
         grants,
         why: Why::default().on(evidence, view.now).boxed(),
         boot: view.boot(),
+        team: worse.order.team.clone(),
         shared: None,
         standing: None,
     }

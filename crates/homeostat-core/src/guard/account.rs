@@ -184,10 +184,14 @@ pub fn counts(deed: &Deed<'_>, bench: Bench<'_>) -> Counts {
         // As it is shown: how somebody is known, and from where they came, is not for all who ask.
         pause: ledgers.paused.clone().map(|p| Pause { by: p.by.to_string().into(), ..p }),
         locks: deed.locks.iter().map(lock).collect(),
-        rates: super::rate::buckets(policy, bench).map(|b| bucket(b, deed, bench)).into(),
+        rates: super::rate::buckets(policy, bench)
+            .into_iter()
+            .map(|b| bucket(b, deed, bench))
+            .collect(),
         running: super::concurrency::limits(policy, bench)
+            .into_iter()
             .map(|(scope, max)| Running { running: ledgers.running(&scope), scope, max })
-            .into(),
+            .collect(),
         attempts: Attempts { used: deed.ladder.orders, max: guards.attempts },
         watchdog: guards.watchdog.as_ref().map(|_| Heard::of(deed.watchdog)),
         flap: flap::penalized(deed, ledgers),

@@ -1,16 +1,19 @@
-//! Rate: token buckets for the book and for the policy, taken from together.
+//! Rate: token buckets for the book, for the policy, and for its team where that has a limit, taken from
+//! together.
 //!
 //! A run that certainly did not start before a restart has taken its share already, and takes no
 //! other.
 //!
-//! | a run | is held by the policy's bucket | by the book's |
+//! | a run | is held by the policy's bucket | by the team's and the book's |
 //! |---|---|---|
 //! | for which a person is still to be asked | no: the question is no order | no |
 //! | that a person approved | yes, and before all others of its policy | no, and is counted |
-//! | any other, one that was approved ahead as well | yes | yes, and the last quarter of it is kept for policies that took little |
+//! | any other, one that was approved ahead as well | yes | yes, and the last quarter of the book's is kept for those that took little |
 //!
-//! The last quarter is there so that the storm of one policy leaves room for the others: each of them
-//! may take as much of it as if they shared it. A limit of fewer than four is too small to be shared.
+//! The last quarter is there so that the storm of one leaves room for the others: each of them may take
+//! as much of it as if they shared it. Those who share are teams, and policies that are no team's: a
+//! team has one part, however many its policies are. A limit of fewer than four is too small to be
+//! shared.
 //!
 //! Source: the generic cell rate algorithm (ITU-T I.371), see [`crate::ledger::Charge`].
 
@@ -38,7 +41,9 @@ pub(super) fn judge(deed: &Deed<'_>, bench: Bench<'_>) -> Ruling {
     }
     let book = spent((Scope::Book, bench.book.limits.rate), deed, bench);
     let book = book.or_else(|| had_its_share(deed, bench));
-    let latest = book.into_iter().chain(spent(policy, deed, bench)).max_by_key(Hold::until);
+    let team = of_team(deed.policy, bench).and_then(|team| spent(team, deed, bench));
+    let latest = book.into_iter().chain(team).chain(spent(policy, deed, bench));
+    let latest = latest.max_by_key(Hold::until);
     let behind = deed.behind.map(|incident| Hold::BehindApproved {
         incident,
         until: deed.now + limits::BEHIND_APPROVED,
@@ -58,11 +63,12 @@ fn spent((scope, rate): (Scope, Rate), deed: &Deed<'_>, bench: Bench<'_>) -> Opt
 fn had_its_share(deed: &Deed<'_>, bench: Bench<'_>) -> Option<Hold> {
     let rate = bench.book.limits.rate;
     let (kept, part) = bench.book.kept_of(rate.max)?;
-    let share = Scope::Share(deed.policy.name.clone());
+    let share = share_of(deed.policy);
     let taken = rate.max - bench.ledgers.tokens(&share, rate, deed.now);
     let until = bench.ledgers.tokens_at(&Scope::Book, rate, kept + 1)?;
     let hold = Hold::ShareTaken {
         policy: deed.policy.name.clone(),
+        team: deed.policy.about.team.clone(),
         taken,
         max: rate.max,
         per: rate.per,
@@ -81,11 +87,11 @@ pub(super) fn charges(
 ) -> Vec<Charge> {
     let slowed = |scope: &Scope, rate| match scope {
         Scope::Policy(_) => weather.slowed(rate).unwrap_or(rate),
-        Scope::Book | Scope::Share(_) => rate,
+        Scope::Book | Scope::Team(_) | Scope::Share(_) | Scope::TeamShare(_) => rate,
     };
     let book = bench.book.limits.rate;
     let shared = bench.book.kept_of(book.max).is_some();
-    let share = shared.then(|| (Scope::Share(policy.name.clone()), book));
+    let share = shared.then(|| (share_of(policy), book));
     buckets(policy, bench)
         .into_iter()
         .chain(share)
@@ -97,6 +103,21 @@ pub(super) fn charges(
 }
 
 /// Lists the buckets that an order is taken from.
-pub(super) fn buckets(policy: &Policy, bench: Bench<'_>) -> [(Scope, Rate); 2] {
-    [(Scope::Book, bench.book.limits.rate), (Scope::Policy(policy.name.clone()), policy.guard.rate)]
+pub(super) fn buckets(policy: &Policy, bench: Bench<'_>) -> Vec<(Scope, Rate)> {
+    let book = (Scope::Book, bench.book.limits.rate);
+    let own = (Scope::Policy(policy.name.clone()), policy.guard.rate);
+    [book].into_iter().chain(of_team(policy, bench)).chain([own]).collect()
+}
+
+fn of_team(policy: &Policy, bench: Bench<'_>) -> Option<(Scope, Rate)> {
+    let (team, limits) = bench.book.team_of(policy)?;
+    Some((Scope::Team(team.clone()), limits.rate?))
+}
+
+/// Whose part of what all share an order of a policy is taken from.
+fn share_of(policy: &Policy) -> Scope {
+    match &policy.about.team {
+        Some(team) => Scope::TeamShare(team.clone()),
+        None => Scope::Share(policy.name.clone()),
+    }
 }

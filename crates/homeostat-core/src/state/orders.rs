@@ -4,7 +4,7 @@ use crate::hold::{Gate, Scope};
 use crate::incident::{Act, Incident, Running, Stage, Told};
 use crate::ledger::Straggler;
 use crate::limits;
-use crate::name::{IncidentId, OrderId, Part, PolicyName};
+use crate::name::{IncidentId, OrderId, Part, PolicyName, TeamName};
 use crate::order::{Ended, Order, Outcome};
 use crate::time::Timestamp;
 
@@ -18,7 +18,7 @@ impl State {
         self.ledgers.stragglers.forget(at);
         self.ledgers.take(&order.charges, at);
         self.ledgers.lock(&order.locks, id);
-        self.ledgers.started(&subject.0);
+        self.ledgers.started(&subject.0, order.team.as_ref());
         self.try_remedy(order);
         self.ledgers.acted(&subject, at);
         self.use_approval(order);
@@ -39,7 +39,7 @@ impl State {
 
     pub(super) fn reissue(&mut self, order: &Order, at: Timestamp) {
         self.ledgers.lock(&order.locks, order.id.incident);
-        self.ledgers.started(&self.policy_of(order.id.incident));
+        self.ledgers.started(&self.policy_of(order.id.incident), order.team.as_ref());
         self.try_remedy(order);
         self.use_approval(order);
         self.change(order.id.incident, |incident| run(incident, order, at));
@@ -121,9 +121,19 @@ impl State {
 
     fn stop_running(&mut self, order: &OrderId) {
         let policy = self.policy_of(order.incident);
-        self.ledgers.ended(&policy);
+        let team = self.team_of(order);
+        self.ledgers.ended(&policy, team.as_ref());
         self.open_gate(&Gate::Running(Scope::Policy(policy)), limits::WOKEN_PER_GATE);
+        if let Some(team) = team {
+            self.open_gate(&Gate::Running(Scope::Team(team)), limits::WOKEN_PER_GATE);
+        }
         self.open_gate(&Gate::Running(Scope::Book), limits::WOKEN_PER_GATE);
+    }
+
+    /// Which team counts an order that runs.
+    fn team_of(&self, id: &OrderId) -> Option<TeamName> {
+        let order = self.incidents.get(&id.incident)?.order.as_ref()?;
+        order.team.clone().filter(|_| order.id == *id)
     }
 
     pub(super) fn policy_of(&self, id: IncidentId) -> PolicyName {

@@ -18,10 +18,11 @@ use homeostat_core::guard::{Bench, Deed, Judgement, judge, judge_ledgers};
 use homeostat_core::hold::{Circuit, Guard, Hold, Scope};
 use homeostat_core::label::{LabelSet, Matchers};
 use homeostat_core::ledger::{Line, Mark, Past, Trial};
-use homeostat_core::name::{CircuitName, IncidentId, PolicyName, RemedyName};
+use homeostat_core::name::{CircuitName, IncidentId, PolicyName, RemedyName, TeamName};
 use homeostat_core::plan::Ladder;
 use homeostat_core::policy::{
-    BlastRadius, Book, BookLimits, Breaker, Damping, Extent, GuardLimits, Policy, Rate, Watchdog,
+    About, BlastRadius, Book, BookLimits, Breaker, Damping, Extent, GuardLimits, Policy, Rate,
+    TeamLimits, Watchdog,
 };
 use homeostat_core::scenario::Scenario;
 use homeostat_core::snapshot::Record;
@@ -54,9 +55,14 @@ enum Wider {
     StormMin,
     BookRate,
     BookConcurrency,
+    TeamRate,
+    TeamConcurrency,
 }
 
-const ALL: [Wider; 19] = [
+/// The limits of all policies together, and those of the team.
+type Shared = (BookLimits, TeamLimits);
+
+const ALL: [Wider; 21] = [
     Wider::Cooldown,
     Wider::Rate,
     Wider::Concurrency,
@@ -76,10 +82,12 @@ const ALL: [Wider; 19] = [
     Wider::StormMin,
     Wider::BookRate,
     Wider::BookConcurrency,
+    Wider::TeamRate,
+    Wider::TeamConcurrency,
 ];
 
 /// Makes one limit wider, by as much as `by` says.
-fn widen(guard: &mut GuardLimits, book: &mut BookLimits, wider: Wider, by: u32) {
+fn widen(guard: &mut GuardLimits, (book, team): &mut Shared, wider: Wider, by: u32) {
     let shorter = |span: Span| Span::from_micros(span.as_micros() / u64::from(by + 1));
     let longer = |span: Span| span.saturating_add(secs(u64::from(by) * 30));
     let (watchdog, flap) = (guard.watchdog.as_mut().unwrap(), guard.flap.as_mut().unwrap());
@@ -106,6 +114,8 @@ fn widen(guard: &mut GuardLimits, book: &mut BookLimits, wider: Wider, by: u32) 
         Wider::StormMin => storm.min += by,
         Wider::BookRate => book.rate.max += by,
         Wider::BookConcurrency => book.concurrency += by,
+        Wider::TeamRate => team.rate.as_mut().unwrap().max += by,
+        Wider::TeamConcurrency => *team.concurrency.as_mut().unwrap() += by,
     }
 }
 
@@ -114,15 +124,15 @@ fn within(seconds: std::ops::Range<u64>) -> impl Strategy<Value = Span> {
 }
 
 /// Limits of which every one is narrow enough to hold now and then, and all are set.
-fn any_limits() -> impl Strategy<Value = (GuardLimits, BookLimits)> {
+fn any_limits() -> impl Strategy<Value = (GuardLimits, Shared)> {
     let own = (within(1..1200), 1..6_u32, within(60..7200), 1..5_u32, 1..6_u32, within(1..400));
     let flap = (within(60..1800), 1000..3000_u32, 300..900_u32);
     let breaker = (1..4_u32, 1..8_u32, within(1..1800));
     let radius = (within(1..3600), 1..100_u32, prop::option::of(1..5_u32), 0..3_u32);
     let storm = (1..100_u32, 1..6_u32);
-    let book = (1..9_u32, within(60..7200), 1..9_u32);
-    (own, within(1..400), flap, breaker, radius, storm, book).prop_map(
-        |(own, watchdog, flap, breaker, radius, storm, book)| {
+    let shared = || (1..9_u32, within(60..7200), 1..9_u32);
+    (own, within(1..400), flap, breaker, radius, storm, (shared(), shared())).prop_map(
+        |(own, watchdog, flap, breaker, radius, storm, (book, team))| {
             let (cooldown, max, per, concurrency, attempts, fresh_max_age) = own;
             let matchers = Matchers::parse("alertname=\"Watchdog\"").unwrap().matchers;
             let inventory: Arc<str> = INVENTORY.into();
@@ -151,8 +161,9 @@ fn any_limits() -> impl Strategy<Value = (GuardLimits, BookLimits)> {
                 }),
                 ..Policy::observe().guard
             };
-            let rate = Rate { max: book.0, per: book.1 };
-            (guard, BookLimits { concurrency: book.2, rate })
+            let rate = |max, per| Rate { max, per };
+            let team = TeamLimits { concurrency: Some(team.2), rate: Some(rate(team.0, team.1)) };
+            (guard, (BookLimits { concurrency: book.2, rate: rate(book.0, book.1) }, team))
         },
     )
 }
@@ -166,7 +177,11 @@ fn ago(seconds: u64) -> Timestamp {
 }
 
 fn scopes() -> impl Strategy<Value = Scope> {
-    prop_oneof![Just(Scope::Book), Just(Scope::Policy(PolicyName::new("web")))]
+    prop_oneof![
+        Just(Scope::Book),
+        Just(Scope::Policy(PolicyName::new("web"))),
+        Just(Scope::Team(TeamName::new("web"))),
+    ]
 }
 
 fn any_mark() -> impl Strategy<Value = Mark> {
@@ -284,11 +299,14 @@ fn verdicts(
     case: &Case,
     (state, alert): &(State, Alert),
     guard: GuardLimits,
-    limits: BookLimits,
+    (limits, team): Shared,
 ) -> [Judgement; 2] {
     let now = start_time();
-    let policy = Policy { guard, ..ladder() };
-    let book = Book::new(vec![policy.clone()], limits, nobody());
+    let name = TeamName::new("web");
+    let about = About { team: Some(name.clone()), ..About::default() };
+    let policy = Policy { guard, about, ..ladder() };
+    let mut book = Book::new(vec![policy.clone()], limits, nobody());
+    book.teams.insert(name, team);
     let ladder = Ladder { orders: case.orders, ..Ladder::default() };
     let presence = |age| Presence { known: true, seen_at: ago(age), ..Presence::unknown(now) };
     let target = target(0);

@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use homeostat_core::command::Command;
-use homeostat_core::hold::Guard;
+use homeostat_core::hold::{Guard, Scope};
 use homeostat_core::incident::Stage;
 use homeostat_core::label::Matchers;
-use homeostat_core::name::{IncidentId, PolicyName};
-use homeostat_core::policy::{Approval, Book, BookLimits, Mode, Policy, Rate, Remedy};
+use homeostat_core::name::{IncidentId, PolicyName, TeamName};
+use homeostat_core::policy::{Approval, Book, BookLimits, Mode, Policy, Rate, Remedy, TeamLimits};
 use homeostat_core::scenario::Scenario;
+use homeostat_core::snapshot::Record;
+use homeostat_core::state::State;
 
 use crate::stage::*;
 
@@ -135,4 +137,100 @@ fn what_was_approved_goes_first_in_its_own_policy() {
     assert_eq!(orders(&mut play), ["3.reboot.1"], "though incident 2 has waited for longer");
     play.advance(secs(PER / 2));
     assert_eq!(orders(&mut play), ["2.restart.1"]);
+}
+
+/// A policy of a team.
+fn of(owner: &str, name: &str) -> Policy {
+    let mut policy = team(name, Mode::Auto);
+    policy.about.team = Some(TeamName::new(owner));
+    policy
+}
+
+fn limited(policies: Vec<Policy>, limits: BookLimits, team: TeamLimits) -> Book {
+    let mut book = Book::new(policies, limits, nobody());
+    book.teams.insert(TeamName::new("web"), team);
+    book
+}
+
+fn running(state: &State, owner: &str) -> u32 {
+    state.ledgers().running(&Scope::Team(TeamName::new(owner)))
+}
+
+#[test]
+fn a_team_has_one_part_however_many_its_policies_are() {
+    let all =
+        || vec![of("web", "storm"), of("web", "again"), of("web", "more"), team("b", Mode::Auto)];
+    let mut by_rate = play(all(), limits(40, 1_000));
+    assert_eq!(storm(&mut by_rate, "storm", 0..100), 30);
+    assert_eq!(storm(&mut by_rate, "again", 100..200), 0, "it is of the same team");
+    let held = holds(&by_rate);
+    assert!(held.contains("team web had 30 of the 40 orders"), "{held}");
+    assert_eq!(storm(&mut by_rate, "b", 200..300), 10, "all that is kept is for one other");
+    let mut by_place = play(all(), limits(10_000, 16));
+    assert_eq!(storm(&mut by_place, "storm", 0..100), 12);
+    assert_eq!(storm(&mut by_place, "again", 100..200), 0);
+    let held = holds(&by_place);
+    assert!(held.contains("12 orders of team web run of 16 of all"), "{held}");
+    assert_eq!(storm(&mut by_place, "b", 200..300), 4);
+    let mut alone = play(vec![of("web", "storm"), of("web", "again")], limits(40, 1_000));
+    assert_eq!(storm(&mut alone, "storm", 0..100), 40, "a team shares with nobody");
+}
+
+#[test]
+fn a_team_is_held_by_its_own_rate_and_what_was_approved_is_not() {
+    let rate = Some(Rate { max: 3, per: secs(PER) });
+    let asks = Policy { about: of("web", "").about, ..team("asks", Mode::Approve) };
+    let policies = vec![of("web", "a"), of("web", "b"), asks, team("other", Mode::Auto)];
+    let team = TeamLimits { rate, concurrency: None };
+    let mut play = Scenario::new(limited(policies, limits(1_000, 1_000), team), start_time());
+    fire_on(&mut play, "asks", 40);
+    play.approve("alice");
+    assert_eq!(orders(&mut play).len(), 1);
+    assert_eq!(storm(&mut play, "a", 0..1), 1);
+    assert_eq!(
+        storm(&mut play, "b", 10..20),
+        1,
+        "together they may have three, the approved one too"
+    );
+    let held = holds(&play);
+    assert!(held.contains("team web may issue 3 orders per 1h"), "{held}");
+    assert_eq!(storm(&mut play, "other", 20..30), 10, "others are not held");
+    fire_on(&mut play, "asks", 41);
+    play.approve("alice");
+    assert_eq!(orders(&mut play).len(), 1, "a person has said so");
+    play.advance(secs(PER / 3));
+    assert_eq!(orders(&mut play).len(), 1, "and the next comes when the rate has room");
+}
+
+#[test]
+fn a_team_is_held_by_its_own_places_and_goes_on_when_one_is_free() {
+    let team = TeamLimits { rate: None, concurrency: Some(2) };
+    let policies = vec![of("web", "a"), of("web", "b"), of("db", "c")];
+    let mut play = Scenario::new(limited(policies, limits(1_000, 1_000), team), start_time());
+    assert_eq!(storm(&mut play, "a", 0..2), 2);
+    assert_eq!(storm(&mut play, "b", 10..11), 0);
+    let held = holds(&play);
+    assert!(held.contains("2 orders of team web are running and 2 may"), "{held}");
+    assert_eq!(storm(&mut play, "c", 20..25), 5, "another team is not held");
+    assert_eq!((running(play.state(), "web"), running(play.state(), "db")), (2, 5));
+    play.exit("restart", DONE);
+    assert_eq!(orders(&mut play), ["3.restart.1"], "the place of the other policy's order is free");
+}
+
+#[test]
+fn a_team_keeps_what_runs_when_a_reload_or_a_restart_comes_between() {
+    let team = TeamLimits { rate: None, concurrency: Some(2) };
+    let book = |owner| limited(vec![of(owner, "a")], limits(1_000, 1_000), team);
+    let mut play = Scenario::new(book("web"), start_time());
+    assert_eq!(storm(&mut play, "a", 0..2), 2);
+    let mut recalled = State::default();
+    for record in play.state().records() {
+        let line = serde_json::to_string(&record).unwrap();
+        recalled.recall(serde_json::from_str::<Record>(&line).unwrap());
+    }
+    assert_eq!(running(&recalled, "web"), 2, "a snapshot knows of it");
+    play.reload(book("db"));
+    play.exit("restart", DONE);
+    play.exit("restart", DONE);
+    assert_eq!((running(play.state(), "web"), running(play.state(), "db")), (0, 0));
 }

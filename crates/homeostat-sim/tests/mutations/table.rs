@@ -69,8 +69,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     left_out!("a rate is not charged", "state/orders.rs", "self.ledgers.take(&order.charges, at)"),
     left_out!("a lock is not taken", "state/orders.rs", "self.ledgers.lock(&order.locks, id)"),
     left_out!("locks are not released", "state/apply.rs", "self.ledgers.unlock(locks.iter())"),
-    left_out!("a start is not counted", "state/orders.rs", "self.ledgers.started(&subject.0)"),
-    left_out!("an end is not counted", "state/orders.rs", "self.ledgers.ended(&policy)"),
+    left_out!("a start is not counted", "state/orders.rs", "self.ledgers.started(&subject.0, order.team.as_ref())"),
+    left_out!("an end is not counted", "state/orders.rs", "self.ledgers.ended(&policy, team.as_ref())"),
     swapped!(
         "a healing is not remembered",
         "state/apply.rs",

@@ -183,6 +183,7 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     for text in target_guards(&taken.guards) {
         line("", &text)?;
     }
+    team_guards(&taken.guards).iter().try_for_each(|text| line("", text))?;
     line("", &book_guards(&taken.guards))?;
     for (position, text) in source_texts(taken).iter().enumerate() {
         line(if position == 0 { "sources" } else { "" }, text)?;
@@ -308,6 +309,16 @@ fn target_guards(guards: &Guards) -> impl Iterator<Item = String> {
         format!("storm: from {percent} % of {inventory} and {least}, until calm for {cool_down}")
     });
     radius.into_iter().chain(storm)
+}
+
+fn team_guards(guards: &Guards) -> Option<String> {
+    let rate = guards
+        .team_rate
+        .as_ref()
+        .map(|rate| format!("{} per {}", counted(rate.max as usize, "order", "orders"), rate.per));
+    let running = guards.team_concurrency.map(|orders| format!("{orders} at once"));
+    let limits: Vec<String> = rate.into_iter().chain(running).collect();
+    (!limits.is_empty()).then(|| format!("all of the team: {}", limits.join(", ")))
 }
 
 fn book_guards(guards: &Guards) -> String {

@@ -739,7 +739,7 @@ async fn status_and_policies_are_told() {
     assert_eq!(policies["policies"][0]["guard"]["cooldown"], "5m");
     assert_eq!(
         policies["limits"],
-        json!({ "concurrency": 16, "rate": { "max": 60, "per": "1h" } })
+        json!({ "concurrency": 16, "rate": { "max": 60, "per": "1h" }, "teams": {} })
     );
 }
 

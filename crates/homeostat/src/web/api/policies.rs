@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use homeostat_core::policy::{
     Action, Approval, BlastRadius, Book, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
-    Policy, Rate, Regression, Remedy, TargetLabels, Verify, Watchdog,
+    Policy, Rate, Regression, Remedy, TargetLabels, TeamLimits, Verify, Watchdog,
 };
 use homeostat_core::request::{BodyTemplate, RequestTemplate};
 use homeostat_core::shadow::{Score, Scores};
@@ -26,13 +26,22 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Respons
 }
 
 fn view(book: &Book, seen: impl Fn(&&Policy) -> bool, scores: &Scores) -> Value {
-    let seen = book.policies().iter().filter(seen);
-    let policies: Vec<Value> = seen.map(|p| policy(p, scores)).collect();
+    let seen: Vec<&Policy> = book.policies().iter().filter(seen).collect();
+    let policies: Vec<Value> = seen.iter().map(|p| policy(p, scores)).collect();
     let limits = json!({
         "concurrency": book.limits.concurrency,
         "rate": rate(book.limits.rate),
+        "teams": teams(book, &seen),
     });
     json!({ "policies": policies, "limits": limits })
+}
+
+/// The limits of those teams whose policies are seen.
+fn teams(book: &Book, seen: &[&Policy]) -> Value {
+    let of = seen.iter().filter_map(|policy| policy.about.team.as_ref());
+    let limited = of.filter_map(|team| Some((team, book.teams.get(team)?)));
+    let view = |limits: &TeamLimits| json!({ "concurrency": limits.concurrency, "rate": limits.rate.map(rate) });
+    limited.map(|(team, limits)| (team.to_string(), view(limits))).collect()
 }
 
 /// Names its fields as the configuration does.
