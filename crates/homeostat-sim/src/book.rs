@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use homeostat_core::interval::TimeInterval;
 use homeostat_core::label::{LabelSet, Matchers};
-use homeostat_core::name::{CircuitName, PolicyName, RemedyName, SourceName};
+use homeostat_core::name::{CircuitName, PolicyName, RemedyName, SourceName, TeamName};
 use homeostat_core::policy::{
     Action, Approval, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent,
     GuardLimits, Mode, OnResolve, Policy, PrometheusWitness, Rate, Regression, Remedy,
-    TargetLabels, Undo, Verify, Watchdog, Witnesses, Worse,
+    TargetLabels, TeamLimits, Undo, Verify, Watchdog, Witnesses, Worse,
 };
 use homeostat_core::storm::StormLimits;
 use homeostat_core::template::Template;
@@ -38,6 +38,32 @@ pub fn draw(dice: &mut Dice, mood: Mood, proms: &[Prometheus]) -> Vec<Book> {
         books.push(changed);
     }
     books
+}
+
+/// Makes the policies of some books those of teams, with limits that a reload may change.
+pub fn give_to_teams(dice: &mut Dice, books: &mut [Book]) {
+    if !dice.percent(30) {
+        return;
+    }
+    let owners = [0, 1, 2].map(|_| *dice.pick(&[None, Some("db"), Some("web"), Some("web")]));
+    for book in books {
+        let mut policies = book.policies().to_vec();
+        for policy in &mut policies {
+            let number = policy.name.as_str().trim_start_matches('p').parse::<usize>().ok();
+            let owner = number.and_then(|number| owners.get(number).copied().flatten());
+            policy.about.team = owner.map(TeamName::new);
+        }
+        let limits = |dice: &mut Dice| TeamLimits {
+            concurrency: dice.percent(60).then(|| small(dice, 1, 3)),
+            rate: dice
+                .percent(60)
+                .then(|| Rate { max: small(dice, 1, 8), per: dice.seconds(600, 7_200) }),
+        };
+        let teams = ["db", "web"].map(|team| (TeamName::new(team), limits(dice)));
+        let witnesses = book.witnesses.clone();
+        *book = Book::new(policies, book.limits, witnesses);
+        book.teams = teams.into();
+    }
 }
 
 /// Keeps what rules remember short where no Prometheus is asked: nobody knows it there, and whoever is

@@ -268,6 +268,8 @@ impl Script {
         let mut proms = prometheus::draw(&mut dice);
         let mut cast = cast::draw(&mut dice, usize::try_from(hosts).unwrap_or(1), &proms);
         let mut books = book::draw(&mut dice, mood, &proms);
+        // By a fate of its own: worlds that were seen before stay what they were but for this.
+        book::give_to_teams(&mut Fate::new(seed).of("teams", &[]), &mut books);
         if world == World::Kind {
             proms.iter_mut().for_each(Prometheus::forget_nothing);
         }

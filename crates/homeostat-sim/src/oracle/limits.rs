@@ -1,9 +1,11 @@
 //! The limits of a book, counted anew from what was ordered and what became of it.
 
+use std::collections::BTreeSet;
+
 use homeostat_core::hold::Hold;
 use homeostat_core::name::{IncidentId, OrderId};
 use homeostat_core::order::Order;
-use homeostat_core::policy::{Book, Mode, Policy, Rate, TargetLabels};
+use homeostat_core::policy::{Book, Mode, Policy, Rate, TargetLabels, TeamLimits};
 use homeostat_core::time::{Span, Timestamp};
 
 use super::course::runs;
@@ -37,6 +39,14 @@ impl Bucket {
         let enough = self.level >= share;
         self.level = self.level.saturating_sub(share);
         enough
+    }
+}
+
+/// Who shares what is for all.
+fn sharer(policy: &Policy) -> String {
+    match &policy.about.team {
+        Some(team) => format!("team {team}"),
+        None => format!("policy {}", policy.name),
     }
 }
 
@@ -234,15 +244,23 @@ impl Oracle {
             let text = format!("all policies: more than {} orders in {}", all.max, all.per);
             return Err(Violation::new(now, "rate", text));
         }
-        let others = book.policies().iter().filter(|other| other.mode.may_act()).count() as u64;
+        let acting = book.policies().iter().filter(|other| other.mode.may_act());
+        let others = acting.map(sharer).collect::<BTreeSet<_>>().len() as u64;
         let kept = u64::from(all.max / 4);
         if others > 1 && kept > 0 {
-            let (_, own) = self.take(format!("share of {}", policy.name), all, now);
+            let (_, own) = self.take(format!("share of {}", sharer(policy)), all, now);
             // This order is the last of what it took.
             let taken = u64::from(all.max).saturating_sub(own + 1);
             if left < kept && taken >= (kept / (others - 1)).max(1) && !approved {
                 let text = format!("order {id}: {left} of {kept} are left for others");
                 return Err(Violation::new(now, "fair", text));
+            }
+        }
+        if let Some((team, TeamLimits { rate: Some(rate), .. })) = book.team_of(policy) {
+            let (enough, _) = self.take(format!("team {team}"), rate, now);
+            if !enough && !approved {
+                let text = format!("{team}: more than {} orders in {}", rate.max, rate.per);
+                return Err(Violation::new(now, "rate", text));
             }
         }
         let rate = policy.guard.rate;
@@ -282,7 +300,13 @@ impl Oracle {
             ("all policies", self.in_flight.len(), book.limits.concurrency),
             (policy.name.as_str(), mine, policy.guard.concurrency),
         ];
-        for (scope, running, max) in limits {
+        let team = book.team_of(policy).and_then(|(team, limits)| {
+            let of_team =
+                |name| book.policy(name).is_some_and(|p| p.about.team.as_ref() == Some(team));
+            let running = self.in_flight.values().filter(|subject| of_team(&subject.0)).count();
+            Some((team.as_str(), running, limits.concurrency?))
+        });
+        for (scope, running, max) in limits.into_iter().chain(team) {
             if running >= max as usize {
                 let text = format!("order {id}: {running} orders of {scope} run, {max} may");
                 return Err(Violation::new(now, "concurrency", text));

@@ -793,6 +793,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     )
     .seen_in(55782),
     swapped!(
+        "rate: that of a team does not hold",
+        "guard/rate.rs",
+        "of_team(deed.policy, bench).and_then(|team| spent(team, deed, bench))",
+        "None"
+    ),
+    swapped!(
         "rate: what is kept for others is taken",
         "guard/rate.rs",
         "(taken >= part && until > deed.now).then_some(hold)",
