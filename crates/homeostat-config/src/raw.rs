@@ -46,7 +46,6 @@ pub(crate) type Words = Field<Spanned<Vec<Text>>>;
 /// The whole file.
 #[derive(Debug, Default)]
 pub(crate) struct File {
-    pub(crate) include: Words,
     pub(crate) sources: Field<Sources>,
     pub(crate) time_intervals: Field<Spanned<Vec<interval::TimeInterval>>>,
     pub(crate) limits: Field<Limits>,
@@ -160,8 +159,9 @@ pub(crate) fn includes(reader: &mut Reader<'_>, node: &Node) -> Vec<Text> {
 /// Reads the whole file.
 pub(crate) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
     let fields = reader.fields(node, &keys::FILE)?;
+    // What it includes was found before; here it is only said where that cannot be it.
+    let _: Words = fields.read(reader, "include", |reader, node| reader.texts(node, "include"));
     Some(File {
-        include: fields.read(reader, "include", |reader, node| reader.texts(node, "include")),
         sources: fields.read(reader, "sources", source::sources),
         time_intervals: fields.read(reader, "time_intervals", interval::time_intervals),
         limits: fields.read(reader, "limits", limits),

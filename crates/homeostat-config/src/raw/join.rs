@@ -31,8 +31,7 @@ pub(crate) fn join(reader: &mut Reader<'_>, documents: &[Option<Node>]) -> File 
 }
 
 fn add(joined: &mut File, file: File) {
-    let File { include: _, sources, time_intervals, limits, defaults, notify, access, policies } =
-        file;
+    let File { sources, time_intervals, limits, defaults, notify, access, policies } = file;
     list(&mut joined.policies, policies);
     names(&mut joined.time_intervals, time_intervals);
     names(&mut joined.notify, notify);
