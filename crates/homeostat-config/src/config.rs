@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::Book;
+use homeostat_core::time::Span;
 use url::Url;
 
 use crate::access::Access;
@@ -90,8 +91,8 @@ pub struct HandedSecret {
 pub struct Sources {
     /// Alertmanagers, in file order: the first one also has the bare `/hooks`.
     pub alertmanagers: Vec<AlertmanagerSource>,
-    /// Names of hooks by which others send who are no Alertmanager that can be asked, in file order.
-    pub webhooks: Vec<SourceName>,
+    /// Hooks by which others send who are no Alertmanager that can be asked, in file order.
+    pub webhooks: Vec<WebhookSource>,
     /// Prometheuses, in file order.
     pub prometheuses: Vec<PrometheusSource>,
 }
@@ -107,6 +108,35 @@ pub struct AlertmanagerSource {
     pub receivers: Vec<String>,
     /// How the peers are talked to.
     pub http: HttpConfig,
+}
+
+/// A hook by which somebody sends who cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSource {
+    /// Its name, and that of its hook: `/hooks/NAME`.
+    pub name: SourceName,
+    /// How its notifications are signed; `None`: they need not be.
+    pub hmac: Option<Hmac>,
+}
+
+/// How notifications are signed: by HMAC-SHA-256 over the body, as Grafana does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hmac {
+    /// The files that hold the secrets, at least one. Each is as good as the others.
+    pub secret_files: Vec<PathBuf>,
+    /// The headers of which one holds the signature.
+    pub headers: Vec<String>,
+    /// When it was signed, where that is signed, too.
+    pub timestamp: Option<SignedTime>,
+}
+
+/// A time that is signed together with the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTime {
+    /// The header that holds it, in Unix seconds.
+    pub header: String,
+    /// By how much it may differ from our clock.
+    pub tolerance: Span,
 }
 
 /// One Prometheus.

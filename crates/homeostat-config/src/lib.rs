@@ -42,8 +42,8 @@ pub use access::{
     TokenSecret, TrustedProxy,
 };
 pub use config::{
-    ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret,
-    PrometheusSource, RequestTarget, RequestTargets, Sources,
+    ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret, Hmac,
+    PrometheusSource, RequestTarget, RequestTargets, SignedTime, Sources, WebhookSource,
 };
 pub use gather::read_text;
 pub use http::{

@@ -55,6 +55,15 @@ pub const OIDC_SESSION_MIN: Span = Span::from_secs(300);
 /// How long it may be: no session lasts for longer.
 pub const OIDC_SESSION_MAX: Span = Span::from_secs(12 * 3600);
 
+/// Secrets by which the notifications of a webhook may be signed. Each is tried for each of them.
+pub const HMAC_SECRETS: usize = 8;
+
+/// By how much the time of a signature may differ from our clock, unless the webhook says otherwise.
+pub const HMAC_TOLERANCE: Span = Span::from_secs(300);
+
+/// By how much it may differ at most: for so long, what was seen is remembered.
+pub const HMAC_TOLERANCE_MAX: Span = Span::from_secs(3600);
+
 /// Labels, and as many annotations, that a policy puts on its notices.
 pub const CARRIED: usize = 32;
 

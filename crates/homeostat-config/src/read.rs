@@ -217,6 +217,13 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|(name, _)| name_of(name) == Some(key)).map(|(_, value)| value)
     }
 
+    /// The values of the keys that nobody knows.
+    pub(crate) fn strange(&self) -> impl Iterator<Item = &'n Node> {
+        let is_known =
+            |key: &Node| name_of(key).is_some_and(|name| self.keys.known.contains(&name));
+        self.entries.iter().filter(move |(key, _)| !is_known(key)).map(|(_, value)| value)
+    }
+
     /// Reads the value of a key.
     pub(crate) fn read<'a, T>(
         &self,

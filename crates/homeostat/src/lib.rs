@@ -34,6 +34,7 @@
 
 pub mod queue;
 pub mod telemetry;
+pub mod secret;
 pub mod access;
 pub mod client;
 pub mod outlet;

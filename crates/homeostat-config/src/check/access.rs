@@ -1,6 +1,7 @@
 //! Who may do what.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use homeostat_core::label::Matchers;
 use homeostat_core::name::SourceName;
@@ -48,7 +49,8 @@ pub(super) fn check(
     let tokens: Vec<AccessToken> =
         list.iter().filter_map(|raw| token(raw, &mut names, files, problems)).collect();
     let alertmanagers = sources.alertmanagers.iter().map(|source| &source.name);
-    let named = alertmanagers.chain(&sources.webhooks).map(SourceName::as_str);
+    let webhooks = sources.webhooks.iter().map(|source| &source.name);
+    let named = alertmanagers.chain(webhooks).map(SourceName::as_str);
     let around = Around {
         tokens: list.iter().filter_map(|raw| Some(&*raw.name.given()?.value)).collect(),
         sources: named.chain([SourceName::API, SourceName::BARE]).collect(),
@@ -117,12 +119,7 @@ fn secret(raw: &raw::access::Token, files: &Files, problems: &mut Problems) -> O
             digest.map(TokenSecret::Sha256)
         }
         (Field::Absent, Field::Given(text)) => {
-            let path = files.resolve(&text.span, &text.value);
-            if problems.looks_around() && !path.is_file() {
-                let message = format!("there is no file {} on this machine", path.display());
-                problems.report(Problem::warning(text.span.clone(), message));
-            }
-            Some(TokenSecret::File(path))
+            Some(TokenSecret::File(secret_file(text, files, problems)))
         }
         (Field::Absent, Field::Absent) => {
             let problem = Problem::error(raw.span.clone(), "this token says nothing of its secret");
@@ -381,7 +378,18 @@ fn proxy(raw: &raw::access::Proxy, problems: &mut Problems) -> Option<TrustedPro
     Some(TrustedProxy { trusted: networks, user_header, groups_header })
 }
 
-fn header(text: &Text, problems: &mut Problems) -> Option<String> {
+/// The file of a secret that we read ourselves.
+pub(super) fn secret_file(text: &Text, files: &Files, problems: &mut Problems) -> PathBuf {
+    let path = files.resolve(&text.span, &text.value);
+    if problems.looks_around() && !path.is_file() {
+        let message = format!("there is no file {} on this machine", path.display());
+        problems.report(Problem::warning(text.span.clone(), message));
+    }
+    path
+}
+
+/// The name of a header that others send.
+pub(super) fn header(text: &Text, problems: &mut Problems) -> Option<String> {
     if http::HeaderName::try_from(text.value.as_str()).is_ok() {
         return Some(text.value.to_ascii_lowercase());
     }

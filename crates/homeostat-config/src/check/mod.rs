@@ -10,6 +10,7 @@ mod action;
 mod approval;
 mod carries;
 mod guard;
+mod hmac;
 pub(crate) mod http;
 pub(crate) mod interval;
 mod inventory;
@@ -110,7 +111,7 @@ pub(crate) fn check(
     let mut policies = policies(&file.policies, &surroundings, problems);
     let witnesses = Witnesses {
         alertmanagers: sources.alertmanagers.iter().map(|source| source.name.clone()).collect(),
-        webhooks: sources.webhooks.iter().cloned().collect(),
+        webhooks: sources.webhooks.iter().map(|source| source.name.clone()).collect(),
         prometheuses: sources.prometheuses.iter().map(witness).collect(),
     };
     let requests = targets(file, &policies, files, problems);

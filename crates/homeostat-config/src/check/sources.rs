@@ -7,8 +7,8 @@ use homeostat_core::name::SourceName;
 use url::Url;
 
 use super::http::http_url;
-use super::{Names, http, labels};
-use crate::config::{AlertmanagerSource, PrometheusSource, Sources};
+use super::{Names, hmac, http, labels};
+use crate::config::{AlertmanagerSource, PrometheusSource, Sources, WebhookSource};
 use crate::files::Files;
 use crate::http::HttpConfig;
 use crate::raw;
@@ -59,7 +59,9 @@ pub(super) fn check(raw: &raw::Sources, files: &Files, problems: &mut Problems) 
     }
     // Both have a hook by their name.
     for hook in raw.webhooks.given().map_or(&[][..], |list| &list.value) {
-        sources.webhooks.push(name(&mut names, (&hook.name, &hook.span), problems));
+        let name = name(&mut names, (&hook.name, &hook.span), problems);
+        let hmac = hook.hmac.given().and_then(|raw| hmac::check(raw, files, problems));
+        sources.webhooks.push(WebhookSource { name, hmac });
     }
     let mut names = Names::of("source");
     for source in raw.prometheuses.given().map_or(&[][..], |list| &list.value) {

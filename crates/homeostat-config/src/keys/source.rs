@@ -5,6 +5,8 @@ use super::{Keys, habit};
 pub(super) const BEARER_HELP: &str =
     "write authorization: { credentials_file: … }; its type is Bearer unless it says otherwise";
 
+const SECRET_HELP: &str = "write hmac: { secret_file: … }";
+
 const TENANT_HELP: &str = "write http_headers: { X-Scope-OrgID: { values: […] } }";
 const HEADERS_HELP: &str = "write http_headers: { X-Name: { values: […] } }";
 const PARAMS_HELP: &str = "write params: { name: [value] }";
@@ -28,11 +30,32 @@ pub(crate) static SOURCES: Keys = Keys {
 /// One of `sources.webhooks`.
 pub(crate) static HOOK: Keys = Keys {
     of: "a webhook of `sources`",
-    known: &["name"],
+    known: &["name", "hmac"],
     later: &[],
     habits: &[
         habit("url", "", "it is the sender that posts here: to /hooks/NAME"),
         habit("urls", "", "an Alertmanager stands under `sources.alertmanagers`"),
+        habit("secret", "hmac", SECRET_HELP),
+        habit("secret_file", "hmac", SECRET_HELP),
+        habit("hmac_config", "hmac", SECRET_HELP),
+        habit("signature", "hmac", SECRET_HELP),
+    ],
+};
+
+/// `hmac` of a webhook.
+pub(crate) static HMAC: Keys = Keys {
+    of: "hmac",
+    known: &["secret_file", "secret_files", "header", "timestamp_header", "tolerance"],
+    later: &[],
+    habits: &[
+        habit("secret", "secret_file", "write secret_file: …, a file that holds it"),
+        habit("key", "secret_file", "write secret_file: …, a file that holds it"),
+        habit("secrets", "secret_files", "write a list: secret_files: [new, old]"),
+        habit("timestampHeader", "timestamp_header", "write `timestamp_header`"),
+        habit("headers", "header", "write `header`: one holds the signature"),
+        habit("max_age", "tolerance", "write `tolerance`"),
+        habit("algorithm", "", "it is HMAC-SHA-256, as Grafana has it"),
+        habit("encoding", "", "it is hexadecimal, as Grafana has it"),
     ],
 };
 
@@ -60,6 +83,11 @@ pub(crate) static ALERTMANAGER: Keys = Keys {
         habit("static_configs", "urls", "write urls: [\"http://host:9093\"]"),
         habit("targets", "urls", "write urls: [\"http://host:9093\"]"),
         habit("labels", "", "its alerts are told apart by their hook: /hooks/NAME"),
+        habit(
+            "hmac",
+            "",
+            "an Alertmanager signs nothing: let it show a token of `access.tokens`, or a certificate",
+        ),
         habit("headers", "http_headers", HEADERS_HELP),
         habit("tenant", "", TENANT_HELP),
         habit("query", "params", PARAMS_HELP),

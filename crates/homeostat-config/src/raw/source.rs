@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::request::pairs;
-use super::{Http, Words, http_of, maps};
+use super::{Http, Length, Words, http_of, maps};
 use crate::keys;
 use crate::read::{Field, Reader, Spanned, Text};
 use crate::report::Problem;
@@ -22,6 +22,18 @@ pub(crate) struct Sources {
 pub(crate) struct Hook {
     pub(crate) span: Range<usize>,
     pub(crate) name: Field<Text>,
+    pub(crate) hmac: Field<Hmac>,
+}
+
+/// `hmac` of a webhook.
+#[derive(Debug)]
+pub(crate) struct Hmac {
+    pub(crate) span: Range<usize>,
+    pub(crate) secret_file: Field<Text>,
+    pub(crate) secret_files: Words,
+    pub(crate) header: Field<Text>,
+    pub(crate) timestamp_header: Field<Text>,
+    pub(crate) tolerance: Length,
 }
 
 /// An Alertmanager or a Prometheus.
@@ -84,7 +96,32 @@ fn alertmanager(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
 
 fn hook(reader: &mut Reader<'_>, node: &Node) -> Option<Hook> {
     let fields = reader.fields(node, &keys::HOOK)?;
-    Some(Hook { name: fields.read(reader, "name", Reader::text), span: fields.span })
+    Some(Hook {
+        name: fields.read(reader, "name", Reader::text),
+        hmac: fields.read(reader, "hmac", hmac),
+        span: fields.span,
+    })
+}
+
+fn hmac(reader: &mut Reader<'_>, node: &Node) -> Option<Hmac> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        reader.problems.conceal(node.span.clone());
+        return reader.wrong(node, "how it is signed", Some("write hmac: { secret_file: … }"));
+    }
+    let fields = reader.fields(node, &keys::HMAC)?;
+    // Who writes the secret itself here should not see it shown.
+    for node in fields.strange() {
+        reader.problems.conceal(node.span.clone());
+    }
+    Some(Hmac {
+        secret_file: fields.read(reader, "secret_file", Reader::text),
+        secret_files: fields
+            .read(reader, "secret_files", |reader, node| reader.texts(node, "secret_files")),
+        header: fields.read(reader, "header", Reader::text),
+        timestamp_header: fields.read(reader, "timestamp_header", Reader::text),
+        tolerance: fields.read(reader, "tolerance", Reader::duration),
+        span: fields.span,
+    })
 }
 
 fn prometheus(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {

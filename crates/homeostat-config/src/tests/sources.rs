@@ -329,12 +329,12 @@ policies: []
 }
 
 #[test]
-fn webhooks_are_named_once_and_have_a_name_only() {
+fn webhooks_are_named_once() {
     insta::assert_snapshot!(problems("sources:
   alertmanagers: [{ name: main, urls: ['http://a:9093'] }]
   webhooks:
     - { name: main }
-    - { name: grafana, hmac: x }
+    - { name: grafana, hmacs: x }
     - { name: other }
     - { name: a/b, url: 'http://grafana' }
     - {}
@@ -343,8 +343,8 @@ policies: []
 "), @r#"
         4:15 a second source is named "main"
           => names are unique
-        5:24 unknown key "hmac" in a webhook of `sources`
-          => a webhook of `sources` has: name
+        5:24 unknown key "hmacs" in a webhook of `sources`
+          => did you mean "hmac"?
         6:15 no source can be named "other"
           => `api` names what comes by the alerts API, `other` what comes from unknown hooks
         7:15 "a/b" cannot be the name of a source
@@ -359,7 +359,7 @@ policies: []
         "#);
     insta::assert_snapshot!(problems("sources: { webhooks: [grafana], grafana: {} }\npolicies: []"), @r#"
         1:23 expected a webhook of `sources` as a map, found a text
-          => a webhook of `sources` is a map of: name
+          => a webhook of `sources` is a map of: name, hmac
         1:33 unknown key "grafana" in sources
           => write webhooks: [{ name: grafana }]
         2:11 warning: there are no policies
@@ -368,8 +368,99 @@ policies: []
     let text = "sources: { webhooks: [{ name: grafana }, { name: alertmanager }] }";
     let config = parse("t.yml", text).unwrap();
     let named = |name: &str| SourceName::new(name);
-    assert_eq!(config.sources.webhooks, [named("grafana"), named("alertmanager")]);
+    let webhook = |name: &str| WebhookSource { name: named(name), hmac: None };
+    assert_eq!(config.sources.webhooks, [webhook("grafana"), webhook("alertmanager")]);
     let witnesses = &config.book.witnesses;
     assert_eq!(witnesses.webhooks, [named("alertmanager"), named("grafana")].into());
     assert!(witnesses.is_unnamed(&named("main")) && !witnesses.is_unnamed(&named("grafana")));
+}
+
+fn signed(lines: &str) -> String {
+    format!("sources: {{ webhooks: [{{ name: grafana, hmac: {{ {lines} }} }}] }}\n{}", policy(""))
+}
+
+#[test]
+fn how_a_webhook_is_signed_is_read_with_grafanas_defaults() {
+    let hmac = |lines: &str| {
+        let config = parse("/etc/h/homeostat.yml", &signed(lines));
+        let config = config.unwrap_or_else(|report| panic!("{report}"));
+        config.sources.webhooks[0].hmac.clone().unwrap()
+    };
+    let header = |name: &str| name.to_owned();
+    assert_eq!(
+        hmac("secret_file: grafana.secret"),
+        Hmac {
+            secret_files: vec!["/etc/h/grafana.secret".into()],
+            headers: ["x-grafana-alerting-signature", "x-grafana-alert-signature"]
+                .map(header)
+                .into(),
+            timestamp: None,
+        }
+    );
+    let timed = hmac("secret_files: [/new, old], header: X-Sig, timestamp_header: X-Time");
+    let tolerance = Span::from_secs(300);
+    assert_eq!(timed.secret_files, [Path::new("/new"), Path::new("/etc/h/old")]);
+    assert_eq!(timed.headers, ["x-sig"]);
+    assert_eq!(timed.timestamp, Some(SignedTime { header: header("x-time"), tolerance }));
+    let short = hmac("secret_file: s, timestamp_header: T, tolerance: 30s").timestamp.unwrap();
+    assert_eq!(short.tolerance, Span::from_secs(30));
+}
+
+#[test]
+fn what_is_wrong_with_a_signature_is_told_with_its_place() {
+    let wrong = |lines: &str| problems(&signed(lines));
+    insta::assert_snapshot!(wrong(""), @r#"
+        1:46 these signatures have no secret
+          => write secret_file: …, or while it is changed secret_files: [new, old]
+        "#);
+    insta::assert_snapshot!(wrong("secret: geheim, algorithm: sha1"), @r#"
+        1:48 unknown key "secret" in hmac
+          => write secret_file: …, a file that holds it
+        1:64 unknown key "algorithm" in hmac
+          => it is HMAC-SHA-256, as Grafana has it
+        "#);
+    insta::assert_snapshot!(wrong("secret_file: a, secret_files: [b]"), @r#"
+        1:46 there is either `secret_file` or `secret_files`
+          => remove one of them
+        "#);
+    insta::assert_snapshot!(wrong("secret_files: [a, b, c, d, e, f, g, h, i], header: 'X Y'"), @r#"
+        1:87 more than 8 secrets
+          => remove the old ones
+        1:99 "X Y" is not the name of a header
+        "#);
+    insta::assert_snapshot!(wrong("secret_file: a, tolerance: 5m"), @r#"
+        1:75 `tolerance` says nothing without `timestamp_header`
+          => name the header that holds when it was signed, here and in Grafana
+        "#);
+    insta::assert_snapshot!(
+        wrong("secret_file: a, header: X-S, timestamp_header: x-s, tolerance: 2h"),
+        @r#"
+        1:95 this header holds the signature
+          => the time stands in one of its own
+        1:111 must be at most 1h
+          => for so long, each signature is remembered
+        "#
+    );
+    insta::assert_snapshot!(problems(&format!(
+        "sources:
+  webhooks: [{{ name: a, hmac: secret }}]
+  alertmanagers: [{{ name: b, urls: ['http://b'], hmac: {{ secret_file: c }} }}]
+{}",
+        policy("")
+    )), @r#"
+        2:31 expected how it is signed, found a text
+          => write hmac: { secret_file: … }
+        3:50 unknown key "hmac" in an Alertmanager
+          => an Alertmanager signs nothing: let it show a token of `access.tokens`, or a
+            certificate
+        "#);
+}
+
+#[test]
+fn a_secret_that_is_written_where_its_file_should_be_named_is_not_shown() {
+    let bare = format!("sources: {{ webhooks: [{{ name: a, hmac: geheim }}] }}\n{}", policy(""));
+    for text in [signed("secret: geheim"), signed("secrets: [geheim]"), bare] {
+        let report = parse("f", &text).unwrap_err().to_string();
+        assert!(report.contains("******") && !report.contains("geheim"), "{report}");
+    }
 }

@@ -11,6 +11,7 @@ use super::caller::Caller;
 use super::grants::{Lacking, Subject};
 use homeostat_config::Permission;
 use homeostat_core::approval::Objection;
+use homeostat_core::name::SourceName;
 
 /// What a route asks of whoever comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,28 @@ pub enum Refusal {
     Lacking(Lacking),
     /// They may do this, and their word does not count here.
     Objected(Objection),
+    /// What they bring is not signed as what comes from this source must be.
+    Unsigned(SourceName, Unsigned),
+}
+
+/// Why a body is not taken for what its source has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It shows no signature, or not the time of it.
+    Absent,
+    /// None of the secrets makes this signature of it.
+    Wrong,
+    /// Its time is too far from ours: so many seconds before it, or after it where negative.
+    OutOfTime {
+        /// How old it is.
+        seconds: i64,
+    },
+    /// It was taken in before.
+    Replayed,
+    /// The same is being taken in.
+    Underway,
+    /// Nobody knows whether it was taken in before: it is older than what is remembered.
+    Forgotten,
 }
 
 /// Why nobody knows who somebody is.
@@ -110,6 +133,39 @@ impl fmt::Display for Fault {
     }
 }
 
+impl Unsigned {
+    /// Returns what it is answered with. Whoever has signed it need only send again, signed anew, what
+    /// is not known to have been taken in.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Absent | Self::Wrong | Self::OutOfTime { .. } | Self::Replayed => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Underway | Self::Forgotten => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl fmt::Display for Unsigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("this needs a signature"),
+            Self::Wrong => f.write_str("this signature is wrong"),
+            Self::OutOfTime { seconds: seconds @ 0.. } => {
+                write!(f, "this was signed too long ago: {seconds}s before now")
+            }
+            Self::OutOfTime { seconds } => {
+                write!(f, "this was signed in the future: {}s after now", seconds.unsigned_abs())
+            }
+            Self::Replayed => f.write_str("this was taken in before"),
+            Self::Underway => f.write_str("the same is being taken in: try again"),
+            Self::Forgotten => {
+                f.write_str("whether this was taken in before is not remembered: sign it anew")
+            }
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
@@ -120,6 +176,7 @@ impl IntoResponse for Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Lacking(_) | Self::Objected(_) => StatusCode::FORBIDDEN,
+            Self::Unsigned(_, why) => why.status(),
         };
         let mut response = status.into_response();
         response.extensions_mut().insert(self);

@@ -15,7 +15,7 @@ mod gate;
 mod routes;
 
 pub use caller::{Caller, GROUPS, Identity, NAME_BYTES, Rights};
-pub use gate::{Arrival, Fault, Gate, Refusal, Stranger};
+pub use gate::{Arrival, Fault, Gate, Refusal, Stranger, Unsigned};
 pub use grants::{Lacking, Subject, agreeing, granted, listed};
 pub use homeostat_config::Permission;
 pub use routes::{Listed, Routes};

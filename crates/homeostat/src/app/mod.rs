@@ -36,6 +36,7 @@ use tracing::{error, info, warn};
 
 use crate::driver::{Clock, Driver, Fatal, Standing};
 use crate::intake::reconcile::Reconciler;
+use crate::intake::signature::{SecretError, Signatures};
 use crate::intake::{self, Leads};
 use crate::journal::{DirectoryLock, Journal, JournalError, LockError, Reader};
 use crate::notice::Telling;
@@ -204,6 +205,9 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The secret by which a source signs cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A remedy's requests cannot be sent as configured.
     #[error("the requests of remedy {remedy} cannot be sent: {reason}")]
     Request {
@@ -300,6 +304,8 @@ impl Running {
         doors.runner = wiring::runner(&options, fence, life.clone(), &metrics);
         let doors = Arc::new(doors);
         let sources = intake::Sources::new(wiring::named(&config));
+        let signatures = Arc::<Signatures>::default();
+        signatures.configure(wiring::signed(&config)?, clock.wall());
         let leads = Leads::default();
         let reconciler = wiring::reconciler(&options, &leads, &queue, &clock, &metrics);
         let reconciler = Arc::new(reconciler);
@@ -309,6 +315,7 @@ impl Running {
             queue: queue.clone(),
             doors: doors.clone(),
             sources: sources.clone(),
+            signatures: signatures.clone(),
             reconciler: reconciler.clone(),
             polling: options.polling,
             entrance: entrance.clone(),
@@ -338,6 +345,7 @@ impl Running {
             metrics,
             sources,
             leads,
+            signatures,
             standing: driver.standing(),
             reloader: reloader.clone(),
             boot,

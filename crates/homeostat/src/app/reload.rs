@@ -12,6 +12,7 @@ use super::{describe, load, warn_of, wiring};
 use crate::driver::Doors;
 use crate::intake;
 use crate::intake::reconcile::Reconciler;
+use crate::intake::signature::Signatures;
 use crate::queue::Queue;
 use crate::telemetry::Metrics;
 use crate::web::api::status::ConfigStatus;
@@ -25,6 +26,7 @@ pub(super) struct Reloader {
     pub(super) queue: Queue,
     pub(super) doors: Arc<Doors>,
     pub(super) sources: intake::Sources,
+    pub(super) signatures: Arc<Signatures>,
     pub(super) reconciler: Arc<Reconciler>,
     pub(super) polling: Polling,
     pub(super) entrance: Arc<Entrance>,
@@ -75,6 +77,7 @@ impl Reloader {
         let settings = wiring::settings(&config);
         let clusters = wiring::clusters(&config).map_err(|error| error.to_string())?;
         let names = wiring::named(&config);
+        let signed = wiring::signed(&config).map_err(|error| describe(&error))?;
         let access = config.access.as_ref();
         let current = self.entrance.provider();
         let provider = wiring::provider(&config, self.external_url.as_deref(), current);
@@ -91,6 +94,7 @@ impl Reloader {
         *self.doors.settings.write() = Arc::new(settings);
         self.entrance.configure(rules);
         self.sources.configure(names);
+        self.signatures.configure(signed, self.doors.clock.wall());
         self.reconciler.configure(clusters);
         self.doors.teller.configure(recipients);
         Ok(())

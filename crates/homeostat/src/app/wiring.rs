@@ -1,8 +1,10 @@
 //! Which part gets which: the only place, besides the driver, that knows all doors.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use homeostat_core::alert::Status as AlertStatus;
 use homeostat_core::name::{BootId, SourceName, title};
@@ -17,6 +19,7 @@ use super::{Options, SharedStanding, StartError, talk};
 use crate::client::{Client, ClientError};
 use crate::driver::{Clock, Doors, Outlets, Setting, Settings};
 use crate::intake::reconcile::{self, Reconciler};
+use crate::intake::signature::{Signatures, Signing};
 use crate::intake::{self, Bounds, Intake, Leads, NotificationResult, Tally};
 use crate::journal::Reader;
 use crate::notice::{self, Recipients, Teller, Telling};
@@ -43,6 +46,7 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     pub(super) sources: intake::Sources,
     pub(super) leads: Leads,
+    pub(super) signatures: Arc<Signatures>,
     pub(super) standing: SharedStanding,
     pub(super) reloader: Arc<Reloader>,
     pub(super) boot: BootId,
@@ -53,9 +57,24 @@ pub(super) fn named(config: &Config) -> intake::Named {
     let alertmanagers = config.sources.alertmanagers.iter();
     intake::Named {
         alertmanagers: alertmanagers.map(|s| (s.name.clone(), s.urls.clone())).collect(),
-        webhooks: config.sources.webhooks.clone(),
+        webhooks: config.sources.webhooks.iter().map(|hook| hook.name.clone()).collect(),
         witnesses: config.book.witnesses.clone(),
     }
+}
+
+/// How sources sign what they send, by this configuration.
+pub(super) fn signed(config: &Config) -> Result<BTreeMap<SourceName, Signing>, StartError> {
+    let signed = config.sources.webhooks.iter().filter_map(|source| {
+        let config::Hmac { secret_files, headers, timestamp } = source.hmac.as_ref()?;
+        let time = timestamp.as_ref().map(|time| {
+            let tolerance =
+                i64::try_from(Duration::from(time.tolerance).as_secs()).unwrap_or(i64::MAX);
+            (time.header.clone(), tolerance)
+        });
+        let signing = Signing::new(secret_files, headers.clone(), time);
+        Some(signing.map(|signing| (source.name.clone(), signing)).map_err(StartError::from))
+    });
+    signed.collect()
 }
 
 /// Opens the doors through which effects leave.
@@ -266,11 +285,12 @@ pub(super) fn router(
     let external_url = options.external_url.as_deref();
     let names = Names::new(&parts.addresses, external_url, &options.allowed_hosts)?;
     let status = status(options, &parts);
-    let Parts { entrance, queue, clock, metrics, sources, leads, standing, reloader, .. } = parts;
+    let Parts { entrance, queue, clock, metrics, sources, leads, signatures, .. } = parts;
+    let (standing, reloader) = (parts.standing, parts.reloader);
     let tally = Arc::new(Counted(metrics.clone()));
     let bounds = Bounds { bytes: options.max_body, ..Bounds::default() };
     let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall());
-    let intake = intake.bounds(bounds).leads(leads);
+    let intake = intake.bounds(bounds).leads(leads).signatures(signatures);
     let web = Web {
         guard: Arc::new(Guard { entrance, names }),
         queue,

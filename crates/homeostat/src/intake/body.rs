@@ -61,7 +61,14 @@ pub(super) enum Refusal {
     NotGzip(#[from] io::Error),
 }
 
-/// A body, and its share of what all bodies may take.
+/// A body as it was sent, and its share of what all bodies may take.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) bytes: Bytes,
+    share: Share,
+}
+
+/// A body that can be read, and its share of what all bodies may take.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) bytes: Bytes,
@@ -80,7 +87,12 @@ impl Reader {
         Self { bounds, taken: Arc::default() }
     }
 
-    pub(super) async fn read(&self, mut body: Body) -> Result<Taken, Refusal> {
+    pub(super) async fn read(&self, body: Body) -> Result<Taken, Refusal> {
+        self.open(self.gather(body).await?)
+    }
+
+    /// Reads a body as it was sent.
+    pub(super) async fn gather(&self, mut body: Body) -> Result<Gathered, Refusal> {
         let Bounds { bytes: limit, total, idle, .. } = self.bounds;
         let mut share = Share { bytes: 0, taken: self.taken.clone() };
         let mut pieces = Pieces::default();
@@ -110,7 +122,11 @@ impl Reader {
         if refused {
             return Err(Refusal::TooLarge(limit));
         }
-        let bytes = pieces.join();
+        Ok(Gathered { bytes: pieces.join(), share })
+    }
+
+    /// Inflates a body that was compressed.
+    pub(super) fn open(&self, Gathered { bytes, share }: Gathered) -> Result<Taken, Refusal> {
         if gzip::is_gzip(&bytes) {
             return self.inflate(&bytes);
         }

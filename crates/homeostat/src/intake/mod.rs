@@ -1,9 +1,9 @@
 //! Takes alerts in: the only room that knows the JSON of Alertmanager, Prometheus and Grafana.
 //!
 //! ```text
-//!  POST, PUT /hooks…  ─> body ─> webhook    ─┐                     ┌─ committed ─> 200
-//!                                            ├─> observations ─> queue
-//!  POST /api/v2/alerts ─> body ─> alerts_api ┘                     └─ busy ──────> 503
+//!  POST, PUT /hooks…  ─> body ─> signature ─> webhook ─┐                     ┌─ committed ─> 200
+//!                                                      ├─> observations ─> queue
+//!  POST /api/v2/alerts ─> body ──────────> alerts_api ─┘                     └─ busy ──────> 503
 //!
 //!  each minute, and when a webhook did not tell all ─> reconcile ─> queue
 //! ```
@@ -21,6 +21,7 @@
 //! | larger than the limit, or inflates to more | 413 | |
 //! | slower than the time limits | 408 | |
 //! | another method | 405 | a GET that got 200 would count as delivered |
+//! | not signed as its source must sign | 401 | somebody else sent it; nothing of it is read |
 //!
 //! Never a redirect, which would be followed by a GET, and never a 429, which Alertmanager does
 //! not try again.
@@ -33,6 +34,7 @@ mod mend;
 pub mod reconcile;
 mod routes;
 mod senders;
+pub mod signature;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -47,7 +49,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
@@ -59,9 +61,10 @@ use crate::queue::{Busy, Queue};
 use homeostat_hands::failpoint;
 
 pub use body::Bounds;
-use body::{Reader, Refusal, Taken};
+use body::{Gathered, Reader, Refusal, Taken};
 pub use leads::Leads;
 use senders::Senders;
+use signature::Signatures;
 pub use sources::{Named, OTHER_NAMES, Sources};
 pub use wire::{Problem, Problems};
 
@@ -120,6 +123,7 @@ pub struct Intake {
     sources: Sources,
     leads: Leads,
     senders: Senders,
+    signatures: Arc<Signatures>,
     reader: Reader,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     tally: Arc<dyn Tally>,
@@ -144,6 +148,7 @@ impl Intake {
             sources,
             leads: Leads::default(),
             senders: Senders::default(),
+            signatures: Arc::default(),
             reader: Reader::new(Bounds::default()),
             clock: Box::new(clock),
             tally,
@@ -164,12 +169,54 @@ impl Intake {
         self
     }
 
-    async fn take_webhook(&self, source: &SourceName, by: Option<Text>, body: Body) -> Response {
-        let body = match self.reader.read(body).await {
+    /// Asks for signatures by these.
+    #[must_use]
+    pub fn signatures(mut self, signatures: Arc<Signatures>) -> Self {
+        self.signatures = signatures;
+        self
+    }
+
+    /// Takes a notification in, once it is known that its source has signed it, where that must.
+    async fn take_webhook(
+        self: Arc<Self>,
+        (source, by): (SourceName, Option<Text>),
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Answer {
+        let sent = match self.reader.gather(body).await {
+            Ok(sent) => sent,
+            Err(refusal) => return Ok(self.refuse(&source, &refusal)),
+        };
+        failpoint::reach("intake.read");
+        let admitted = self.signatures.admit(&source, headers, &sent.bytes, (self.clock)());
+        let unsigned = |why| access::Refusal::Unsigned(source.clone(), why);
+        let Some(admission) = admitted.map_err(unsigned)? else {
+            return Ok(self.take_notification(&source, by, sent).await);
+        };
+        // Its sender may leave before the end: what it came to must be known all the same.
+        let taking = tokio::spawn(async move {
+            let response = self.take_notification(&source, by, sent).await;
+            if response.status().is_success() {
+                admission.keep();
+            }
+            response
+        });
+        Ok(taking.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a notification was not taken in");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }))
+    }
+
+    async fn take_notification(
+        &self,
+        source: &SourceName,
+        by: Option<Text>,
+        sent: Gathered,
+    ) -> Response {
+        let body = match self.reader.open(sent) {
             Ok(body) => body,
             Err(refusal) => return self.refuse(source, &refusal),
         };
-        failpoint::reach("intake.read");
         let parsed = match webhook::parse(&body.bytes, source, (self.clock)()) {
             Ok(parsed) => parsed,
             Err(unusable) => {
@@ -311,22 +358,26 @@ pub fn routes(intake: Intake) -> Routes {
         .with_state(Arc::new(intake))
 }
 
+type Answer = Result<Response, access::Refusal>;
+
 async fn bare_hook(
     State(intake): State<Arc<Intake>>,
     caller: Caller,
+    headers: HeaderMap,
     body: Body,
-) -> Result<Response, access::Refusal> {
+) -> Answer {
     let source = intake.sources.bare();
     caller.may(Permission::Send, &Subject::Source(&source))?;
-    Ok(intake.take_webhook(&source, poster(&caller), body).await)
+    intake.take_webhook((source, poster(&caller)), &headers, body).await
 }
 
 async fn named_hook(
     State(intake): State<Arc<Intake>>,
     caller: Caller,
     name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: Body,
-) -> Result<Response, access::Refusal> {
+) -> Answer {
     let name = name.as_deref().ok();
     // Before the name takes a place among those that are told apart.
     let asked = match name.map(String::as_str) {
@@ -341,14 +392,10 @@ async fn named_hook(
         Some(name) => intake.sources.named(name),
     };
     intake.senders.meet(&intake.sources, &source, name.map_or("", String::as_str));
-    Ok(intake.take_webhook(&source, poster(&caller), body).await)
+    intake.take_webhook((source, poster(&caller)), &headers, body).await
 }
 
-async fn alerts(
-    State(intake): State<Arc<Intake>>,
-    caller: Caller,
-    body: Body,
-) -> Result<Response, access::Refusal> {
+async fn alerts(State(intake): State<Arc<Intake>>, caller: Caller, body: Body) -> Answer {
     let source = SourceName::new(SourceName::API);
     caller.may(Permission::Send, &Subject::Source(&source))?;
     Ok(intake.take_alerts(poster(&caller), body).await)

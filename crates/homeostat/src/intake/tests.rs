@@ -1,5 +1,6 @@
 mod bodies;
 mod doors;
+mod signed;
 
 use super::*;
 

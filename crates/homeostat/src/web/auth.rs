@@ -1,24 +1,15 @@
 //! Tokens: what is kept of them, and those that stand in files.
-//!
-//! A file is read again when it changed, so that a token is replaced without a restart. A file
-//! that is missing or empty for a moment while it is replaced leaves the last token in force.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
-/// How often the file is looked at, at most.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Bytes that a token file may have; a token is far shorter.
-const MOST_BYTES: u64 = 64 * 1024;
+use crate::secret::{self, SecretFile};
 
 /// Why a token file gives no token.
 #[derive(Debug, Error)]
@@ -69,20 +60,7 @@ impl Digest {
 
 /// A token that stands in a file.
 #[derive(Debug)]
-pub struct Token {
-    path: PathBuf,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    digest: Digest,
-    version: Version,
-    looked_at: Instant,
-}
-
-/// What changes when a file is written or replaced.
-type Version = (Option<SystemTime>, u64, u64);
+pub struct Token(SecretFile<Digest, TokenError>);
 
 impl Token {
     /// Reads the token from a file.
@@ -91,59 +69,23 @@ impl Token {
     ///
     /// The file cannot be read, or holds no token.
     pub fn from_file(path: &Path) -> Result<Self, TokenError> {
-        let unreadable = |source| TokenError::Unreadable { path: path.to_owned(), source };
-        let version = version(path).map_err(unreadable)?;
-        let digest = Digest::of(read(path)?.as_bytes());
-        let known = Known { digest, version, looked_at: Instant::now() };
-        Ok(Self { path: path.to_owned(), known: Mutex::new(known) })
+        SecretFile::open(path, read).map(Self)
     }
 
     /// Tells whether this is the token's digest.
     pub fn is(&self, shown: &Digest) -> bool {
-        let mut known = self.known.lock();
-        if known.looked_at.elapsed() >= LOOK_EVERY {
-            known.looked_at = Instant::now();
-            self.look_again(&mut known);
-        }
-        known.digest.is(shown)
-    }
-
-    fn look_again(&self, known: &mut Known) {
-        let Ok(version) = version(&self.path) else { return };
-        if version == known.version {
-            return;
-        }
-        match read(&self.path) {
-            Ok(token) => {
-                known.digest = Digest::of(token.as_bytes());
-                tracing::info!(path = %self.path.display(), "the token was read again");
-            }
-            Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the token cannot be read again; the last one stays in force"
-            ),
-        }
-        known.version = version;
+        self.0.current().is(shown)
     }
 }
 
-fn version(path: &Path) -> io::Result<Version> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(path)?;
-    Ok((metadata.modified().ok(), metadata.len(), metadata.ino()))
-}
-
-fn read(path: &Path) -> Result<String, TokenError> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text))
+fn read(path: &Path) -> Result<Digest, TokenError> {
+    let bytes = secret::bytes(path)
         .map_err(|source| TokenError::Unreadable { path: path.to_owned(), source })?;
-    let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let token = bytes.trim_ascii();
+    if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
         return Err(TokenError::NoToken { path: path.to_owned() });
     }
-    Ok(token.to_owned())
+    Ok(Digest::of(token))
 }
 
 /// The token of an `Authorization: Bearer`, whose case does not matter (RFC 9110, section 11.1).
@@ -225,7 +167,7 @@ mod tests {
     fn a_replaced_token_counts_and_a_broken_one_does_not() {
         let (directory, token) = token("old");
         let token = token.unwrap();
-        let later = || token.known.lock().looked_at -= LOOK_EVERY;
+        let later = || token.0.look_next_time();
         std::fs::write(directory.path().join("token"), "").unwrap();
         later();
         assert!(is_shown_by(&token, b"Bearer old"));

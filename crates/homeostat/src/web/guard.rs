@@ -22,7 +22,7 @@ use super::entrance::{Arrived, Entrance};
 use super::origin::Names;
 use super::refusals::{Details, Reason, because, is_door};
 use super::{answer, hearing};
-use crate::access::{self, Identity, Stranger};
+use crate::access::{self, Identity, Stranger, Unsigned};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -72,6 +72,13 @@ impl Refusal {
             Self::Gate(access::Refusal::Lacking(_) | access::Refusal::Objected(_)) => {
                 Reason::NotGranted
             }
+            Self::Gate(access::Refusal::Unsigned(_, why)) => match why {
+                Unsigned::Absent => Reason::NoSignature,
+                Unsigned::Wrong => Reason::WrongSignature,
+                Unsigned::OutOfTime { .. } => Reason::SignedOutOfTime,
+                Unsigned::Replayed | Unsigned::Underway => Reason::Replayed,
+                Unsigned::Forgotten => Reason::SignatureForgotten,
+            },
             Self::UnlistedHost => Reason::UnlistedHost,
             Self::ForeignOrigin => Reason::ForeignOrigin,
             Self::NotJson => Reason::WrongType,
@@ -102,6 +109,9 @@ impl Refusal {
             }
             Self::Gate(access::Refusal::Objected(objection)) => {
                 return (StatusCode::FORBIDDEN, objection.to_string());
+            }
+            Self::Gate(access::Refusal::Unsigned(_, why)) => {
+                return (why.status(), why.to_string());
             }
             Self::UnlistedHost => (
                 StatusCode::FORBIDDEN,
@@ -278,6 +288,9 @@ fn refuse(path: &str, refusal: &Refusal, who: Option<String>) -> Response {
         Refusal::Gate(access::Refusal::Objected(objection)) => {
             let who = who.unwrap_or_default();
             response.extensions_mut().insert(Details(format!("{who}: {objection}")));
+        }
+        Refusal::Gate(access::Refusal::Unsigned(source, why)) => {
+            response.extensions_mut().insert(Details(format!("source {source}: {why}")));
         }
         Refusal::Gate(access::Refusal::Unknown(_))
         | Refusal::UnlistedHost

@@ -50,6 +50,16 @@ pub enum Reason {
     NoProvider,
     /// Who sends it may not do this.
     NotGranted,
+    /// It shows no signature where its source has to.
+    NoSignature,
+    /// It shows a signature that none of the secrets makes.
+    WrongSignature,
+    /// It was signed too long ago, or in the future.
+    SignedOutOfTime,
+    /// It was taken in before, or is being taken in.
+    Replayed,
+    /// It is older than what is remembered of signatures.
+    SignatureForgotten,
     /// It comes by a session, and does not show the token of its forms.
     NoFormToken,
     /// More come than `rate_limit` allows.
@@ -78,6 +88,11 @@ impl Reason {
             Self::Crowded => "crowded",
             Self::NoProvider => "no_provider",
             Self::NotGranted => "not_granted",
+            Self::NoSignature => "no_signature",
+            Self::WrongSignature => "wrong_signature",
+            Self::SignedOutOfTime => "signed_out_of_time",
+            Self::Replayed => "replayed",
+            Self::SignatureForgotten => "signature_forgotten",
             Self::NoFormToken => "no_form_token",
             Self::TooMany => "too_many",
             Self::UnlistedHost => "unlisted_host",
@@ -223,6 +238,28 @@ fn help(reason: Reason, asked: &Asked<'_>) -> String {
             "somebody tries many passwords: who was let in before is not kept waiting".to_owned()
         }
         Reason::NoProvider => "`access.oidc` names it; the log says why it gives none".to_owned(),
+        Reason::NoSignature => {
+            "`hmac` of its webhook in `sources` says by which headers and secrets it \
+                                must be signed: say the same to its sender"
+                .to_owned()
+        }
+        Reason::WrongSignature => {
+            "the sender and `hmac` of its webhook must have one secret; nothing \
+                                   between them may change the body"
+                .to_owned()
+        }
+        Reason::SignedOutOfTime => {
+            "set the clocks right (NTP), or give `hmac` of the webhook a longer `tolerance`"
+                .to_owned()
+        }
+        Reason::Replayed => {
+            "who sends again signs again: somebody may have recorded this, and sent it once more"
+                .to_owned()
+        }
+        Reason::SignatureForgotten => {
+            "it was signed before the engine started, or before more signatures than it remembers"
+                .to_owned()
+        }
         Reason::TooMany => "`rate_limit` of the web configuration allows no more".to_owned(),
         Reason::NoFormToken => "it may come from a page that is not ours".to_owned(),
         Reason::NotGranted => "if this should be allowed: `access.grants`".to_owned(),

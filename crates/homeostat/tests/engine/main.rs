@@ -31,6 +31,7 @@ mod reconcile;
 mod relabel;
 mod runner;
 mod senders;
+mod signed;
 mod stack;
 mod stored_journal;
 mod undo;

@@ -41,12 +41,12 @@ impl Tally for Counts {
 }
 
 /// An engine that answers as it is told, and remembers what it was given.
-struct Engine {
+pub(super) struct Engine {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
-    seen: Arc<Mutex<Vec<Observation>>>,
-    refuse: Arc<Mutex<Option<Busy>>>,
-    received: Arc<AtomicUsize>,
+    pub(super) seen: Arc<Mutex<Vec<Observation>>>,
+    pub(super) refuse: Arc<Mutex<Option<Busy>>>,
+    pub(super) received: Arc<AtomicUsize>,
 }
 
 impl Engine {
@@ -82,11 +82,11 @@ impl Drop for Engine {
     }
 }
 
-struct House {
+pub(super) struct House {
     address: SocketAddr,
     queue: Queue,
     counts: Arc<Counts>,
-    engine: Engine,
+    pub(super) engine: Engine,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -102,11 +102,17 @@ fn named() -> Named {
     Named { alertmanagers: vec![(main, peers)], webhooks: vec![grafana], witnesses }
 }
 
-fn house(bounds: Bounds) -> House {
+pub(super) fn house(bounds: Bounds) -> House {
+    signed_house(bounds, Arc::default())
+}
+
+/// A house in which sources sign.
+pub(super) fn signed_house(bounds: Bounds, signatures: Arc<Signatures>) -> House {
     let (queue, inbox) = queue::queue();
     let counts = Arc::<Counts>::default();
     let sources = Sources::new(named());
-    let intake = Intake::new(queue.clone(), sources, counts.clone(), || time(NOW)).bounds(bounds);
+    let intake = Intake::new(queue.clone(), sources, counts.clone(), || time(NOW));
+    let intake = intake.bounds(bounds).signatures(signatures);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -117,8 +123,8 @@ fn house(bounds: Bounds) -> House {
     House { address, queue, counts, engine, runtime }
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     head: String,
     body: String,
 }
@@ -133,18 +139,29 @@ fn read_answer(stream: &mut TcpStream) -> Answer {
 }
 
 impl House {
-    fn connect(&self) -> TcpStream {
+    pub(super) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
 
-    fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub(super) fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        self.send_with(&[], method, path, body)
+    }
+
+    pub(super) fn send_with(
+        &self,
+        headers: &[String],
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Answer {
         let mut stream = self.connect();
         let length = body.len();
+        let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n"
+             {more}Content-Length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
@@ -506,7 +523,7 @@ fn a_real_alertmanager_reads_times_as_we_do() {
     }
 }
 
-fn wait_until(condition: impl Fn() -> bool) {
+pub(super) fn wait_until(condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < Duration::from_secs(20), "it did not come about");
