@@ -63,9 +63,10 @@ pub fn settle(fate: Fate, books: &mut [Book]) {
                 ask(remedy, &asked, other);
             }
         }
-        let polling = book.polling;
+        let (polling, teams) = (book.polling, book.teams.clone());
         *book = Book::new(policies, book.limits, book.witnesses.clone());
         book.polling = polling;
+        book.teams = teams;
     }
 }
 
