@@ -57,7 +57,7 @@ fn listed(path: &Path) -> io::Result<Vec<PathBuf>> {
     }
     let entries = fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
     let mut files = entries.collect::<io::Result<Vec<PathBuf>>>()?;
-    files.retain(|file| is_shown(file) && is_yaml(file) && file.is_file());
+    files.retain(|file| is_shown(file) && is_yaml(file) && !is_test(file) && file.is_file());
     files.sort();
     if files.is_empty() {
         return Err(io::Error::other("there is no *.yml and no *.yaml in this directory"));
@@ -71,6 +71,11 @@ fn is_shown(path: &Path) -> bool {
 
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "yml" || end == "yaml")
+}
+
+/// Policy tests stand beside what they test, by such names.
+fn is_test(path: &Path) -> bool {
+    path.file_stem().is_some_and(|name| name.as_encoded_bytes().ends_with(b".test"))
 }
 
 impl Gathered {
@@ -195,7 +200,7 @@ impl Gathered {
     }
 }
 
-/// The files that a pattern means, by name; hidden ones are not meant.
+/// The files that a pattern means, by name; hidden ones and policy tests are not meant.
 fn matching(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let directory = from.parent().unwrap_or(Path::new(""));
     if !pattern.contains(['*', '?', '[']) {
@@ -211,7 +216,8 @@ fn matching(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let whole = whole.to_str().ok_or("the path of this file is not UTF-8")?;
     let found =
         glob_with(whole, options).map_err(|error| format!("not a pattern: {}", error.msg))?;
-    let found = found.filter(|file| file.as_ref().map_or(true, |file| file.is_file()));
+    let is_meant = |file: &PathBuf| file.is_file() && !is_test(file);
+    let found = found.filter(|file| file.as_ref().map_or(true, is_meant));
     found.take(limits::FILES + 1).collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 

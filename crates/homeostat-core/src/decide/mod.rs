@@ -168,16 +168,16 @@ fn course(
         Step::Heal => proven
             .map_or_else(Vec::new, |(verification, _)| prove::heal(view, incident, verification)),
         Step::GiveUp => worse.map(|worse| undo::give_up(incident, worse)).into_iter().collect(),
-        // What is over needs no look any more.
-        Step::LookAfter => match leaving::settle(view, incident) {
-            Some(next) => vec![next],
-            None => {
-                let mut course = leaving::overdue(view, incident);
-                let left = incident.aftermath.as_ref();
-                course.extend(left.and_then(|left| aftermath::wake(view, incident, left)));
-                course
+        Step::LookAfter => {
+            // What is over needs no look any more.
+            if let Some(next) = leaving::settle(view, incident) {
+                return vec![next];
             }
-        },
+            let mut course = leaving::overdue(view, incident);
+            let left = incident.aftermath.as_ref();
+            course.extend(left.and_then(|left| aftermath::wake(view, incident, left)));
+            course
+        }
         Step::ReadAfter => {
             incident.aftermath.as_ref().zip(evidence).map_or_else(Vec::new, |(left, evidence)| {
                 aftermath::read(view, incident, left, evidence)

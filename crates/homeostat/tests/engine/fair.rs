@@ -118,5 +118,4 @@ async fn the_storm_of_one_team_holds_up_neither_the_orders_nor_the_questions_of_
     .await;
     let honoured = since(&acted, &json!(approved.to_string()));
     assert!(honoured <= LATER, "what was approved was ordered after {honoured:?}");
-    println!("alone {alone:?}, beside {beside:?}, asked {waited:?}, honoured {honoured:?}");
 }
