@@ -133,6 +133,12 @@ pub struct Vote {
     pub ahead: Option<Terms>,
 }
 
+impl AsRef<Operator> for Vote {
+    fn as_ref(&self) -> &Operator {
+        &self.by
+    }
+}
+
 /// What a person has approved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approved {

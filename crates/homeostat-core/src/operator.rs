@@ -117,6 +117,12 @@ impl Operator {
     }
 }
 
+impl AsRef<Self> for Operator {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl fmt::Display for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.person())?;

@@ -58,6 +58,39 @@ fn signal() -> Signal {
     }
 }
 
+fn commands() -> Vec<Input> {
+    let known = Known {
+        who: "user:ada".into(),
+        way: Way::Unasked,
+        groups: vec!["group:dba".into()],
+        address: String::new(),
+    };
+    let mut commands = vec![
+        Input::Command {
+            command: Command::Retry,
+            target: None,
+            by: "ada".into(),
+            reason: String::new(),
+            ahead: None,
+        },
+        Input::Command {
+            command: Command::Approve,
+            target: None,
+            by: Operator { claimed: String::new(), known: Some(known) },
+            reason: String::new(),
+            ahead: Some(Terms { uses: 5, lasts: Span::from_secs(86_400) }),
+        },
+    ];
+    commands.extend(Command::ALL.map(|command| Input::Command {
+        command,
+        target: Some(LabelSet::from_pairs([("instance", "a:80")])),
+        by: "ada".into(),
+        reason: "because: #1".into(),
+        ahead: None,
+    }));
+    commands
+}
+
 fn inputs() -> Vec<Input> {
     let which = |target: Option<LabelSet>| WhichRun {
         remedy: RemedyName::new("restart"),
@@ -84,28 +117,6 @@ fn inputs() -> Vec<Input> {
         Input::Progress { run: which(None), text: "half: done".into() },
         Input::Pause { by: "ada".into(), reason: "because: #1".into() },
         Input::Resume { by: "on".into() },
-        Input::Command {
-            command: Command::Retry,
-            target: None,
-            by: "ada".into(),
-            reason: String::new(),
-            ahead: None,
-        },
-        Input::Command {
-            command: Command::Approve,
-            target: None,
-            by: Operator {
-                claimed: String::new(),
-                known: Some(Known {
-                    who: "user:ada".into(),
-                    way: Way::Unasked,
-                    groups: vec!["group:dba".into()],
-                    address: String::new(),
-                }),
-            },
-            reason: String::new(),
-            ahead: Some(Terms { uses: 5, lasts: Span::from_secs(86_400) }),
-        },
         Input::Crash(Found::NotStarted),
         Input::Jump(Leap::Forwards(Span::from_secs(3600))),
         Input::Jump(Leap::Back(Span::from_secs(90))),
@@ -136,13 +147,7 @@ fn inputs() -> Vec<Input> {
         Outcome::Refused { reason: why() },
         Outcome::Unknown { reason: why() },
     ];
-    inputs.extend(Command::ALL.map(|command| Input::Command {
-        command,
-        target: Some(LabelSet::from_pairs([("instance", "a:80")])),
-        by: "ada".into(),
-        reason: "because: #1".into(),
-        ahead: None,
-    }));
+    inputs.extend(commands());
     inputs.extend(outcomes.into_iter().map(|outcome| Input::Exit {
         run: which(Some(LabelSet::from_pairs([("instance", "a:80")]))),
         outcome,

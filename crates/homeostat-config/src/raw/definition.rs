@@ -14,8 +14,8 @@ use crate::yaml::{Kind, Node};
 pub(super) fn of(node: &Node, problems: &Problems) -> String {
     let mut digest = Sha256::new();
     take(node, problems, &mut digest);
-    let bytes = digest.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// Each value is told with its length, so that no two parts look alike because of where one ends.
@@ -34,7 +34,9 @@ fn take(node: &Node, problems: &Problems, digest: &mut Sha256) {
         }
         Kind::List(items) => {
             begin(b"list", items.len());
-            items.iter().for_each(|item| take(item, problems, digest));
+            for item in items {
+                take(item, problems, digest);
+            }
         }
         Kind::Map(entries) => {
             begin(b"map", entries.len());

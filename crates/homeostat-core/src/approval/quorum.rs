@@ -89,12 +89,16 @@ impl<'a> Quorum<'a> {
     }
 
     /// Returns those of these whose word counts, each once.
-    pub fn counted<'o>(&self, said: impl IntoIterator<Item = &'o Operator>) -> Vec<&'o Operator> {
-        let mut counted: Vec<&Operator> = Vec::new();
-        for by in said {
-            let is_known = counted.iter().any(|known| known.person() == by.person());
+    pub fn counted<'o, T: AsRef<Operator>>(
+        &self,
+        said: impl IntoIterator<Item = &'o T>,
+    ) -> Vec<&'o T> {
+        let mut counted: Vec<&T> = Vec::new();
+        for one in said {
+            let by = one.as_ref();
+            let is_known = counted.iter().any(|known| (*known).as_ref().person() == by.person());
             if !is_known && self.objection(by).is_none() {
-                counted.push(by);
+                counted.push(one);
             }
         }
         counted
@@ -130,9 +134,8 @@ impl<'a> Quorum<'a> {
 
     fn not_among(&self, by: &Operator) -> Option<Objection> {
         let among = self.remedy.approval.by.as_deref()?;
-        let is_meant =
-            |known: &crate::operator::Known| known.is_meant(among.iter().map(|who| &**who));
-        let is_among = by.known.as_ref().is_some_and(is_meant);
+        let known = by.known.as_ref();
+        let is_among = known.is_some_and(|known| known.is_meant(among.iter().map(|who| &**who)));
         (!is_among).then(|| Objection::NotAmong(among.iter().map(ToString::to_string).collect()))
     }
 

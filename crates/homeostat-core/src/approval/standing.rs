@@ -80,7 +80,12 @@ impl StandingApproval {
     pub fn used_for(&self, order: &OrderId) -> StandingUse {
         let more = u32::from(!self.runs.contains(order));
         let by = self.people().map(|by| by.person().to_owned()).collect();
-        StandingUse { approval: self.id, by, left: self.left() - more, until: self.until }
+        StandingUse {
+            approval: self.id,
+            by,
+            left: self.left().saturating_sub(more),
+            until: self.until,
+        }
     }
 }
 

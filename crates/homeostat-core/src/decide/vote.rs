@@ -38,7 +38,8 @@ pub(super) fn approve(
     if let Some(objection) = quorum.objection(&word.by) {
         return Reply::NotTheirs(objection);
     }
-    let agreed = agreed(incident, &quorum);
+    // Those who have agreed so far, and whose word still counts.
+    let agreed: Vec<Vote> = quorum.counted(incident.votes.iter()).into_iter().cloned().collect();
     if agreed.iter().any(|vote| vote.by.person() == word.by.person()) {
         return Reply::Refused(format!(
             "{} has approved it already: {}; somebody else must",
@@ -60,13 +61,6 @@ fn fits(desk: &Desk<'_>, asked: &Asked, word: &Word) -> Result<(), String> {
         return Err(format!("this is not what you saw: remedy {remedy} is now `{action}`"));
     }
     word.ahead.map_or(Ok(()), |terms| standing::acceptable(desk, asked, terms).map(drop))
-}
-
-/// Those who have agreed so far, and whose word still counts.
-fn agreed(incident: &Incident, quorum: &Quorum<'_>) -> Vec<Vote> {
-    let counted = quorum.counted(incident.votes.iter().map(|vote| &vote.by));
-    let counts = |vote: &&Vote| counted.iter().any(|by| std::ptr::eq(*by, &vote.by));
-    incident.votes.iter().filter(counts).cloned().collect()
 }
 
 fn count(agreed: &[Vote], quorum: &Quorum<'_>) -> String {

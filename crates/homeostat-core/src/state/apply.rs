@@ -97,12 +97,9 @@ impl State {
             }
             What::ApprovalAsked { .. }
             | What::ApprovalVoided { .. }
+            | What::ApprovalStands { .. }
+            | What::ApprovalEnded { .. }
             | What::IncidentCommanded { .. } => self.take_word(&fact.what, at),
-            What::ApprovalStands { approval } => {
-                self.last_approval = approval.id;
-                self.approvals.enter(Arc::new(approval.clone()));
-            }
-            What::ApprovalEnded { approval, .. } => self.approvals.remove(*approval),
             What::OrderEnded { order, ended } => self.end_run(order, ended, at),
             What::OrderGone { order } => self.let_go(order),
             What::EvidenceAsked { .. }

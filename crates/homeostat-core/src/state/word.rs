@@ -1,5 +1,7 @@
 //! What is told to people and what they say: notices, questions, commands.
 
+use std::sync::Arc;
+
 use crate::approval::{Approved, Vote};
 use crate::command::Command;
 use crate::fact::What;
@@ -49,6 +51,11 @@ impl State {
                     if reason.is_empty() { by.to_string() } else { format!("{by}: {reason}") };
                 self.amend(*incident, |incident| incident.seeks.cancel(word.into()));
             }
+            What::ApprovalStands { approval } => {
+                self.last_approval = approval.id;
+                self.approvals.enter(Arc::new(approval.clone()));
+            }
+            What::ApprovalEnded { approval, .. } => self.approvals.remove(*approval),
             _ => {}
         }
     }

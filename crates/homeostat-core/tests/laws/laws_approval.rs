@@ -281,10 +281,10 @@ impl Law {
                 assert!(fact.at < question.expires_at, "{by} comes too late");
                 question.votes.push(by);
             }
-            What::IncidentCommanded { incident, command: Command::Retry, by, .. } => {
-                if who(by) != ANONYMOUS {
-                    self.movers.entry(*incident).or_default().insert(who(by));
-                }
+            What::IncidentCommanded { incident, command: Command::Retry, by, .. }
+                if who(by) != ANONYMOUS =>
+            {
+                self.movers.entry(*incident).or_default().insert(who(by));
             }
             What::ApprovalStands { approval } => {
                 let question = &self.questions[&approval.incident];

@@ -8,10 +8,11 @@ use homeostat_core::command::Reply;
 use homeostat_core::decide::decide;
 use homeostat_core::event::Event;
 use homeostat_core::fact::{Fact, What};
-use homeostat_core::hold::Guard;
+use homeostat_core::hold::{Guard, Hold};
 use homeostat_core::label::Matchers;
 use homeostat_core::limits;
 use homeostat_core::name::ApprovalId;
+use homeostat_core::operator::Operator;
 use homeostat_core::order::Found;
 use homeostat_core::policy::{
     Action, Approval, Approvers, Granted, GuardLimits, Mode, Policy, Remedy,
@@ -24,8 +25,8 @@ use homeostat_core::time::Span;
 const DAY: Span = Span::from_secs(86_400);
 const FIRST: ApprovalId = ApprovalId(1);
 
-fn ahead(uses: u32, lasts: Span) -> Option<Terms> {
-    Some(Terms { uses, lasts })
+const fn ahead(uses: u32, lasts: Span) -> Terms {
+    Terms { uses, lasts }
 }
 
 fn reboot() -> Policy {
@@ -41,14 +42,14 @@ fn by_two() -> Policy {
 }
 
 /// A reboot that is approved, and this ahead; its incident is healed.
-fn approved_ahead(policy: Policy, terms: Option<Terms>) -> Scenario {
+fn approved_ahead(policy: Policy, terms: Terms) -> Scenario {
     approved_for(A, policy, terms)
 }
 
-fn approved_for(labels: &[(&str, &str)], policy: Policy, terms: Option<Terms>) -> Scenario {
+fn approved_for(labels: &[(&str, &str)], policy: Policy, terms: Terms) -> Scenario {
     let mut play = alone(policy);
     fire(&mut play, labels);
-    assert!(matches!(play.vote(known("user:ann", &[]), terms), Reply::Taken(_)));
+    assert!(matches!(play.vote(known("user:ann", &[]), Some(terms)), Reply::Taken(_)));
     heal(&mut play, labels);
     play
 }
@@ -120,7 +121,7 @@ fn so_many_further_runs_start_without_a_question_and_say_by_what() {
 fn the_run_that_waited_is_approved_and_does_not_count() {
     let mut play = alone(reboot());
     fire(&mut play, A);
-    play.vote(known("user:ann", &[]), ahead(1, DAY));
+    play.vote(known("user:ann", &[]), Some(ahead(1, DAY)));
     let runs = play.take_orders();
     assert_eq!((runs.len(), &runs[0].order.standing, left(&play)), (1, &None, vec![1]));
 }
@@ -175,7 +176,9 @@ fn what_names_its_incident_cannot_be_approved_ahead_and_what_names_its_attempt_i
     };
     let mut play = alone(naming("incident"));
     fire(&mut play, A);
-    let Reply::Refused(why) = play.vote(known("user:ann", &[]), ahead(5, DAY)) else { panic!() };
+    let Reply::Refused(why) = play.vote(known("user:ann", &[]), Some(ahead(5, DAY))) else {
+        panic!()
+    };
     assert_eq!(
         why,
         "no run of remedy reboot can be approved ahead: what it does names its incident, so that no \
@@ -241,7 +244,7 @@ fn guards_judge_a_run_that_was_approved_ahead_like_any_other() {
     let mut play = approved_ahead(policy, ahead(5, DAY));
     fire(&mut play, A);
     let holds: Vec<Guard> =
-        play.incident().unwrap().stage.holds().iter().map(|hold| hold.guard()).collect();
+        play.incident().unwrap().stage.holds().iter().map(Hold::guard).collect();
     assert_eq!(holds, [Guard::Rate]);
     play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
     play.advance(secs(7200));
@@ -261,7 +264,7 @@ fn revoked_it_counts_no_more_and_a_person_is_asked() {
     assert_eq!(play.revoke(FIRST, eve.clone()), Reply::NoApproval(FIRST));
     assert_eq!(ends(&play), [Over::Revoked { by: eve, reason: "in a scenario".into() }]);
     assert!(!runs(&mut play, A));
-    play.vote(known("user:ann", &[]), ahead(5, DAY));
+    play.vote(known("user:ann", &[]), Some(ahead(5, DAY)));
     let second: Vec<ApprovalId> = play.state().approvals().iter().map(|a| a.id).collect();
     assert_eq!(second, [ApprovalId(2)], "numbers are not used again");
 }
@@ -352,14 +355,14 @@ fn stands(play: &Scenario) -> Vec<StandingApproval> {
 fn several_people_approve_ahead_no_more_than_each_of_them() {
     let mut play = alone(by_two());
     fire(&mut play, A);
-    play.vote(known("user:ann", &[]), ahead(5, secs(3600)));
+    play.vote(known("user:ann", &[]), Some(ahead(5, secs(3600))));
     assert_eq!(stands(&play), []);
     play.advance(secs(600));
     fire(&mut play, A);
-    play.vote(known("user:bob", &[]), ahead(9, secs(3500)));
+    play.vote(known("user:bob", &[]), Some(ahead(9, secs(3500))));
     let [stands] = &stands(&play)[..] else { panic!() };
     assert_eq!((stands.uses, stands.until), (5, start_time() + secs(3600)));
-    let people: Vec<&str> = stands.people().map(|by| by.person()).collect();
+    let people: Vec<&str> = stands.people().map(Operator::person).collect();
     assert_eq!(people, ["user:ann", "user:bob"]);
     heal(&mut play, A);
     fire(&mut play, A);
@@ -372,7 +375,7 @@ fn several_people_approve_ahead_no_more_than_each_of_them() {
 
 #[test]
 fn nothing_stands_unless_all_of_them_approve_ahead() {
-    for (first, second) in [(ahead(5, DAY), None), (None, ahead(5, DAY))] {
+    for (first, second) in [(Some(ahead(5, DAY)), None), (None, Some(ahead(5, DAY)))] {
         let mut play = alone(by_two());
         fire(&mut play, A);
         play.vote(known("user:ann", &[]), first);
@@ -392,7 +395,7 @@ fn whoever_stands_for_it_and_sets_the_next_one_going_does_not_count_there() {
     let mut play = alone(by_two());
     fire(&mut play, A);
     for who in ["user:ann", "user:bob"] {
-        play.vote(known(who, &[]), ahead(5, DAY));
+        play.vote(known(who, &[]), Some(ahead(5, DAY)));
     }
     heal(&mut play, A);
     let labels = homeostat_core::label::LabelSet::from_pairs(A.iter().copied());
@@ -428,12 +431,12 @@ fn bounds_are_told() {
         (ahead(1, Span::ZERO), "up to 1w"),
         (ahead(1, too_long), "up to 1w"),
     ] {
-        let Reply::Refused(why) = play.vote(known("user:ann", &[]), terms) else { panic!() };
+        let Reply::Refused(why) = play.vote(known("user:ann", &[]), Some(terms)) else { panic!() };
         assert!(why.contains(part), "{why}");
     }
     assert_eq!((state(&play), stands(&play)), ("awaiting_approval", vec![]));
     assert!(matches!(
-        play.vote(known("user:ann", &[]), ahead(100, limits::STANDING_LASTS)),
+        play.vote(known("user:ann", &[]), Some(ahead(100, limits::STANDING_LASTS))),
         Reply::Taken(_)
     ));
 }

@@ -610,7 +610,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "&& remedy.mode == Mode::Auto",
         "&& ({M} || remedy.mode == Mode::Auto)",
     )
-    .seen_in(1793),
+    .seen_in(3188),
     skipped!("stranger", "stranger::judge(deed, bench.book)"),
     swapped!(
         "witness: gone without being evaluated after the act",

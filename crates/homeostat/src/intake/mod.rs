@@ -292,7 +292,9 @@ impl Intake {
         let fires = |observation: &&Observation| is_firing(observation, now);
         let firing = observations.iter().filter(fires).count() as u64;
         let resolved = observations.len() as u64 - firing;
-        observations.iter_mut().for_each(|observation| observation.by.clone_from(&by));
+        for observation in &mut observations {
+            observation.by.clone_from(&by);
+        }
         self.queue.observe(observations).await?;
         failpoint::reach("intake.committed");
         for (status, count) in [(Status::Firing, firing), (Status::Resolved, resolved)] {

@@ -180,6 +180,7 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
     metrics.incident_closed("web", "healed");
     metrics.order_ended("web", "restart", "succeeded", Some(1.0));
     metrics.held("web", "cooldown");
+    metrics.answered("web", "approved");
     metrics.shadow_judged("web", "restart", "needless");
     metrics.healed("web", 1.0);
     metrics.runner_start("started");
