@@ -201,7 +201,7 @@ killed_at! {
     killed_after_the_effects: ["driver.performed=1*off->kill"], Answered::No, Ran::Either;
     killed_before_the_answer: ["intake.committed=kill"], Answered::No, Ran::Either;
     killed_before_the_claim: ["act.prepared=kill"], Answered::Either, Ran::Known;
-    killed_before_the_end_is_reported: ["driver.ended=kill"], Answered::Yes, Ran::Known;
+    killed_before_the_end_is_reported: ["driver.ended=kill"], Answered::Either, Ran::Known;
     killed_inside_the_commit_of_the_end: ["journal.written=2*off->kill"], Answered::Yes, Ran::Known;
     killed_after_the_commit_of_the_end: ["driver.committed=2*off->kill"], Answered::Yes, Ran::Known;
     killed_inside_the_commit_of_the_verdict:
@@ -214,7 +214,7 @@ killed_at! {
     killed_again_at_the_start_before_an_order_that_was_not_started:
         ["act.prepared=kill", "start.recovered=kill"], Answered::Either, Ran::Known;
     killed_again_inside_the_commit_of_the_start:
-        ["driver.ended=kill", "journal.written=kill"], Answered::Yes, Ran::Known;
+        ["driver.ended=kill", "journal.written=kill"], Answered::Either, Ran::Known;
 }
 
 /// Alertmanager has no 200, and sends again by itself.
