@@ -47,7 +47,7 @@ pub struct Problem {
     /// The bytes of the text that are meant; `None` where it is the file as a whole.
     pub span: Option<Range<usize>>,
     /// The file that is meant as a whole, where it is one of several.
-    pub file: Option<String>,
+    pub file: Option<Box<str>>,
     /// Where the first of two stands of which only one may be.
     pub first: Option<Range<usize>>,
     /// How it is put right.
@@ -89,7 +89,7 @@ impl Problem {
     /// Adds which of several files is meant as a whole.
     #[must_use]
     pub(crate) fn named(mut self, file: &str) -> Self {
-        self.file = Some(file.to_owned());
+        self.file = Some(file.into());
         self
     }
 

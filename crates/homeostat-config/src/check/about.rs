@@ -20,7 +20,9 @@ pub(super) fn check(raw: &raw::Policy, problems: &mut Problems) -> About {
     }
     let mut text = |field: &Field<Text>| {
         let text = field.given()?;
-        carries::wrong_value(text).into_iter().for_each(|problem| problems.report(problem));
+        if let Some(problem) = carries::wrong_value(text) {
+            problems.report(problem);
+        }
         Some(Arc::from(&*text.value))
     };
     let (description, runbook_url) = (text(&raw.description), text(&raw.runbook_url));

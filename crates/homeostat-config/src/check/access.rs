@@ -160,7 +160,7 @@ fn grant(raw: &raw::access::Grant, around: &Around<'_>, problems: &mut Problems)
     let sources = raw.sources.given().map(|list| senders(list, around, problems));
     let policies = raw.policies.given().map(|list| patterns(list, around, problems));
     let policies = match raw.teams.given() {
-        Some(list) => Some(of_teams(list, policies, around.policies, problems)),
+        Some(list) => Some(of_teams(list, policies.as_deref(), around.policies, problems)),
         None => policies,
     };
     let targets = raw.targets.given();
@@ -297,7 +297,7 @@ fn patterns(
 /// team takes it from those who may do something with the policies of this one.
 fn of_teams(
     list: &Spanned<Vec<Text>>,
-    among: Option<Vec<Pattern>>,
+    among: Option<&[Pattern]>,
     policies: &[Policy],
     problems: &mut Problems,
 ) -> Vec<Pattern> {
@@ -311,7 +311,7 @@ fn of_teams(
     let theirs: Vec<&Policy> = policies.iter().filter(is_theirs).collect();
     let is_meant = |policy: &&&Policy| {
         let matches = |pattern: &Pattern| pattern.matches(policy.name.as_str());
-        among.as_ref().is_none_or(|among| among.iter().any(matches))
+        among.is_none_or(|among| among.iter().any(matches))
     };
     let meant = theirs.iter().filter(is_meant);
     let meant: Vec<Pattern> = meant.map(|policy| Pattern::new(policy.name.as_str())).collect();

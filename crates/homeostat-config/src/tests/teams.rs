@@ -9,7 +9,9 @@ description: Promotes a replica.
 runbook_url: https://wiki.example/db
 ";
 
-fn carries(text: &str) -> (Vec<(String, String)>, Vec<(String, String)>) {
+type Pairs = Vec<(String, String)>;
+
+fn carries(text: &str) -> (Pairs, Pairs) {
     let config = parse("h.yml", text).unwrap_or_else(|report| panic!("{report}"));
     let Escalate::After { carries, .. } = &config.book.policies()[0].escalate else { panic!() };
     let plain = |pairs: &[(std::sync::Arc<str>, std::sync::Arc<str>)]| {
@@ -27,7 +29,7 @@ fn what_a_policy_says_of_itself_is_known_and_stands_in_its_notices() {
     let text = format!("{SOURCES}{}", policy(OWN));
     let config = parse("h.yml", &text).unwrap();
     let about = &config.book.policies()[0].about;
-    assert_eq!(about.team.as_ref().map(|team| team.as_str()), Some("dba"));
+    assert_eq!(about.team.as_ref().map(homeostat_core::name::TeamName::as_str), Some("dba"));
     assert_eq!(about.description.as_deref(), Some("Promotes a replica."));
     assert_eq!(config.book.teams().collect::<Vec<_>>(), [("a", "dba")]);
     let (labels, annotations) = carries(&text);
