@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use homeostat_core::configuration::ReadFile;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::Book;
@@ -31,6 +32,8 @@ pub struct Config {
     pub notify: Notify,
     /// Who may do what; without it, whoever may come in may do all.
     pub access: Option<Access>,
+    /// The files that were read, each with its SHA-256.
+    pub files: Vec<ReadFile>,
     /// What is allowed and probably not meant.
     pub warnings: Report,
 }
@@ -165,6 +168,7 @@ impl Config {
             settings: ActionSettings::new(),
             notify: Notify::default(),
             access: None,
+            files: Vec::new(),
             warnings: Report::new("", "", Vec::new()),
         }
     }

@@ -6,6 +6,9 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use homeostat_core::configuration::ReadFile;
+use sha2::{Digest as _, Sha256};
+
 /// Files in one text.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
@@ -45,6 +48,14 @@ impl Files {
         &self.text
     }
 
+    /// The files, each with the SHA-256 of its text.
+    pub(crate) fn read(&self) -> Vec<ReadFile> {
+        let ends = self.parts.iter().skip(1).map(|next| next.start - 1);
+        let ends = ends.chain([self.text.len()]);
+        let read = |(part, end): (&Part, usize)| read(&part.name, &self.text[part.start..end]);
+        self.parts.iter().zip(ends).map(read).collect()
+    }
+
     /// The name of the file in which a place stands, and where that file begins.
     pub(crate) fn of(&self, place: &Range<usize>) -> (&str, usize) {
         let after = self.parts.partition_point(|part| part.start <= place.start);
@@ -57,4 +68,11 @@ impl Files {
         let (name, _) = self.of(place);
         Path::new(name).parent().unwrap_or(Path::new("")).join(path)
     }
+}
+
+/// A file as `sha256sum` prints it.
+pub(crate) fn read(name: &str, text: &str) -> ReadFile {
+    let digest = Sha256::digest(text);
+    let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    ReadFile { name: name.to_owned(), sha256 }
 }

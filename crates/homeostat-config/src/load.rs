@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::config::{Callable, Config};
-use crate::files::Files;
+use crate::files::{self, Files};
 use crate::gather::{Gathered, gather, read_text};
 use crate::http::HttpConfig;
 use crate::read::Reader;
@@ -87,7 +87,8 @@ fn mean(gathered: Gathered, callable: Callable<'_>, care: Care) -> Result<Config
         return Err(report);
     }
     let check::Checked { book, sources, requests, settings, notify, access } = checked;
-    Ok(Config { book, sources, requests, settings, notify, access, warnings: report })
+    let files = files.read();
+    Ok(Config { book, sources, requests, settings, notify, access, files, warnings: report })
 }
 
 /// Reads and checks a file of `--web.config.file`. What it names is not read.
@@ -125,7 +126,8 @@ pub fn parse_web(name: &str, text: &str) -> Result<WebConfig, Report> {
     match checked {
         Some(checked) if report.errors() == 0 => {
             let check::web::CheckedWeb { tls, http2, headers, users, rate } = checked;
-            Ok(WebConfig { tls, http2, headers, users, rate, warnings: report })
+            let file = Some(files::read(name, text));
+            Ok(WebConfig { tls, http2, headers, users, rate, file, warnings: report })
         }
         Some(_) | None => Err(report),
     }

@@ -10,6 +10,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use homeostat_core::configuration::ReadFile;
+
 use crate::http::Secret;
 use crate::report::Report;
 
@@ -26,6 +28,8 @@ pub struct WebConfig {
     pub users: BTreeMap<String, Secret>,
     /// How many requests are answered.
     pub rate: Option<RequestRate>,
+    /// The file that was read, with its SHA-256; `None` where there is none.
+    pub file: Option<ReadFile>,
     /// What is allowed and probably not meant.
     pub warnings: Report,
 }
@@ -39,6 +43,7 @@ impl WebConfig {
             headers: Vec::new(),
             users: BTreeMap::new(),
             rate: None,
+            file: None,
             warnings: Report::new("", "", Vec::new()),
         }
     }

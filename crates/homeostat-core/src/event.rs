@@ -6,6 +6,7 @@ use crate::alert::{Episode, Observation, Presence};
 use crate::approval::{Digest, Terms};
 use crate::clock::Jump;
 use crate::command::Command;
+use crate::configuration::Configuration;
 use crate::evidence::{Ask, Evidence};
 use crate::name::{ApprovalId, BootId, EpisodeId, IncidentId, OrderId, PolicyName};
 use crate::notice::{Notice, Topic};
@@ -139,6 +140,8 @@ pub enum Event {
     Resume {
         /// Who.
         by: Operator,
+        /// Why.
+        reason: String,
     },
     /// An operator commands something about one incident.
     Command {
@@ -168,6 +171,8 @@ pub enum Event {
     ApprovalExpired(ApprovalId),
     /// The configuration changed.
     Reloaded,
+    /// A configuration was put in force: this one.
+    Configured(Box<Configuration>),
 }
 
 impl Event {

@@ -12,6 +12,7 @@ use crate::alert::{Alert, Ending};
 use crate::approval::{Asked, Over, StandingApproval, Terms};
 use crate::clock::Jump;
 use crate::command::Command;
+use crate::configuration::Configuration;
 use crate::guard::Grant;
 use crate::healing::Reading;
 use crate::hold::Hold;
@@ -63,6 +64,12 @@ pub enum What {
     },
     /// The configuration changed: whatever waits is judged anew.
     BookChanged,
+    /// A configuration was put in force. It changes nothing by itself, and is there to be found.
+    ConfigurationLoaded {
+        /// Which one, why, and who wanted it.
+        #[serde(flatten)]
+        configuration: Configuration,
+    },
     /// Nothing may start until an operator resumes.
     EnginePaused {
         /// Who and why.
@@ -72,6 +79,9 @@ pub enum What {
     EngineResumed {
         /// Who said so.
         by: Operator,
+        /// Why.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// An alert that always fires is heard of again, and somebody waited for it.
     WatchdogSeen {
@@ -454,6 +464,7 @@ impl What {
             Self::EngineStarted { .. } => "engine_started",
             Self::ClockJumped { .. } => "clock_jumped",
             Self::BookChanged => "book_changed",
+            Self::ConfigurationLoaded { .. } => "configuration_loaded",
             Self::EnginePaused { .. } => "engine_paused",
             Self::EngineResumed { .. } => "engine_resumed",
             Self::WatchdogSeen { .. } => "watchdog_seen",
@@ -541,6 +552,7 @@ impl What {
             Self::EngineStarted { .. }
             | Self::ClockJumped { .. }
             | Self::BookChanged
+            | Self::ConfigurationLoaded { .. }
             | Self::EnginePaused { .. }
             | Self::EngineResumed { .. }
             | Self::ApprovalEnded { .. }

@@ -159,7 +159,9 @@ impl Scenario {
             Input::Pause { by, reason } => {
                 self.send(Event::Pause { by: by.as_str().into(), reason: reason.clone() });
             }
-            Input::Resume { by } => self.send(Event::Resume { by: by.as_str().into() }),
+            Input::Resume { by } => {
+                self.send(Event::Resume { by: by.as_str().into(), reason: String::new() });
+            }
             Input::Command { command, target, by, reason, ahead } => {
                 let fits = |incident: &&Incident| {
                     target.as_ref().is_none_or(|wanted| is_part(wanted, &incident.target))

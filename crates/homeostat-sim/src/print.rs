@@ -114,7 +114,7 @@ impl Line {
             Event::Pause { by, reason } => {
                 Self::step(at, Input::Pause { by: by.to_string(), reason: reason.clone() })
             }
-            Event::Resume { by } => Self::step(at, Input::Resume { by: by.to_string() }),
+            Event::Resume { by, .. } => Self::step(at, Input::Resume { by: by.to_string() }),
             _ => Self::remark(at, "another configuration comes into force"),
         }
     }

@@ -45,6 +45,7 @@ pub mod intake;
 pub mod runner;
 pub mod probe;
 mod explanation;
+pub mod deeds;
 pub mod journal;
 pub mod notice;
 pub mod web;

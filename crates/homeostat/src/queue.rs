@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use homeostat_core::alert::Observation;
 use homeostat_core::command::Reply;
+use homeostat_core::configuration::Configuration;
 use homeostat_core::decide::Account;
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::label::LabelSet;
@@ -61,6 +62,8 @@ pub enum Request {
     Reload {
         /// The new book.
         book: Arc<Book>,
+        /// Where it is from, and who wanted it.
+        configuration: Box<Configuration>,
         /// Answered once it is in force.
         answer: oneshot::Sender<Result<(), Busy>>,
     },
@@ -165,9 +168,10 @@ impl Queue {
     /// # Errors
     ///
     /// The engine cannot take it now; the old book stays in force.
-    pub async fn reload(&self, book: Arc<Book>) -> Result<(), Busy> {
+    pub async fn reload(&self, book: Arc<Book>, configuration: Configuration) -> Result<(), Busy> {
         let (answer, answered) = oneshot::channel();
-        self.put(Request::Reload { book, answer })?;
+        let configuration = Box::new(configuration);
+        self.put(Request::Reload { book, configuration, answer })?;
         answered.await.unwrap_or(Err(Busy::Stopping))
     }
 

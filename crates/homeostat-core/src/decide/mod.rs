@@ -102,9 +102,9 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         Event::Pause { by, reason } => {
             desk.note(What::EnginePaused { pause: Pause { by, reason, since: now } });
         }
-        Event::Resume { by } => {
+        Event::Resume { by, reason } => {
             if state.ledgers().paused.is_some() {
-                desk.note(What::EngineResumed { by });
+                desk.note(What::EngineResumed { by, reason });
             }
         }
         Event::Command { incident, command, seen, ahead, by, reason } => {
@@ -115,6 +115,9 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
             desk.decision.reply = Some(standing::revoke(&mut desk, approval, by, reason));
         }
         Event::ApprovalExpired(approval) => standing::expire(&mut desk, approval),
+        Event::Configured(configuration) => {
+            desk.note(What::ConfigurationLoaded { configuration: *configuration });
+        }
         Event::Reloaded => reload(&mut desk),
     }
     telling::guards(&mut desk);

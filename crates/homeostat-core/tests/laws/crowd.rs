@@ -134,7 +134,8 @@ fn live(all: usize) -> Vec<(&'static str, Duration)> {
     crowd.time("attached to one that waits", |crowd| crowd.tell(0, Status::Firing));
     assert_eq!(crowd.standing(), [all, 0, 0]);
     crowd.time("acted on", |crowd| {
-        let order = crowd.turn(vec![Event::Resume { by: by().into() }]).unwrap();
+        let order =
+            crowd.turn(vec![Event::Resume { by: by().into(), reason: String::new() }]).unwrap();
         let ended =
             Ended { outcome: DONE, started_at: None, output: String::new(), left: Vec::new() };
         crowd.turn(vec![Event::OrderEnded { order, ended }]);

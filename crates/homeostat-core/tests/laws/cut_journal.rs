@@ -26,7 +26,7 @@ fn play(steps: &[Step], witnessed: bool) -> Scenario {
 /// Lets everybody say again what they said, and time pass until nothing is left to do.
 fn go_on(play: &mut Scenario, witnessed: bool) {
     take(play, &Step::Pause(false), witnessed);
-    play.send(Event::Resume { by: "test".into() });
+    play.send(Event::Resume { by: "test".into(), reason: String::new() });
     for alert in 0..4 {
         take(play, &Step::Fire(alert, false), witnessed);
     }

@@ -128,7 +128,7 @@ proptest! {
                 take(&mut play, &Step::Resolve(alert, api), witnessed);
             }
         }
-        play.send(Event::Resume { by: "sre".into() });
+        play.send(Event::Resume { by: "sre".into(), reason: String::new() });
         // What became worse is told of until somebody can see that it is over.
         for truth in [Answer::PrometheusTruth, Answer::AlertmanagerTruth, Answer::Inputs { there: true }] {
             play.answer(truth);

@@ -429,7 +429,7 @@ fn take(play: &mut Scenario, law: &mut Law, step: &Step) {
         Step::Pause(true) => {
             play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
         }
-        Step::Pause(false) => play.send(Event::Resume { by: "sre".into() }),
+        Step::Pause(false) => play.send(Event::Resume { by: "sre".into(), reason: String::new() }),
         Step::Jump(seconds) => play.jump(Leap::Forwards(Span::from_secs(u64::from(*seconds)))),
     }
     law.watch(play);

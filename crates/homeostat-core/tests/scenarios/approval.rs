@@ -102,7 +102,7 @@ fn what_is_held_anyway_is_not_asked() {
     pause(&mut play);
     fire(&mut play, A);
     assert_eq!((state(&play), topics(&play)), ("waiting", vec![]));
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     assert_eq!(state(&play), "awaiting_approval");
 }
 
@@ -172,7 +172,7 @@ fn guards_judge_again_after_the_approval_and_it_stays_valid_while_they_hold() {
     let again = refusal(play.approve("bob"));
     assert!(again.contains("approved already: alice approved it"), "{again}");
     play.advance(secs(600));
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     fire(&mut play, A);
     assert_eq!(orders(&mut play), ["1.reboot.1"], "nobody is asked a second time");
 }
@@ -190,7 +190,7 @@ fn an_approval_that_no_guard_let_pass_in_its_time_is_void_and_a_person_takes_ove
         "the approval of remedy reboot expired at 2026-01-05T09:30:00Z unused; it was held: \
          pause: paused by sre: deploy"
     );
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     play.advance(secs(3600));
     assert_eq!(orders(&mut play), [""; 0]);
 }
@@ -272,7 +272,7 @@ fn alerts_that_end_after_the_approval_make_it_void() {
     taken(&play.approve("alice"));
     resolve(&mut play, A);
     assert_eq!(closings(play.journal())[0].outcome, End::Recovered);
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     fire(&mut play, A);
     assert_eq!(orders(&mut play), [""; 0], "the new incident asks for itself");
 }
@@ -358,7 +358,7 @@ fn a_question_and_an_approval_survive_a_restart() {
     pause(&mut play);
     taken(&play.approve("alice"));
     play.crash(&Found::NotStarted);
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     fire(&mut play, A);
     assert_eq!(orders(&mut play), ["1.reboot.1"]);
     play.crash(&Found::NotStarted);
@@ -377,7 +377,7 @@ fn an_order_that_did_not_start_before_its_approval_expired_is_not_run() {
     play.crash(&Found::NotStarted);
     play.advance(secs(1800));
     assert_eq!(outcome(&play).0, End::Escalated);
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     assert_eq!(orders(&mut play), ["1.reboot.1"], "only the first, which did not start");
 }
 
@@ -414,7 +414,7 @@ fn a_pause_holds_what_is_approved_and_resume_decides_anew_under_concurrency() {
         taken(&play.command_about(IncidentId(incident), Command::Approve, None, "alice"));
     }
     assert_eq!(orders(&mut play), [""; 0]);
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     assert_eq!(orders(&mut play), ["1.reboot.1"], "one at a time");
     play.exit("reboot", DONE);
     assert_eq!(orders(&mut play), ["2.reboot.1"]);
@@ -430,7 +430,7 @@ fn a_cancel_ends_what_waits_and_latches() {
         fire(&mut play, A);
         taken(&play.cancel("alice"));
         assert_eq!(outcome(&play), (End::Cancelled, "cancelled by alice: in a scenario".into()));
-        play.send(Event::Resume { by: "sre".into() });
+        play.send(Event::Resume { by: "sre".into(), reason: String::new() });
         fire(&mut play, A);
         play.advance(secs(3600));
         assert_eq!((orders(&mut play), topics(&play)), (vec![], vec![]));

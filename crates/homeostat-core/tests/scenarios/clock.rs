@@ -357,7 +357,7 @@ fn an_approval_that_was_not_made_use_of_expires() {
                   was not run";
     assert_eq!(outcome(&play), (End::Escalated, reason.to_owned()));
     assert!(matches!(play.told().next().unwrap().matter, Matter::Escalation { .. }));
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     assert!(orders(&mut play).is_empty());
 }
 

@@ -306,7 +306,7 @@ fn what_had_ended_before_the_clock_was_set_back_was_not_healed_by_an_order_right
     let ended_at = play.now();
     play.jump(Leap::Back(secs(180)));
     play.advance(Span::from_millis(500));
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     fire(&mut play, A);
     assert_eq!(orders(&mut play).len(), 1);
     play.exit("restart", DONE);

@@ -120,7 +120,7 @@ fn an_order_that_did_not_start_is_not_taken_for_another_remedy_after_a_reload() 
     play.crash(&Found::NotStarted);
     play.reload(book(policy(vec![remedy("reboot"), remedy("restart")]), nobody()));
     fire(&mut play, A);
-    play.send(homeostat_core::event::Event::Resume { by: "sre".into() });
+    play.send(homeostat_core::event::Event::Resume { by: "sre".into(), reason: String::new() });
     assert_eq!(orders(&mut play), ["1.restart.1", "1.restart.1"], "the same one, once more");
 }
 

@@ -290,7 +290,7 @@ fn what_was_approved_by_somebody_who_may_not_any_more_is_asked_anew() {
     }
     assert_eq!(state(&play), "waiting");
     play.reload(book(granted(reboot(people(2)), &["user:bob", "user:cat"]), nobody()));
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     assert_eq!((state(&play), orders(&mut play)), ("awaiting_approval", vec![]));
     for who in ["user:bob", "user:cat"] {
         counted(vote(&mut play, who));

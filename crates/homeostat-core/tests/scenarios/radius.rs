@@ -213,7 +213,7 @@ fn among_few_targets_a_storm_stops_all_orders_until_its_cool_down_is_over() {
     for labels in [A, B, C] {
         fire(&mut play, labels);
     }
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     assert!(orders(&mut play).is_empty());
     assert_eq!(count(&play, "storm_began"), 1);
     assert_eq!(

@@ -396,7 +396,7 @@ fn what_a_resume_woke_is_still_awake_after_a_restart() {
     let began = rig.now;
     rig.turn(names.iter().map(|name| seen(firing(&labels(name), began))).collect());
     rig.settle();
-    rig.turn(vec![Event::Resume { by: "sre".into() }]);
+    rig.turn(vec![Event::Resume { by: "sre".into(), reason: String::new() }]);
     rig.crash();
     rig.settle();
     rig.now = rig.now + secs(3000);
@@ -863,7 +863,7 @@ fn what_may_still_run_keeps_its_locks_though_its_incident_is_closed() {
     play.crash(&Found::Unknown("no exit is recorded".into()));
     play.cancel("alice");
     assert_eq!(closings(play.journal()).len(), 1, "it waited to run again");
-    play.send(Event::Resume { by: "alice".into() });
+    play.send(Event::Resume { by: "alice".into(), reason: String::new() });
     orders(&mut play);
     fire(&mut play, slow);
     let held = format!("{:?}", play.incident().unwrap().stage);

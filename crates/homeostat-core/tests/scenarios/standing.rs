@@ -250,7 +250,7 @@ fn guards_judge_a_run_that_was_approved_ahead_like_any_other() {
     play.advance(secs(7200));
     assert_eq!(state(&play), "waiting");
     assert_eq!(left(&play), [5], "what is held uses nothing");
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     fire(&mut play, A);
     assert_eq!((state(&play), left(&play)), ("acting", vec![4]));
 }
@@ -281,7 +281,7 @@ fn a_run_that_did_not_start_starts_again_by_the_same_word_unless_that_was_revoke
     play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
     play.crash(&Found::NotStarted);
     play.revoke(FIRST, known("user:eve", &[]));
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     fire(&mut play, A);
     assert_eq!((state(&play), orders(&mut play)), ("awaiting_approval", vec![]));
 }

@@ -73,7 +73,7 @@ fn pause(play: &mut Scenario) {
 }
 
 fn resume(play: &mut Scenario) {
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
 }
 
 #[test]

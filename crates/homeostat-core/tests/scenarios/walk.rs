@@ -458,7 +458,7 @@ fn a_pause_holds_and_survives_a_restart_and_verification_goes_on() {
     play.advance(secs(600));
     assert_eq!(holds(&play), [Guard::Pause]);
     fire(&mut play, B);
-    play.send(Event::Resume { by: "sre".into() });
+    play.send(Event::Resume { by: "sre".into(), reason: String::new() });
     assert_eq!(orders(&mut play), ["2.restart.1"]);
 }
 

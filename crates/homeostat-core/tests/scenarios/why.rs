@@ -110,7 +110,7 @@ fn a_hold_by_other_guards_says_again_what_cleared() {
     fire(&mut play, A);
     let (guards, _) = last(&play);
     assert!(!guards.contains(&Guard::Pause) && !guards.contains(&Guard::Concurrency));
-    play.send(Event::Resume { by: "ann".into() });
+    play.send(Event::Resume { by: "ann".into(), reason: String::new() });
     let (guards, why) = last(&play);
     assert!(guards.contains(&Guard::Pause) && !guards.contains(&Guard::Concurrency), "{guards:?}");
     assert_eq!(why, None, "the ladder has not moved");

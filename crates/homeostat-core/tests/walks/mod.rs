@@ -165,7 +165,7 @@ pub(crate) fn take(play: &mut Scenario, step: &Step, witnessed: bool) {
         Step::Pause(true) => {
             play.send(Event::Pause { by: "sre".into(), reason: "deploy".into() });
         }
-        Step::Pause(false) => play.send(Event::Resume { by: "sre".into() }),
+        Step::Pause(false) => play.send(Event::Resume { by: "sre".into(), reason: String::new() }),
         Step::Reload(narrow) => play.reload(book(witnessed, *narrow)),
         Step::Command(command, back) => {
             let newest = play.state().next_incident().0.saturating_sub(1);

@@ -350,7 +350,7 @@ impl Play<'_> {
         let by = "sre".into();
         let (event, book) = match &command {
             Command::Pause => (Event::Pause { by, reason: "deploy".into() }, None),
-            Command::Resume => (Event::Resume { by }, None),
+            Command::Resume => (Event::Resume { by, reason: String::new() }, None),
             Command::Word(incident, command, seen) => {
                 let (incident, command, seen) = (*incident, *command, *seen);
                 let by = self.who_says(incident, command);

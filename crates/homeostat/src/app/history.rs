@@ -2,6 +2,7 @@
 
 use homeostat_core::name::IncidentId;
 
+use crate::deeds::{Deeds, Search};
 use crate::journal::{self, JournalError, Reader};
 use crate::web::api::{Filter, History, Open, Page, ReadError, Story};
 
@@ -33,6 +34,10 @@ impl History for Committed {
         let open = self.0.open_incidents().map_err(|error| read_error(&error))?;
         let view = |(policy, target, state)| Open { policy, target, state };
         Ok(open.into_iter().map(view).collect())
+    }
+
+    fn deeds(&self, search: &Search) -> Result<Deeds, ReadError> {
+        self.0.deeds(search).map_err(|error| read_error(&error))
     }
 }
 

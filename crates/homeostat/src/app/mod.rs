@@ -25,6 +25,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use homeostat_core::configuration::{Configuration, Occasion, Scope};
+use homeostat_core::event::Event;
 use homeostat_core::policy::{Action, Polling};
 use homeostat_core::time::Span;
 use parking_lot::RwLock;
@@ -326,6 +328,12 @@ impl Running {
             turn: tokio::sync::Mutex::new(()),
         });
         reloader.settle(clock.now());
+        // The driver takes them with its first group.
+        let in_force = reload::in_force(&config, Occasion::Start, None);
+        queue.report(Event::Configured(Box::new(in_force))).await;
+        if let Some(in_force) = listener(&listening, Occasion::Start) {
+            queue.report(Event::Configured(Box::new(in_force))).await;
+        }
         metrics.set_leader(true);
         let book = Arc::new(config.book);
         metrics.set_teams(book.teams());
@@ -336,7 +344,7 @@ impl Running {
         failpoint::reach("start.recovered");
         sources.recall(driver.sources().iter());
         driver.receivers().iter().for_each(|(source, receiver)| leads.learn(source, receiver));
-        let followed = follow(&listening, &entrance, exposure, &metrics);
+        let followed = follow(&listening, &entrance, exposure, &metrics, &queue);
         let parts = wiring::Parts {
             entrance,
             addresses: addresses.clone(),
@@ -377,13 +385,14 @@ impl Running {
         &self.addresses
     }
 
-    /// Reads the configuration again and puts it in force.
+    /// Reads the configuration again and puts it in force. It is written down that the program itself
+    /// asked for it.
     ///
     /// # Errors
     ///
     /// The configuration has errors, or cannot be put in force now; the earlier one stays.
     pub async fn reload(&self) -> Result<(), String> {
-        self.reloader.reload().await
+        self.reloader.reload(Occasion::Request, None).await
     }
 
     /// Runs until `stop`, then stops in order.
@@ -432,7 +441,7 @@ impl Running {
             let reloader = reloader.clone();
             async move {
                 // Whoever sent the signal reads the log: `reload` has written it there.
-                let _ = reloader.reload().await;
+                let _ = reloader.reload(Occasion::Signal, None).await;
             }
         });
     }
@@ -517,21 +526,38 @@ fn warn_of_clear_text(exposure: &Exposure, entrance: &Entrance, served: &Served)
     }
 }
 
+/// Tells what is in force of the file of `--web.config.file`, where there is one.
+fn listener(listening: &Listening, occasion: Occasion) -> Option<Configuration> {
+    let files = vec![listening.served().config.file.clone()?];
+    Some(Configuration { of: Scope::Listener, files, occasion, by: None })
+}
+
 /// Follows the web configuration while the server runs.
 fn follow(
     listening: &Arc<Listening>,
     entrance: &Arc<Entrance>,
     exposure: Exposure,
     metrics: &Arc<Metrics>,
+    queue: &Queue,
 ) -> impl Future<Output = ()> + use<> {
     let (entrance, metrics) = (entrance.clone(), metrics.clone());
+    let (read, queue) = (listening.clone(), queue.clone());
     metrics.set_web_config_good(true);
     listening.clone().follow(
         move |served| {
             let asks = entrance.would_ask_by(served);
             exposure.permit(asks).map_err(|exposed| format!("{exposed}; {}", Exposed::HELP))
         },
-        move |good| metrics.set_web_config_good(good),
+        move |good| {
+            metrics.set_web_config_good(good);
+            let in_force = listener(&read, Occasion::Change).filter(|_| good);
+            let queue = queue.clone();
+            async move {
+                if let Some(in_force) = in_force {
+                    queue.report(Event::Configured(Box::new(in_force))).await;
+                }
+            }
+        },
     )
 }
 

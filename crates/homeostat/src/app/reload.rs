@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use homeostat_core::configuration::{Configuration, Occasion, Scope};
+use homeostat_core::operator::Operator;
 use homeostat_core::policy::Polling;
 use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
@@ -18,6 +20,7 @@ use crate::telemetry::Metrics;
 use crate::web::api::status::ConfigStatus;
 use crate::web::entrance::{Entrance, Rules};
 use crate::web::exposure::{Exposed, Exposure};
+use homeostat_config::Config;
 
 /// Reads the configuration again and puts it in force.
 #[derive(Debug)]
@@ -44,31 +47,43 @@ impl Reloader {
     /// # Errors
     ///
     /// It has errors, or cannot be put in force now; the earlier one stays.
-    pub(super) async fn reload(&self) -> Result<(), String> {
+    pub(super) async fn reload(
+        &self,
+        occasion: Occasion,
+        by: Option<Operator>,
+    ) -> Result<(), String> {
         if self.files.is_empty() {
             return Err("there is no configuration file: start with --config.file".into());
         }
         let _turn = self.turn.lock().await;
-        let result = self.try_reload().await;
+        let who = by.as_ref().map(ToString::to_string);
+        let result = self.try_reload(occasion, by).await;
         let now = self.doors.clock.now();
         match &result {
             Ok(()) => {
                 self.settle(now);
-                info!("configuration reloaded");
+                info!(occasion = occasion.as_str(), by = who, "configuration reloaded");
             }
             Err(reason) => {
                 self.metrics.reloaded(false, seconds(now));
                 self.status.write().last_error = Some(reason.clone());
-                error!(reason, "configuration not reloaded; the earlier one stays in force");
+                let occasion = occasion.as_str();
+                error!(
+                    reason,
+                    occasion,
+                    by = who,
+                    "configuration not reloaded; the earlier one stays in force"
+                );
             }
         }
         result
     }
 
-    async fn try_reload(&self) -> Result<(), String> {
+    async fn try_reload(&self, occasion: Occasion, by: Option<Operator>) -> Result<(), String> {
         let (files, handlers) = (self.files.clone(), self.doors.handlers.clone());
         let loaded = tokio::task::spawn_blocking(move || load(&files, &handlers)).await;
         let mut config = loaded.map_err(|e| e.to_string())?.map_err(|report| report.to_string())?;
+        let in_force = in_force(&config, occasion, by);
         config.book.polling = self.polling;
         warn_of(&config);
         let prober = wiring::prober(&config).map_err(|error| error.to_string())?;
@@ -87,7 +102,8 @@ impl Reloader {
         self.exposure.permit(asks).map_err(|exposed| format!("{exposed}; {}", Exposed::HELP))?;
         // The book first: if it cannot be put in force now, nothing else has changed.
         let book = Arc::new(config.book);
-        self.queue.reload(book.clone()).await.map_err(|busy| busy.to_string())?;
+        let reloaded = self.queue.reload(book.clone(), in_force).await;
+        reloaded.map_err(|busy| busy.to_string())?;
         self.metrics.set_teams(book.teams());
         *self.doors.prober.write() = Arc::new(prober);
         *self.doors.outlets.write() = Arc::new(outlets);
@@ -110,6 +126,11 @@ impl Reloader {
             last_error: None,
         };
     }
+}
+
+/// Tells which configuration was read, for whoever asks later.
+pub(super) fn in_force(config: &Config, occasion: Occasion, by: Option<Operator>) -> Configuration {
+    Configuration { of: Scope::Engine, files: config.files.clone(), occasion, by }
 }
 
 fn seconds(at: Timestamp) -> f64 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use homeostat_core::alert::Status as AlertStatus;
+use homeostat_core::configuration::Occasion;
 use homeostat_core::name::{BootId, SourceName, title};
 use homeostat_hands::act::{self, Life};
 use parking_lot::RwLock;
@@ -305,9 +306,9 @@ pub(super) fn router(
             Arc::new(move || standing.read().approvals.clone())
         },
         book: Arc::new(move || standing.read().book.clone()),
-        reload: Arc::new(move || {
+        reload: Arc::new(move |by| {
             let reloader = reloader.clone();
-            Box::pin(async move { reloader.reload().await })
+            Box::pin(async move { reloader.reload(Occasion::Request, Some(by)).await })
         }),
         status,
     };

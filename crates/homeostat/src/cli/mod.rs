@@ -7,7 +7,7 @@
 //!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
 //!                     ├─> fire, incidents, approve, approvals, reject, cancel, retry, revoke,
-//!                     │     pause, resume, whoami
+//!                     │     pause, resume, audit, whoami
 //!                     │     └──> Client ──> HTTP
 //!                     └─> demo
 //! ```
@@ -18,6 +18,7 @@
 mod serve;
 mod approve;
 mod approvals;
+mod audit;
 mod cancel;
 mod check;
 mod client;
@@ -126,6 +127,7 @@ enum Command {
     Revoke(revoke::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
+    Audit(audit::Args),
     Whoami(whoami::Args),
     Demo(demo::DemoArgs),
     #[command(hide = true)]
@@ -180,6 +182,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Revoke(args) => revoke::run(&args, streams.out),
         Command::Pause(args) => pause::pause(&args, streams.out),
         Command::Resume(args) => pause::resume(&args, streams.out),
+        Command::Audit(args) => audit::run(&args, streams.out),
         Command::Whoami(args) => whoami::run(&args, streams.out),
         Command::Demo(args) => demo::run(&args),
         Command::DemoService(args) => demo::run_service(&args, streams.err),

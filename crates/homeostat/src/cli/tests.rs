@@ -148,6 +148,7 @@ fn the_help_lists_what_there_is() {
       revoke     Revoke a standing approval: a person is asked again
       pause      Let no remedy start until `resume`
       resume     Let remedies start again
+      audit      List what people did, or verify the journal that tells it
       whoami     Show who you are to an engine, and what you may do
       demo       Watch the whole loop on this machine, in about a minute
       help       Print this message or the help of the given subcommand(s)

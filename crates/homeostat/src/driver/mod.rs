@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homeostat_core::alert::{Observation, Status};
+use homeostat_core::configuration::Occasion;
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{Effect, Event};
 use homeostat_core::limits::OPEN_EPISODES;
@@ -283,9 +284,9 @@ impl Driver {
                 events.push(event);
                 waiting.push(Waiting::Command { event: events.len() - 1, answer });
             }
-            Request::Reload { book, answer } => {
+            Request::Reload { book, configuration, answer } => {
                 self.engine.replace_book(book);
-                events.push(Event::Reloaded);
+                events.extend([Event::Reloaded, Event::Configured(configuration)]);
                 waiting.push(Waiting::Reload { answer });
             }
             Request::Account { labels, annotations, answer } => {
@@ -391,6 +392,11 @@ fn is_owed(event: &Event) -> bool {
         | Event::Vouched { .. }
         | Event::NoticeTold(_)
         | Event::NoticeEnded(_) => true,
+        // Who had it reloaded is told that it was not.
+        Event::Configured(configuration) => match configuration.occasion {
+            Occasion::Start | Occasion::Change => true,
+            Occasion::Request | Occasion::Signal => false,
+        },
         Event::Observed { .. }
         | Event::Unseen(_)
         | Event::Polled(_)
@@ -414,7 +420,8 @@ fn recover(journal: &Journal) -> Result<Recovered, Fatal> {
     let begun = Instant::now();
     let recovered = journal.recover().map_err(Fatal::Unreadable)?;
     let (seconds, snapshot) = (begun.elapsed().as_secs_f64(), recovered.covered);
-    info!(snapshot, facts = recovered.facts, seconds, "journal replayed");
+    // A log that is kept elsewhere so keeps the head.
+    info!(snapshot, facts = recovered.facts, seconds, head = %journal.head(), "journal replayed");
     Ok(recovered)
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use homeostat_core::alert::Ending;
 use homeostat_core::approval::{Over, StandingApproval};
 use homeostat_core::command::Command;
+use homeostat_core::configuration::Configuration;
 use homeostat_core::engine::Engine;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::End;
@@ -284,7 +285,14 @@ fn log(fact: &Fact) {
             from = %jump.expected, to = %jump.wall, engine = %jump.to, "{jump}"
         ),
         What::EnginePaused { pause } => warn!(by = %pause.by, reason = pause.reason, "paused"),
-        What::EngineResumed { by } => info!(%by, "resumed"),
+        What::EngineResumed { by, reason } => info!(%by, reason, "resumed"),
+        What::ConfigurationLoaded { configuration } => {
+            let Configuration { files, occasion, by, .. } = configuration;
+            let (occasion, by) = (occasion.as_str(), by.as_ref().map(ToString::to_string));
+            let files: Vec<String> =
+                files.iter().map(|file| format!("{} {}", file.sha256, file.name)).collect();
+            info!(files = files.join(", "), occasion, by, "configuration in force");
+        }
         What::WatchdogSeen { watchdog } => info!(%watchdog, "watchdog is heard of again"),
         _ => {}
     }

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use homeostat_core::alert::{Alert, Door, Observation, Status};
+use homeostat_core::configuration::{Configuration, Scope};
 use homeostat_core::event::Remark;
 use homeostat_core::fact::What;
 use homeostat_core::label::LabelSet;
@@ -306,6 +307,10 @@ async fn a_stop_while_the_journal_fails_leaves_an_engine_that_agrees_with_the_jo
     telling.stop().await;
 }
 
+fn in_force(occasion: Occasion) -> Configuration {
+    Configuration { of: Scope::Engine, files: Vec::new(), occasion, by: None }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_whose_group_was_not_committed_leaves_the_old_book_in_force() {
     let (mut driver, queue, telling, _directory) = driver_of(Book::observe(), Some(60));
@@ -316,8 +321,11 @@ async fn a_reload_whose_group_was_not_committed_leaves_the_old_book_in_force() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let other = queue.clone();
-    let reload = tokio::spawn(async move { other.reload(Arc::new(acting_book())).await });
-    while queue.len() < 2 {
+    let reload = tokio::spawn(async move {
+        other.reload(Arc::new(acting_book()), in_force(Occasion::Request)).await
+    });
+    queue.report(Event::Configured(Box::new(in_force(Occasion::Start)))).await;
+    while queue.len() < 3 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let driver = tokio::task::spawn_blocking(move || {
@@ -331,6 +339,15 @@ async fn a_reload_whose_group_was_not_committed_leaves_the_old_book_in_force() {
         book.policies().iter().map(|policy| policy.name.to_string()).collect()
     };
     assert_eq!(names(driver.engine.book()), names(&before));
+    let kept = driver.owed.iter().filter_map(|event| match event {
+        Event::Configured(configuration) => Some(configuration.occasion),
+        _ => None,
+    });
+    assert_eq!(
+        kept.collect::<Vec<_>>(),
+        [Occasion::Start],
+        "what was not put in force is not told"
+    );
     telling.stop().await;
 }
 

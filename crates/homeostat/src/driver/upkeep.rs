@@ -1,8 +1,8 @@
 //! Keeps the journal small: writes snapshots, and lets go of what is older than the retention.
 //!
 //! ```text
-//!  resting ──> writing a snapshot ──> clearing what earlier ones left ──> sweeping ──> resting
-//!                                                                          │   ▲
+//!  resting ──> writing a snapshot ──> clearing what earlier ones left ──> sweeping ──> folding ──> resting
+//!                                                                          │   ▲    the chain
 //!                                                     directories of orders └───┘
 //! ```
 //!
@@ -57,6 +57,7 @@ enum Work {
     Clearing,
     Sweeping { after: i64 },
     Emptying { batch: Batch, emptied: Receiver<()> },
+    Folding { after: i64 },
 }
 
 /// The housekeeper.
@@ -129,6 +130,10 @@ impl Upkeep {
                 }
                 Ok(()) | Err(TryRecvError::Disconnected) => self.let_go(journal, &batch),
             },
+            Work::Folding { after } => journal.fold(after).map(|next| {
+                self.written += 1;
+                self.work = next.map_or_else(rest, |after| Work::Folding { after });
+            }),
         };
         self.stepped_at = Instant::now();
         match result {
@@ -152,7 +157,7 @@ impl Upkeep {
         loop {
             match journal.write_part(&mut draft) {
                 Ok(false) => {}
-                Ok(true) => return self.wrote(&draft, begun),
+                Ok(true) => return self.wrote(journal, &draft, begun),
                 Err(error) => {
                     let error = chain(&error);
                     return warn!(error, "no snapshot at the stop; the next start reads facts");
@@ -190,7 +195,7 @@ impl Upkeep {
     ) -> Result<(), CommitError> {
         self.written += 1;
         if journal.write_part(&mut draft)? {
-            self.wrote(&draft, begun);
+            self.wrote(journal, &draft, begun);
             self.work = Work::Clearing;
         } else {
             self.work = Work::Writing { draft, begun };
@@ -198,10 +203,10 @@ impl Upkeep {
         Ok(())
     }
 
-    fn wrote(&mut self, draft: &Draft, begun: Instant) {
+    fn wrote(&mut self, journal: &Journal, draft: &Draft, begun: Instant) {
         (self.covered, self.covered_at) = draft.covers();
-        let seconds = begun.elapsed().as_secs_f64();
-        info!(facts = self.covered, parts = draft.parts(), seconds, "snapshot written");
+        let (seconds, head) = (begun.elapsed().as_secs_f64(), journal.head());
+        info!(facts = self.covered, parts = draft.parts(), seconds, %head, "snapshot written");
     }
 
     fn sweep(
@@ -245,9 +250,11 @@ impl Upkeep {
         }
         if self.gone > 0 {
             info!(facts = self.gone, "old facts let go");
+            self.work = Work::Folding { after: 0 };
+        } else {
+            self.work = rest();
         }
         self.gone = 0;
-        self.work = rest();
         Ok(())
     }
 }

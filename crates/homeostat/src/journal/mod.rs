@@ -9,7 +9,13 @@
 //! | `incidents` | a projection for listing: one row an incident, written in the same commit |
 //! | `snapshots` | a line for each snapshot that is complete: which facts it covers |
 //! | `snapshot_parts` | what they hold, in parts of JSON lines |
+//! | `chain` | a link for each group of facts, snapshot and step of the retention, bound to those before |
+//! | `gone` | the hashes of facts that were let go, of whose group others are there |
+//! | `folds` | the hashes of links in a row of which nothing is there any more |
 
+mod chain;
+mod deeds;
+mod fold;
 mod lock;
 mod read;
 mod retention;
@@ -18,9 +24,12 @@ mod snapshot;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod verify;
 
+pub use chain::Head;
 pub use lock::{DirectoryLock, LockError};
 pub use read::{ALERTS, Filter, Page, Reader, Story};
 pub use retention::Batch;
 pub use snapshot::{Draft, Recovered};
 pub use sqlite::{CommitError, Journal, JournalError};
+pub use verify::{KeptHead, Verified, verify};

@@ -53,8 +53,8 @@ pub struct Page {
 /// Reads what is committed.
 #[derive(Debug)]
 pub struct Reader {
-    path: PathBuf,
-    connection: Mutex<Connection>,
+    pub(super) path: PathBuf,
+    pub(super) connection: Mutex<Connection>,
 }
 
 impl Reader {
@@ -131,7 +131,7 @@ impl Reader {
     }
 
     /// Lets all that follows see one moment, whatever is written or let go meanwhile.
-    fn at_one_moment<'a>(
+    pub(super) fn at_one_moment<'a>(
         &self,
         connection: &'a Connection,
     ) -> Result<Transaction<'a>, JournalError> {
@@ -217,7 +217,7 @@ impl Reader {
         Ok(Story { facts, left_out: alerts.saturating_sub(ALERTS.into()) })
     }
 
-    fn error(&self, source: rusqlite::Error) -> JournalError {
+    pub(super) fn error(&self, source: rusqlite::Error) -> JournalError {
         JournalError::of(&self.path, "read", source)
     }
 }

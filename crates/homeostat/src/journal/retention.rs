@@ -7,6 +7,8 @@
 //!   that the episode has part in: an incident's story stays whole or goes whole;
 //! - the state knows neither: nothing is open, latched, or owed to a person.
 //!
+//! A fact that goes leaves its hash in the chain (`fold`).
+//!
 //! What the state itself needs of the past (cooldowns, relapses, rates, locks, notices) lies in the
 //! snapshots and not in these facts, so that no retention is too short for it.
 
@@ -18,6 +20,7 @@ use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::fold;
 use super::sqlite::{CommitError, Journal, JournalError};
 
 /// Facts that one batch looks at, and lets go at most.
@@ -26,6 +29,8 @@ const BATCH: u32 = 256;
 /// Facts that may go together.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// What was over before then may go.
+    until: i64,
     facts: Vec<i64>,
     incidents: Vec<i64>,
     /// The orders that were issued in these facts, by their ids and in which life of an engine: their
@@ -85,7 +90,7 @@ impl Journal {
             incidents: BTreeMap::new(),
         };
         let rows = judge.rows(after)?;
-        let mut batch = Batch::default();
+        let mut batch = Batch { until: judge.cutoff, ..Batch::default() };
         for row in &rows {
             if judge.lets_go(row)? {
                 batch.facts.push(row.seq);
@@ -107,17 +112,29 @@ impl Journal {
     ///
     /// Nothing was let go, or nobody knows.
     pub fn let_go(&mut self, batch: &Batch) -> Result<(), CommitError> {
-        self.transact(|transaction| {
-            let mut facts = transaction.prepare_cached("DELETE FROM facts WHERE seq = ?1")?;
-            for seq in &batch.facts {
-                facts.execute([seq])?;
-            }
+        let head = self.head();
+        let head = self.transact(|transaction| {
             let mut rows = transaction.prepare_cached("DELETE FROM incidents WHERE id = ?1")?;
             for id in &batch.incidents {
                 rows.execute([id])?;
             }
-            Ok(())
-        })
+            fold::let_go(transaction, head, &batch.facts, batch.until)
+        })?;
+        self.set_head(head);
+        Ok(())
+    }
+
+    /// Folds links after this one of which nothing is there any more. Returns where to go on; `None` at
+    /// the end.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was folded, or nobody knows.
+    pub fn fold(&mut self, after: i64) -> Result<Option<i64>, CommitError> {
+        let head = self.head();
+        let (head, next) = self.transact(|transaction| fold::fold(transaction, head, after))?;
+        self.set_head(head);
+        Ok(next)
     }
 }
 

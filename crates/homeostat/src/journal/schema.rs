@@ -1,10 +1,12 @@
 //! The tables, and how those of an older program become ours.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::chain;
 
 /// What each version of the tables added, the first one first. A step that was released is never
 /// changed: a further one is added.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE facts (
     seq INTEGER PRIMARY KEY,
@@ -43,23 +45,56 @@ CREATE TABLE snapshot_parts (
     PRIMARY KEY (seq, part)
 );
 ",
+    // The kinds of `homeostat_core::deed`.
+    "
+CREATE INDEX facts_deeds ON facts (seq) WHERE kind IN
+  ('incident_commanded', 'approval_stands', 'approval_ended', 'engine_paused', 'engine_resumed',
+   'configuration_loaded');
+",
+    "
+CREATE TABLE chain (
+    link INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    body BLOB,
+    hash BLOB NOT NULL
+);
+CREATE TABLE gone (
+    seq INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL
+);
+CREATE TABLE folds (
+    first INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
+    hash BLOB NOT NULL
+);
+",
 ];
 
 /// The version of the tables that this program uses.
 pub(super) const VERSION: usize = STEPS.len();
 
+/// The first version that has the chain.
+pub(super) const CHAINED: usize = 4;
+
 /// Makes the tables, or those that an older program did not have, in one transaction: a start that
 /// is cut short leaves the database as it was. Returns the version it found if it is a newer one.
-pub(super) fn settle(connection: &Connection) -> rusqlite::Result<Result<(), i64>> {
+pub(super) fn settle(connection: &mut Connection) -> rusqlite::Result<Result<(), i64>> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let Some(missing) = usize::try_from(found).ok().and_then(|found| STEPS.get(found..)) else {
+    let known = usize::try_from(found).ok();
+    let Some((known, missing)) = known.and_then(|known| Some((known, STEPS.get(known..)?))) else {
         return Ok(Err(found));
     };
-    if !missing.is_empty() {
-        let steps = missing.concat();
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;"
-        ))?;
+    if missing.is_empty() {
+        return Ok(Ok(()));
     }
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    let steps = missing.concat();
+    transaction.execute_batch(&format!("{steps} PRAGMA user_version={VERSION};"))?;
+    if known < CHAINED {
+        chain::adopt(&transaction)?;
+    }
+    transaction.commit()?;
     Ok(Ok(()))
 }

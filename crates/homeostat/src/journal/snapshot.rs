@@ -19,6 +19,7 @@ use homeostat_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use tracing::warn;
 
+use super::chain::{self, SnapshotSum};
 use super::sqlite::{CommitError, Journal, JournalError};
 use homeostat_hands::failpoint;
 
@@ -51,6 +52,7 @@ pub struct Draft {
     records: Peekable<Box<dyn Iterator<Item = Record> + Send>>,
     parts: i64,
     checksum: Checksum,
+    sum: SnapshotSum,
 }
 
 impl fmt::Debug for Draft {
@@ -100,7 +102,8 @@ impl Journal {
     pub fn draft(&self, state: &State, at: Timestamp) -> Draft {
         let records: Box<dyn Iterator<Item = Record> + Send> = Box::new(state.records());
         let (seq, records) = (self.last(), records.peekable());
-        Draft { seq, at, records, parts: 0, checksum: Checksum::default() }
+        let (checksum, sum) = (Checksum::default(), SnapshotSum::default());
+        Draft { seq, at, records, parts: 0, checksum, sum }
     }
 
     /// Writes the next part of a snapshot. Returns whether it is complete.
@@ -110,17 +113,22 @@ impl Journal {
     /// The part was not written: the draft is to be thrown away.
     pub fn write_part(&mut self, draft: &mut Draft) -> Result<bool, CommitError> {
         let encoded = draft.encode();
-        self.transact(|transaction| {
+        let head = self.head();
+        let (complete, head) = self.transact(|transaction| {
             let body = encoded.map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
             draft.checksum.take(&body);
+            draft.sum.take(&body);
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO snapshot_parts VALUES (?1, ?2, ?3)")?
                 .execute(params![draft.seq, draft.parts, body])?;
             draft.parts += 1;
             failpoint::reach("snapshot.part");
+            let mut head = head;
             let complete = draft.records.peek().is_none();
             if complete {
                 let (at, checksum) = (draft.at.micros(), draft.checksum.0.cast_signed());
+                let hash = draft.sum.with([draft.seq, at, VERSION.into(), draft.parts, checksum]);
+                head = chain::append_snapshot(transaction, head, draft.seq, &hash)?;
                 transaction.execute(
                     "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3, ?4, ?5)",
                     params![draft.seq, at, VERSION, draft.parts, checksum],
@@ -132,8 +140,10 @@ impl Journal {
                 )?;
                 failpoint::reach("snapshot.whole");
             }
-            Ok(complete)
-        })
+            Ok((complete, head))
+        })?;
+        self.set_head(head);
+        Ok(complete)
     }
 
     /// Moves what the log holds into the database. SQLite does the same within a commit once the

@@ -9,6 +9,7 @@ use homeostat_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, Transaction, ffi, params};
 use thiserror::Error;
 
+use super::chain::{self, Hash, Head, Kind, Link, StoredFact};
 use super::schema;
 use homeostat_hands::failpoint;
 
@@ -51,6 +52,15 @@ pub enum JournalError {
         path: PathBuf,
         /// Its version.
         found: i64,
+    },
+    /// It was written before there was a chain.
+    #[error(
+        "the journal {} was written before there was a chain: the next start of an engine begins one",
+        path.display()
+    )]
+    Unchained {
+        /// The database.
+        path: PathBuf,
     },
     /// Facts are gone, and the snapshot that covered them cannot be read.
     #[error(
@@ -108,6 +118,8 @@ pub struct Journal {
     connection: Connection,
     /// The number of the last fact.
     last: i64,
+    /// The last link of the chain.
+    head: Head,
 }
 
 impl Journal {
@@ -119,19 +131,30 @@ impl Journal {
     pub fn open(directory: &Path) -> Result<Self, JournalError> {
         let path = directory.join("homeostat.db");
         let failed = |source| JournalError::of(&path, "opened", source);
-        let connection = Connection::open(&path).map_err(failed)?;
+        let mut connection = Connection::open(&path).map_err(failed)?;
         connection
             .execute_batch(
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=1000;
                  PRAGMA wal_autocheckpoint=4000; PRAGMA temp_store=MEMORY;",
             )
             .map_err(failed)?;
-        if let Err(found) = schema::settle(&connection).map_err(failed)? {
+        if let Err(found) = schema::settle(&mut connection).map_err(failed)? {
             return Err(JournalError::Newer { path, found });
         }
         let sql = "SELECT COALESCE(MAX(seq), 0) FROM facts";
         let last = connection.query_row(sql, [], |row| row.get(0)).map_err(failed)?;
-        Ok(Self { path, connection, last })
+        let head = chain::head(&connection).map_err(failed)?;
+        Ok(Self { path, connection, last, head })
+    }
+
+    /// Returns the last link of the chain.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Takes note of the last link of the chain, once it is committed.
+    pub(super) fn set_head(&mut self, head: Head) {
+        self.head = head;
     }
 
     /// Returns the number of the last fact; 0 where there is none.
@@ -195,10 +218,20 @@ impl Journal {
     ///
     /// Nothing was written, or nobody knows.
     pub fn commit(&mut self, facts: &[Fact]) -> Result<(), CommitError> {
-        let before = self.last;
-        self.last = self.transact(|transaction| {
-            let last = facts.iter().try_fold(before, |_, fact| write_fact(transaction, fact));
-            if failpoint::fails("journal.written") { Err(failure()) } else { last }
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let (before, head) = (self.last, self.head);
+        (self.last, self.head) = self.transact(|transaction| {
+            let mut content = Vec::with_capacity(facts.len() * size_of::<Hash>());
+            let mut last = before;
+            for fact in facts {
+                last += 1;
+                content.extend(write_fact(transaction, last, fact)?);
+            }
+            let link = Link { kind: Kind::Facts, first: before + 1, last, content: &content };
+            let head = chain::append(transaction, head, &link, None)?;
+            if failpoint::fails("journal.written") { Err(failure()) } else { Ok((last, head)) }
         })?;
         if failpoint::fails("journal.synced") {
             return Err(CommitError::Uncertain(self.error("written", failure())));
@@ -307,27 +340,29 @@ pub(super) fn read_fact(
     Ok(Fact { at: Timestamp::from_micros(at.map_err(text)?), what })
 }
 
-/// Writes one fact and returns its number.
-fn write_fact(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<i64> {
+/// Writes one fact by its number, and returns its hash.
+fn write_fact(transaction: &Transaction<'_>, seq: i64, fact: &Fact) -> rusqlite::Result<Hash> {
     let what = &fact.what;
     let body = serde_json::to_string(what)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let stored = StoredFact {
+        seq,
+        at: fact.at.micros(),
+        version: VERSION.into(),
+        kind: what.kind(),
+        incident: what.incident().map(|id| number(id.0)),
+        episode: what.episode().map(|id| number(id.0)),
+        body: &body,
+    };
+    let StoredFact { at, version, kind, incident, episode, body, .. } = stored;
     transaction
         .prepare_cached(
-            "INSERT INTO facts (at, version, kind, incident, episode, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO facts (seq, at, version, kind, incident, episode, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![
-            fact.at.micros(),
-            VERSION,
-            what.kind(),
-            what.incident().map(|id| number(id.0)),
-            what.episode().map(|id| number(id.0)),
-            body
-        ])?;
-    let seq = transaction.last_insert_rowid();
+        .execute(params![seq, at, version, kind, incident, episode, body])?;
     project(transaction, fact)?;
-    Ok(seq)
+    Ok(stored.hash())
 }
 
 /// Numbers count from 1 and stay far below SQLite's largest.
@@ -336,7 +371,7 @@ pub(super) fn number(id: u64) -> i64 {
 }
 
 /// Keeps the row of the fact's incident true.
-fn project(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
+pub(super) fn project(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
     match &fact.what {
         What::IncidentOpened { incident, policy, target, .. } => {
             let target = serde_json::to_string(target)

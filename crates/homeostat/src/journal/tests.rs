@@ -1,3 +1,4 @@
+mod chain;
 mod cut;
 mod history;
 
@@ -167,6 +168,8 @@ fn a_full_disk_writes_nothing_and_is_survived() {
     journal.probe().unwrap();
     journal.commit(&story[..1]).unwrap();
     assert_eq!(read_back(&journal).len(), story.len() + 1);
+    let verified = verify(directory.path(), None).unwrap();
+    assert!(verified.is_whole(), "what was not written is no link: {verified:?}");
 }
 
 #[test]

@@ -34,8 +34,8 @@ async fn ready(State(web): State<Arc<Web>>) -> Response {
     }
 }
 
-async fn reload(State(web): State<Arc<Web>>) -> Response {
-    match (web.reload)().await {
+async fn reload(State(web): State<Arc<Web>>, caller: Caller) -> Response {
+    match (web.reload)(caller.operator(String::new())).await {
         Ok(()) => answer::text(StatusCode::OK, "the configuration was read again"),
         Err(error) => answer::text(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -15,10 +15,24 @@ pub const PROVIDER: &str = "/-/session/oidc";
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => with_type(status, "application/json", bytes),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written as JSON")
+        Err(error) => unwritten(&error),
+    }
+}
+
+fn unwritten(error: &serde_json::Error) -> Response {
+    tracing::error!(%error, "an answer could not be written as JSON");
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written as JSON")
+}
+
+/// Answers with a line of JSON for each value.
+pub fn json_lines(values: &[impl Serialize]) -> Response {
+    let lines: Result<Vec<String>, _> = values.iter().map(serde_json::to_string).collect();
+    match lines {
+        Ok(lines) => {
+            let text: String = lines.into_iter().map(|line| line + "\n").collect();
+            with_type(StatusCode::OK, "application/jsonl", text)
         }
+        Err(error) => unwritten(&error),
     }
 }
 

@@ -138,10 +138,10 @@ impl Listening {
 
     /// Looks at the files for as long as it is polled, and puts in force what has changed, unless
     /// `admit` says why not. Tells whether the last one could be.
-    pub async fn follow(
+    pub async fn follow<F: Future<Output = ()> + Send>(
         self: Arc<Self>,
         admit: impl Fn(&Served) -> Result<(), String> + Send + Sync + 'static,
-        told: impl Fn(bool) + Send + Sync + 'static,
+        told: impl Fn(bool) -> F + Send + Sync + 'static,
     ) {
         if self.file.is_none() {
             return;
@@ -156,7 +156,7 @@ impl Listening {
             match looked {
                 Ok(Some(Ok(()))) => {
                     tracing::info!("the web configuration was read again");
-                    told(true);
+                    told(true).await;
                 }
                 Ok(Some(Err(error))) => {
                     let error = chain(&error);
@@ -164,7 +164,7 @@ impl Listening {
                         error,
                         "web configuration not read again; the earlier one stays"
                     );
-                    told(false);
+                    told(false).await;
                 }
                 Ok(None) | Err(_) => {}
             }

@@ -49,6 +49,7 @@ use axum::extract::Extension;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use homeostat_core::approval::StandingApproval;
+use homeostat_core::operator::Operator;
 use homeostat_core::policy::Book;
 use homeostat_core::shadow::Scores;
 
@@ -81,8 +82,8 @@ pub struct Web {
     pub scores: Arc<dyn Fn() -> Arc<Scores> + Send + Sync>,
     /// Gives what people have approved ahead.
     pub approvals: Arc<dyn Fn() -> Vec<Arc<StandingApproval>> + Send + Sync>,
-    /// Reads the configuration again.
-    pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
+    /// Reads the configuration again, because somebody asks for it.
+    pub reload: Arc<dyn Fn(Operator) -> Reloading + Send + Sync>,
 }
 
 impl fmt::Debug for Web {

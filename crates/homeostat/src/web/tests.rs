@@ -36,6 +36,7 @@ use super::origin::Names;
 use super::server::{Limits, serve};
 use super::*;
 use crate::access::{Gate, Listed, Permission};
+use crate::deeds::{Deeds, Done, Search};
 use crate::queue::{Inbox, Request, queue};
 
 /// A journal that holds two worlds' incidents.
@@ -75,6 +76,45 @@ impl History for Journal {
         };
         Ok(vec![open("db-primary"), open("db-primary"), open("web-down")])
     }
+
+    fn deeds(&self, search: &Search) -> Result<Deeds, ReadError> {
+        let before = search.before.unwrap_or(i64::MAX);
+        let mut deeds = deeds();
+        deeds.retain(|done| done.number < before);
+        let next = deeds.get(search.limit).map(|_| deeds[search.limit - 1].number);
+        deeds.truncate(search.limit);
+        Ok(Deeds { deeds, next })
+    }
+}
+
+/// An approval on each of the two incidents, a pause and a reload, the last one first.
+fn deeds() -> Vec<Done> {
+    let done = |number: i64, what: Value, policy: Option<&str>| Done {
+        number,
+        fact: Fact { at: Timestamp::EPOCH, what: serde_json::from_value(what).unwrap() },
+        subject: policy
+            .map(|policy| (PolicyName::new(policy), LabelSet::from_pairs([("instance", "b:80")]))),
+    };
+    let ann = json!({
+        "claimed": "the pope", "who": "user:ann", "way": "password", "address": "10.0.0.7:1",
+    });
+    let approve = |incident: u64| {
+        json!({
+            "kind": "incident_commanded", "incident": incident, "command": "approve", "by": ann,
+            "reason": "r",
+        })
+    };
+    let pause = json!({ "by": ann, "reason": "p", "since": Timestamp::EPOCH });
+    let reload = json!({
+        "kind": "configuration_loaded", "of": "engine",
+        "files": [{ "name": "f", "sha256": "00" }], "occasion": "signal",
+    });
+    vec![
+        done(40, reload, None),
+        done(30, json!({ "kind": "engine_paused", "pause": pause }), None),
+        done(20, approve(2), Some("db-primary")),
+        done(10, approve(1), Some("web-down")),
+    ]
 }
 
 fn whole(facts: &[Fact]) -> Story {
@@ -86,6 +126,8 @@ struct House {
     address: SocketAddr,
     events: Arc<Mutex<Vec<Event>>>,
     reload_fails: Arc<AtomicBool>,
+    /// Who had the configuration read again.
+    reloads: Arc<Mutex<Vec<Operator>>>,
     slow: Arc<Slow>,
     queue: Queue,
     routes: Vec<Listed>,
@@ -179,6 +221,8 @@ impl House {
         }
         let healed = fixture::healed_by_the_second().facts;
         let fails = reload_fails.clone();
+        let reloads = Arc::<Mutex<Vec<Operator>>>::default();
+        let asked = reloads.clone();
         let rules = Rules::new(ways.access.as_ref()).unwrap();
         let listening = ways.listening.unwrap_or_else(|| Arc::new(Listening::plain()));
         let entrance = Arc::new(Entrance::new(ways.token, rules, listening.clone()));
@@ -191,8 +235,9 @@ impl House {
             book: Arc::new(|| Arc::new(homeostat_core::policy::Book::observe())),
             scores: Arc::new(Arc::default),
             approvals: Arc::new(approvals::of_both_policies),
-            reload: Arc::new(move || {
+            reload: Arc::new(move |by| {
                 let fails = fails.load(Ordering::Relaxed);
+                asked.lock().push(by);
                 Box::pin(async move { if fails { Err("line 3 is odd".into()) } else { Ok(()) } })
             }),
         };
@@ -207,6 +252,7 @@ impl House {
             address,
             events,
             reload_fails,
+            reloads,
             slow,
             queue,
             routes,
@@ -322,7 +368,7 @@ impl Answer {
 /// Who commanded the event of this number in the name of ann, and was not asked.
 fn anonymous(house: &House, number: usize) -> Operator {
     let events = house.events.lock();
-    let (Event::Pause { by, .. } | Event::Resume { by } | Event::Command { by, .. }) =
+    let (Event::Pause { by, .. } | Event::Resume { by, .. } | Event::Command { by, .. }) =
         &events[number]
     else {
         panic!("{events:?}")
@@ -617,7 +663,7 @@ async fn an_operators_command_is_answered_once_the_engine_has_it() {
         events,
         [
             Event::Pause { by: anonymous(&house, 0), reason: "migration".into() },
-            Event::Resume { by: anonymous(&house, 1) },
+            Event::Resume { by: anonymous(&house, 1), reason: String::new() },
         ]
     );
     house.queue.stop();

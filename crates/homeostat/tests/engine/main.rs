@@ -8,6 +8,7 @@ mod support;
 mod acceptance;
 mod actions;
 mod approvals;
+mod audit;
 mod demo_service;
 mod direct;
 mod doors;

@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::proxy::Proxy;
-use crate::support::{Engine, notification, policy, ran, resolution, until};
+use crate::support::{Engine, PATIENCE, notification, policy, ran, resolution, until};
 use homeostat::demo::stack::{Alertmanager, Sandbox, Timings};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use sha2::Digest as _;
 
 const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
 
@@ -187,4 +188,75 @@ async fn hung_actions_hold_up_no_intake_and_no_notification_overlaps_another() {
     assert_eq!(ran(sandbox.path()).len(), 64, "the others wait for room");
     // All of them go on at once, and end.
     std::fs::OpenOptions::new().write(true).open(hang).unwrap();
+}
+
+/// How long passwords are tried, and how many in that time.
+const TRIED_FOR: Duration = Duration::from_secs(3);
+const TRIES: u32 = 3000;
+
+/// How long an answer to a new alert may take meanwhile.
+const UNHARMED: Duration = Duration::from_secs(1);
+
+/// One comparison at this cost takes in this build what one at cost 10 takes in a release: half of a
+/// machine with two cores for about 60 ms.
+const COST: u32 = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_wrong_passwords_a_second_leave_intake_unharmed() {
+    let sandbox = Sandbox::new().unwrap();
+    let hash = bcrypt::hash("secret", COST).unwrap();
+    let web =
+        sandbox.write("web.yml", &format!("basic_auth_users: {{ ann: '{hash}' }}\n")).unwrap();
+    let digest = sha2::Sha256::digest("sender's");
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let config = format!(
+        "access:
+  tokens: [{{ name: sender, sha256: \"{digest}\" }}]
+  grants:
+    - {{ who: [\"token:sender\"], may: [send] }}
+    - {{ who: [\"user:ann\"], may: [view] }}
+"
+    );
+    let flags = [format!("--web.config.file={}", web.display()), "--log.level=error".into()];
+    let engine = Engine::start(&sandbox, &config, &flags.each_ref().map(|flag| &**flag)).await;
+    let patient = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    let sign_in = |password: String| {
+        let request = patient.get(engine.url("/api/v1/status"));
+        let sent = request.basic_auth("ann", Some(password)).send();
+        async move { sent.await.unwrap().status().as_u16() }
+    };
+    assert_eq!(sign_in("secret".into()).await, 200);
+
+    let mut tries = tokio::task::JoinSet::new();
+    let begun = tokio::time::Instant::now();
+    for number in 0..TRIES {
+        let sent = sign_in(format!("guess {number}"));
+        tries.spawn(async move {
+            tokio::time::sleep_until(begun + TRIED_FOR * number / TRIES).await;
+            sent.await
+        });
+    }
+    let mut took = Vec::new();
+    while begun.elapsed() < TRIED_FOR {
+        let instance = took.len().to_string();
+        let body = notification(&[&[("alertname", "Flood"), ("instance", &instance)]]);
+        let request = engine.client().post(engine.url("/hooks")).body(body);
+        let asked = Instant::now();
+        let answer = request.bearer_auth("sender's").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        took.push(asked.elapsed());
+        assert_eq!(
+            sign_in("secret".into()).await,
+            200,
+            "who was let in before is not kept waiting"
+        );
+    }
+    took.sort();
+    let p99 = took[took.len() * 99 / 100];
+    println!("{} alerts: p50 {:?}, p99 {p99:?}", took.len(), took[took.len() / 2]);
+    assert!(took.len() > 20 && p99 < UNHARMED, "{took:?}");
+    let answers = tries.join_all().await;
+    let count = |status: u16| answers.iter().filter(|answer| **answer == status).count();
+    assert_eq!(count(401) + count(503), TRIES as usize, "{answers:?}");
+    assert!(count(401) > 0 && count(503) > count(401), "few are compared: {}", count(401));
 }

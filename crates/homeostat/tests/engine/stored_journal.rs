@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use crate::support::exporter::exporter;
 use crate::support::{Engine, Start, until};
 use homeostat::demo::stack::{self, Alertmanager, Prometheus, Sandbox};
-use homeostat::journal::Journal;
+use homeostat::journal::{Journal, verify};
 use homeostat_core::incident::Stage;
 use homeostat_core::state::State;
 use jiff::{SignedDuration, Timestamp};
@@ -374,6 +374,12 @@ async fn a_journal_of_0_1_0_goes_on_and_each_of_its_incidents_can_be_led_to_its_
     assert_eq!(orders.len(), once.len(), "nothing ran twice: {orders:?}");
     let again: Vec<_> = once.intersection(&of_then).collect();
     assert!(again.is_empty(), "what was ordered before the kill ran again: {again:?}");
+
+    // It had no chain; from this start on it is proved, and what was there as it was found.
+    let verified = verify(&engine.directory.join("data"), None).unwrap();
+    assert!(verified.is_whole(), "{verified:#?}");
+    let facts = JOURNAL.matches("\nINSERT INTO facts VALUES (").count();
+    assert!(verified.adopted.is_some_and(|last| last >= i64::try_from(facts).unwrap()));
 }
 
 async fn lead_the_rest_to_its_end(world: &World) {

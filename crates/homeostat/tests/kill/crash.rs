@@ -129,6 +129,8 @@ async fn account_for_it(sandbox: &Sandbox, engine: &mut Engine, mut accepted: bo
     })
     .await;
     account(&incident, &ran(sandbox.path()), expected);
+    let verified = homeostat::journal::verify(&engine.directory.join("data"), None).unwrap();
+    assert!(verified.is_whole(), "{verified:?}");
     let told = sandbox.path().join("told");
     until("a person is told", || async { told.exists().then_some(()) }).await;
 }
@@ -298,6 +300,22 @@ async fn who_is_told_to_stop_while_it_starts_stops_in_order() {
     engine.signal(Signal::TERM);
     assert_eq!(engine.wait(), Some(0), "{}", engine.log());
     assert!(engine.log().contains("engine stopped"), "{}", engine.log());
+}
+
+#[tokio::test]
+async fn a_group_that_was_not_written_is_no_link_of_the_chain() {
+    let sandbox = Sandbox::new().unwrap();
+    let config = config(sandbox.path());
+    let failpoints = "journal.written=1*off->1*return->off";
+    let mut engine =
+        Engine::broken(&sandbox, &Start { config: &config, failpoints, ..Start::default() });
+    start(&mut engine).await;
+    let first = engine.try_post("/hooks", &notification(&[A])).await;
+    assert_eq!(first.map(|status| status.as_u16()), Some(503), "{}", engine.log());
+    assert!(send(&mut engine).await, "{}", engine.log());
+    engine.kill();
+    let verified = homeostat::journal::verify(&engine.directory.join("data"), None).unwrap();
+    assert!(verified.is_whole(), "{verified:?}");
 }
 
 #[tokio::test]

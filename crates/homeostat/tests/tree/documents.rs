@@ -199,3 +199,60 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
         .collect();
     assert_eq!(told, there);
 }
+
+/// The rows of a table below a heading, each by its cells.
+fn table<'d>(document: &'d str, heading: &str) -> Vec<Vec<&'d str>> {
+    let below = document.lines().skip_while(|line| *line != heading);
+    let rows =
+        below.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    rows.skip(2).map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+}
+
+fn sources(directory: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    text
+}
+
+#[test]
+fn every_threat_names_tests_that_are_there() {
+    let code = sources(&root().join("crates"));
+    let is_test = |name: &str| {
+        let function = format!("fn {name}()");
+        let found = code.split_once(&function);
+        found.is_some_and(|(before, _)| {
+            let (above, _) = before.rsplit_once('\n').unwrap_or_default();
+            let lines = above.lines().rev().take_while(|line| !line.trim().is_empty());
+            lines.take(6).any(|line| line.contains("#[test]") || line.contains("#[tokio::test"))
+        })
+    };
+    let document = read("SECURITY.md");
+    let threats = table(&document, "## Threats");
+    for threat in &threats {
+        let [who, .., tests] = &threat[..] else { panic!("{threat:?}") };
+        assert_eq!(threat.len(), 4, "{threat:?}");
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "{threat:?} names no test");
+        for test in tests {
+            assert!(is_test(test), "{who}: there is no test {test}");
+        }
+    }
+    let who: BTreeSet<&str> = threats.iter().map(|threat| threat[0]).collect();
+    for attacker in [
+        "a sender",
+        "a viewer",
+        "somebody on the network",
+        "a label",
+        "a remedy",
+        "somebody with the disk",
+    ] {
+        assert!(who.contains(attacker), "no threat is by {attacker}: {who:?}");
+    }
+}

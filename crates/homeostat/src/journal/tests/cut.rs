@@ -35,6 +35,8 @@ fn a_log_that_is_cut_anywhere_holds_whole_groups_and_takes_new_ones() {
         journal.commit(&story[facts.len()..]).unwrap();
         drop(journal);
         assert_eq!(read_back(&Journal::open(torn.path()).unwrap()), story, "cut at {kept}");
+        let verified = verify(torn.path(), None).unwrap();
+        assert!(verified.is_whole(), "cut at {kept}: {verified:?}");
     }
     assert_eq!(lengths.len(), groups.len() + 1, "every group was once the last: {lengths:?}");
 }

@@ -99,8 +99,15 @@ impl Shelf {
 
     /// Commits those facts of a scenario that are not there yet.
     fn catch_up(&mut self, play: &Scenario) {
+        self.catch_up_by(usize::MAX, play);
+    }
+
+    /// The same, in groups of so many.
+    fn catch_up_by(&mut self, group: usize, play: &Scenario) {
         let known = usize::try_from(self.journal.last()).unwrap();
-        self.journal.commit(&play.journal()[known..]).unwrap();
+        for group in play.journal()[known..].chunks(group) {
+            self.journal.commit(group).unwrap();
+        }
         self.state = play.state().clone();
     }
 
@@ -121,8 +128,19 @@ impl Shelf {
             gone += batch.len();
             orders.extend(batch.orders.drain(..).map(|(id, _)| id));
             after = batch.next;
+            self.assert_whole();
+        }
+        let mut after = Some(0);
+        while let Some(from) = after {
+            after = self.journal.fold(from).unwrap();
+            self.assert_whole();
         }
         (gone, orders)
+    }
+
+    fn assert_whole(&self) {
+        let verified = verify(self.directory.path(), None).unwrap();
+        assert!(verified.is_whole(), "{verified:?}");
     }
 
     /// Opens the journal again and recovers; what is recovered is what was known.
@@ -305,6 +323,50 @@ fn what_is_over_goes_whole_and_what_is_open_or_latched_stays_whole() {
     assert_eq!((shelf.kept().len(), shelf.count("incidents")), (0, 0));
     assert_eq!(shelf.count("facts"), 4, "what the older snapshot ends with, and what came after");
     shelf.reopen();
+}
+
+/// One alert fires all the time, so that the oldest facts never go.
+#[test]
+fn of_the_links_of_what_went_little_is_left_and_the_chain_is_whole() {
+    let (mut shelf, mut play) = (Shelf::new(), Scenario::new(book(), start()));
+    fire(&mut play, B);
+    let mut heads = Vec::new();
+    for _ in 0..6 {
+        for number in 0..8 {
+            if number == 4 {
+                heads.push((verify(shelf.directory.path(), None).unwrap().head, start()));
+            }
+            heal(&mut play, A);
+            play.advance(Span::from_secs(3 * 3600));
+            fire(&mut play, B);
+            shelf.catch_up_by(2, &play);
+        }
+        heads.last_mut().unwrap().1 = play.now();
+        shelf.snapshot();
+        let Some((_, cutoff)) = heads.len().checked_sub(3).map(|at| heads[at]) else { continue };
+        let links = shelf.count("chain");
+        assert!(shelf.sweep(cutoff).0 > 0);
+        assert!(shelf.count("chain") < links - 10, "{links}");
+        shelf.reopen();
+        let kept = heads
+            .iter()
+            .map(|(head, _)| verify(shelf.directory.path(), Some(*head)).unwrap().kept.unwrap());
+        let kept: Vec<KeptHead> = kept.collect();
+        let (gone, found) = kept.split_at(heads.len() - 2);
+        assert!(found.iter().all(|kept| *kept == KeptHead::Found), "{kept:?}");
+        assert!(gone.iter().all(|kept| *kept == KeptHead::Gone), "{kept:?}");
+    }
+    let links = shelf.count("chain");
+    let young = "SELECT COUNT(*) FROM chain WHERE last >
+                 (SELECT MIN(seq) FROM facts WHERE at >= ?1) AND kind = 'facts'";
+    let (_, cutoff) = heads[heads.len() - 3];
+    let young: i64 = shelf.raw().query_row(young, [cutoff.micros()], |row| row.get(0)).unwrap();
+    assert!(links - young < 40, "{links} links, of which {young} have young facts");
+    assert!(shelf.count("gone") < 10, "{}", shelf.count("gone"));
+    assert!(shelf.count("folds") < 8, "{}", shelf.count("folds"));
+    let verified = verify(shelf.directory.path(), None).unwrap();
+    assert_eq!(verified.until, Some(cutoff));
+    assert!(verified.folded.is_some());
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub(super) async fn resume(
         Ok((by, reason)) => {
             let by = operator(&api, &caller, by);
             tracing::info!(%by, reason, "an operator resumes");
-            perform(&api, Event::Resume { by }, false).await
+            perform(&api, Event::Resume { by, reason }, false).await
         }
         Err(message) => refuse(&message),
     })

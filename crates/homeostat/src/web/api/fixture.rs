@@ -116,7 +116,7 @@ impl World {
         let end = self.now + Span::from_secs(seconds);
         while let Some(wake) = self.engine.next_wake().filter(|wake| *wake <= end) {
             self.now = self.now.max(wake);
-            self.turn(Event::Resume { by: "nobody".into() });
+            self.turn(Event::Resume { by: "nobody".into(), reason: String::new() });
         }
         self.now = end;
     }

@@ -211,6 +211,7 @@ impl Fold {
             | What::EngineStarted { .. }
             | What::ClockJumped { .. }
             | What::BookChanged
+            | What::ConfigurationLoaded { .. }
             | What::EnginePaused { .. }
             | What::WatchdogSeen { .. }
             | What::EngineResumed { .. } => {}

@@ -168,18 +168,8 @@ fn read(query: &str) -> Result<Filter, String> {
                 return Err(format!("unknown state {value:?}: expected one of {states}"));
             }
             "policy" => filter.policy = Some(value),
-            "target" => {
-                let label = value.split_once('=').filter(|(name, _)| !name.is_empty());
-                let (name, value) =
-                    label.ok_or_else(|| format!("target {value:?}: expected name=value"))?;
-                filter.target.push((name.to_owned(), value.to_owned()));
-            }
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-                filter.limit = limit.ok_or_else(|| {
-                    format!("limit {value:?}: expected a number from 1 to {MOST}")
-                })?;
-            }
+            "target" => filter.target.push(label(&value)?),
+            "limit" => filter.limit = limit(&value, MOST)?,
             "cursor" => {
                 let cursor = read_id(&value);
                 filter.before = Some(cursor.ok_or_else(|| {
@@ -194,6 +184,19 @@ fn read(query: &str) -> Result<Filter, String> {
         }
     }
     Ok(filter)
+}
+
+/// Reads a label of a target.
+pub(super) fn label(value: &str) -> Result<(String, String), String> {
+    let label = value.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = label.ok_or_else(|| format!("target {value:?}: expected name=value"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Reads how many there may be in a page.
+pub(super) fn limit(value: &str, most: usize) -> Result<usize, String> {
+    let limit = value.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| format!("limit {value:?}: expected a number from 1 to {most}"))
 }
 
 /// Reads the number of an incident, as a path or a cursor names it.

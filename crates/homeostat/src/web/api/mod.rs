@@ -15,6 +15,7 @@ mod fold;
 mod sentence;
 mod why;
 mod incidents;
+pub mod audit;
 mod explain;
 mod policies;
 mod control;
@@ -33,6 +34,7 @@ use tokio::sync::Semaphore;
 
 use super::Web;
 use crate::access::{Gate, Permission, Routes};
+use crate::deeds::{Deeds, Search};
 pub use fold::fold;
 pub use status::Status;
 
@@ -116,6 +118,13 @@ pub trait History: Send + Sync + 'static {
     ///
     /// The journal cannot be read.
     fn open(&self) -> Result<Vec<Open>, ReadError>;
+
+    /// Lists what people did, the last deed first.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    fn deeds(&self, search: &Search) -> Result<Deeds, ReadError>;
 }
 
 /// What the handlers share.
@@ -137,6 +146,7 @@ pub(super) fn routes(web: &Web) -> Routes {
         .post("/api/v1/incidents/{id}/retry", Permission::Operate, control::retry)
         .get("/api/v1/approvals", Permission::View, approvals::list)
         .post("/api/v1/approvals/{id}/revoke", Permission::Approve, approvals::revoke)
+        .get("/api/v1/audit", Permission::View, audit::list)
         .get("/api/v1/policies", Permission::View, policies::list)
         .get("/api/v1/explain", Permission::View, explain::show)
         .get("/api/v1/status", Permission::View, status::show)

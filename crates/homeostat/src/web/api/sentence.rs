@@ -166,6 +166,7 @@ pub(super) fn text(
         | What::StormEnded { .. }
         | What::EngineStarted { .. }
         | What::BookChanged
+        | What::ConfigurationLoaded { .. }
         | What::EnginePaused { .. }
         | What::ApprovalEnded { .. }
         | What::WatchdogSeen { .. }

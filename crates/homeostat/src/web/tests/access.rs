@@ -202,8 +202,49 @@ async fn whoever_may_not_see_a_policy_does_not_see_its_incidents() {
     assert_eq!(who, ["token:dba", "token:mixed"], "nothing else reached the engine");
 }
 
+#[tokio::test]
+async fn whoever_may_not_see_a_policy_does_not_see_what_was_done_about_it() {
+    let house = house(&["dba", "west", "all", "mixed"], NARROW).await;
+    let listed = async |who: &str, query: &str| {
+        let path = format!("/api/v1/audit{query}");
+        let list = house.ask("GET", &path, &[&bearer(who)], "").await.json();
+        let ids = list["entries"].as_array().unwrap().iter();
+        let ids: Vec<String> = ids.map(|entry| entry["id"].as_str().unwrap().to_owned()).collect();
+        (ids.join(" "), list["next_cursor"].clone())
+    };
+    assert_eq!(listed("all", "").await, ("40 30 20 10".into(), Value::Null));
+    assert_eq!(listed("dba", "").await, ("20".into(), Value::Null));
+    assert_eq!(listed("west", "").await, (String::new(), Value::Null));
+    assert_eq!(listed("all", "?limit=2").await, ("40 30".into(), json!("30")));
+    assert_eq!(listed("all", "?limit=2&cursor=30").await, ("20 10".into(), Value::Null));
+    assert_eq!(listed("dba", "?limit=1").await, ("20".into(), json!("20")));
+    let lines = house.ask("GET", "/api/v1/audit?format=jsonl", &[&bearer("dba")], "").await;
+    assert!(lines.head.contains("content-type: application/jsonl"), "{lines:?}");
+    let entry: Value = serde_json::from_str(lines.body.trim()).unwrap();
+    assert_eq!(
+        entry,
+        json!({
+            "id": "20", "at": "1970-01-01T00:00:00Z", "what": "approve", "who": "user:ann",
+            "claimed": "the pope", "way": "password", "address": "10.0.0.7:1", "incident": "2",
+            "policy": "db-primary", "target": { "instance": "b:80" }, "reason": "r",
+            "ahead": null, "approval": null, "configuration": null,
+        })
+    );
+    let wrong = house.ask("GET", "/api/v1/audit?what=nothing", &[&bearer("all")], "").await;
+    assert_eq!((wrong.status, wrong.error().contains("expected one of")), (400, true));
+}
+
+#[tokio::test]
+async fn a_reload_is_by_who_asks_for_it() {
+    let house = house(&["ci"], "  - { who: [\"token:ci\"], may: [administer] }\n").await;
+    assert_eq!(house.ask("POST", "/-/reload", &[&bearer("ci")], "").await.status, 200);
+    let who: Vec<String> = house.reloads.lock().iter().map(ToString::to_string).collect();
+    assert_eq!(who, ["token:ci"]);
+}
+
 fn who_commanded(event: &Event) -> String {
-    let (Event::Pause { by, .. } | Event::Resume { by } | Event::Command { by, .. }) = event else {
+    let (Event::Pause { by, .. } | Event::Resume { by, .. } | Event::Command { by, .. }) = event
+    else {
         panic!("{event:?}")
     };
     by.to_string()

@@ -293,7 +293,13 @@ async fn certificates_and_users_are_renewed_while_it_runs_and_a_bad_file_changes
     let secure = secure(directory.path(), &format!("{SERVER}{mtls}")).await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = told.clone();
-    tokio::spawn(secure.listening.clone().follow(|_| Ok(()), move |good| tell.lock().push(good)));
+    tokio::spawn(secure.listening.clone().follow(
+        |_| Ok(()),
+        move |good| {
+            tell.lock().push(good);
+            async {}
+        },
+    ));
     assert_eq!(as_whom(&secure, "am").await, Ok("cert:am.example".into()));
     // A key that is not that of the certificate, as it is for a moment while both are replaced.
     other.sign("server", "localhost");

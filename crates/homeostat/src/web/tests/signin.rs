@@ -116,7 +116,13 @@ async fn the_scripts_of_a_page_are_not_asked_for_a_password_by_their_browser() {
     let listening = Arc::new(Listening::open(&path).unwrap());
     let told = Arc::new(Notify::new());
     let tell = told.clone();
-    tokio::spawn(listening.clone().follow(|_| Ok(()), move |_| tell.notify_one()));
+    tokio::spawn(listening.clone().follow(
+        |_| Ok(()),
+        move |_| {
+            tell.notify_one();
+            async {}
+        },
+    ));
     let house = House::open(Ways { listening: Some(listening), ..Ways::default() }).await;
     let challenged = async |headers: &[&str]| {
         let answer = house.ask("GET", "/api/v1/status", headers, "").await;
