@@ -14,6 +14,7 @@ mod replay;
 mod simulation;
 mod start;
 mod storm;
+mod stream;
 
 use anyhow::Result;
 
@@ -24,7 +25,7 @@ use crate::row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
-pub(crate) const ALL: [(&str, Measure); 14] = [
+pub(crate) const ALL: [(&str, Measure); 15] = [
     ("repeats", repeats::measure),
     ("access", access::measure),
     ("durable", durable::measure),
@@ -33,6 +34,7 @@ pub(crate) const ALL: [(&str, Measure); 14] = [
     ("latency", latency::measure),
     ("storm", storm::measure),
     ("crowd", crowd::measure),
+    ("stream", stream::measure),
     ("decide", decide::measure),
     ("replay", replay::measure),
     ("memory", memory::measure),

@@ -112,7 +112,7 @@ impl Home {
         let mut cursor: Option<String> = None;
         loop {
             let page = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            let url = self.url(&format!("/api/v1/incidents?limit=500{page}"));
+            let url = self.url(&format!("/api/v1/incidents?limit=500&fields=all{page}"));
             let answer = self.client.get(url).send().await?.error_for_status()?;
             let list: IncidentList = answer.json().await.context("a page of incidents")?;
             incidents.extend(list.incidents);

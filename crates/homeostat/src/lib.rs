@@ -46,6 +46,7 @@ pub mod runner;
 pub mod probe;
 mod explanation;
 pub mod deeds;
+pub mod incidents;
 pub mod journal;
 pub mod notice;
 pub mod web;

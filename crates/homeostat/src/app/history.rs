@@ -3,8 +3,9 @@
 use homeostat_core::name::IncidentId;
 
 use crate::deeds::{Deeds, Search};
-use crate::journal::{self, JournalError, Reader};
-use crate::web::api::{Filter, History, Open, Page, ReadError, Story};
+use crate::incidents::{AllOpen, Filter, Numbered, Open, Page, Story};
+use crate::journal::{JournalError, Reader};
+use crate::web::api::{History, ReadError};
 
 /// Lets `web` read the journal without knowing it.
 #[derive(Debug)]
@@ -12,37 +13,36 @@ pub(super) struct Committed(pub(super) Reader);
 
 impl History for Committed {
     fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
-        let filter = journal::Filter {
-            state: filter.state.clone(),
-            policy: filter.policy.clone(),
-            policies: filter.policies.clone(),
-            target: filter.target.clone(),
-            limit: filter.limit,
-            before: filter.before,
-        };
-        let page = self.0.list(&filter).map_err(|error| read_error(&error))?;
-        let incidents = page.incidents.into_iter().map(|(id, read)| (id, story(read)));
-        Ok(Page { incidents: incidents.collect(), next: page.next })
+        self.0.list(filter).map_err(|error| read_error(&error))
     }
 
     fn incident(&self, id: IncidentId) -> Result<Option<Story>, ReadError> {
-        let read = self.0.incident(id).map_err(|error| read_error(&error))?;
-        Ok(read.map(story))
+        self.0.incident(id).map_err(|error| read_error(&error))
     }
 
     fn open(&self) -> Result<Vec<Open>, ReadError> {
-        let open = self.0.open_incidents().map_err(|error| read_error(&error))?;
-        let view = |(policy, target, state)| Open { policy, target, state };
-        Ok(open.into_iter().map(view).collect())
+        self.0.open_incidents().map_err(|error| read_error(&error))
+    }
+
+    fn last(&self) -> Result<i64, ReadError> {
+        self.0.last().map_err(|error| read_error(&error))
+    }
+
+    fn follow(&self, after: i64, most: usize) -> Result<Vec<Numbered>, ReadError> {
+        self.0.follow(after, most).map_err(|error| read_error(&error))
+    }
+
+    fn all_open(&self, most: usize) -> Result<AllOpen, ReadError> {
+        self.0.all_open(most).map_err(|error| read_error(&error))
+    }
+
+    fn story_before(&self, id: IncidentId, before: i64) -> Result<Story, ReadError> {
+        self.0.story_before(id, before).map_err(|error| read_error(&error))
     }
 
     fn deeds(&self, search: &Search) -> Result<Deeds, ReadError> {
         self.0.deeds(search).map_err(|error| read_error(&error))
     }
-}
-
-fn story(read: journal::Story) -> Story {
-    Story { facts: read.facts, left_out: read.left_out }
 }
 
 fn read_error(error: &JournalError) -> ReadError {

@@ -70,7 +70,7 @@ pub use signals::until_signalled;
 /// How long what is over is kept, where nothing else is said.
 pub const RETENTION: Span = Span::from_secs(90 * 86_400);
 
-/// Open files that are enough: 1024 connections, 3 for each of the orders that run, those of the
+/// Open files that are enough: 2048 connections, 3 for each of the orders that run, those of the
 /// journal, and as many again for questions and notices.
 const FILES: u64 = 4096;
 
@@ -355,6 +355,7 @@ impl Running {
             leads,
             signatures,
             standing: driver.standing(),
+            committed: driver.committed(),
             reloader: reloader.clone(),
             boot,
         };

@@ -9,10 +9,12 @@ use std::time::Duration;
 use homeostat_core::alert::Status as AlertStatus;
 use homeostat_core::configuration::Occasion;
 use homeostat_core::name::{BootId, SourceName, title};
+use homeostat_core::policy::Book;
 use homeostat_hands::act::{self, Life};
 use parking_lot::RwLock;
 use reqwest::Url;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::history::Committed;
 use super::reload::Reloader;
@@ -30,6 +32,7 @@ use crate::queue::Queue;
 use crate::runner;
 use crate::telemetry::Metrics;
 use crate::web::api::Status;
+use crate::web::api::board::Board;
 use crate::web::api::status::PauseView;
 use crate::web::entrance::Entrance;
 use crate::web::guard::Guard;
@@ -49,6 +52,8 @@ pub(super) struct Parts {
     pub(super) leads: Leads,
     pub(super) signatures: Arc<Signatures>,
     pub(super) standing: SharedStanding,
+    /// Up to which number there are facts.
+    pub(super) committed: watch::Receiver<i64>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) boot: BootId,
 }
@@ -288,6 +293,12 @@ pub(super) fn router(
     let status = status(options, &parts);
     let Parts { entrance, queue, clock, metrics, sources, leads, signatures, .. } = parts;
     let (standing, reloader) = (parts.standing, parts.reloader);
+    let history = Arc::new(Committed(reader));
+    let book: Arc<dyn Fn() -> Arc<Book> + Send + Sync> = {
+        let standing = standing.clone();
+        Arc::new(move || standing.read().book.clone())
+    };
+    let stopping = reloader.doors.stopping.subscribe();
     let tally = Arc::new(Counted(metrics.clone()));
     let bounds = Bounds { bytes: options.max_body, ..Bounds::default() };
     let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall());
@@ -296,16 +307,15 @@ pub(super) fn router(
         guard: Arc::new(Guard { entrance, names }),
         queue,
         metrics,
-        history: Arc::new(Committed(reader)),
+        board: Arc::new(Board::new(history.clone(), book.clone(), parts.committed)),
+        history,
+        stopping,
         scores: {
             let standing = standing.clone();
             Arc::new(move || standing.read().scores.clone())
         },
-        approvals: {
-            let standing = standing.clone();
-            Arc::new(move || standing.read().approvals.clone())
-        },
-        book: Arc::new(move || standing.read().book.clone()),
+        approvals: Arc::new(move || standing.read().approvals.clone()),
+        book,
         reload: Arc::new(move |by| {
             let reloader = reloader.clone();
             Box::pin(async move { reloader.reload(Occasion::Request, Some(by)).await })

@@ -34,6 +34,7 @@ use homeostat_core::text::Text;
 use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
 use thiserror::Error;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use observe::Observer;
@@ -88,6 +89,8 @@ pub struct Driver {
     /// Orders that were issued while the engine stops, and are left to its next start.
     not_started: BTreeSet<OrderId>,
     shutdown: Shutdown,
+    /// Up to which number there are facts, for readers.
+    committed: watch::Sender<i64>,
 }
 
 impl Driver {
@@ -114,6 +117,7 @@ impl Driver {
         // The configuration may be another one than that of the last run.
         let owed = VecDeque::from([Event::Started { boot: started_in }, Event::Reloaded]);
         let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)));
+        let committed = watch::Sender::new(journal.last());
         Ok(Self {
             engine,
             journal,
@@ -125,6 +129,7 @@ impl Driver {
             owed,
             not_started: BTreeSet::new(),
             shutdown: Shutdown::default(),
+            committed,
         })
     }
 
@@ -137,6 +142,11 @@ impl Driver {
     /// Returns what it publishes for readers.
     pub fn standing(&self) -> Arc<RwLock<Standing>> {
         self.observer.standing()
+    }
+
+    /// Returns by what readers learn up to which number there are facts.
+    pub fn committed(&self) -> watch::Receiver<i64> {
+        self.committed.subscribe()
     }
 
     /// Returns the sources of the alerts that fire.
@@ -316,6 +326,7 @@ impl Driver {
         self.journal.commit(&turn.facts)?;
         failpoint::reach("driver.committed");
         self.metrics.committed(begun.elapsed().as_secs_f64(), turn.facts.len());
+        self.committed.send_replace(self.journal.last());
         Ok(())
     }
 

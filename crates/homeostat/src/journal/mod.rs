@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `facts` | what happened, in order; `body` is JSON, `version` says how to read it |
 //! | `incidents` | a projection for listing: one row an incident, written in the same commit |
+//! | `alerts_of` | the names of their alerts, to be found by |
 //! | `snapshots` | a line for each snapshot that is complete: which facts it covers |
 //! | `snapshot_parts` | what they hold, in parts of JSON lines |
 //! | `chain` | a link for each group of facts, snapshot and step of the retention, bound to those before |
@@ -16,10 +17,12 @@
 mod chain;
 mod deeds;
 mod fold;
+mod follow;
 mod lock;
 mod read;
 mod retention;
 mod schema;
+mod search;
 mod snapshot;
 mod sqlite;
 #[cfg(test)]
@@ -28,7 +31,7 @@ mod verify;
 
 pub use chain::Head;
 pub use lock::{DirectoryLock, LockError};
-pub use read::{ALERTS, Filter, Page, Reader, Story};
+pub use read::Reader;
 pub use retention::Batch;
 pub use snapshot::{Draft, Recovered};
 pub use sqlite::{CommitError, Journal, JournalError};

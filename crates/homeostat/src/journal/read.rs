@@ -2,53 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use homeostat_core::fact::Fact;
-use homeostat_core::label::LabelSet;
 use homeostat_core::name::{IncidentId, PolicyName};
 use parking_lot::Mutex;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params_from_iter};
 
-use super::sqlite::{JournalError, number, read_fact};
-
-/// Which incidents to list.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only those in this state.
-    pub state: Option<String>,
-    /// Only those of this policy.
-    pub policy: Option<String>,
-    /// Only those of policies with one of these names, in which `*` stands for any letters.
-    pub policies: Option<Vec<String>>,
-    /// Only those whose target has these labels.
-    pub target: Vec<(String, String)>,
-    /// At most so many.
-    pub limit: usize,
-    /// Only those with a smaller number.
-    pub before: Option<IncidentId>,
-}
-
-/// Alerts of one incident whose facts are read: with the first one the last of them. A person reads a
-/// few, and an incident may have tens of thousands.
-pub const ALERTS: u32 = 128;
-
-/// What there is to read of an incident.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Story {
-    /// Its facts and those of its alerts, in order.
-    pub facts: Vec<Fact>,
-    /// Alerts whose facts are left out, beyond [`ALERTS`].
-    pub left_out: u64,
-}
-
-/// Incidents, the newest first.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// Each with its story.
-    pub incidents: Vec<(IncidentId, Story)>,
-    /// Where to go on, if there are more.
-    pub next: Option<IncidentId>,
-}
+use super::search::asked;
+use super::sqlite::{JournalError, number};
+use crate::incidents::{ALERTS, Filter, Open, Page, Story};
 
 /// Reads what is committed.
 #[derive(Debug)]
@@ -86,7 +46,7 @@ impl Reader {
         });
         let incidents = ids
             .iter()
-            .map(|&id| Ok((id, self.story(&connection, id)?)))
+            .map(|&id| Ok((id, self.story(&connection, id, i64::MAX)?)))
             .collect::<Result<_, JournalError>>()?;
         Ok(Page { incidents, next })
     }
@@ -103,7 +63,7 @@ impl Reader {
         let sql = "SELECT 1 FROM incidents WHERE id = ?1";
         let known = connection.query_row(sql, [number(id.0)], |_| Ok(())).optional();
         match known.map_err(|source| self.error(source))? {
-            Some(()) => self.story(&connection, id).map(Some),
+            Some(()) => self.story(&connection, id, i64::MAX).map(Some),
             None => Ok(None),
         }
     }
@@ -113,10 +73,11 @@ impl Reader {
     /// # Errors
     ///
     /// The journal cannot be read.
-    pub fn open_incidents(&self) -> Result<Vec<(PolicyName, LabelSet, String)>, JournalError> {
+    pub fn open_incidents(&self) -> Result<Vec<Open>, JournalError> {
         let connection = self.connection.lock();
         let failed = |source| self.error(source);
-        let sql = "SELECT policy, target, state FROM incidents WHERE state <> 'closed'";
+        let sql = "SELECT policy, target, state FROM incidents
+                   WHERE state IN ('waiting', 'awaiting_approval', 'acting', 'verifying')";
         let mut statement = connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         let mut open = Vec::new();
@@ -125,7 +86,8 @@ impl Reader {
             let target: String = row.get(1).map_err(failed)?;
             // What cannot be read is of no target that anybody is granted.
             let Ok(target) = serde_json::from_str(&target) else { continue };
-            open.push((PolicyName::new(policy), target, row.get(2).map_err(failed)?));
+            let (policy, state) = (PolicyName::new(policy), row.get(2).map_err(failed)?);
+            open.push(Open { policy, target, state });
         }
         Ok(open)
     }
@@ -143,36 +105,7 @@ impl Reader {
         connection: &Connection,
         filter: &Filter,
     ) -> Result<Vec<IncidentId>, JournalError> {
-        let mut sql = "SELECT id FROM incidents WHERE 1=1".to_owned();
-        let mut values: Vec<Value> = Vec::new();
-        if let Some(state) = &filter.state {
-            sql.push_str(" AND state = ?");
-            values.push(state.clone().into());
-        }
-        if let Some(policy) = &filter.policy {
-            sql.push_str(" AND policy = ?");
-            values.push(policy.clone().into());
-        }
-        if let Some(policies) = &filter.policies {
-            // Names have no letter that GLOB reads otherwise than as itself.
-            let any = vec!["policy GLOB ?"; policies.len()].join(" OR ");
-            let any = if any.is_empty() { "0" } else { &any };
-            sql.extend([" AND (", any, ")"]);
-            values.extend(policies.iter().map(|policy| Value::from(policy.clone())));
-        }
-        for (name, value) in &filter.target {
-            sql.push_str(
-                " AND EXISTS (SELECT 1 FROM json_each(target) WHERE key = ? AND atom = ?)",
-            );
-            values.push(name.clone().into());
-            values.push(value.clone().into());
-        }
-        if let Some(before) = filter.before {
-            sql.push_str(" AND id < ?");
-            values.push(number(before.0).into());
-        }
-        sql.push_str(" ORDER BY id DESC LIMIT ?");
-        values.push(i64::try_from(filter.limit + 1).unwrap_or(i64::MAX).into());
+        let (sql, values) = asked(filter);
         let failed = |source| self.error(source);
         let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
         let rows = statement
@@ -181,40 +114,45 @@ impl Reader {
         rows.map(|id| id.map(|id| IncidentId(id.unsigned_abs())).map_err(failed)).collect()
     }
 
-    fn story(&self, connection: &Connection, id: IncidentId) -> Result<Story, JournalError> {
+    /// The story of an incident before a fact.
+    pub(super) fn story(
+        &self,
+        connection: &Connection,
+        id: IncidentId,
+        before: i64,
+    ) -> Result<Story, JournalError> {
         let failed = |source| self.error(source);
-        let count = "SELECT count(DISTINCT episode) FROM facts WHERE incident = ?1";
+        let count = "SELECT count(DISTINCT episode) FROM facts WHERE incident = ?1 AND seq < ?2";
         let count = connection
             .prepare_cached(count)
             .map_err(failed)?
-            .query_row([number(id.0)], |row| row.get::<_, i64>(0));
+            .query_row([number(id.0), before], |row| row.get::<_, i64>(0));
         let alerts = count.map_err(failed)?.unsigned_abs();
         let mut statement = connection
             .prepare_cached(
                 "WITH shown (episode) AS
                    (SELECT * FROM (SELECT episode FROM facts
-                      WHERE incident = ?1 AND episode IS NOT NULL ORDER BY seq LIMIT 1)
+                      WHERE incident = ?1 AND episode IS NOT NULL AND seq < ?3
+                      ORDER BY seq LIMIT 1)
                     UNION
                     SELECT * FROM (SELECT episode FROM facts
-                      WHERE incident = ?1 AND episode IS NOT NULL ORDER BY seq DESC LIMIT ?2 - 1))
+                      WHERE incident = ?1 AND episode IS NOT NULL AND seq < ?3
+                      ORDER BY seq DESC LIMIT ?2 - 1))
                  SELECT seq, at, version, body FROM facts
-                   WHERE incident = ?1 AND (episode IS NULL OR episode IN shown)
+                   WHERE incident = ?1 AND (episode IS NULL OR episode IN shown) AND seq < ?3
                  UNION
                  SELECT seq, at, version, body FROM facts
-                   WHERE incident IS NULL AND episode IN shown
+                   WHERE incident IS NULL AND episode IN shown AND seq < ?3
                  ORDER BY seq",
             )
             .map_err(failed)?;
-        let mut rows = statement.query(params![number(id.0), ALERTS]).map_err(failed)?;
+        let most = i64::try_from(ALERTS).unwrap_or(i64::MAX);
+        let mut rows = statement.query([number(id.0), most, before]).map_err(failed)?;
         let mut facts = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            let seq = row.get(0).map_err(failed)?;
-            let fact = read_fact(row.get(1), row.get(2), row.get_ref(3)).map_err(|reason| {
-                JournalError::Unreadable { path: self.path.clone(), seq, reason }
-            })?;
-            facts.push(fact);
+            facts.push(self.fact(row, row.get(0).map_err(failed)?)?);
         }
-        Ok(Story { facts, left_out: alerts.saturating_sub(ALERTS.into()) })
+        Ok(Story { facts, left_out: alerts.saturating_sub(ALERTS as u64) })
     }
 
     pub(super) fn error(&self, source: rusqlite::Error) -> JournalError {

@@ -115,8 +115,11 @@ impl Journal {
         let head = self.head();
         let head = self.transact(|transaction| {
             let mut rows = transaction.prepare_cached("DELETE FROM incidents WHERE id = ?1")?;
+            let mut names =
+                transaction.prepare_cached("DELETE FROM alerts_of WHERE incident = ?1")?;
             for id in &batch.incidents {
                 rows.execute([id])?;
+                names.execute([id])?;
             }
             fold::let_go(transaction, head, &batch.facts, batch.until)
         })?;

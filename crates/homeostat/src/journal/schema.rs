@@ -6,7 +6,7 @@ use super::chain;
 
 /// What each version of the tables added, the first one first. A step that was released is never
 /// changed: a further one is added.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
 CREATE TABLE facts (
     seq INTEGER PRIMARY KEY,
@@ -69,6 +69,19 @@ CREATE TABLE folds (
     last INTEGER NOT NULL,
     hash BLOB NOT NULL
 );
+",
+    // By what people look for an incident, besides what its own row has.
+    "
+CREATE TABLE alerts_of (
+    incident INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (incident, name)
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO alerts_of
+  SELECT a.incident, json_extract(b.body, '$.alert.labels.alertname')
+  FROM facts a JOIN facts b ON b.episode = a.episode AND b.kind = 'episode_began'
+  WHERE a.kind IN ('incident_opened', 'episode_attached')
+    AND json_extract(b.body, '$.alert.labels.alertname') IS NOT NULL;
 ",
 ];
 

@@ -362,7 +362,30 @@ fn write_fact(transaction: &Transaction<'_>, seq: i64, fact: &Fact) -> rusqlite:
         )?
         .execute(params![seq, at, version, kind, incident, episode, body])?;
     project(transaction, fact)?;
+    if stored.episode.is_some()
+        && let Some(incident) = stored.incident
+    {
+        name_alert(transaction, incident, stored.episode)?;
+    }
     Ok(stored.hash())
+}
+
+/// Keeps the name of the alert that an incident got, to be found by.
+fn name_alert(
+    transaction: &Transaction<'_>,
+    incident: i64,
+    episode: Option<i64>,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO alerts_of
+               SELECT ?1, json_extract(body, '$.alert.labels.alertname') FROM facts
+               WHERE episode = ?2 AND kind = 'episode_began'
+                 AND json_extract(body, '$.alert.labels.alertname') IS NOT NULL
+               ORDER BY seq LIMIT 1",
+        )?
+        .execute(params![incident, episode])?;
+    Ok(())
 }
 
 /// Numbers count from 1 and stay far below SQLite's largest.

@@ -10,6 +10,7 @@ use homeostat_core::scenario::Scenario;
 use homeostat_core::time::{Span, Timestamp};
 
 use super::*;
+use crate::incidents::{ALERTS, Filter};
 
 /// What happens to two alerts, one of which resolves.
 fn story() -> Vec<Fact> {
@@ -72,7 +73,7 @@ fn of_an_incident_with_many_alerts_the_first_and_the_last_are_read() {
     policy.target = TargetLabels::Named(vec!["instance".into()]);
     let book = Book::new(vec![policy], BookLimits::default(), Witnesses::default());
     let mut play = Scenario::new(book, Timestamp::from_seconds(1_700_000_000));
-    let many = u64::from(ALERTS) + 50;
+    let many = ALERTS as u64 + 50;
     for number in 1..=many {
         let check = number.to_string();
         let labels = [("alertname", "Down"), ("instance", "a:80"), ("check", check.as_str())];
@@ -83,8 +84,7 @@ fn of_an_incident_with_many_alerts_the_first_and_the_last_are_read() {
     let story = reader.incident(IncidentId(1)).unwrap().unwrap();
     assert_eq!(story.left_out, 50);
     let begun: Vec<u64> = story.facts.iter().filter_map(began).collect();
-    let expected: Vec<u64> =
-        std::iter::once(1).chain(many - u64::from(ALERTS) + 2..=many).collect();
+    let expected: Vec<u64> = std::iter::once(1).chain(many - ALERTS as u64 + 2..=many).collect();
     assert_eq!(begun, expected);
     let count = |kind: &str| story.facts.iter().filter(|fact| fact.what.kind() == kind).count();
     let attached = count("episode_attached");
@@ -106,10 +106,15 @@ fn incidents_are_found_by_state_policy_and_target() {
     journal.commit(&story()).unwrap();
     let reader = Reader::open(directory.path()).unwrap();
     let count = |filter: &Filter| reader.list(filter).unwrap().incidents.len();
-    let state = |state: &str| Filter { state: Some(state.into()), ..filter(10) };
+    let state = |state: &str| Filter { states: vec![state.into()], ..filter(10) };
     assert_eq!((count(&state("closed")), count(&state("waiting"))), (2, 0));
-    let policy = |policy: &str| Filter { policy: Some(policy.into()), ..filter(10) };
+    let both = vec!["waiting".into(), "closed".into()];
+    assert_eq!(count(&Filter { states: both, ..filter(10) }), 2);
+    let outcome = |outcome: &str| Filter { outcomes: vec![outcome.into()], ..filter(10) };
+    assert_eq!((count(&outcome("shadowed")), count(&outcome("healed"))), (2, 0));
+    let policy = |policy: &str| Filter { named: Some(vec![policy.into()]), ..filter(10) };
     assert_eq!((count(&policy("observe")), count(&policy("other"))), (2, 0));
+    assert_eq!(count(&Filter { named: Some(Vec::new()), ..filter(10) }), 0);
     let target = |name: &str, value: &str| Filter {
         target: vec![(name.into(), value.into())],
         ..filter(10)
@@ -117,6 +122,52 @@ fn incidents_are_found_by_state_policy_and_target() {
     assert_eq!(count(&target("instance", "a:80")), 1);
     assert_eq!(count(&target("it's", "\"quoted\"")), 1);
     assert_eq!(count(&target("instance", "a")), 0);
+}
+
+#[test]
+fn incidents_are_found_by_text_and_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    let ids = |filter: &Filter| -> Vec<u64> {
+        reader.list(filter).unwrap().incidents.iter().map(|(id, _)| id.0).collect()
+    };
+    let text = |text: &str| ids(&Filter { text: Some(text.into()), ..filter(10) });
+    for (word, found) in [
+        ("OBSERV", &[2, 1][..]),
+        ("down", &[2, 1]),
+        ("a:8", &[1]),
+        ("quoted", &[2]),
+        ("2", &[2]),
+        ("%", &[]),
+        ("a_80", &[]),
+        ("unknown", &[]),
+    ] {
+        assert_eq!(text(word), found, "{word}");
+    }
+    let opened = Timestamp::from_seconds(1_700_000_000);
+    let second = Span::from_secs(1);
+    let between = |since, until| ids(&Filter { since, until, ..filter(10) });
+    assert_eq!(between(Some(opened), Some(opened + second)), [2, 1]);
+    assert_eq!(between(Some(opened + second), None), [0; 0]);
+    assert_eq!(between(None, Some(opened)), [0; 0]);
+}
+
+/// A journal of before has no names of alerts, and gets them as it is opened.
+#[test]
+fn incidents_of_an_older_journal_are_found_by_their_alerts() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    drop(journal);
+    let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
+    raw.execute_batch("DROP TABLE alerts_of; PRAGMA user_version=4").unwrap();
+    drop(raw);
+    drop(Journal::open(directory.path()).unwrap());
+    let reader = Reader::open(directory.path()).unwrap();
+    let found = reader.list(&Filter { text: Some("down".into()), ..filter(10) }).unwrap();
+    assert_eq!(found.incidents.len(), 2);
 }
 
 #[test]

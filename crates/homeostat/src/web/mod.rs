@@ -52,10 +52,12 @@ use homeostat_core::approval::StandingApproval;
 use homeostat_core::operator::Operator;
 use homeostat_core::policy::Book;
 use homeostat_core::shadow::Scores;
+use tokio::sync::watch;
 
 use crate::access::{Arrival, Refusal, Routes};
 use crate::queue::Queue;
 use crate::telemetry::Metrics;
+use api::board::Board;
 use api::{History, Status};
 use guard::Guard;
 use refusals::{NOTHING_HERE, Reason, because};
@@ -74,6 +76,10 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// The journal, for reading.
     pub history: Arc<dyn History>,
+    /// What is open, kept up to date.
+    pub board: Arc<Board>,
+    /// Whether the engine stops: who listens is let go.
+    pub stopping: watch::Receiver<bool>,
     /// Tells how things stand now.
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// Gives the book in force.

@@ -49,7 +49,7 @@ use super::tls::Tls;
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
 
 /// Bytes that one connection may have buffered: the longest head, and the largest step in which a
-/// body is read. All connections together have at most 64 MiB.
+/// body is read. All connections together have at most 128 MiB.
 const BUFFER: usize = 64 << 10;
 
 /// Requests at once on one connection of HTTP/2.
@@ -76,7 +76,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1024,
+            connections: 2048,
             head: Duration::from_secs(10),
             answer: Duration::from_mins(1),
             idle: Duration::from_mins(2),

@@ -8,7 +8,7 @@ use homeostat_config::{Access, Pattern};
 use homeostat_core::approval::Objection;
 use homeostat_core::command::{Command, Reply};
 use homeostat_core::event::Event;
-use homeostat_core::fact::Fact;
+use homeostat_core::fact::{Fact, What};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{IncidentId, PolicyName};
 use homeostat_core::operator::{ANONYMOUS, Known, Operator, Way};
@@ -28,7 +28,7 @@ mod signin;
 
 use super::api::fixture;
 use super::api::status::{ConfigStatus, PauseView};
-use super::api::{Filter, Open, Page, ReadError, Story};
+use super::api::{AllOpen, Filter, Numbered, Open, Page, ReadError, Story};
 use super::auth::Token;
 use super::entrance::{Entrance, Rules};
 use super::listening::Listening;
@@ -44,7 +44,7 @@ struct Journal(Vec<(IncidentId, Vec<Fact>)>);
 
 impl History for Journal {
     fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
-        if filter.policy.as_deref() == Some("broken") {
+        if filter.named.as_deref().is_some_and(|named| named == ["broken"]) {
             return Err(ReadError("disk I/O error".into()));
         }
         let is_older = |id: IncidentId| filter.before.is_none_or(|before| id < before);
@@ -75,6 +75,26 @@ impl History for Journal {
             state: "waiting".into(),
         };
         Ok(vec![open("db-primary"), open("db-primary"), open("web-down")])
+    }
+
+    fn last(&self) -> Result<i64, ReadError> {
+        Ok(0)
+    }
+
+    fn follow(&self, _: i64, _: usize) -> Result<Vec<Numbered>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    fn all_open(&self, _: usize) -> Result<AllOpen, ReadError> {
+        let closes = |fact: &Fact| matches!(fact.what, What::IncidentClosed { .. });
+        let open = self.0.iter().rev().filter(|(_, facts)| !facts.iter().any(closes));
+        let stories: Vec<_> = open.map(|(id, facts)| (*id, whole(facts))).collect();
+        let open = stories.iter().map(|(id, _)| *id).collect();
+        Ok(AllOpen { last: 0, open, stories })
+    }
+
+    fn story_before(&self, _: IncidentId, _: i64) -> Result<Story, ReadError> {
+        Ok(Story::default())
     }
 
     fn deeds(&self, search: &Search) -> Result<Deeds, ReadError> {
@@ -133,6 +153,8 @@ struct House {
     routes: Vec<Listed>,
     entrance: Arc<Entrance>,
     stop: Option<oneshot::Sender<()>>,
+    /// Who listens is let go, and learns that there is more.
+    _signals: (watch::Sender<bool>, watch::Sender<i64>),
     served: JoinHandle<()>,
 }
 
@@ -226,13 +248,19 @@ impl House {
         let rules = Rules::new(ways.access.as_ref()).unwrap();
         let listening = ways.listening.unwrap_or_else(|| Arc::new(Listening::plain()));
         let entrance = Arc::new(Entrance::new(ways.token, rules, listening.clone()));
+        let history: Arc<dyn History> =
+            Arc::new(Journal(vec![(IncidentId(1), healed), (IncidentId(2), held)]));
+        let book: Arc<dyn Fn() -> Arc<Book> + Send + Sync> = Arc::new(|| Arc::new(Book::observe()));
+        let (stopping, committed) = (watch::Sender::new(false), watch::Sender::new(0));
         let web = Web {
             guard: Arc::new(Guard { entrance: entrance.clone(), names }),
             queue: queue.clone(),
             metrics: Arc::new(Metrics::new("1.2.3", "abc", "main")),
-            history: Arc::new(Journal(vec![(IncidentId(1), healed), (IncidentId(2), held)])),
+            board: Arc::new(Board::new(history.clone(), book.clone(), committed.subscribe())),
+            history,
+            stopping: stopping.subscribe(),
             status: Arc::new(move || status(ways.not_ready.clone())),
-            book: Arc::new(|| Arc::new(homeostat_core::policy::Book::observe())),
+            book,
             scores: Arc::new(Arc::default),
             approvals: Arc::new(approvals::of_both_policies),
             reload: Arc::new(move |by| {
@@ -258,6 +286,7 @@ impl House {
             routes,
             entrance,
             stop: Some(stop),
+            _signals: (stopping, committed),
             served,
         }
     }
@@ -347,7 +376,12 @@ struct Answer {
 impl Answer {
     async fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.unwrap();
+        // A stream of events does not end.
+        let is_stream = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+            text.contains("content-type: text/event-stream") && text.contains("\r\n\r\n")
+        };
+        while stream.read_buf(&mut bytes).await.unwrap() > 0 && !is_stream(&bytes) {}
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(0);
@@ -356,8 +390,17 @@ impl Answer {
     }
 
     fn json(&self) -> Value {
-        assert!(self.head.contains("content-type: application/json"), "{self:?}");
+        let types = ["application/json", answer::PROBLEM];
+        assert!(types.map(Some).contains(&self.header("content-type")), "{self:?}");
         serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The first header of this name.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head_as_sent.lines().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
     }
 
     fn error(&self) -> String {
@@ -681,11 +724,11 @@ async fn a_command_about_an_incident_is_answered_with_what_follows_or_why_nothin
         assert_eq!(taken.status, 200, "{command}");
         assert_eq!(taken.json(), json!({ "incident": "1", "message": "it starts" }));
         let refused = house.post(&path("2"), &word).await;
-        assert_eq!((refused.status, refused.json()), (409, json!({ "error": "nothing waits" })));
+        assert_eq!((refused.status, refused.error().as_str()), (409, "nothing waits"));
         for unknown in ["9", "x", "-1"] {
             let answer = house.post(&path(unknown), &word).await;
-            let error = json!({ "error": format!("there is no incident {unknown:?}") });
-            assert_eq!((answer.status, answer.json()), (404, error));
+            let error = format!("there is no incident {unknown:?}");
+            assert_eq!((answer.status, answer.error()), (404, error));
         }
         assert_eq!(house.post(&path("1"), &json!({})).await.status, 400, "who says so?");
         assert_eq!(house.ask("GET", &path("1"), &[], "").await.status, 405);
@@ -769,10 +812,50 @@ async fn incidents_are_listed_page_by_page_and_told_one_by_one() {
         assert_eq!(answer.status, 404, "{id}");
         assert!(answer.error().contains(id));
     }
-    let answer = house.get("/api/v1/incidents?state=open").await;
+    let answer = house.get("/api/v1/incidents?state=odd").await;
     assert_eq!((answer.status, answer.error().contains("unknown state")), (400, true));
     let answer = house.get("/api/v1/incidents?policy=broken").await;
     assert_eq!((answer.status, answer.error().contains("disk I/O error")), (500, true));
+}
+
+#[tokio::test]
+async fn a_list_is_slim_and_is_sent_again_only_where_it_has_changed() {
+    let house = House::usual().await;
+    let list = house.get("/api/v1/incidents").await;
+    let incident = &list.json()["incidents"][0];
+    assert_eq!(
+        (&incident["timeline"], &incident["holds"][0]["guard"]),
+        (&Value::Null, &json!("pause"))
+    );
+    let tag = list.header("etag").unwrap().to_owned();
+    for (shown, status) in [
+        (format!("If-None-Match: {tag}"), 304),
+        (format!("If-None-Match: \"x\", W/{tag}"), 304),
+        ("If-None-Match: \"x\"".to_owned(), 200),
+    ] {
+        let again = house.ask("GET", "/api/v1/incidents", &[&shown], "").await;
+        assert_eq!((again.status, again.header("etag")), (status, Some(&*tag)), "{shown}");
+        assert_eq!(again.body.is_empty(), status == 304, "{shown}");
+    }
+    let all = house.get("/api/v1/incidents?fields=all").await.json();
+    assert_eq!(all["incidents"][0]["timeline"][0]["kind"], "episode_began");
+    let some = house.get("/api/v1/incidents?fields=state").await.json();
+    assert_eq!(some["incidents"][0], json!({ "id": "2", "state": "waiting" }));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_as_rfc_9457_has_it() {
+    let house = House::usual().await;
+    let answer = house.get("/api/v1/incidents?limit=0").await;
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let detail = "limit \"0\": expected a number from 1 to 1000";
+    let problem = json!({
+        "type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail,
+        "error": detail,
+    });
+    assert_eq!(answer.json(), problem);
+    let unknown = house.get("/api/v1/nowhere").await;
+    assert_eq!(unknown.header("content-type"), Some("application/problem+json"));
 }
 
 #[tokio::test]

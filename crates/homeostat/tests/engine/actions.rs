@@ -65,7 +65,7 @@ impl Served {
     }
 
     async fn incidents(&self) -> Vec<Value> {
-        let url = format!("{}/api/v1/incidents", self.url);
+        let url = format!("{}/api/v1/incidents?fields=all", self.url);
         let list: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
         list["incidents"].as_array().unwrap().clone()
     }

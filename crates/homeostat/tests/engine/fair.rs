@@ -44,7 +44,7 @@ policies:
 }
 
 async fn of(engine: &Engine, policy: &str, instance: &str) -> Option<Value> {
-    let list = engine.json(&format!("/api/v1/incidents?policy={policy}")).await;
+    let list = engine.json(&format!("/api/v1/incidents?policy={policy}&fields=all")).await;
     let incidents = list["incidents"].as_array().unwrap();
     incidents.iter().find(|incident| incident["target"]["instance"] == instance).cloned()
 }

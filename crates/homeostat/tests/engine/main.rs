@@ -35,5 +35,6 @@ mod senders;
 mod signed;
 mod stack;
 mod stored_journal;
+mod stream;
 mod undo;
 mod witnesses;

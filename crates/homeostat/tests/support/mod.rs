@@ -242,7 +242,7 @@ impl Engine {
 
     /// All incidents, the oldest first.
     pub(crate) async fn incidents(&self) -> Vec<Value> {
-        let mut list = self.json("/api/v1/incidents?limit=100").await;
+        let mut list = self.json("/api/v1/incidents?limit=100&fields=all").await;
         let mut incidents = list["incidents"].as_array_mut().unwrap().clone();
         incidents.reverse();
         incidents

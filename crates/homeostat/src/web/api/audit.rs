@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::incidents::{ask, pairs, read_id};
+use super::search::moment;
 use crate::access::{Caller, Permission, Subject};
 use crate::deeds::{Deeds, Done, Search};
 use crate::web::answer;
@@ -226,10 +227,6 @@ fn read(query: &str) -> Result<(Search, Format), String> {
         }
     }
     Ok((search, format))
-}
-
-fn moment(name: &str, value: &str) -> Result<Timestamp, String> {
-    value.parse().map_err(|error| format!("{name} {value:?}: {error}"))
 }
 
 #[cfg(test)]

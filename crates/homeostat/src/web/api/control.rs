@@ -23,6 +23,8 @@ use crate::web::answer;
 /// Bytes that a command may have.
 const MOST_BYTES: usize = 16 * 1024;
 
+const ROOT: &str = "/api/v1";
+
 /// Characters that an operator's name may have.
 const MOST_NAME: usize = 200;
 
@@ -241,7 +243,7 @@ pub(super) fn refuse(message: &str) -> Response {
 }
 
 pub(super) fn error(status: StatusCode, message: &str) -> Response {
-    answer::json(status, &json!({ "error": message }))
+    answer::problem(ROOT, status, message)
 }
 
 pub(super) async fn read(

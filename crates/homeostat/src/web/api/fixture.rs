@@ -12,9 +12,11 @@ use homeostat_core::evidence::{
     Ask, Beside, Evidence, Finding, Inputs, InstanceState, Knows, ListedAlert, Listing, Memory,
     NotShown, RuleId, RuleSays, RuleWord,
 };
-use homeostat_core::fact::Fact;
+use homeostat_core::fact::{Fact, What};
 use homeostat_core::label::{LabelSet, Matchers};
-use homeostat_core::name::{BootId, IncidentId, OrderId, PolicyName, RemedyName, SourceName};
+use homeostat_core::name::{
+    BootId, EpisodeId, IncidentId, OrderId, PolicyName, RemedyName, SourceName,
+};
 use homeostat_core::operator::{Known, Operator, Way};
 use homeostat_core::order::{Ended, Order, Outcome};
 use homeostat_core::policy::{
@@ -24,6 +26,10 @@ use homeostat_core::policy::{
 use homeostat_core::state::State;
 use homeostat_core::template::Template;
 use homeostat_core::time::{Span, Timestamp};
+use parking_lot::Mutex;
+
+use super::{AllOpen, Filter, History, Numbered, Open, Page, ReadError, Story};
+use crate::deeds::{Deeds, Search};
 
 /// The policy that the world runs under.
 pub(crate) fn policy() -> Policy {
@@ -258,4 +264,97 @@ pub(crate) fn held() -> World {
         world.turn(Event::Reloaded);
     }
     world
+}
+
+/// Facts in a row, as a journal gives them, the first of which has the number 1.
+#[derive(Default)]
+pub(crate) struct Facts(pub(crate) Mutex<Vec<Fact>>);
+
+impl Facts {
+    /// The incidents that an alert was part of before a fact.
+    fn of(facts: &[Fact], episode: EpisodeId) -> BTreeSet<IncidentId> {
+        let about = facts.iter().filter(|fact| fact.what.episode() == Some(episode));
+        about.filter_map(|fact| fact.what.incident()).collect()
+    }
+
+    fn story(facts: &[Fact], id: IncidentId) -> Story {
+        let mine = |fact: &&Fact| match (fact.what.incident(), fact.what.episode()) {
+            (Some(incident), _) => incident == id,
+            (None, Some(episode)) => Self::of(facts, episode).contains(&id),
+            (None, None) => false,
+        };
+        Story { facts: facts.iter().filter(mine).cloned().collect(), left_out: 0 }
+    }
+
+    fn open(facts: &[Fact]) -> Vec<IncidentId> {
+        let mut open = BTreeSet::new();
+        for fact in facts {
+            match &fact.what {
+                What::IncidentOpened { incident, .. } => _ = open.insert(*incident),
+                What::IncidentClosed { incident, .. } => _ = open.remove(incident),
+                _ => {}
+            }
+        }
+        open.into_iter().rev().collect()
+    }
+}
+
+impl History for Facts {
+    fn list(&self, _: &Filter) -> Result<Page, ReadError> {
+        Err(ReadError("nobody lists these".into()))
+    }
+
+    fn incident(&self, id: IncidentId) -> Result<Option<Story>, ReadError> {
+        Ok(Some(Self::story(&self.0.lock(), id)))
+    }
+
+    fn open(&self) -> Result<Vec<Open>, ReadError> {
+        Err(ReadError("nobody lists these".into()))
+    }
+
+    fn last(&self) -> Result<i64, ReadError> {
+        Ok(i64::try_from(self.0.lock().len()).unwrap())
+    }
+
+    fn follow(&self, after: i64, most: usize) -> Result<Vec<Numbered>, ReadError> {
+        let facts = self.0.lock();
+        let after = usize::try_from(after).unwrap();
+        let numbered = facts.iter().enumerate().skip(after).take(most).map(|(index, fact)| {
+            let known = &facts[..index];
+            let (mut of, mut before) = (Vec::new(), Vec::new());
+            match (fact.what.incident(), fact.what.episode()) {
+                (Some(incident), episode) => {
+                    of.push(incident);
+                    let is_of_alert = |fact: &&Fact| {
+                        episode.is_some()
+                            && fact.what.incident().is_none()
+                            && fact.what.episode() == episode
+                    };
+                    before.extend(known.iter().filter(is_of_alert).cloned());
+                }
+                (None, Some(episode)) => of.extend(Self::of(known, episode)),
+                (None, None) => {}
+            }
+            let number = i64::try_from(index + 1).unwrap();
+            Numbered { number, fact: fact.clone(), of, before }
+        });
+        Ok(numbered.collect())
+    }
+
+    fn all_open(&self, most: usize) -> Result<AllOpen, ReadError> {
+        let facts = self.0.lock();
+        let open = Self::open(&facts);
+        let stories = open.iter().take(most).map(|id| (*id, Self::story(&facts, *id))).collect();
+        Ok(AllOpen { last: i64::try_from(facts.len()).unwrap(), open, stories })
+    }
+
+    fn story_before(&self, id: IncidentId, before: i64) -> Result<Story, ReadError> {
+        let facts = self.0.lock();
+        let before = usize::try_from(before - 1).unwrap().min(facts.len());
+        Ok(Self::story(&facts[..before], id))
+    }
+
+    fn deeds(&self, _: &Search) -> Result<Deeds, ReadError> {
+        Err(ReadError("nobody lists these".into()))
+    }
 }

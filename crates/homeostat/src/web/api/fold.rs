@@ -19,24 +19,14 @@ use super::view::{
     StandingUseView, StateView, VoteView,
 };
 use super::why;
+use crate::incidents::ALERTS;
 
 /// Folds the facts of an incident and of its episodes, in the order in which they happened.
 ///
 /// Facts about other incidents of the same episodes are passed over. `None` if the facts do not
 /// tell how the incident opened.
 pub fn fold(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
-    let mut fold = Fold {
-        view: opened(id, facts)?,
-        episodes: BTreeMap::new(),
-        names: BTreeMap::new(),
-        agreed: None,
-    };
-    for fact in facts {
-        if fact.what.incident().is_none_or(|other| other == id) {
-            fold.take(fact);
-        }
-    }
-    Some(fold.view)
+    Fold::of(id, facts).map(|fold| fold.view)
 }
 
 /// The incident as it opened.
@@ -57,6 +47,9 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
                     None => "the first remedy is being prepared".to_owned(),
                 },
                 reason_at: Some(fact.at),
+                holds: Vec::new(),
+                holds_until: None,
+                next_at: *settles_at,
                 grade: None,
                 remedy: None,
                 resolved_during_action: false,
@@ -74,7 +67,10 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
     })
 }
 
-struct Fold {
+/// An incident that is told one fact after the other.
+#[derive(Debug)]
+pub(super) struct Fold {
+    id: IncidentId,
     view: IncidentView,
     /// Where each episode stands among the alerts.
     episodes: BTreeMap<EpisodeId, usize>,
@@ -85,8 +81,70 @@ struct Fold {
 }
 
 impl Fold {
+    /// Begins with these facts, which must tell how it opened.
+    pub(super) fn of(id: IncidentId, facts: &[Fact]) -> Option<Self> {
+        let mut fold = Self::opening(id, facts)?;
+        for fact in facts {
+            fold.take(fact);
+        }
+        Some(fold)
+    }
+
+    /// The incident as it opens, by one of these facts, none of which is taken yet.
+    pub(super) fn opening(id: IncidentId, facts: &[Fact]) -> Option<Self> {
+        let view = opened(id, facts)?;
+        Some(Self { id, view, episodes: BTreeMap::new(), names: BTreeMap::new(), agreed: None })
+    }
+
+    /// The incident, as far as it was told.
+    pub(super) fn view(&self) -> &IncidentView {
+        &self.view
+    }
+
+    /// Counts alerts of which nothing is told.
+    pub(super) fn leave_out(&mut self, alerts: u64) {
+        self.view.alerts_total += alerts;
+    }
+
+    /// Takes a fact, and tells whether there is something new to say: the last entry of the timeline.
+    ///
+    /// A fact about another incident is passed over, and one about an alert of which nothing is told.
+    pub(super) fn take(&mut self, fact: &Fact) -> bool {
+        let is_known = match (fact.what.incident(), fact.what.episode()) {
+            (Some(incident), _) => incident == self.id,
+            (None, Some(episode)) => {
+                let begins = matches!(fact.what, What::EpisodeBegan { .. });
+                begins != self.episodes.contains_key(&episode)
+            }
+            (None, None) => true,
+        };
+        is_known && self.tell_of(fact)
+    }
+
+    /// Lets go of what is long, and told one by one: all of the timeline but its last entry, the output
+    /// of runs, and alerts beyond those that are shown.
+    pub(super) fn lighten(&mut self) {
+        let view = &mut self.view;
+        view.timeline.drain(..view.timeline.len().saturating_sub(1));
+        for order in &mut view.orders {
+            order.output = String::new();
+        }
+        while view.alerts.len() > ALERTS {
+            // The first one stays, as in what is read from the journal.
+            view.alerts.remove(1);
+            self.episodes.retain(|episode, place| {
+                if *place == 1 {
+                    self.names.remove(episode);
+                    return false;
+                }
+                *place -= usize::from(*place > 1);
+                true
+            });
+        }
+    }
+
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of fact")]
-    fn take(&mut self, fact: &Fact) {
+    fn tell_of(&mut self, fact: &Fact) -> bool {
         let at = fact.at;
         match &fact.what {
             What::EpisodeBegan { episode, alert, .. } => self.begin_episode(*episode, alert),
@@ -104,6 +162,10 @@ impl Fold {
                     reason = format!("{reason}; judged again at {until:.0}");
                 }
                 self.wait(at, reason);
+                if self.view.state != StateView::Closed {
+                    self.view.holds = rulings(holds);
+                    (self.view.holds_until, self.view.next_at) = (*until, *until);
+                }
             }
             What::ApprovalAsked { asked, .. } => self.ask(at, asked),
             What::ApprovalVoided { reason, .. } => self.wait(at, reason.clone()),
@@ -141,6 +203,7 @@ impl Fold {
             }
             What::RetryScheduled { until, .. } => {
                 self.wait(at, format!("the remedy failed, and is tried again at {until:.0}"));
+                self.view.next_at = Some(*until);
             }
             What::OrderCancelled { order, reason } => {
                 self.say(at, format!("remedy {} was told to end: {reason}", order.remedy));
@@ -156,6 +219,7 @@ impl Fold {
                         format!("it is checked until {until:.0} whether that healed")
                     },
                 );
+                self.view.next_at = Some(*until);
             }
             What::VerificationProlonged { until, .. } => {
                 self.say(
@@ -165,13 +229,16 @@ impl Fold {
                      whether that healed"
                     ),
                 );
+                self.view.next_at = Some(*until);
             }
             What::TurnedWorse { order, text, .. } => {
                 self.wait(at, format!("{} made something else worse: {text}", order.title()));
             }
             What::ShadowJudged { remedy, worth, after, .. } => {
                 let judged = sentence::shadow_judged(remedy, *worth, *after);
-                self.say(at, format!("{}; {judged}", self.view.reason));
+                let reason = format!("{}; {judged}", self.view.reason);
+                // What it waits for is the same.
+                (self.view.reason, self.view.reason_at) = (reason, Some(at));
             }
             What::IncidentClosed { closing, .. } => {
                 self.view.approval = None;
@@ -216,7 +283,7 @@ impl Fold {
             | What::WatchdogSeen { .. }
             | What::EngineResumed { .. } => {}
         }
-        self.tell(fact);
+        self.tell(fact)
     }
 
     fn begin_episode(&mut self, episode: EpisodeId, alert: &Alert) {
@@ -248,15 +315,17 @@ impl Fold {
         }
     }
 
-    /// Says what is waited for, or why it ended, as of a moment.
+    /// Says what is waited for, or why it ended, as of a moment. What held before does not count.
     fn say(&mut self, at: Timestamp, reason: String) {
         (self.view.reason, self.view.reason_at) = (reason, Some(at));
+        (self.view.holds, self.view.holds_until, self.view.next_at) = (Vec::new(), None, None);
     }
 
     fn ask(&mut self, at: Timestamp, asked: &Asked) {
         let (order, expires_at) = (&asked.order, asked.expires_at);
         self.view.state = StateView::AwaitingApproval;
         self.say(at, format!("remedy {} waits for approval until {expires_at:.0}", order.remedy));
+        self.view.next_at = Some(expires_at);
         self.view.approval = Some(ApprovalView {
             order: order.to_string(),
             remedy: order.remedy.to_string(),
@@ -284,6 +353,7 @@ impl Fold {
         match (&self.agreed, counted) {
             (Some(agreed), Some((.., until))) if missing > 0 => {
                 self.say(vote.at, format!("{agreed}; it waits for others until {until:.0}"));
+                self.view.next_at = Some(until);
             }
             (Some(agreed), _) => {
                 self.wait(vote.at, format!("{agreed}; the guards judge it again"));
@@ -306,7 +376,8 @@ impl Fold {
     fn look(&mut self, at: Timestamp, text: &str) {
         if self.view.state == StateView::Verifying {
             let until = self.view.reason.split("; last look: ").next().unwrap_or_default();
-            self.say(at, format!("{until}; last look: {text}"));
+            let reason = format!("{until}; last look: {text}");
+            (self.view.reason, self.view.reason_at) = (reason, Some(at));
         }
     }
 
@@ -341,9 +412,12 @@ impl Fold {
         }
     }
 
-    /// Adds what happened to the timeline, unless it says what the last entry says.
-    fn tell(&mut self, fact: &Fact) {
-        let Some(mut text) = sentence::text(&fact.what, &self.view, &self.names) else { return };
+    /// Adds what happened to the timeline, unless it says what the last entry says. Tells whether there
+    /// was anything to say.
+    fn tell(&mut self, fact: &Fact) -> bool {
+        let Some(mut text) = sentence::text(&fact.what, &self.view, &self.names) else {
+            return false;
+        };
         if let (What::IncidentCommanded { command: Command::Approve, .. }, Some(agreed)) =
             (&fact.what, &self.agreed)
         {
@@ -414,6 +488,7 @@ impl Fold {
             }
             _ => self.view.timeline.push(entry),
         }
+        true
     }
 }
 

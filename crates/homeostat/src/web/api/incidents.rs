@@ -3,23 +3,20 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{IncidentId, PolicyName};
 use homeostat_core::policy::Book;
 
-use super::view::{IncidentList, IncidentView, StateView};
+use super::board::{Board, Shown, in_force};
+use super::pick::{Picked, is_of_open, pick};
+use super::search::{self, Asked};
+use super::view::{IncidentList, IncidentView};
 use super::{Api, Filter, History, Page, ReadError, Story, fold};
 use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
-
-/// Incidents in a page, where the request does not say.
-const LIMIT: usize = 100;
-
-/// Incidents in a page at most.
-const MOST: usize = 1000;
 
 /// Patterns of policies by which the journal is asked; of more, what it lists is looked through.
 const PATTERNS: usize = 256;
@@ -32,24 +29,93 @@ const ROOT: &str = "/api/v1/incidents";
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let filter = match read(query.as_deref().unwrap_or_default()) {
-        Ok(filter) => {
-            let policies = caller.sees_policies().filter(|few| few.len() <= PATTERNS);
-            Filter { policies, ..filter }
-        }
+    let Asked { filter, teams, fields } = match search::read(query.as_deref().unwrap_or_default()) {
+        Ok(asked) => asked,
         Err(message) => return answer::problem(ROOT, StatusCode::BAD_REQUEST, &message),
     };
-    let page = match visible(&api, &caller, filter).await {
-        Ok(page) => page,
+    let book = (api.web.book)();
+    let policies = caller.sees_policies().filter(|few| few.len() <= PATTERNS);
+    let named = of_teams(filter.named, &teams, &book);
+    let filter = Filter { policies, named, ..filter };
+    let listed = if is_of_open(&filter) && !fields.is_long() {
+        listed_on_board(&api, &caller, &filter).await.transpose()
+    } else {
+        None
+    };
+    let listed = match listed {
+        Some(listed) => listed,
+        None => listed_by_journal(&api, &caller, filter, &book).await,
+    };
+    let (incidents, next_cursor) = match listed {
+        Ok(listed) => listed,
         Err(response) => return response,
     };
-    let book = (api.web.book)();
-    let incidents = page.incidents.iter().filter_map(|(id, story)| view(*id, story, &book));
-    let incidents = incidents.collect();
-    let next_cursor = page.next.map(|id| id.to_string());
-    answer::json(StatusCode::OK, &IncidentList { incidents, next_cursor })
+    let incidents = incidents.into_iter().map(|incident| fields.of(incident));
+    match incidents.collect::<Result<_, _>>() {
+        Ok(incidents) => answer::tagged_json(&headers, &IncidentList { incidents, next_cursor }),
+        Err(error) => answer::unwritten(&error),
+    }
+}
+
+/// Incidents, and from where the next page goes on.
+type Listed = (Vec<IncidentView>, Option<String>);
+
+/// Whatever is open and may be seen, newest first, and whether there is more than the board has.
+pub(in crate::web) async fn open(
+    api: &Api,
+    caller: &Caller,
+) -> Result<(Vec<Arc<IncidentView>>, bool), Response> {
+    let Shown { mut incidents, more, .. } = ask_board(api, Board::open).await?;
+    if !caller.may_all(Permission::View) {
+        incidents.retain(|incident| {
+            let policy = PolicyName::new(&incident.policy);
+            let subject = Subject::Incident { policy: &policy, target: &incident.target };
+            caller.may(Permission::View, &subject).is_ok()
+        });
+    }
+    Ok((incidents, more > 0))
+}
+
+/// What is open; `None` where not all of it is on the board.
+async fn listed_on_board(
+    api: &Api,
+    caller: &Caller,
+    filter: &Filter,
+) -> Result<Option<Listed>, Response> {
+    let (open, is_cut) = open(api, caller).await?;
+    if is_cut {
+        return Ok(None);
+    }
+    let Picked { incidents, next } = pick(&open, filter);
+    let incidents = incidents.into_iter().map(Arc::unwrap_or_clone);
+    Ok(Some((incidents.collect(), next)))
+}
+
+async fn listed_by_journal(
+    api: &Api,
+    caller: &Caller,
+    filter: Filter,
+    book: &Book,
+) -> Result<Listed, Response> {
+    let page = visible(api, caller, filter).await?;
+    let incidents = page.incidents.iter().filter_map(|(id, story)| view(*id, story, book));
+    Ok((incidents.collect(), page.next.map(|id| id.to_string())))
+}
+
+/// The policies that are asked for, of those of some teams where any is named.
+fn of_teams(named: Option<Vec<String>>, teams: &[String], book: &Book) -> Option<Vec<String>> {
+    if teams.is_empty() {
+        return named;
+    }
+    let of = book.teams().filter(|(_, team)| teams.iter().any(|named| named == team));
+    let is_named =
+        |policy: &str| named.as_ref().is_none_or(|names| names.iter().any(|n| n == policy));
+    Some(
+        of.map(|(policy, _)| policy).filter(|policy| is_named(policy)).map(str::to_owned).collect(),
+    )
 }
 
 /// Lists what the caller may see. The journal knows policies; which targets are seen, is known here:
@@ -133,9 +199,16 @@ fn view(id: IncidentId, story: &Story, book: &Book) -> Option<IncidentView> {
         return None;
     };
     view.alerts_total += story.left_out;
-    let policy = book.policy(&PolicyName::new(&view.policy));
-    view.team = policy.and_then(|policy| policy.about.team.as_ref().map(ToString::to_string));
-    Some(view)
+    Some(in_force(view, book))
+}
+
+/// Asks the board on a thread that may block.
+pub(super) async fn ask_board<T: Send + 'static>(
+    api: &Api,
+    question: impl FnOnce(&Board) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, Response> {
+    let board = api.web.board.clone();
+    ask(api, move |_| question(&board)).await
 }
 
 /// Asks the journal on a thread that may block.
@@ -153,37 +226,6 @@ pub(super) async fn ask<T: Send + 'static>(
     };
     tracing::error!(error, "the journal could not be read");
     Err(answer::problem(ROOT, StatusCode::INTERNAL_SERVER_ERROR, &error))
-}
-
-/// Reads the query of a list.
-fn read(query: &str) -> Result<Filter, String> {
-    let mut filter = Filter { limit: LIMIT, ..Filter::default() };
-    for (name, value) in pairs(query)? {
-        match name.as_str() {
-            "state" if StateView::ALL.iter().any(|state| state.as_str() == value) => {
-                filter.state = Some(value);
-            }
-            "state" => {
-                let states = StateView::ALL.map(StateView::as_str).join(", ");
-                return Err(format!("unknown state {value:?}: expected one of {states}"));
-            }
-            "policy" => filter.policy = Some(value),
-            "target" => filter.target.push(label(&value)?),
-            "limit" => filter.limit = limit(&value, MOST)?,
-            "cursor" => {
-                let cursor = read_id(&value);
-                filter.before = Some(cursor.ok_or_else(|| {
-                    format!("cursor {value:?}: expected the next_cursor of an earlier page")
-                })?);
-            }
-            _ => {
-                return Err(format!(
-                    "unknown parameter {name:?}: expected state, policy, target, limit or cursor"
-                ));
-            }
-        }
-    }
-    Ok(filter)
 }
 
 /// Reads a label of a target.
@@ -217,42 +259,4 @@ pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
     axum::extract::Query::try_from_uri(&uri)
         .map(|query| query.0)
         .map_err(|error| format!("the query cannot be read: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_is_read_strictly() {
-        let filter = read(
-            "state=waiting&policy=web%20down&target=instance=a:80&target=job=w%3Db\
-             &limit=5&cursor=17",
-        );
-        assert_eq!(
-            filter,
-            Ok(Filter {
-                state: Some("waiting".into()),
-                policy: Some("web down".into()),
-                policies: None,
-                target: vec![("instance".into(), "a:80".into()), ("job".into(), "w=b".into())],
-                limit: 5,
-                before: Some(IncidentId(17)),
-            })
-        );
-        assert_eq!(read("").map(|filter| filter.limit), Ok(LIMIT));
-        for (query, complaint) in [
-            ("state=open", "unknown state \"open\": expected one of waiting, awaiting_approval"),
-            ("limit=0", "from 1 to 1000"),
-            ("limit=1001", "from 1 to 1000"),
-            ("limit=many", "from 1 to 1000"),
-            ("cursor=x", "next_cursor"),
-            ("cursor=-1", "next_cursor"),
-            ("target=a", "expected name=value"),
-            ("polcy=x", "unknown parameter \"polcy\""),
-        ] {
-            let error = read(query).unwrap_err();
-            assert!(error.contains(complaint), "{query}: {error}");
-        }
-    }
 }

@@ -15,6 +15,12 @@ mod fold;
 mod sentence;
 mod why;
 mod incidents;
+mod search;
+mod slim;
+mod message;
+pub mod board;
+mod pick;
+mod stream;
 pub mod audit;
 mod explain;
 mod policies;
@@ -26,17 +32,17 @@ pub(crate) mod fixture;
 
 use std::sync::Arc;
 
-use homeostat_core::fact::Fact;
-use homeostat_core::label::LabelSet;
-use homeostat_core::name::{IncidentId, PolicyName};
+use homeostat_core::name::IncidentId;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::Web;
 use crate::access::{Gate, Permission, Routes};
 use crate::deeds::{Deeds, Search};
+pub use crate::incidents::{AllOpen, Filter, Numbered, Open, Page, Story};
 pub use fold::fold;
 pub use status::Status;
+use stream::Hub;
 
 /// Readings of the journal at once. More would only wait for the same disk.
 const READERS: usize = 8;
@@ -49,52 +55,6 @@ const ASKERS: usize = 2;
 #[derive(Debug, Error)]
 #[error("the journal cannot be read: {0}")]
 pub struct ReadError(pub String);
-
-/// Which incidents to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// In this state: one of `waiting`, `awaiting_approval`, `acting`, `verifying`, `closed`.
-    pub state: Option<String>,
-    /// Under this policy.
-    pub policy: Option<String>,
-    /// Under a policy of one of these names, in which `*` stands for any letters; `None`: of any.
-    pub policies: Option<Vec<String>>,
-    /// With all of these target labels.
-    pub target: Vec<(String, String)>,
-    /// At most so many, at least one.
-    pub limit: usize,
-    /// Older than this one.
-    pub before: Option<IncidentId>,
-}
-
-/// What there is to read of an incident.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Story {
-    /// The facts of the incident and those of its episodes, in the order in which they happened.
-    pub facts: Vec<Fact>,
-    /// Episodes whose facts are left out, because there are too many.
-    pub left_out: u64,
-}
-
-/// Some incidents, newest first.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Page {
-    /// Each with its story.
-    pub incidents: Vec<(IncidentId, Story)>,
-    /// From where the next page goes on ([`Filter::before`]), where there is one.
-    pub next: Option<IncidentId>,
-}
-
-/// An incident that is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
-    /// Under which policy.
-    pub policy: PolicyName,
-    /// What is to be healed.
-    pub target: LabelSet,
-    /// Its state, as in [`Filter::state`].
-    pub state: String,
-}
 
 /// What was committed, for reading. May block: it is asked on a thread that may.
 pub trait History: Send + Sync + 'static {
@@ -119,6 +79,35 @@ pub trait History: Send + Sync + 'static {
     /// The journal cannot be read.
     fn open(&self) -> Result<Vec<Open>, ReadError>;
 
+    /// Gives the number of the last fact; 0 where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    fn last(&self) -> Result<i64, ReadError>;
+
+    /// Gives the facts after the one of this number, in order, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    fn follow(&self, after: i64, most: usize) -> Result<Vec<Numbered>, ReadError>;
+
+    /// Gives the numbers of all incidents that are open, and the stories of so many of the newest ones.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    fn all_open(&self, most: usize) -> Result<AllOpen, ReadError>;
+
+    /// Gives the story of an incident before the fact of this number; without any fact where it had not
+    /// opened then, or is gone.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    fn story_before(&self, id: IncidentId, before: i64) -> Result<Story, ReadError>;
+
     /// Lists what people did, the last deed first.
     ///
     /// # Errors
@@ -132,11 +121,12 @@ struct Api {
     web: Web,
     readers: Semaphore,
     askers: Semaphore,
+    hub: Hub,
 }
 
 pub(super) fn routes(web: &Web) -> Routes {
     let (readers, askers) = (Semaphore::new(READERS), Semaphore::new(ASKERS));
-    let api = Api { web: web.clone(), readers, askers };
+    let api = Api { web: web.clone(), readers, askers, hub: Hub::new() };
     Routes::new()
         .get("/api/v1/incidents", Permission::View, incidents::list)
         .get("/api/v1/incidents/{id}", Permission::View, incidents::one)
@@ -144,6 +134,7 @@ pub(super) fn routes(web: &Web) -> Routes {
         .post("/api/v1/incidents/{id}/reject", Permission::Approve, control::reject)
         .post("/api/v1/incidents/{id}/cancel", Permission::Operate, control::cancel)
         .post("/api/v1/incidents/{id}/retry", Permission::Operate, control::retry)
+        .get("/api/v1/stream", Permission::View, stream::show)
         .get("/api/v1/approvals", Permission::View, approvals::list)
         .post("/api/v1/approvals/{id}/revoke", Permission::Approve, approvals::revoke)
         .get("/api/v1/audit", Permission::View, audit::list)

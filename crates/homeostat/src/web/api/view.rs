@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// A page of incidents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IncidentList {
+pub struct IncidentList<I = IncidentView> {
     /// Newest first.
-    pub incidents: Vec<IncidentView>,
+    pub incidents: Vec<I>,
     /// What to give as `cursor` for the next page.
     pub next_cursor: Option<String>,
 }
@@ -44,6 +44,16 @@ pub struct IncidentView {
     pub remedy: Option<String>,
     /// Whether the alert resolved while the action still ran.
     pub resolved_during_action: bool,
+    /// Why each guard holds what is next, where guards hold it now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Ruling>,
+    /// When they judge it again, where time alone can let it go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_until: Option<Timestamp>,
+    /// When something follows at the latest, whatever it waits for: a further judgement, a further run,
+    /// the end of a question, the end of a proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Timestamp>,
     /// What waits for a person's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalView>,
@@ -60,7 +70,8 @@ pub struct IncidentView {
     pub alerts_total: u64,
     /// Runs of remedies, in order.
     pub orders: Vec<OrderView>,
-    /// What happened, in order, for a person.
+    /// What happened, in order, for a person; left out of a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Entry>,
 }
 
@@ -232,7 +243,8 @@ pub struct OrderView {
     /// What people had approved ahead, where that let it start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing_approval: Option<StandingUseView>,
-    /// The last part of its output.
+    /// The last part of its output; left out of a list.
+    #[serde(default)]
     pub output: String,
 }
 
