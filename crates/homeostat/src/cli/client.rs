@@ -25,16 +25,23 @@ const SOCKET: &str = "/run/homeostat/homeostat.sock";
 /// Where a server is found that listens nowhere else.
 const USUAL: &str = "http://127.0.0.1:9999";
 
+/// The variable that names the server.
+const URL: &str = "HOMEOSTAT_URL";
+
+/// The variable that names the file with our token.
+const TOKEN_FILE: &str = "HOMEOSTAT_TOKEN_FILE";
+
 /// Where the server is, and how it lets us in. The files are named as in Prometheus' `http_config`.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Server {
     /// The server: a URL, or `unix:` and the path of a socket
     ///
-    /// Without it, `/run/homeostat/homeostat.sock` where that is there, else port 9999 of 127.0.0.1.
+    /// Without it, that of `HOMEOSTAT_URL`; else `/run/homeostat/homeostat.sock` where that is there,
+    /// else port 9999 of 127.0.0.1. A URL without a scheme is one of `http`.
     #[arg(long, value_name = "URL", value_parser = place)]
     pub(super) url: Option<Place>,
 
-    /// Show the token in this file
+    /// Show the token in this file; without it, in that of `HOMEOSTAT_TOKEN_FILE`
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
 
@@ -95,25 +102,42 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
         let expected = format!("expected the path of a socket as in unix:{SOCKET}");
         return if path.is_absolute() { Ok(Place::Socket(path)) } else { Err(expected) };
     }
-    let url: Url = text.parse().map_err(|error| format!("{error}"))?;
+    // `localhost:9999` would be a URL of the scheme `localhost`.
+    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url: Url = url.parse().map_err(|error| format!("{error}"))?;
     Ok(Place::Url(url))
+}
+
+/// What a variable of the environment says, where it says anything.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.trim().is_empty())
 }
 
 impl Server {
     /// Where it is: as it was said, or where it usually is.
-    pub(super) fn place(&self) -> Place {
-        self.url.clone().unwrap_or_else(|| {
-            if std::path::Path::new(SOCKET).exists() {
-                Place::Socket(SOCKET.into())
-            } else {
-                Place::Url(USUAL.parse().expect("it is a URL"))
-            }
+    pub(super) fn place(&self) -> Result<Place, Trouble> {
+        if let Some(place) = &self.url {
+            return Ok(place.clone());
+        }
+        if let Some(text) = variable(URL) {
+            return place(&text)
+                .map_err(|error| Trouble::new(format!("{URL} is {text:?}: {error}")));
+        }
+        Ok(if std::path::Path::new(SOCKET).exists() {
+            Place::Socket(SOCKET.into())
+        } else {
+            Place::Url(USUAL.parse().expect("it is a URL"))
         })
     }
 
     /// How we are let in.
     fn credentials(&self) -> Result<Credentials, Trouble> {
-        Ok(match (&self.token_file, &self.username, &self.password_file) {
+        let by_environment = || variable(TOKEN_FILE).map(PathBuf::from);
+        let token = self
+            .token_file
+            .clone()
+            .or_else(|| self.username.is_none().then(by_environment).flatten());
+        Ok(match (&token, &self.username, &self.password_file) {
             (Some(token), ..) => Credentials::Token(read_token(token)?),
             (None, Some(user), Some(file)) => {
                 let password = read_file(file)?;
@@ -253,7 +277,7 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| Trouble::new(format!("cannot start: {error}")))?;
-        let place = server.place();
+        let place = server.place()?;
         let base = match &place {
             Place::Url(url) => url.clone(),
             Place::Socket(_) => "http://localhost/".parse().expect("it is a URL"),

@@ -76,4 +76,30 @@ fn login() -> Option<String> {
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.trim().is_empty())
+        .or_else(|| {
+            let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+            name_of(rustix::process::getuid().as_raw(), &users)
+        })
+}
+
+/// The name of a user by their number: services and containers often have no `USER`.
+fn name_of(id: u32, users: &str) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let number: u32 = fields.nth(1)?.parse().ok()?;
+        (number == id && !name.is_empty()).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_a_name_by_their_number() {
+        let users = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbroken\n";
+        assert_eq!(name_of(1000, users).as_deref(), Some("ann"));
+        assert_eq!((name_of(7, users), name_of(0, "")), (None, None));
+    }
 }

@@ -49,6 +49,6 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
     let labels: LabelSet =
         args.labels.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())).collect();
     let what = if args.resolve { "resolved" } else { "fired" };
-    writeln!(out, "{what} {} at {}", plain(&labels.to_string()), args.server.place())?;
+    writeln!(out, "{what} {} at {}", plain(&labels.to_string()), args.server.place()?)?;
     Ok(Exit::Fine)
 }

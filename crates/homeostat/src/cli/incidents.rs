@@ -1,15 +1,17 @@
 //! `homeostat incidents`: a table of them, or one with its timeline, evidence and reasons.
 
 use std::io::{self, Write};
+use std::thread::sleep;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use comfy_table::{ContentArrangement, Table, presets};
-use homeostat_core::time::Timestamp;
+use homeostat_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Server, Trouble};
 use super::labels::Pair;
-use super::plain::{cut, lines, plain};
+use super::plain::{lines, plain};
+use super::table::{Look, table};
 use super::{Exit, Output};
 use crate::access::agreeing;
 use crate::web::api::view::{
@@ -17,8 +19,8 @@ use crate::web::api::view::{
     WhyView,
 };
 
-/// Characters of a reason in the table; the whole of it stands in the detail.
-const REASON: usize = 60;
+/// How often is looked for what is new, where somebody watches.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Answers that a choice tells, unless all reasons are wanted.
 const ANSWERS: usize = 4;
@@ -26,10 +28,12 @@ const ANSWERS: usize = 4;
 /// List incidents, or tell one
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  \
-                  homeostat incidents --state waiting\n  \
+                  homeostat incidents --open\n  \
+                  homeostat incidents --outcome escalated --since 24h\n  \
                   homeostat incidents --policy web-down --target instance=a:80\n  \
                   homeostat incidents 17\n  \
                   homeostat incidents 17 --why\n  \
+                  homeostat incidents 17 --follow\n  \
                   homeostat incidents 17 --output json")]
 pub(super) struct Args {
     /// Tell this one, with all that happened and why
@@ -38,6 +42,26 @@ pub(super) struct Args {
     /// Tell every candidate, guard and answer of each choice
     #[arg(long, requires = "id")]
     why: bool,
+
+    /// Tell what happens, as it happens, until it is closed
+    #[arg(long, requires = "id", conflicts_with_all = ["why", "output"])]
+    follow: bool,
+
+    /// Only those that are open
+    #[arg(long, conflicts_with_all = ["id", "state"])]
+    open: bool,
+
+    /// Only those with this outcome; may be given more than once
+    #[arg(long, conflicts_with = "id")]
+    outcome: Vec<String>,
+
+    /// Only those that opened since then: a time as in 2026-01-05T09:00:00Z, or how long ago, as in 24h
+    #[arg(long, value_name = "WHEN", conflicts_with = "id", value_parser = since)]
+    since: Option<Timestamp>,
+
+    /// Go on, and show the list again when it has changed
+    #[arg(long, conflicts_with_all = ["id", "output"])]
+    watch: bool,
 
     /// Only those in this state: `waiting`, `awaiting_approval`, `acting`, `verifying` or `closed`
     #[arg(long, conflicts_with = "id")]
@@ -95,6 +119,9 @@ struct Score {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
     let client = Client::new(&args.server)?;
+    if let Some(id) = args.id.as_ref().filter(|_| args.follow) {
+        return follow(&client, id, out);
+    }
     if let Some(id) = &args.id {
         let incident: IncidentView = client.get(&["api", "v1", "incidents", id], &[])?;
         match args.output {
@@ -103,15 +130,14 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
         }
         return Ok(Exit::Fine);
     }
-    let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(args.state.iter().map(|state| ("state", state.clone())));
-    query.extend(args.policy.iter().map(|policy| ("policy", policy.clone())));
-    query.extend(args.target.iter().map(|p| ("target", format!("{}={}", p.name, p.value))));
-    query.extend(args.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
+    let query = query(args);
+    if args.watch {
+        return watch(&client, &query, out);
+    }
     let list: IncidentList = client.get(&["api", "v1", "incidents"], &query)?;
     match args.output {
         Output::Text => {
-            table(&list, out)?;
+            table(&list, Look::of_standard_output(), out)?;
             let policies: Policies = client.get(&["api", "v1", "policies"], &[])?;
             scores(&policies, out)?;
         }
@@ -120,36 +146,65 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Trouble> {
     Ok(Exit::Fine)
 }
 
+fn query(args: &Args) -> Vec<(&'static str, String)> {
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(args.open.then(|| ("state", "open".to_owned())));
+    query.extend(args.state.iter().map(|state| ("state", state.clone())));
+    query.extend(args.outcome.iter().map(|outcome| ("outcome", outcome.clone())));
+    query.extend(args.since.iter().map(|since| ("since", since.to_string())));
+    query.extend(args.policy.iter().map(|policy| ("policy", policy.clone())));
+    query.extend(args.target.iter().map(|p| ("target", format!("{}={}", p.name, p.value))));
+    query.extend(args.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
+    query
+}
+
+/// A moment, or how long ago it was.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let ago: Option<Span> = text.parse().ok();
+    match ago {
+        Some(ago) => Ok(Timestamp::from_micros(jiff::Timestamp::now().as_microsecond()) - ago),
+        None => text.parse().map_err(|error| format!("{error}, and no duration as in 24h")),
+    }
+}
+
+/// Shows the list again whenever it has changed; on a terminal in the same place. It ends with its reader.
+fn watch(client: &Client, query: &[(&str, String)], out: &mut dyn Write) -> Result<Exit, Trouble> {
+    let mut shown = None;
+    loop {
+        let list: IncidentList = client.get(&["api", "v1", "incidents"], query)?;
+        if shown.as_ref() != Some(&list) {
+            let look = Look::of_standard_output();
+            if look.is_of_terminal() {
+                write!(out, "\u{1b}[H\u{1b}[2J")?;
+            }
+            table(&list, look, out)?;
+            out.flush()?;
+            shown = Some(list);
+        }
+        sleep(LOOK);
+    }
+}
+
+/// Tells what happens to one incident until it is closed.
+fn follow(client: &Client, id: &str, out: &mut dyn Write) -> Result<Exit, Trouble> {
+    let mut told = 0;
+    loop {
+        let incident: IncidentView = client.get(&["api", "v1", "incidents", id], &[])?;
+        for entry in incident.timeline.iter().skip(told) {
+            tell_entry(entry, out)?;
+        }
+        told = told.max(incident.timeline.len());
+        out.flush()?;
+        if incident.state == StateView::Closed {
+            return Ok(Exit::Fine);
+        }
+        sleep(LOOK);
+    }
+}
+
 fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
-}
-
-/// Prints a list as a table.
-pub(super) fn table(list: &IncidentList, out: &mut dyn Write) -> io::Result<()> {
-    if list.incidents.is_empty() {
-        return writeln!(out, "no incidents");
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["ID", "STATE", "POLICY", "TARGET", "OPENED", "REASON"]);
-    for incident in &list.incidents {
-        table.add_row([
-            incident.id.clone(),
-            standing(incident).to_owned(),
-            plain(&incident.policy).into_owned(),
-            plain(&incident.target.to_string()).into_owned(),
-            seconds(incident.opened_at),
-            plain(&cut(&incident.reason, REASON)).into_owned(),
-        ]);
-    }
-    for line in table.lines() {
-        writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(&line).trim_end())?;
-    }
-    if let Some(cursor) = &list.next_cursor {
-        writeln!(out, "\nmore: homeostat incidents --cursor {}", plain(cursor))?;
-    }
-    Ok(())
 }
 
 /// Prints what remedies in shadow would have been worth, where any was judged.
@@ -172,8 +227,13 @@ pub(super) fn scores(policies: &Policies, out: &mut dyn Write) -> io::Result<()>
     Ok(())
 }
 
+/// The name of the first alert of an incident.
+pub(super) fn alert(incident: &IncidentView) -> &str {
+    incident.alerts.first().and_then(|alert| alert.labels.get("alertname")).unwrap_or("–")
+}
+
 /// The outcome of what is closed, the state of what is not.
-fn standing(incident: &IncidentView) -> &str {
+pub(super) fn standing(incident: &IncidentView) -> &str {
     match (incident.state, incident.outcome) {
         (StateView::Closed, Some(outcome)) => outcome.as_str(),
         (state, _) => state.as_str(),

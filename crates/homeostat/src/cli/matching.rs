@@ -11,7 +11,8 @@ use homeostat_config::{Problem, Report};
 /// Tell whether matchers match labels
 ///
 /// Prints the matchers in canonical form, one a line, and exits with 0 if the labels match, with
-/// 1 if they do not, and with 2 if the matchers cannot be read. Matchers are Alertmanager's, in
+/// 1 if they do not, and with 2 if the matchers cannot be read. On standard error it says yes, or no
+/// and the first matcher that does not hold. Matchers are Alertmanager's, in
 /// both of its grammars; a label that is not given compares as the empty text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -47,9 +48,17 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
     {
         return Exit::Cannot;
     }
-    let matches = parsed.matchers.matches(&labels::set(&args.labels));
+    let labels = labels::set(&args.labels);
+    let failing = parsed.matchers.iter().find(|matcher| !matcher.matches(&labels));
     let written = parsed.matchers.iter().try_for_each(|matcher| writeln!(out, "{matcher}"));
-    answered(&written, if matches { Exit::Fine } else { Exit::No })
+    let told = match failing {
+        None => writeln!(err, "yes"),
+        Some(matcher) => {
+            let value = labels.get(matcher.name()).unwrap_or_default();
+            writeln!(err, "no: {matcher} is not true of {value:?}")
+        }
+    };
+    answered(&written.and(told), if failing.is_none() { Exit::Fine } else { Exit::No })
 }
 
 #[cfg(test)]
@@ -82,8 +91,17 @@ mod tests {
             ("", &[], Exit::Fine, ""),
             ("{}", &["job=web"], Exit::Fine, ""),
         ] {
-            assert_eq!(ask(matchers, labels), (exit, printed.into(), String::new()), "{matchers}");
+            let (found, out, err) = ask(matchers, labels);
+            assert_eq!((found, out.as_str()), (exit, printed), "{matchers}");
+            assert_eq!(err == "yes\n", exit == Exit::Fine, "{matchers}: {err}");
         }
+    }
+
+    #[test]
+    fn a_no_names_the_matcher_that_does_not_hold() {
+        let (_, _, err) = ask("job=web,env!=test,dc=~\"e.*\"", &["job=web", "env=prod", "dc=us"]);
+        assert_eq!(err, "no: dc =~ \"e.*\" is not true of \"us\"\n");
+        assert_eq!(ask("job=web", &[]).2, "no: job = \"web\" is not true of \"\"\n");
     }
 
     #[test]
@@ -106,7 +124,7 @@ mod tests {
         let (exit, out, err) = ask("job='web", &["job='web"]);
         assert_eq!((exit, out.as_str()), (Exit::Fine, "job = \"'web\"\n"));
         let wanted = "warning: only the classic grammar reads these matchers (`'` stands for itself \
-                      only inside double quotes): write {job = \"'web\"}\n";
+                      only inside double quotes): write {job = \"'web\"}\nyes\n";
         assert_eq!(err, wanted);
     }
 }

@@ -6,7 +6,7 @@
 //!                     ├─> explain --url ──> Client
 //!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
-//!                     ├─> fire, incidents, approve, approvals, reject, cancel, retry, revoke,
+//!                     ├─> fire, status, incidents, approve, approvals, reject, cancel, retry, revoke,
 //!                     │     pause, resume, audit, whoami
 //!                     │     └──> Client ──> HTTP
 //!                     └─> demo
@@ -38,6 +38,8 @@ mod prospect;
 mod reject;
 mod retry;
 mod revoke;
+mod status;
+mod table;
 mod test;
 mod whoami;
 mod witnesses;
@@ -118,6 +120,7 @@ enum Command {
     Migrate(migrate::Args),
     Test(test::Args),
     Fire(fire::Args),
+    Status(status::Args),
     Incidents(incidents::Args),
     Approve(approve::Args),
     Approvals(approvals::Args),
@@ -173,6 +176,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Migrate(args) => return migrate::run(&args, streams.out, streams.err),
         Command::Test(args) => return test::run(&args, &mut streams),
         Command::Fire(args) => fire::run(&args, streams.out),
+        Command::Status(args) => status::run(&args, streams.out),
         Command::Incidents(args) => incidents::run(&args, streams.out),
         Command::Approve(args) => approve::run(&args, streams.out),
         Command::Approvals(args) => approvals::run(&args, streams.out),

@@ -109,6 +109,7 @@ fn each_help_teaches_with_an_example() {
     for command in [
         "serve",
         "fire",
+        "status",
         "incidents",
         "approve",
         "approvals",
@@ -139,6 +140,7 @@ fn the_help_lists_what_there_is() {
       migrate    Translate another program's configuration
       test       Run unit tests of policies
       fire       Send a test alert
+      status     Show how an engine stands, and who is needed
       incidents  List incidents, or tell one
       approve    Let the remedy start that waits for approval
       approvals  List standing approvals: runs that start without a question
@@ -180,7 +182,8 @@ fn the_help_of_fire_shows_how() {
           --url <URL>
               The server: a URL, or `unix:` and the path of a socket
           --token-file <FILE>
-              Show the token in this file
+              Show the token in this file; without it, in that of
+              `HOMEOSTAT_TOKEN_FILE`
           --username <NAME>
               Sign in as this user, with the password in --password-file
           --password-file <FILE>
@@ -234,23 +237,6 @@ fn serve_needs_nothing_and_takes_the_flags_of_the_ecosystem() {
     for part in ["0.0.0.0:1", "[::1]:2", "heal.example", "1048576", "Debug", "Json"] {
         assert!(out.contains(part), "{part} is missing in {out}");
     }
-}
-
-#[test]
-fn incidents_are_a_table() {
-    let mut odd = held();
-    odd.id = "2".into();
-    odd.policy = "evil\u{1b}[2J".into();
-    let list = IncidentList { incidents: vec![odd, healed()], next_cursor: Some("1".into()) };
-    insta::assert_snapshot!(printed(|out| incidents::table(&list, out)), @r#"
-    ID  STATE    POLICY         TARGET             OPENED                REASON
-    2   waiting  evil\u{1b}[2J  {instance="a:80"}  2026-01-05T09:00:00Z  remedy restart is held: pause: paused by ann: migration
-    1   healed   web-down       {instance="a:80"}  2026-01-05T09:00:00Z  confirmed by remedy reboot: rule ServiceDown is inactive
-
-    more: homeostat incidents --cursor 1
-    "#);
-    let empty = IncidentList { incidents: Vec::new(), next_cursor: None };
-    assert_eq!(printed(|out| incidents::table(&empty, out)), "no incidents\n");
 }
 
 #[test]
