@@ -5,7 +5,7 @@
 use homeostat_core::fact::Fact;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{IncidentId, PolicyName};
-use homeostat_core::time::Timestamp;
+use homeostat_core::time::{Span, Timestamp};
 
 /// Which incidents to list. Whatever is said must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,4 +89,44 @@ pub struct Numbered {
     pub of: Vec<IncidentId>,
     /// Of an alert that becomes part of an incident by it: what was known of the alert before.
     pub before: Vec<Fact>,
+}
+
+/// How long something took, about: steps of a tenth, so that a median is known to a twentieth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Step(pub u16);
+
+/// By how much each step is longer than the one before.
+const FACTOR: f64 = 1.1;
+
+impl Step {
+    /// The step of a time. What took less than a second is the first one.
+    pub fn of(took: Span) -> Self {
+        let seconds = took.as_secs_f64().max(1.0);
+        // Below 2^16 for any time that there is: 1.1^500 seconds are more.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is small")]
+        let step = (seconds.ln() / FACTOR.ln()) as u16;
+        Self(step)
+    }
+
+    /// A time in the middle of the step, in seconds.
+    pub fn seconds(self) -> f64 {
+        FACTOR.powf(f64::from(self.0) + 0.5)
+    }
+}
+
+/// Incidents of one policy that closed on one day with one outcome, after about the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closings {
+    /// The day, in UTC, counted from 1970-01-01.
+    pub day: i64,
+    /// Their policy.
+    pub policy: PolicyName,
+    /// How they closed.
+    pub outcome: String,
+    /// How long after they opened.
+    pub step: Step,
+    /// How many.
+    pub incidents: u64,
+    /// How many of them were healed without that anybody was told or asked.
+    pub alone: u64,
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use homeostat_core::alert::Observation;
+use homeostat_core::alert::{Episode, Observation};
 use homeostat_core::command::Reply;
 use homeostat_core::configuration::Configuration;
 use homeostat_core::decide::Account;
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::label::LabelSet;
+use homeostat_core::name::IncidentId;
 use homeostat_core::policy::Book;
 use homeostat_core::time::Timestamp;
 use parking_lot::Mutex;
@@ -76,6 +77,11 @@ pub enum Request {
         /// Answered from what is committed.
         answer: oneshot::Sender<Result<Accounted, Busy>>,
     },
+    /// Tell what fires.
+    Firing {
+        /// Answered from what is committed.
+        answer: oneshot::Sender<Result<Firing, Busy>>,
+    },
     /// Something happened that nobody waits for.
     Tell(Event),
     /// Stop after what waits already.
@@ -91,6 +97,19 @@ pub struct Accounted {
     pub book: Arc<Book>,
     /// One account for each policy that takes the alert, as far as they are given.
     pub accounts: Vec<Account>,
+}
+
+/// What fires.
+#[derive(Debug)]
+pub struct Firing {
+    /// When.
+    pub at: Timestamp,
+    /// The book in force.
+    pub book: Arc<Book>,
+    /// The alerts that fire, each with the open incidents that it is part of.
+    pub alerts: Vec<(Episode, Vec<IncidentId>)>,
+    /// How many more there are.
+    pub more: usize,
 }
 
 /// The doors' end of the queue.
@@ -160,6 +179,17 @@ impl Queue {
     ) -> Result<Accounted, Busy> {
         let (answer, answered) = oneshot::channel();
         self.put(Request::Account { labels, annotations, answer })?;
+        answered.await.unwrap_or(Err(Busy::Stopping))
+    }
+
+    /// Asks what fires. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot tell now.
+    pub async fn firing(&self) -> Result<Firing, Busy> {
+        let (answer, answered) = oneshot::channel();
+        self.put(Request::Firing { answer })?;
         answered.await.unwrap_or(Err(Busy::Stopping))
     }
 

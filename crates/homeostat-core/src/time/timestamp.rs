@@ -93,6 +93,11 @@ impl Timestamp {
         self.micros().div_euclid(MICROS_PER_SECOND)
     }
 
+    /// Returns the day in UTC, counted from 1970-01-01.
+    pub const fn day(self) -> i64 {
+        self.seconds().div_euclid(86_400)
+    }
+
     /// Whether this is Go's zero time, which means "no time" wherever Go programs write one.
     pub const fn is_go_zero(self) -> bool {
         self.micros() == Self::GO_ZERO.micros()

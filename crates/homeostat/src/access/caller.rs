@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use homeostat_config::{Grant, Permission};
+use homeostat_config::{Grant, Pattern, Permission};
+use homeostat_core::name::PolicyName;
 use homeostat_core::operator::{ANONYMOUS, EVERYONE, Known, Operator, Way};
 use homeostat_core::policy::Book;
 
@@ -153,6 +154,17 @@ impl Caller {
             patterns.extend(policies.iter().map(|pattern| pattern.as_str().to_owned()));
         }
         Some(patterns)
+    }
+
+    /// Tells whether they may see all incidents of a policy.
+    pub fn sees_all_of(&self, policy: &PolicyName) -> bool {
+        let Some(mut grants) = self.grants() else { return true };
+        let names = |policies: &[Pattern]| policies.iter().any(|one| one.matches(policy.as_str()));
+        grants.any(|grant| {
+            grant.may.contains(&Permission::View)
+                && grant.targets.is_empty()
+                && grant.policies.as_ref().is_none_or(|policies| names(policies))
+        })
     }
 
     /// Returns who gives a command, by what they say of themselves and by what is known.

@@ -3,7 +3,7 @@
 use homeostat_core::name::IncidentId;
 
 use crate::deeds::{Deeds, Search};
-use crate::incidents::{AllOpen, Filter, Numbered, Open, Page, Story};
+use crate::incidents::{AllOpen, Closings, Filter, Numbered, Open, Page, Story};
 use crate::journal::{JournalError, Reader};
 use crate::web::api::{History, ReadError};
 
@@ -38,6 +38,10 @@ impl History for Committed {
 
     fn story_before(&self, id: IncidentId, before: i64) -> Result<Story, ReadError> {
         self.0.story_before(id, before).map_err(|error| read_error(&error))
+    }
+
+    fn days(&self, from: i64, until: i64) -> Result<Vec<Closings>, ReadError> {
+        self.0.days(from, until).map_err(|error| read_error(&error))
     }
 
     fn deeds(&self, search: &Search) -> Result<Deeds, ReadError> {

@@ -27,6 +27,7 @@ use homeostat_core::alert::{Observation, Status};
 use homeostat_core::configuration::Occasion;
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{Effect, Event};
+use homeostat_core::label::LabelSet;
 use homeostat_core::limits::OPEN_EPISODES;
 use homeostat_core::name::{BootId, OrderId, SourceName};
 use homeostat_core::policy::Book;
@@ -47,12 +48,15 @@ pub use perform::{Doors, Outlets, Setting, Settings, Underway};
 pub use stop::{AtStop, DRAIN, Shutdown};
 
 use crate::journal::{CommitError, Journal, JournalError, Recovered};
-use crate::queue::{Accounted, Busy, Inbox, Request};
+use crate::queue::{Accounted, Busy, Firing, Inbox, Request};
 use crate::telemetry::Metrics;
 use homeostat_hands::failpoint;
 
 /// Requests that become one group at most, so that no commit takes long.
 const GROUP: usize = 512;
+
+/// Alerts that are told to somebody who asks what fires.
+const FIRING: usize = 10_000;
 
 /// The longest time without a look at the clock and at whether to stop.
 const IDLE: Duration = Duration::from_millis(500);
@@ -302,6 +306,7 @@ impl Driver {
             Request::Account { labels, annotations, answer } => {
                 waiting.push(Waiting::Account { labels, annotations, answer });
             }
+            Request::Firing { answer } => waiting.push(Waiting::Firing { answer }),
             Request::Tell(event) => events.push(event),
             Request::Stop => {}
         }
@@ -346,11 +351,23 @@ impl Driver {
             failpoint::reach("driver.performed");
         }
         self.observer.show(&turn.facts, &self.engine, self.doors.queue.len());
-        answer(waiting, &turn.remarks, turn.replies, |labels, annotations| Accounted {
+        let account = |labels: &LabelSet, annotations: &LabelSet| Accounted {
             at: now,
             book: self.engine.book().clone(),
             accounts: self.engine.account(labels, annotations, now),
+        };
+        answer(waiting, &turn.remarks, turn.replies, account, || self.firing(now));
+    }
+
+    /// What fires, as far as it is told: copying it must not keep senders waiting.
+    fn firing(&self, at: Timestamp) -> Firing {
+        let state = self.engine.state();
+        let told = state.all_firing().take(FIRING).filter_map(|id| {
+            let open = state.incidents_of(id).filter(|incident| !incident.is_closed());
+            Some((state.episode(id)?.clone(), open.map(|incident| incident.id).collect()))
         });
+        let more = state.count_firing().saturating_sub(FIRING);
+        Firing { at, book: self.engine.book().clone(), alerts: told.collect(), more }
     }
 
     /// Answers 503 until the journal can be written again, then goes on from what it holds.

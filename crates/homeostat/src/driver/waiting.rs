@@ -7,7 +7,7 @@ use homeostat_core::event::Remark;
 use homeostat_core::label::LabelSet;
 use tokio::sync::oneshot;
 
-use crate::queue::{Accounted, Busy, Request};
+use crate::queue::{Accounted, Busy, Firing, Request};
 
 /// Who waits for the answer to a part of a group.
 pub(super) enum Waiting {
@@ -31,6 +31,10 @@ pub(super) enum Waiting {
         annotations: LabelSet,
         answer: oneshot::Sender<Result<Accounted, Busy>>,
     },
+    /// Somebody who asks what fires.
+    Firing {
+        answer: oneshot::Sender<Result<Firing, Busy>>,
+    },
 }
 
 impl Waiting {
@@ -45,6 +49,7 @@ impl Waiting {
             Request::Account { labels, annotations, answer } => {
                 Some(Self::Account { labels, annotations, answer })
             }
+            Request::Firing { answer } => Some(Self::Firing { answer }),
             Request::Tell(_) | Request::Stop => None,
         }
     }
@@ -53,7 +58,10 @@ impl Waiting {
     pub(super) fn new_alerts(&self) -> usize {
         match self {
             Self::Observations { new_alerts, .. } => *new_alerts,
-            Self::Command { .. } | Self::Reload { .. } | Self::Account { .. } => 0,
+            Self::Command { .. }
+            | Self::Reload { .. }
+            | Self::Account { .. }
+            | Self::Firing { .. } => 0,
         }
     }
 }
@@ -64,8 +72,10 @@ pub(super) fn answer(
     remarks: &[Option<Remark>],
     mut replies: Vec<Option<Reply>>,
     account: impl Fn(&LabelSet, &LabelSet) -> Accounted,
+    firing: impl Fn() -> Firing,
 ) {
     let mut readers = Vec::new();
+    let mut lookers = Vec::new();
     for one in waiting {
         // A sender that has gone needs no answer: it will send again.
         match one {
@@ -77,12 +87,18 @@ pub(super) fn answer(
             Waiting::Account { labels, annotations, answer } => {
                 readers.push((labels, annotations, answer));
             }
+            Waiting::Firing { answer } => lookers.push(answer),
         }
     }
     // Nobody who told us something waits for those who only read.
     for (labels, annotations, answer) in readers {
         if !answer.is_closed() {
             drop(answer.send(Ok(account(&labels, &annotations))));
+        }
+    }
+    for answer in lookers {
+        if !answer.is_closed() {
+            drop(answer.send(Ok(firing())));
         }
     }
 }
@@ -95,6 +111,7 @@ pub(super) fn refuse(waiting: impl IntoIterator<Item = Waiting>, busy: Busy) {
             Waiting::Command { answer, .. } => drop(answer.send(Err(busy))),
             Waiting::Reload { answer } => drop(answer.send(Err(busy))),
             Waiting::Account { answer, .. } => drop(answer.send(Err(busy))),
+            Waiting::Firing { answer } => drop(answer.send(Err(busy))),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | `facts` | what happened, in order; `body` is JSON, `version` says how to read it |
 //! | `incidents` | a projection for listing: one row an incident, written in the same commit |
 //! | `alerts_of` | the names of their alerts, to be found by |
+//! | `days` | what became of the incidents of each day, counted as they close |
 //! | `snapshots` | a line for each snapshot that is complete: which facts it covers |
 //! | `snapshot_parts` | what they hold, in parts of JSON lines |
 //! | `chain` | a link for each group of facts, snapshot and step of the retention, bound to those before |
@@ -15,6 +16,7 @@
 //! | `folds` | the hashes of links in a row of which nothing is there any more |
 
 mod chain;
+mod days;
 mod deeds;
 mod fold;
 mod follow;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::chain;
+use super::{chain, days};
 
 /// What each version of the tables added, the first one first. A step that was released is never
 /// changed: a further one is added.
@@ -70,7 +70,8 @@ CREATE TABLE folds (
     hash BLOB NOT NULL
 );
 ",
-    // By what people look for an incident, besides what its own row has.
+    // By what people look for an incident, besides what its own row has; and what became of those of
+    // each day.
     "
 CREATE TABLE alerts_of (
     incident INTEGER NOT NULL,
@@ -82,6 +83,15 @@ INSERT OR IGNORE INTO alerts_of
   FROM facts a JOIN facts b ON b.episode = a.episode AND b.kind = 'episode_began'
   WHERE a.kind IN ('incident_opened', 'episode_attached')
     AND json_extract(b.body, '$.alert.labels.alertname') IS NOT NULL;
+CREATE TABLE days (
+    day INTEGER NOT NULL,
+    policy TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    incidents INTEGER NOT NULL,
+    alone INTEGER NOT NULL,
+    PRIMARY KEY (day, policy, outcome, step)
+) WITHOUT ROWID;
 ",
 ];
 
@@ -90,6 +100,9 @@ pub(super) const VERSION: usize = STEPS.len();
 
 /// The first version that has the chain.
 pub(super) const CHAINED: usize = 4;
+
+/// The first version that counts the days.
+const COUNTED: usize = 5;
 
 /// Makes the tables, or those that an older program did not have, in one transaction: a start that
 /// is cut short leaves the database as it was. Returns the version it found if it is a newer one.
@@ -105,6 +118,9 @@ pub(super) fn settle(connection: &mut Connection) -> rusqlite::Result<Result<(),
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     let steps = missing.concat();
     transaction.execute_batch(&format!("{steps} PRAGMA user_version={VERSION};"))?;
+    if known < COUNTED {
+        days::adopt(&transaction)?;
+    }
     if known < CHAINED {
         chain::adopt(&transaction)?;
     }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, ffi, params};
 use thiserror::Error;
 
 use super::chain::{self, Hash, Head, Kind, Link, StoredFact};
+use super::days;
 use super::schema;
 use homeostat_hands::failpoint;
 
@@ -362,6 +363,7 @@ fn write_fact(transaction: &Transaction<'_>, seq: i64, fact: &Fact) -> rusqlite:
         )?
         .execute(params![seq, at, version, kind, incident, episode, body])?;
     project(transaction, fact)?;
+    days::count(transaction, fact)?;
     if stored.episode.is_some()
         && let Some(incident) = stored.incident
     {

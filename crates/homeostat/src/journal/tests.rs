@@ -162,12 +162,30 @@ fn incidents_of_an_older_journal_are_found_by_their_alerts() {
     journal.commit(&story()).unwrap();
     drop(journal);
     let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
-    raw.execute_batch("DROP TABLE alerts_of; PRAGMA user_version=4").unwrap();
+    raw.execute_batch("DROP TABLE alerts_of; DROP TABLE days; PRAGMA user_version=4").unwrap();
     drop(raw);
     drop(Journal::open(directory.path()).unwrap());
     let reader = Reader::open(directory.path()).unwrap();
     let found = reader.list(&Filter { text: Some("down".into()), ..filter(10) }).unwrap();
     assert_eq!(found.incidents.len(), 2);
+    assert_eq!(closings(&reader), [("shadowed".to_owned(), 2, 0)]);
+}
+
+/// What closed on the day of the stories: outcomes, how many, and how many without a person.
+fn closings(reader: &Reader) -> Vec<(String, u64, u64)> {
+    let day = Timestamp::from_seconds(1_700_000_000).day();
+    assert!(reader.days(day - 9, day).unwrap().is_empty(), "nothing closed before");
+    let days = reader.days(day, day + 1).unwrap();
+    days.into_iter().map(|day| (day.outcome, day.incidents, day.alone)).collect()
+}
+
+#[test]
+fn what_closes_is_counted_by_day() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    assert_eq!(closings(&reader), [("shadowed".to_owned(), 2, 0)]);
 }
 
 #[test]

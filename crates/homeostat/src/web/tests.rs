@@ -28,7 +28,7 @@ mod signin;
 
 use super::api::fixture;
 use super::api::status::{ConfigStatus, PauseView};
-use super::api::{AllOpen, Filter, Numbered, Open, Page, ReadError, Story};
+use super::api::{AllOpen, Closings, Filter, Numbered, Open, Page, ReadError, Story};
 use super::auth::Token;
 use super::entrance::{Entrance, Rules};
 use super::listening::Listening;
@@ -95,6 +95,18 @@ impl History for Journal {
 
     fn story_before(&self, _: IncidentId, _: i64) -> Result<Story, ReadError> {
         Ok(Story::default())
+    }
+
+    fn days(&self, from: i64, _: i64) -> Result<Vec<Closings>, ReadError> {
+        let closed = |policy: &str| Closings {
+            day: from,
+            policy: PolicyName::new(policy),
+            outcome: "healed".into(),
+            step: crate::incidents::Step(10),
+            incidents: 3,
+            alone: 2,
+        };
+        Ok(vec![closed("db-primary"), closed("web-down")])
     }
 
     fn deeds(&self, search: &Search) -> Result<Deeds, ReadError> {
@@ -841,6 +853,38 @@ async fn a_list_is_slim_and_is_sent_again_only_where_it_has_changed() {
     assert_eq!(all["incidents"][0]["timeline"][0]["kind"], "episode_began");
     let some = house.get("/api/v1/incidents?fields=state").await.json();
     assert_eq!(some["incidents"][0], json!({ "id": "2", "state": "waiting" }));
+}
+
+/// What the document describes is what is served, and the other way round.
+#[tokio::test]
+async fn every_route_of_the_api_is_described() {
+    let house = House::usual().await;
+    let of_api = house.routes.iter().filter(|route| route.path.starts_with("/api/v1/"));
+    let served: std::collections::BTreeSet<(String, String)> = of_api
+        .flat_map(|route| {
+            route.methods.iter().map(|method| (method.to_string(), route.path.to_owned()))
+        })
+        .collect();
+    assert_eq!(super::api::described(), served);
+    let document = house.get("/api/v1/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn what_became_of_incidents_is_told_as_json_and_as_csv() {
+    let house = House::usual().await;
+    let list = house.get("/api/v1/history?since=2026-11-01&until=2026-11-30").await.json();
+    assert_eq!(
+        (&list["days"][0]["day"], &list["days"][0]["policy"]),
+        (&json!("2026-11-01"), &json!("db-primary"))
+    );
+    assert_eq!(
+        (&list["policies"][1]["outcomes"]["healed"], &list["policies"][1]["pages_saved"]),
+        (&json!(3), &json!(2))
+    );
+    let csv = house.get("/api/v1/history?since=2026-11-01&format=csv&policy=web-down").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(csv.body.lines().count(), 2, "{}", csv.body);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod modes;
 mod notices;
 mod notified;
 mod oidc;
+mod openapi;
 mod overload;
 mod page;
 mod prospects;

@@ -382,7 +382,7 @@ fn what_was_there_before_the_chain_is_adopted_and_proved_from_then_on() {
     // As a version without a chain has left it, with facts that it had let go.
     raw(directory.path())
         .execute_batch(
-            "DELETE FROM facts WHERE seq = 2; DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of;
+            "DELETE FROM facts WHERE seq = 2; DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of; DROP TABLE days;
              PRAGMA user_version=3",
         )
         .unwrap();
@@ -413,7 +413,7 @@ fn many_facts_of_before_are_adopted_in_links_of_a_few() {
     journal.commit(&facts).unwrap();
     drop(journal);
     raw(directory.path())
-        .execute_batch("DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of; PRAGMA user_version=3")
+        .execute_batch("DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of; DROP TABLE days; PRAGMA user_version=3")
         .unwrap();
     drop(Journal::open(directory.path()).unwrap());
     let connection = raw(directory.path());

@@ -12,6 +12,7 @@ use homeostat_core::label::LabelSet;
 use homeostat_core::name::ApprovalId;
 use homeostat_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Api;
 use super::control::{self, Answer};
@@ -21,14 +22,14 @@ use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
 
 /// All that is in force.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalList {
     /// The oldest first.
     pub approvals: Vec<StandingView>,
 }
 
 /// What people have approved ahead.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StandingView {
     /// Its number.
     pub id: String,
@@ -37,6 +38,7 @@ pub struct StandingView {
     /// Which remedy.
     pub remedy: String,
     /// On which target.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub target: LabelSet,
     /// What was to be done, as it was shown.
     pub action: String,
@@ -45,8 +47,10 @@ pub struct StandingView {
     /// Who stands for it.
     pub votes: Vec<VoteView>,
     /// Since when.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// Until when.
+    #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
     /// How many runs it lets start.
     pub uses: u32,

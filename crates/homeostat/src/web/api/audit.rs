@@ -15,10 +15,11 @@ use homeostat_core::label::LabelSet;
 use homeostat_core::operator::Operator;
 use homeostat_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Api;
-use super::incidents::{ask, pairs, read_id};
-use super::search::moment;
+use super::incidents::{ask, read_id};
+use super::search::{few, moment};
 use crate::access::{Caller, Permission, Subject};
 use crate::deeds::{Deeds, Done, Search};
 use crate::web::answer;
@@ -35,7 +36,7 @@ const SEARCHES: usize = 20;
 const ROOT: &str = "/api/v1/audit";
 
 /// A page of deeds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditList {
     /// The deeds, the last one first.
     pub entries: Vec<AuditEntry>,
@@ -44,11 +45,12 @@ pub struct AuditList {
 }
 
 /// One deed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
     /// Its number in the journal; also the `cursor` of what comes before it.
     pub id: String,
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What: `approve`, `reject`, `cancel`, `retry`, `revoke`, `pause`, `resume`, `start`, `reload`.
     pub what: String,
@@ -65,6 +67,7 @@ pub struct AuditEntry {
     /// The policy of that.
     pub policy: Option<String>,
     /// The target of that.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub target: Option<LabelSet>,
     /// Why, in their words.
     pub reason: String,
@@ -77,20 +80,23 @@ pub struct AuditEntry {
 }
 
 /// What somebody approved ahead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AheadView {
     /// How many further runs.
     pub uses: u32,
     /// For how long.
+    #[schema(value_type = String)]
     pub lasts: Span,
 }
 
 /// A configuration that was put in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConfigurationView {
     /// Of what.
+    #[schema(value_type = String)]
     pub of: Scope,
     /// The files that were read, each with the SHA-256 of what it held; none where there is none.
+    #[schema(value_type = Vec<Object>)]
     pub files: Vec<ReadFile>,
 }
 
@@ -190,7 +196,7 @@ fn view(configuration: &Configuration) -> ConfigurationView {
 fn read(query: &str) -> Result<(Search, Format), String> {
     let mut search = Search { limit: LIMIT, ..Search::default() };
     let mut format = Format::Json;
-    for (name, value) in pairs(query)? {
+    for (name, value) in few(query)? {
         match name.as_str() {
             "who" => search.who = Some(value),
             "what" if deed::ALL.contains(&&*value) => search.what = Some(value),

@@ -22,6 +22,9 @@ pub mod board;
 mod pick;
 mod stream;
 pub mod audit;
+pub mod history;
+pub mod alerts;
+mod openapi;
 mod explain;
 mod policies;
 mod control;
@@ -39,8 +42,10 @@ use tokio::sync::Semaphore;
 use super::Web;
 use crate::access::{Gate, Permission, Routes};
 use crate::deeds::{Deeds, Search};
-pub use crate::incidents::{AllOpen, Filter, Numbered, Open, Page, Story};
+pub use crate::incidents::{AllOpen, Closings, Filter, Numbered, Open, Page, Story};
 pub use fold::fold;
+#[cfg(test)]
+pub(crate) use openapi::tests::described;
 pub use status::Status;
 use stream::Hub;
 
@@ -108,6 +113,14 @@ pub trait History: Send + Sync + 'static {
     /// The journal cannot be read.
     fn story_before(&self, id: IncidentId, before: i64) -> Result<Story, ReadError>;
 
+    /// Tells what became of the incidents that closed on these days in UTC, counted from 1970-01-01,
+    /// the last one not among them; by day, then by policy.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    fn days(&self, from: i64, until: i64) -> Result<Vec<Closings>, ReadError>;
+
     /// Lists what people did, the last deed first.
     ///
     /// # Errors
@@ -137,6 +150,9 @@ pub(super) fn routes(web: &Web) -> Routes {
         .get("/api/v1/stream", Permission::View, stream::show)
         .get("/api/v1/approvals", Permission::View, approvals::list)
         .post("/api/v1/approvals/{id}/revoke", Permission::Approve, approvals::revoke)
+        .get("/api/v1/alerts", Permission::View, alerts::list)
+        .get("/api/v1/history", Permission::View, history::show)
+        .get("/api/v1/openapi.json", Gate::Enter, openapi::show)
         .get("/api/v1/audit", Permission::View, audit::list)
         .get("/api/v1/policies", Permission::View, policies::list)
         .get("/api/v1/explain", Permission::View, explain::show)

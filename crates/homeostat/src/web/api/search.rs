@@ -1,5 +1,7 @@
 //! What a list of incidents is asked for, as its query says it.
 
+use std::collections::BTreeMap;
+
 use homeostat_core::time::Timestamp;
 
 use super::Filter;
@@ -38,13 +40,7 @@ pub(super) struct Asked {
 pub(super) fn read(query: &str) -> Result<Asked, String> {
     let mut asked =
         Asked { filter: Filter { limit: LIMIT, ..Filter::default() }, ..Asked::default() };
-    let pairs = pairs(query)?;
-    for (name, _) in &pairs {
-        if pairs.iter().filter(|(other, _)| other == name).count() > VALUES {
-            return Err(format!("{name} is there more than {VALUES} times"));
-        }
-    }
-    for (name, value) in pairs {
+    for (name, value) in few(query)? {
         let filter = &mut asked.filter;
         match name.as_str() {
             "state" => filter.states.extend(states(&value)?),
@@ -79,6 +75,20 @@ pub(super) fn read(query: &str) -> Result<Asked, String> {
         }
     }
     Ok(asked)
+}
+
+/// The parameters of a query, in order; a name may come more than once, and not too often.
+pub(super) fn few(query: &str) -> Result<Vec<(String, String)>, String> {
+    let pairs = pairs(query)?;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, _) in &pairs {
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        if *count > VALUES {
+            return Err(format!("{name} is there more than {VALUES} times"));
+        }
+    }
+    Ok(pairs)
 }
 
 /// The states that a word names: one, or all in which an incident is open.

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use homeostat_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::incidents::ask;
 use super::{Api, History, Open, approvals};
@@ -15,13 +16,14 @@ use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
 
 /// How things stand now, as `/api/v1/status` shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The version that runs.
     pub version: String,
     /// The revision that it was built from.
     pub revision: String,
     /// When the process started.
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// Identifies this boot of the machine.
     pub boot: String,
@@ -45,22 +47,24 @@ pub struct Status {
 }
 
 /// Who paused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PauseView {
     /// Who.
     pub by: String,
     /// Why.
     pub reason: String,
     /// Since when.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
 }
 
 /// The configuration in force.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ConfigStatus {
     /// The file, or all that are given, with commas between; `null` where there is none, and every alert is shadowed.
     pub file: Option<String>,
     /// When the configuration in force was read.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub loaded_at: Option<Timestamp>,
     /// What was wrong with the file when it was last read; the earlier one is in force.
     pub last_error: Option<String>,

@@ -7,9 +7,10 @@ use homeostat_core::label::LabelSet;
 use homeostat_core::time::Timestamp;
 use homeostat_core::why::Answer;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A page of incidents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct IncidentList<I = IncidentView> {
     /// Newest first.
     pub incidents: Vec<I>,
@@ -18,7 +19,7 @@ pub struct IncidentList<I = IncidentView> {
 }
 
 /// One incident with all that happened to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct IncidentView {
     /// Its number.
     pub id: String,
@@ -28,17 +29,21 @@ pub struct IncidentView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
     /// What is to be healed.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub target: LabelSet,
     /// Where it stands.
     pub state: StateView,
     /// How it ended, once closed.
+    #[schema(value_type = Option<String>)]
     pub outcome: Option<End>,
     /// Why it ended so; while it is open, what it waits for.
     pub reason: String,
     /// As of when: what is waited for was judged then.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub reason_at: Option<Timestamp>,
     /// How well the healing is known.
+    #[schema(value_type = Option<String>)]
     pub grade: Option<Grade>,
     /// The remedy that healed.
     pub remedy: Option<String>,
@@ -49,10 +54,12 @@ pub struct IncidentView {
     pub holds: Vec<Ruling>,
     /// When they judge it again, where time alone can let it go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub holds_until: Option<Timestamp>,
     /// When something follows at the latest, whatever it waits for: a further judgement, a further run,
     /// the end of a question, the end of a proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_at: Option<Timestamp>,
     /// What waits for a person's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,8 +67,10 @@ pub struct IncidentView {
     /// Of which incident it is a relapse.
     pub relapse_of: Option<String>,
     /// When it opened.
+    #[schema(value_type = String, format = DateTime)]
     pub opened_at: Timestamp,
     /// When it closed.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub closed_at: Option<Timestamp>,
     /// Its alerts, in the order in which they came. Of very many, the first and the last.
     pub alerts: Vec<AlertView>,
@@ -76,7 +85,7 @@ pub struct IncidentView {
 }
 
 /// What a person is asked to approve.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalView {
     /// The order's id: one run of one remedy.
     pub order: String,
@@ -85,8 +94,10 @@ pub struct ApprovalView {
     /// What would be done, with every placeholder filled in.
     pub action: String,
     /// Tells this deed from any other; show it with the approval, to approve nothing else.
+    #[schema(value_type = String)]
     pub digest: Digest,
     /// When the question is void.
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// Who may answer, of those who may approve; all of them where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,13 +115,14 @@ fn one() -> u32 {
 }
 
 /// That a person agrees.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VoteView {
     /// Who.
     pub by: String,
     /// Why.
     pub reason: String,
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 
@@ -130,7 +142,9 @@ impl IncidentView {
 }
 
 /// Where an incident stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum StateView {
     /// For something; the reason says for what.
@@ -163,28 +177,32 @@ impl StateView {
 }
 
 /// One alert of an incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlertView {
     /// As its source computed it, sixteen hexadecimal digits.
     pub fingerprint: String,
     /// Who sent it.
     pub source: String,
     /// Its labels.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: LabelSet,
     /// Its annotations, as first seen.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub annotations: LabelSet,
     /// How it stands.
     pub status: AlertStatus,
     /// When its source says that it began.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub starts_at: Option<Timestamp>,
     /// When we heard that it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// The expression's page at its source, as sent: a link only if it is http or https.
     pub generator_url: String,
 }
 
 /// How an alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertStatus {
     /// It fires, as far as we were told.
@@ -207,7 +225,7 @@ impl AlertStatus {
 }
 
 /// One run of a remedy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderView {
     /// `incident.remedy.attempt`; the name of the directory that holds its output begins with it.
     pub id: String,
@@ -223,10 +241,13 @@ pub struct OrderView {
     /// What is done, with every placeholder filled in.
     pub action: String,
     /// When it was decided.
+    #[schema(value_type = String, format = DateTime)]
     pub issued_at: Timestamp,
     /// When it started, where it did and that is known.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
     /// When it was over.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// Its exit code, where it had one.
     pub exit_code: Option<i32>,
@@ -249,7 +270,7 @@ pub struct OrderView {
 }
 
 /// That a run started because people had approved it ahead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StandingUseView {
     /// The number of the standing approval.
     pub id: String,
@@ -258,11 +279,12 @@ pub struct StandingUseView {
     /// How many runs were left then.
     pub left: u32,
     /// Until when.
+    #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
 }
 
 /// Whether an order runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// It runs.
@@ -285,9 +307,10 @@ impl OrderState {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     /// When; of equal ones in a row, the first.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The fact's name.
     pub kind: String,
@@ -298,9 +321,11 @@ pub struct Entry {
     pub count: u32,
     /// When it happened last, where more than once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_at: Option<Timestamp>,
     /// Until when, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
     /// The remedy it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -320,7 +345,7 @@ pub struct Entry {
 }
 
 /// Why a choice was made: what there was to choose from, what each guard said, what was known.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WhyView {
     /// The ladder as it stood, from the first rung to the last.
     #[serde(default)]
@@ -330,6 +355,7 @@ pub struct WhyView {
     pub guards: Vec<VerdictView>,
     /// What was asked, what was answered, and how old that was when it was decided upon.
     #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
     pub evidence: Vec<Answer>,
     /// How many further answers there were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -337,7 +363,7 @@ pub struct WhyView {
 }
 
 /// A remedy that could be chosen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CandidateView {
     /// Its name.
     pub remedy: String,
@@ -355,7 +381,7 @@ impl CandidateView {
 }
 
 /// What one guard said, and whether it let it pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VerdictView {
     /// The guard.
     pub guard: String,
@@ -366,7 +392,7 @@ pub struct VerdictView {
 }
 
 /// Whether a guard let something pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It did.
@@ -386,7 +412,7 @@ impl Verdict {
 }
 
 /// What one guard said.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ruling {
     /// The guard.
     pub guard: String,

@@ -1,0 +1,93 @@
+//! What became of the incidents of each day: a small table, so that a season is read in no time.
+//!
+//! A row says how many incidents of a policy closed on a day with an outcome, after about so long
+//! ([`Step`]). It is counted in the commit that closes an incident, and stays when the incident goes.
+
+use homeostat_core::fact::{Fact, What};
+use homeostat_core::incident::End;
+use homeostat_core::name::PolicyName;
+use homeostat_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::read::Reader;
+use super::sqlite::{JournalError, number};
+use crate::incidents::{Closings, Step};
+
+const COUNT: &str = "INSERT INTO days (day, policy, outcome, step, incidents, alone)
+     VALUES (?1, ?2, ?3, ?4, 1, ?5)
+     ON CONFLICT DO UPDATE SET incidents = incidents + 1, alone = alone + excluded.alone";
+
+/// Counts an incident that closes.
+pub(super) fn count(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
+    let What::IncidentClosed { incident, closing, .. } = &fact.what else { return Ok(()) };
+    let id = number(incident.0);
+    let opened = "SELECT opened_at, policy FROM incidents WHERE id = ?1";
+    let opened = transaction
+        .prepare_cached(opened)?
+        .query_row([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+        .optional()?;
+    let Some((opened_at, policy)) = opened else { return Ok(()) };
+    let alone = closing.outcome == End::Healed && !was_told(transaction, id)?;
+    let step = step(opened_at, fact.at.micros());
+    let day = fact.at.day();
+    let outcome = closing.outcome.as_str();
+    transaction.prepare_cached(COUNT)?.execute(params![day, policy, outcome, step, alone])?;
+    Ok(())
+}
+
+/// Whether a person was told of an incident, or asked about it.
+fn was_told(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM facts WHERE incident = ?1
+               AND kind IN ('notice_raised', 'approval_asked', 'incident_commanded')";
+    connection.prepare_cached(sql)?.exists([id])
+}
+
+/// Counts all incidents that are there, of a journal that had no such table.
+pub(super) fn adopt(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut closed = transaction.prepare(
+        "SELECT id, policy, outcome, opened_at, closed_at FROM incidents
+         WHERE closed_at IS NOT NULL AND outcome IS NOT NULL",
+    )?;
+    let mut rows = closed.query([])?;
+    let mut count = transaction.prepare(COUNT)?;
+    while let Some(row) = rows.next()? {
+        let (id, policy, outcome): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (opened_at, closed_at): (i64, i64) = (row.get(3)?, row.get(4)?);
+        let alone = outcome == End::Healed.as_str() && !was_told(transaction, id)?;
+        let day = Timestamp::from_micros(closed_at).day();
+        count.execute(params![day, policy, outcome, step(opened_at, closed_at), alone])?;
+    }
+    Ok(())
+}
+
+fn step(opened_at: i64, closed_at: i64) -> u16 {
+    let took = Timestamp::from_micros(closed_at).since(Timestamp::from_micros(opened_at));
+    Step::of(took).0
+}
+
+impl Reader {
+    /// Tells what became of the incidents that closed on these days, the last one not among them; by
+    /// day, then by policy.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    pub fn days(&self, from: i64, until: i64) -> Result<Vec<Closings>, JournalError> {
+        let connection = self.connection.lock();
+        let failed = |source| self.error(source);
+        let sql = "SELECT day, policy, outcome, step, incidents, alone FROM days
+                   WHERE day >= ?1 AND day < ?2 ORDER BY day, policy";
+        let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+        let rows = statement.query_map([from, until], |row| {
+            Ok(Closings {
+                day: row.get(0)?,
+                policy: PolicyName::new(row.get::<_, String>(1)?),
+                outcome: row.get(2)?,
+                step: Step(row.get(3)?),
+                incidents: row.get::<_, i64>(4)?.unsigned_abs(),
+                alone: row.get::<_, i64>(5)?.unsigned_abs(),
+            })
+        });
+        rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+    }
+}
