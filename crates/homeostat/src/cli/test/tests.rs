@@ -74,7 +74,7 @@ fn a_failing_expectation_shows_its_place_and_what_happened_instead() {
       0s  Incident 1 opened: policy web-down takes care of {instance="a<\x1b[2J"}.
       0s  All guards agree: remedy restart starts: `restart "xa<\u{1b}[2J"`.
       2s  Remedy restart exited with code 1 after 2s.
-      2s  Remedy restart is done with: it exited with code 1.
+      2s  Remedy restart is not tried again: it exited with code 1.
       2s  Closed as escalated: no remedy healed it: restart: exited with code 1.
     "#);
 }
@@ -166,7 +166,7 @@ fn a_machine_gets_the_place_of_each_failure() {
                 {
                   "at": "2s",
                   "incident": "1",
-                  "text": "Remedy restart is done with: it exited with code 1."
+                  "text": "Remedy restart is not tried again: it exited with code 1."
                 },
                 {
                   "at": "2s",
@@ -218,7 +218,7 @@ fn junit_has_a_suite_for_each_file_and_a_case_for_each_test() {
     0s  Incident 1 opened: policy web-down takes care of {instance="a&lt;\x1b[2J"}.
     0s  All guards agree: remedy restart starts: `restart "xa&lt;\u{1b}[2J"`.
     2s  Remedy restart exited with code 1 after 2s.
-    2s  Remedy restart is done with: it exited with code 1.
+    2s  Remedy restart is not tried again: it exited with code 1.
     2s  Closed as escalated: no remedy healed it: restart: exited with code 1.</failure>
         </testcase>
       </testsuite>

@@ -101,7 +101,7 @@ pub(super) fn text(
             format!("{title} {}{}{left}.", ended.outcome, took(ended, incident))
         }
         What::RemedyGivenUp { remedy, reason, .. } => {
-            format!("Remedy {remedy} is done with: it {}.", without_stop(reason))
+            format!("Remedy {remedy} is not tried again: it {}.", without_stop(reason))
         }
         What::TurnedWorse { order, text, .. } => format!(
             "{} made something else worse: {}. No further remedy is tried.",
@@ -147,16 +147,16 @@ pub(super) fn text(
             format!("{}.", begin(&shadow_judged(remedy, *worth, *after)))
         }
         What::LatchReleased { .. } => {
-            "It no longer stands in the way: what fires from now on is a new trouble.".to_owned()
+            "All its alerts have ended: what fires here from now on is a new incident.".to_owned()
         }
         What::NoticeRaised { notice } => notice_raised(notice),
         What::NoticeWithheld { open, .. } => format!(
             "A person should be told, and nobody is: {open} notices are open already, and there \
              may be no more."
         ),
-        What::NoticeTold { .. } => "The notice was accepted.".to_owned(),
+        What::NoticeTold { .. } => "Everybody who must be told has been reached.".to_owned(),
         What::NoticeCleared { topic } => notice_cleared(topic),
-        What::NoticeEnded { .. } => "Nothing more has to be told.".to_owned(),
+        What::NoticeEnded { .. } => "Nobody is told anything further about it.".to_owned(),
         What::ClockJumped { jump } => clock_jumped(jump),
         What::EvidenceAsked { .. }
         | What::EpisodeListed { .. }
@@ -368,3 +368,6 @@ fn begin(text: &str) -> String {
 fn without_stop(text: &str) -> &str {
     text.strip_suffix('.').unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests;

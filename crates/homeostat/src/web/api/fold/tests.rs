@@ -36,14 +36,14 @@ fn a_healing_is_told_from_the_first_alert_to_the_end() {
     2026-01-05T09:00:03Z retry_scheduled: It will be tried again at 2026-01-05T09:00:08Z.
     2026-01-05T09:00:08Z order_issued: All guards agree: remedy restart starts, run 2: `systemctl restart web@a`.
     2026-01-05T09:00:10Z order_ended: Remedy restart exited with code 1 after 2s.
-    2026-01-05T09:00:10Z remedy_given_up: Remedy restart is done with: it exited with code 1.
+    2026-01-05T09:00:10Z remedy_given_up: Remedy restart is not tried again: it exited with code 1.
     2026-01-05T09:00:10Z order_issued: All guards agree: remedy reboot starts: `script: exec reboot`.
     2026-01-05T09:00:14Z order_ended: Remedy reboot exited with code 0 after 2s.
     2026-01-05T09:00:14Z verification_began: Now it is checked whether that healed; the answer is due by 2026-01-05T09:15:14Z.
     2026-01-05T09:00:15Z evidence_seen: Looked: rule ServiceDown is inactive.
     2026-01-05T09:00:15Z incident_closed: Closed as healed: confirmed by remedy reboot: rule ServiceDown is inactive.
     2026-01-05T09:00:16Z episode_ended: The source of alert ServiceDown says that it resolved.
-    2026-01-05T09:00:16Z latch_released: It no longer stands in the way: what fires from now on is a new trouble.
+    2026-01-05T09:00:16Z latch_released: All its alerts have ended: what fires here from now on is a new incident.
     "#);
     assert_eq!((view.state, view.outcome), (StateView::Closed, Some(End::Healed)));
     assert_eq!((view.grade, view.remedy.as_deref()), (Some(Grade::Confirmed), Some("reboot")));
@@ -77,10 +77,10 @@ fn what_waits_for_approval_is_shown_until_somebody_answers() {
     2026-01-05T09:00:00Z incident_opened: Incident 1 opened: policy web-down takes care of {instance="a:80"}. A person is told if it is still open at 2026-01-05T09:15:00Z.
     2026-01-05T09:00:00Z approval_asked: All guards agree, and a person must approve remedy restart by 2026-01-05T09:30:00Z: `systemctl restart web@a`.
     2026-01-05T09:00:00Z notice_raised: A person is asked until 2026-01-05T09:30:00Z whether `systemctl restart web@a` may run: to let remedy restart start: homeostat approve 1.
-    2026-01-05T09:00:00Z notice_told: The notice was accepted.
+    2026-01-05T09:00:00Z notice_told: Everybody who must be told has been reached.
     2026-01-05T09:00:00Z incident_commanded: ann approves: the host is empty.
     2026-01-05T09:00:00Z notice_cleared: Nobody has to answer any more, and that is told as well.
-    2026-01-05T09:00:00Z notice_ended: Nothing more has to be told.
+    2026-01-05T09:00:00Z notice_ended: Nobody is told anything further about it.
     2026-01-05T09:00:00Z order_issued: All guards agree: remedy restart starts: `systemctl restart web@a`.
     2026-01-05T09:00:00Z incident_commanded: ann cancels.
     2026-01-05T09:00:00Z order_cancelled: Remedy restart is told to end: cancelled by ann.
