@@ -324,6 +324,15 @@ impl Client {
         }
     }
 
+    /// Has the server read its configuration again; or says what is wrong with it.
+    pub(super) fn reload(&self) -> Result<Result<(), String>, Trouble> {
+        match self.answer(Method::POST, &["-", "reload"], &[], None)? {
+            (status, _) if status.is_success() => Ok(Ok(())),
+            (StatusCode::INTERNAL_SERVER_ERROR, problems) => Ok(Err(problems)),
+            (status, text) => Err(self.refused(status, &text)),
+        }
+    }
+
     fn ask(
         &self,
         method: Method,

@@ -7,7 +7,7 @@
 //!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
 //!                     ├─> fire, status, incidents, approve, approvals, reject, cancel, retry, revoke,
-//!                     │     pause, resume, audit, whoami
+//!                     │     pause, resume, alerts, policies, reload, audit, whoami
 //!                     │     └──> Client ──> HTTP
 //!                     └─> demo
 //! ```
@@ -16,6 +16,7 @@
 //! what it came to. Everything is written to the streams that are handed in, so that tests see it.
 
 mod serve;
+mod alerts;
 mod approve;
 mod approvals;
 mod audit;
@@ -34,8 +35,10 @@ mod matching;
 mod migrate;
 mod pause;
 mod plain;
+mod policies;
 mod prospect;
 mod reject;
+mod reload;
 mod retry;
 mod revoke;
 mod status;
@@ -130,6 +133,9 @@ enum Command {
     Revoke(revoke::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
+    Alerts(alerts::Args),
+    Policies(policies::Args),
+    Reload(reload::Args),
     Audit(audit::Args),
     Whoami(whoami::Args),
     Demo(demo::DemoArgs),
@@ -186,6 +192,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Revoke(args) => revoke::run(&args, streams.out),
         Command::Pause(args) => pause::pause(&args, streams.out),
         Command::Resume(args) => pause::resume(&args, streams.out),
+        Command::Alerts(args) => alerts::run(&args, streams.out),
+        Command::Policies(args) => policies::run(&args, streams.out),
+        Command::Reload(args) => reload::run(&args, streams.out),
         Command::Audit(args) => audit::run(&args, streams.out),
         Command::Whoami(args) => whoami::run(&args, streams.out),
         Command::Demo(args) => demo::run(&args),

@@ -6,7 +6,7 @@ use homeostat_core::name::IncidentId;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::web::api::view::{IncidentList, IncidentView};
+use crate::web::api::view::IncidentView;
 use crate::web::api::{fixture, fold};
 
 /// Runs a command line; gives the exit, what was printed, and what was complained about.
@@ -110,6 +110,9 @@ fn each_help_teaches_with_an_example() {
         "serve",
         "fire",
         "status",
+        "alerts",
+        "policies",
+        "reload",
         "incidents",
         "approve",
         "approvals",
@@ -150,6 +153,9 @@ fn the_help_lists_what_there_is() {
       revoke     Revoke a standing approval: a person is asked again
       pause      Let no remedy start until `resume`
       resume     Let remedies start again
+      alerts     List what fires, by policy
+      policies   List the policies in force
+      reload     Have an engine read its configuration again
       audit      List what people did, or verify the journal that tells it
       whoami     Show who you are to an engine, and what you may do
       demo       Watch the whole loop on this machine, in about a minute
@@ -286,7 +292,7 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
                               asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
                               asked   Prometheus, rule ServiceDown: main shows it: fires, evaluated 0s before (0s old)
       2026-01-05T09:00:10Z  Remedy restart exited with code 1 after 2s.
-      2026-01-05T09:00:10Z  Remedy restart is done with: it exited with code 1.
+      2026-01-05T09:00:10Z  Remedy restart is not tried again: it exited with code 1.
       2026-01-05T09:00:10Z  All guards agree: remedy reboot starts: `script: exec reboot`.
                               before  restart: tried: exited with code 1
                               asked   Alertmanager main, alert 8459147829d7e238: lists it active, updated 0s before (0s old)
@@ -296,7 +302,7 @@ fn one_incident_is_told_with_its_timeline_and_reasons() {
       2026-01-05T09:00:15Z  Looked: rule ServiceDown is inactive.
       2026-01-05T09:00:15Z  Closed as healed: confirmed by remedy reboot: rule ServiceDown is inactive.
       2026-01-05T09:00:16Z  The source of alert ServiceDown says that it resolved.
-      2026-01-05T09:00:16Z  It no longer stands in the way: what fires from now on is a new trouble.
+      2026-01-05T09:00:16Z  All its alerts have ended: what fires here from now on is a new incident.
 
     all reasons: homeostat incidents 1 --why
     "#);
