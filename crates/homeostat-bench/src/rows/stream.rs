@@ -118,7 +118,7 @@ fn listen(address: SocketAddr) -> Result<TcpStream> {
 fn hear_all(readers: Vec<TcpStream>) -> Result<()> {
     let mut readers: Vec<(TcpStream, Vec<u8>)> =
         readers.into_iter().map(|stream| (stream, Vec::new())).collect();
-    let mut piece = [0; 64 << 10];
+    let mut piece = vec![0; 64 << 10];
     while !readers.is_empty() {
         let mut read = 0;
         let mut failed = None;

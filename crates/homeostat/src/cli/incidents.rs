@@ -35,6 +35,7 @@ const ANSWERS: usize = 4;
                   homeostat incidents 17 --why\n  \
                   homeostat incidents 17 --follow\n  \
                   homeostat incidents 17 --output json")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed")]
 pub(super) struct Args {
     /// Tell this one, with all that happened and why
     id: Option<String>,

@@ -57,7 +57,7 @@ impl Listener {
                 let text = std::mem::replace(&mut self.read, rest);
                 return Some(String::from_utf8(text).unwrap());
             }
-            let mut buffer = [0; 16 << 10];
+            let mut buffer = [0; 4 << 10];
             let read = timeout(PATIENCE, self.stream.read(&mut buffer)).await;
             // A connection that is cut has ended, too.
             match read.expect("something is heard").unwrap_or(0) {
@@ -162,7 +162,8 @@ async fn a_stop_lets_those_who_listen_go() {
 async fn everybody_hears_of_what_they_may_see() {
     let sandbox = Sandbox::new().unwrap();
     let sha = |text: &str| {
-        sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        let hash = sha2::Sha256::digest(text);
+        hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     };
     let file = sandbox.write("admin.token", "admin").unwrap();
     let config = format!(

@@ -12,6 +12,7 @@
 //!
 //! *Not* its duty: to know what an incident is ([`Fold`]), and who may see it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -318,27 +319,27 @@ impl State {
         fact: &Fact,
         history: &dyn History,
     ) -> Result<Option<&mut Kept>, ReadError> {
-        if !self.folds.contains_key(&id) {
-            let opens =
-                matches!(&fact.what, What::IncidentOpened { incident, .. } if *incident == id);
-            let fold = if opens {
-                Fold::opening(id, std::slice::from_ref(fact))
-            } else {
-                let story = history.story_before(id, before)?;
-                Fold::of(id, &story.facts).map(|mut fold| {
-                    fold.leave_out(story.left_out);
-                    fold.lighten();
-                    fold
-                })
-            };
-            // What is gone is told no more.
-            let Some(fold) = fold else { return Ok(None) };
-            self.folds.insert(id, Kept::new(fold));
-            if !opens && !self.open.contains(&id) {
-                self.ended.push_back(id);
-            }
+        let vacant = match self.folds.entry(id) {
+            Entry::Occupied(known) => return Ok(Some(known.into_mut())),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let opens = matches!(&fact.what, What::IncidentOpened { incident, .. } if *incident == id);
+        let fold = if opens {
+            Fold::opening(id, std::slice::from_ref(fact))
+        } else {
+            let story = history.story_before(id, before)?;
+            Fold::of(id, &story.facts).map(|mut fold| {
+                fold.leave_out(story.left_out);
+                fold.lighten();
+                fold
+            })
+        };
+        // What is gone is told no more.
+        let Some(fold) = fold else { return Ok(None) };
+        if !opens && !self.open.contains(&id) {
+            self.ended.push_back(id);
         }
-        Ok(self.folds.get_mut(&id))
+        Ok(Some(vacant.insert(Kept::new(fold))))
     }
 
     /// Lets go of what is beyond the bounds.

@@ -39,7 +39,7 @@ pub(super) async fn list(
     let book = (api.web.book)();
     let policies = caller.sees_policies().filter(|few| few.len() <= PATTERNS);
     let named = of_teams(filter.named, &teams, &book);
-    let filter = Filter { policies, named, ..filter };
+    let filter = Filter { named, policies, ..filter };
     let listed = if is_of_open(&filter) && !fields.is_long() {
         listed_on_board(&api, &caller, &filter).await.transpose()
     } else {

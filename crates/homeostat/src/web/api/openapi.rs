@@ -1,4 +1,4 @@
-//! The API as OpenAPI describes it, for programs that make clients and tests of it.
+//! The API as `OpenAPI` describes it, for programs that make clients and tests of it.
 //!
 //! What answers hold is read from the types that are written ([`ToSchema`]); which operations there are, and
 //! what each takes, stands in one table ([`operations`]), and a test sees that it has every route.
@@ -174,7 +174,7 @@ fn any_object() -> Value {
 }
 
 /// What a command says.
-fn command(needs_reason: bool, more: Value) -> Value {
+fn command(needs_reason: bool, more: &Value) -> Value {
     let mut properties = json!({
         "by": { "type": "string", "minLength": 1, "maxLength": 200, "pattern": "\\S" },
         "reason": { "type": "string", "maxLength": 2000 },
@@ -201,7 +201,7 @@ fn incident_command(verb: &'static str, summary: &'static str) -> Operation {
         path: verb,
         summary,
         parameters: vec![id()],
-        body: Some(command(false, more)),
+        body: Some(command(false, &more)),
         answers: as_json(json!({
             "type": "object", "required": ["message"],
             "properties": { "message": { "type": "string" } },
@@ -222,7 +222,7 @@ fn get(
 fn pause(path: &'static str, summary: &'static str, needs_reason: bool) -> Operation {
     Operation {
         method: "post",
-        body: Some(command(needs_reason, json!({}))),
+        body: Some(command(needs_reason, &json!({}))),
         refusals: &[400, 415],
         ..get(
             path,

@@ -4,7 +4,7 @@ use homeostat_core::label::LabelSet;
 use super::super::fixture::{Facts, World, healed_by_the_second, held, policy};
 use super::super::fold;
 use super::super::message::Ear;
-use super::super::view::Entry;
+use super::super::view::Entry as Told;
 use super::*;
 use crate::access::Caller;
 
@@ -140,12 +140,12 @@ fn what_is_told_one_by_one_is_the_timeline() {
         let mut told = desk.board.listen(None).unwrap().told;
         desk.commit(&facts);
         assert!(desk.board.tell().unwrap());
-        let mut timelines: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+        let mut timelines: BTreeMap<String, Vec<Told>> = BTreeMap::new();
         for (_, text) in entries(&received(&mut told)) {
             let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
             let data: serde_json::Value = serde_json::from_str(data).unwrap();
             for line in data["entries"].as_array().unwrap() {
-                let entry: Entry = serde_json::from_value(line["entry"].clone()).unwrap();
+                let entry: Told = serde_json::from_value(line["entry"].clone()).unwrap();
                 let timeline =
                     timelines.entry(line["incident"].as_str().unwrap().to_owned()).or_default();
                 // An entry that repeats takes the place of the one before.
