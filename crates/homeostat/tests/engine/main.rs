@@ -26,6 +26,7 @@ mod oidc;
 mod openapi;
 mod overload;
 mod page;
+mod panels;
 mod prospects;
 mod radius;
 mod rebels;

@@ -5,5 +5,6 @@
 
 mod cases;
 mod documents;
+mod monitoring;
 mod policy_tests;
 mod tidy;
