@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, glob_with};
+use homeostat_core::configuration::ReadFile;
 
 use crate::files::Files;
 use crate::read::{Reader, Text};
@@ -48,6 +49,12 @@ pub(crate) fn gather<P: AsRef<Path>>(paths: &[P]) -> Gathered {
         }
     }
     gathered
+}
+
+/// Returns which files these are now, whether what stands in them is right or not. A file that cannot be
+/// read is not among them.
+pub fn look<P: AsRef<Path>>(paths: &[P]) -> Vec<ReadFile> {
+    gather(paths).files.read()
 }
 
 /// A file, or the files of a directory by name.

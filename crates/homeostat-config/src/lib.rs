@@ -45,7 +45,7 @@ pub use config::{
     ActionSetting, ActionSettings, AlertmanagerSource, Callable, Config, HandedSecret, Hmac,
     PrometheusSource, RequestTarget, RequestTargets, SignedTime, Sources, WebhookSource,
 };
-pub use gather::read_text;
+pub use gather::{look, read_text};
 pub use http::{
     ClientCertificate, Credentials, HttpConfig, HttpHeader, OAuth2Config, ProxyConfig, Secret,
     SecretSource, TlsConfig,

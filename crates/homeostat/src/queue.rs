@@ -123,6 +123,8 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Shared {
     length: AtomicUsize,
+    /// How often the engine has looked for a request.
+    looks: AtomicUsize,
     not_writable: AtomicBool,
     /// Why the journal cannot be written, for a person.
     trouble: Mutex<String>,
@@ -238,6 +240,12 @@ impl Queue {
         self.len() == 0
     }
 
+    /// Returns how often the engine has looked for a request, also in vain. It looks at least twice
+    /// a second, unless it writes or is stuck.
+    pub fn looks(&self) -> usize {
+        self.shared.looks.load(Ordering::Relaxed)
+    }
+
     /// Lets no further request in, and lets the driver stop after those that wait.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
@@ -280,6 +288,7 @@ impl Queue {
 impl Inbox {
     /// Waits for a request until `deadline`.
     pub(crate) fn wait(&self, most: std::time::Duration) -> Option<Request> {
+        self.shared.looks.fetch_add(1, Ordering::Relaxed);
         let request = self.receiver.recv_timeout(most).ok()?;
         self.shared.length.fetch_sub(1, Ordering::Relaxed);
         Some(request)
@@ -287,6 +296,7 @@ impl Inbox {
 
     /// Takes a request if one waits.
     pub(crate) fn take(&self) -> Option<Request> {
+        self.shared.looks.fetch_add(1, Ordering::Relaxed);
         let request = self.receiver.try_recv().ok()?;
         self.shared.length.fetch_sub(1, Ordering::Relaxed);
         Some(request)

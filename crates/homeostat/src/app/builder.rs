@@ -108,6 +108,7 @@ impl App {
         Self {
             options: Options {
                 config_files: Vec::new(),
+                auto_reload: None,
                 storage_path: PathBuf::from("./data"),
                 retention: RETENTION,
                 listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 9999)).into()],
@@ -182,6 +183,14 @@ impl App {
     /// default `./data`.
     pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.storage_path = path.into();
+        self
+    }
+
+    /// Reads the configuration again when its files have changed, looking at them each so often. By
+    /// default it is read when [`Running::reload`] says so, or at a SIGHUP.
+    pub fn auto_reload(mut self, every: Duration) -> Self {
+        let micros = u64::try_from(every.as_micros()).unwrap_or(u64::MAX);
+        self.options.auto_reload = Some(Span::from_micros(micros.max(1)));
         self
     }
 
@@ -297,6 +306,7 @@ impl App {
         let told_to_stop = until_signalled();
         let running = self.start().await?;
         running.reload_on_hangup();
+        running.report_to_the_manager();
         running.run(told_to_stop).await?;
         Ok(())
     }

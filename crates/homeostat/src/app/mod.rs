@@ -10,6 +10,7 @@
 
 mod builder;
 mod history;
+mod manager;
 mod reload;
 mod signals;
 mod talk;
@@ -25,11 +26,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use homeostat_core::configuration::{Configuration, Occasion, Scope};
+use homeostat_core::configuration::Occasion;
 use homeostat_core::event::Event;
 use homeostat_core::policy::{Action, Polling};
 use homeostat_core::time::Span;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -58,7 +59,7 @@ use homeostat_config::{self as config, Callable, Config, Report};
 use homeostat_hands::act::{self, Life};
 use homeostat_hands::failpoint;
 
-use reload::Reloader;
+use reload::{Reloader, follow, listener};
 
 pub use crate::driver::chain as describe;
 pub use crate::driver::{AtStop, DRAIN, Shutdown};
@@ -79,6 +80,8 @@ const FILES: u64 = 4096;
 pub struct Options {
     /// The files and directories of the configuration; without one every alert is recorded in shadow.
     pub config_files: Vec<PathBuf>,
+    /// How often they are looked at for a change; without it, they are read when told to.
+    pub auto_reload: Option<Span>,
     /// Where the journal and the orders are kept.
     pub storage_path: PathBuf,
     /// How long what is over is kept.
@@ -325,6 +328,7 @@ impl Running {
             exposure: exposure.clone(),
             metrics: metrics.clone(),
             status: RwLock::new(ConfigStatus::default()),
+            seen: Mutex::new(config.files.clone()),
             turn: tokio::sync::Mutex::new(()),
         });
         reloader.settle(clock.now());
@@ -367,6 +371,7 @@ impl Running {
         // In a container that has no other first process; elsewhere it has nothing to do.
         tokio::spawn(act::reap_as_first());
         reconciler.configure(clusters);
+        reloader.follow(options.auto_reload);
         Ok(Self {
             addresses,
             queue,
@@ -433,18 +438,6 @@ impl Running {
                 Err(Fatal::Died)
             }
         }
-    }
-
-    /// Lets SIGHUP reload, until `stop` resolves.
-    pub fn reload_on_hangup(&self) {
-        let reloader = self.reloader.clone();
-        signals::on_hangup(move || {
-            let reloader = reloader.clone();
-            async move {
-                // Whoever sent the signal reads the log: `reload` has written it there.
-                let _ = reloader.reload(Occasion::Signal, None).await;
-            }
-        });
     }
 }
 
@@ -525,41 +518,6 @@ fn warn_of_clear_text(exposure: &Exposure, entrance: &Entrance, served: &Served)
             "credentials are asked for without TLS: others can read them on the way"
         );
     }
-}
-
-/// Tells what is in force of the file of `--web.config.file`, where there is one.
-fn listener(listening: &Listening, occasion: Occasion) -> Option<Configuration> {
-    let files = vec![listening.served().config.file.clone()?];
-    Some(Configuration { of: Scope::Listener, files, occasion, by: None })
-}
-
-/// Follows the web configuration while the server runs.
-fn follow(
-    listening: &Arc<Listening>,
-    entrance: &Arc<Entrance>,
-    exposure: Exposure,
-    metrics: &Arc<Metrics>,
-    queue: &Queue,
-) -> impl Future<Output = ()> + use<> {
-    let (entrance, metrics) = (entrance.clone(), metrics.clone());
-    let (read, queue) = (listening.clone(), queue.clone());
-    metrics.set_web_config_good(true);
-    listening.clone().follow(
-        move |served| {
-            let asks = entrance.would_ask_by(served);
-            exposure.permit(asks).map_err(|exposed| format!("{exposed}; {}", Exposed::HELP))
-        },
-        move |good| {
-            metrics.set_web_config_good(good);
-            let in_force = listener(&read, Occasion::Change).filter(|_| good);
-            let queue = queue.clone();
-            async move {
-                if let Some(in_force) = in_force {
-                    queue.report(Event::Configured(Box::new(in_force))).await;
-                }
-            }
-        },
-    )
 }
 
 type Ended = tokio::sync::oneshot::Receiver<Result<(), Fatal>>;

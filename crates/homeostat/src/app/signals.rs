@@ -5,6 +5,8 @@ use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
+use super::manager;
+
 /// Waits for SIGTERM or SIGINT, from the call on: one that comes before this is polled counts.
 ///
 /// # Panics
@@ -20,6 +22,7 @@ pub fn until_signalled() -> impl Future<Output = ()> {
                     _ = interrupt.recv() => "SIGINT",
                 };
                 info!(signal = name, "stopping");
+                manager::stopping();
             }
             (Err(error), _) | (_, Err(error)) => {
                 error!(%error, "signals cannot be received; stop the process otherwise");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, ClientBuilder, Identity, Method, StatusCode, Url};
+use rustix::fs::{Access, access};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ const TOKEN_FILE: &str = "HOMEOSTAT_TOKEN_FILE";
 pub(super) struct Server {
     /// The server: a URL, or `unix:` and the path of a socket
     ///
-    /// Without it, that of `HOMEOSTAT_URL`; else `/run/homeostat/homeostat.sock` where that is there,
+    /// Without it, that of `HOMEOSTAT_URL`; else `/run/homeostat/homeostat.sock` where that may be used,
     /// else port 9999 of 127.0.0.1. A URL without a scheme is one of `http`.
     #[arg(long, value_name = "URL", value_parser = place)]
     pub(super) url: Option<Place>,
@@ -114,7 +115,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Server {
-    /// Where it is: as it was said, or where it usually is.
+    /// Where it is: as it was said, or where it usually is. The socket, if we may come in there.
     pub(super) fn place(&self) -> Result<Place, Trouble> {
         if let Some(place) = &self.url {
             return Ok(place.clone());
@@ -123,7 +124,7 @@ impl Server {
             return place(&text)
                 .map_err(|error| Trouble::new(format!("{URL} is {text:?}: {error}")));
         }
-        Ok(if std::path::Path::new(SOCKET).exists() {
+        Ok(if access(SOCKET, Access::WRITE_OK).is_ok() {
             Place::Socket(SOCKET.into())
         } else {
             Place::Url(USUAL.parse().expect("it is a URL"))
@@ -300,6 +301,16 @@ impl Client {
             Trouble::new(format!("{} gave an answer that cannot be read: {error}", self.place))
                 .with_help("is --url that of a Homeostat of this version?")
         })
+    }
+
+    /// Gets what a page about the server itself says, and whether that is yes. Whoever says no is
+    /// unavailable; any other answer is not one.
+    pub(super) fn state(&self, segments: &[&str]) -> Result<(bool, String), Trouble> {
+        match self.answer(Method::GET, segments, &[], None)? {
+            (status, text) if status.is_success() => Ok((true, text)),
+            (StatusCode::SERVICE_UNAVAILABLE, text) => Ok((false, text)),
+            (status, text) => Err(self.refused(status, &text)),
+        }
     }
 
     /// Posts JSON; the answer's body is not looked at.

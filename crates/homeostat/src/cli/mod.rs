@@ -7,8 +7,9 @@
 //!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
 //!                     ├─> fire, status, incidents, approve, approvals, reject, cancel, retry, revoke,
-//!                     │     pause, resume, alerts, policies, reload, audit, whoami
+//!                     │     pause, resume, alerts, policies, reload, audit, whoami, healthy
 //!                     │     └──> Client ──> HTTP
+//!                     ├─> completions, man-pages ──> the command line itself
 //!                     └─> demo
 //! ```
 //!
@@ -24,13 +25,16 @@ mod cancel;
 mod check;
 mod client;
 mod command;
+mod completions;
 mod demo;
 mod entitled;
 mod explain;
 mod account;
 mod fire;
+mod healthy;
 mod incidents;
 mod labels;
+mod man_pages;
 mod matching;
 mod migrate;
 mod pause;
@@ -52,7 +56,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use client::Trouble;
 
@@ -138,6 +142,10 @@ enum Command {
     Reload(reload::Args),
     Audit(audit::Args),
     Whoami(whoami::Args),
+    Healthy(healthy::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    ManPages(man_pages::Args),
     Demo(demo::DemoArgs),
     #[command(hide = true)]
     DemoService(demo::ServiceArgs),
@@ -197,6 +205,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Reload(args) => reload::run(&args, streams.out),
         Command::Audit(args) => audit::run(&args, streams.out),
         Command::Whoami(args) => whoami::run(&args, streams.out),
+        Command::Healthy(args) => healthy::run(&args, streams.out),
+        Command::Completions(args) => {
+            completions::run(&args, &mut CommandLine::command(), streams.out)
+        }
+        Command::ManPages(args) => man_pages::run(&args, CommandLine::command()),
         Command::Demo(args) => demo::run(&args),
         Command::DemoService(args) => demo::run_service(&args, streams.err),
     };

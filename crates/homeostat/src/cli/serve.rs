@@ -32,6 +32,16 @@ pub(super) struct Options {
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config_files: Vec<PathBuf>,
 
+    /// Read the configuration again when its files change, looking at them this often
+    ///
+    /// Without it, it is read again at a SIGHUP or a POST to /-/reload.
+    #[arg(
+        long = "config.auto-reload-interval",
+        value_name = "DURATION",
+        value_parser = some_time
+    )]
+    pub(super) auto_reload: Option<Span>,
+
     /// Where the journal and the output of remedies are kept; one engine a directory
     #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
     pub(super) storage_path: PathBuf,
@@ -41,7 +51,7 @@ pub(super) struct Options {
         long = "storage.retention",
         value_name = "DURATION",
         default_value_t = app::RETENTION,
-        value_parser = retention
+        value_parser = some_time
     )]
     pub(super) retention: Span,
 
@@ -103,7 +113,7 @@ pub(super) struct Options {
         long = "reconcile.every",
         value_name = "DURATION",
         default_value_t = Polling::default().every,
-        value_parser = retention,
+        value_parser = some_time,
         hide = true
     )]
     pub(super) reconcile_every: Span,
@@ -200,6 +210,7 @@ impl From<Options> for app::Options {
     fn from(options: Options) -> Self {
         Self {
             config_files: options.config_files,
+            auto_reload: options.auto_reload,
             storage_path: options.storage_path,
             retention: options.retention,
             listen_addresses: options.listen_addresses,
@@ -230,6 +241,7 @@ async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sy
     let told_to_stop = app::until_signalled();
     let running = Running::start(options).await?;
     running.reload_on_hangup();
+    running.report_to_the_manager();
     running.run(told_to_stop).await?;
     Ok(())
 }
@@ -282,7 +294,7 @@ fn listen_address(text: &str) -> Result<ListenAddress, String> {
     Ok(SocketAddr::from((ip, port.parse().map_err(|_| wrong())?)).into())
 }
 
-fn retention(text: &str) -> Result<Span, String> {
+fn some_time(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error| format!("{error}"))?;
     if span.is_zero() {
         Err("expected more than no time at all, as in 90d".into())

@@ -122,6 +122,8 @@ fn each_help_teaches_with_an_example() {
         "revoke",
         "pause",
         "resume",
+        "healthy",
+        "completions",
     ] {
         let (_, out, _) = run_line(&[command, "--help"]);
         assert!(out.contains(&format!("Example:\n  homeostat {command}")), "{out}");
@@ -136,30 +138,32 @@ fn the_help_lists_what_there_is() {
     Usage: homeostat <COMMAND>
 
     Commands:
-      serve      Run the engine
-      check      Validate a configuration
-      explain    Show what would be done about an alert
-      match      Tell whether matchers match labels
-      migrate    Translate another program's configuration
-      test       Run unit tests of policies
-      fire       Send a test alert
-      status     Show how an engine stands, and who is needed
-      incidents  List incidents, or tell one
-      approve    Let the remedy start that waits for approval
-      approvals  List standing approvals: runs that start without a question
-      reject     Do not let the remedy start that waits for approval
-      cancel     Stop healing an incident
-      retry      Try an incident again that was given up
-      revoke     Revoke a standing approval: a person is asked again
-      pause      Let no remedy start until `resume`
-      resume     Let remedies start again
-      alerts     List what fires, by policy
-      policies   List the policies in force
-      reload     Have an engine read its configuration again
-      audit      List what people did, or verify the journal that tells it
-      whoami     Show who you are to an engine, and what you may do
-      demo       Watch the whole loop on this machine, in about a minute
-      help       Print this message or the help of the given subcommand(s)
+      serve        Run the engine
+      check        Validate a configuration
+      explain      Show what would be done about an alert
+      match        Tell whether matchers match labels
+      migrate      Translate another program's configuration
+      test         Run unit tests of policies
+      fire         Send a test alert
+      status       Show how an engine stands, and who is needed
+      incidents    List incidents, or tell one
+      approve      Let the remedy start that waits for approval
+      approvals    List standing approvals: runs that start without a question
+      reject       Do not let the remedy start that waits for approval
+      cancel       Stop healing an incident
+      retry        Try an incident again that was given up
+      revoke       Revoke a standing approval: a person is asked again
+      pause        Let no remedy start until `resume`
+      resume       Let remedies start again
+      alerts       List what fires, by policy
+      policies     List the policies in force
+      reload       Have an engine read its configuration again
+      audit        List what people did, or verify the journal that tells it
+      whoami       Show who you are to an engine, and what you may do
+      healthy      Ask a server whether it is healthy
+      completions  Print what a shell needs to complete this command line
+      demo         Watch the whole loop on this machine, in about a minute
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help (see more with '--help')
@@ -168,6 +172,50 @@ fn the_help_lists_what_there_is() {
     Start with `homeostat serve`: without a configuration it takes every alert in
     and only says what it saw.
     "#);
+}
+
+#[test]
+fn each_shell_gets_completions_of_what_is_shown() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (exit, out, err) = run_line(&["completions", shell]);
+        assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+        assert!(out.contains("storage.path") && out.contains("whoami"), "{shell}: {out}");
+    }
+    let (exit, _, err) = run_line(&["completions", "command.com"]);
+    assert!(exit == Exit::Cannot && err.contains("possible values"), "{err}");
+}
+
+#[test]
+fn each_command_that_is_shown_has_a_page_in_the_manual() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().to_str().unwrap();
+    let (exit, out, err) = run_line(&["man-pages", place]);
+    assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Fine, "", ""));
+    let page = |name: &str| std::fs::read_to_string(directory.path().join(name));
+    assert!(page("homeostat.1").unwrap().contains("homeostat\\-serve(1)"));
+    assert!(page("homeostat-serve.1").unwrap().contains("storage.retention"));
+    assert!(page("homeostat-man-pages.1").is_err() && page("homeostat-help.1").is_err());
+    let (exit, _, err) = run_line(&["man-pages", "/no/such/place"]);
+    assert!(exit == Exit::Cannot && err.contains("cannot write into /no/such/place"), "{err}");
+}
+
+#[test]
+fn healthy_is_what_the_server_says() {
+    let ask = |status, body, more: &[&str]| {
+        let (url, asked) = server(status, body);
+        let answer = run_line(&[&["healthy", "--url", url.as_str()], more].concat());
+        (answer.0, answer.1, asked.join().unwrap())
+    };
+    let (exit, out, request) = ask("200 OK", "Homeostat is Healthy.", &[]);
+    assert_eq!((exit, out.as_str()), (Exit::Fine, "Homeostat is Healthy.\n"));
+    assert!(request.starts_with("GET /-/healthy "), "{request}");
+    let no = "503 Service Unavailable";
+    let (exit, out, request) = ask(no, "Homeostat is not ready: it stops.", &["--ready"]);
+    assert_eq!((exit, out.as_str()), (Exit::No, "Homeostat is not ready: it stops.\n"));
+    assert!(request.starts_with("GET /-/ready "), "{request}");
+    assert_eq!(ask("404 Not Found", "no such page", &[]).0, Exit::Cannot);
+    let (exit, _, err) = run_line(&["healthy", "--url", "http://127.0.0.1:1"]);
+    assert!(exit == Exit::Cannot && err.contains("cannot reach"), "{err}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homeostat_core::alert::{Observation, Status};
-use homeostat_core::configuration::Occasion;
+use homeostat_core::configuration::{Occasion, Scope};
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{Effect, Event};
 use homeostat_core::label::LabelSet;
@@ -421,9 +421,9 @@ fn is_owed(event: &Event) -> bool {
         | Event::NoticeTold(_)
         | Event::NoticeEnded(_) => true,
         // Who had it reloaded is told that it was not.
-        Event::Configured(configuration) => match configuration.occasion {
-            Occasion::Start | Occasion::Change => true,
-            Occasion::Request | Occasion::Signal => false,
+        Event::Configured(configuration) => match (configuration.occasion, configuration.of) {
+            (Occasion::Start, _) | (Occasion::Change, Scope::Listener) => true,
+            (Occasion::Request | Occasion::Signal, _) | (Occasion::Change, Scope::Engine) => false,
         },
         Event::Observed { .. }
         | Event::Unseen(_)

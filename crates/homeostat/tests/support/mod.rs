@@ -4,6 +4,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod exporter;
+pub(crate) mod manager;
 pub(crate) mod provider;
 pub(crate) mod proxy;
 
