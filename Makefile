@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check bench sim torture fuzz mixin
+.PHONY: help deps build demo test check bench sim torture fuzz mixin deb
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -58,6 +58,10 @@ sim: ## Simulate a million incidents in lying worlds, in minutes (ARGS='--seed N
 
 fuzz: ## Feed strange bytes to every door, each for FUZZ_SECONDS (60; FUZZ=name for one door)
 	@scripts/fuzz $(FUZZ)
+
+deb: ## Make a Debian package, in target/debian
+	$(CARGO) build --release --locked --package homeostat
+	@scripts/deb target/release/homeostat
 
 mixin: ## Make the alerts, rules and dashboards of contrib/mixin from their source
 	@scripts/mixin
