@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check bench sim torture fuzz mixin deb
+.PHONY: help deps build demo test check bench sim torture fuzz mixin deb image chart
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -63,9 +63,23 @@ deb: ## Make a Debian package, in target/debian
 	$(CARGO) build --release --locked --package homeostat
 	@scripts/deb target/release/homeostat
 
+image: ## Make an image for containers, by podman or docker
+	@engine=$$(command -v podman || command -v docker) \
+	    || { echo 'image: neither podman nor docker is here'; exit 1; }; \
+	$$engine build --file Containerfile --tag homeostat \
+	    --build-arg HOMEOSTAT_REVISION="$$(git rev-parse --short=12 HEAD)" .
+
+chart: ## Render the chart into contrib/kubernetes, and validate what it makes
+	@scripts/chart
+
 mixin: ## Make the alerts, rules and dashboards of contrib/mixin from their source
 	@scripts/mixin
 
 check: ## Check the format and the lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+	    $(CARGO) deny check bans licenses sources; \
+	else \
+	    echo 'check: cargo-deny is not here: nobody looked at licences'; \
+	fi

@@ -4,6 +4,7 @@
 
 mod contents;
 mod healing;
+mod image;
 mod life;
 mod machine;
 mod survival;

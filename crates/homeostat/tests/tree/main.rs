@@ -5,6 +5,7 @@
 
 mod cases;
 mod documents;
+mod kubernetes;
 mod monitoring;
 mod policy_tests;
 mod tidy;
