@@ -10,6 +10,7 @@ mod healing;
 mod latency;
 mod memory;
 mod repeats;
+mod pages;
 mod replay;
 mod simulation;
 mod start;
@@ -25,7 +26,7 @@ use crate::row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
-pub(crate) const ALL: [(&str, Measure); 15] = [
+pub(crate) const ALL: [(&str, Measure); 16] = [
     ("repeats", repeats::measure),
     ("access", access::measure),
     ("durable", durable::measure),
@@ -35,6 +36,7 @@ pub(crate) const ALL: [(&str, Measure); 15] = [
     ("storm", storm::measure),
     ("crowd", crowd::measure),
     ("stream", stream::measure),
+    ("pages", pages::measure),
     ("decide", decide::measure),
     ("replay", replay::measure),
     ("memory", memory::measure),

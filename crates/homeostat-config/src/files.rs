@@ -73,6 +73,6 @@ impl Files {
 /// A file as `sha256sum` prints it.
 pub(crate) fn read(name: &str, text: &str) -> ReadFile {
     let digest = Sha256::digest(text);
-    let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    ReadFile { name: name.to_owned(), sha256 }
+    let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    ReadFile { name: name.to_owned(), sha256: digits.concat() }
 }

@@ -273,6 +273,7 @@ impl Running {
     /// # Errors
     ///
     /// Anything that would keep it from doing its duty; nothing is left running.
+    #[expect(clippy::too_many_lines, reason = "one straight list of parts, in order")]
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let token = options.bearer_token_file.as_deref().map(Token::from_file).transpose()?;
         let mut config = load(&options.config_files, &options.handlers)

@@ -53,7 +53,7 @@ const REST: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 enum Work {
     Resting { until: Instant },
-    Writing { draft: Draft, begun: Instant },
+    Writing { draft: Box<Draft>, begun: Instant },
     Clearing,
     Sweeping { after: i64 },
     Emptying { batch: Batch, emptied: Receiver<()> },
@@ -171,7 +171,7 @@ impl Upkeep {
         let every = SNAPSHOT_EVERY.min(self.retention).max(Span::from_secs(REST.as_secs()));
         let is_old = facts > 0 && now.since(self.covered_at) >= every;
         if is_old || facts >= at_most(SNAPSHOT_AFTER.max(state.size())) {
-            Work::Writing { draft: journal.draft(state, now), begun: Instant::now() }
+            Work::Writing { draft: Box::new(journal.draft(state, now)), begun: Instant::now() }
         } else if Instant::now() >= until {
             Work::Sweeping { after: 0 }
         } else {
@@ -190,7 +190,7 @@ impl Upkeep {
     fn write(
         &mut self,
         journal: &mut Journal,
-        mut draft: Draft,
+        mut draft: Box<Draft>,
         begun: Instant,
     ) -> Result<(), CommitError> {
         self.written += 1;

@@ -179,8 +179,11 @@ struct Print {
 /// How the notifications of all sources are signed that sign them, and which were taken in.
 #[derive(Debug, Default)]
 pub struct Signatures {
-    sources: RwLock<BTreeMap<SourceName, (Arc<Signing>, Arc<Mutex<Seen>>)>>,
+    sources: RwLock<BTreeMap<SourceName, Signed>>,
 }
+
+/// How one signs, and what was seen of it.
+type Signed = (Arc<Signing>, Arc<Mutex<Seen>>);
 
 impl Signatures {
     /// Puts in force how sources sign; what was seen of those that stay is still known.

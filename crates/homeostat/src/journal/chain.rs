@@ -87,7 +87,8 @@ pub(super) mod hexadecimal {
 
 /// Writes a hash for people.
 pub(super) fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// Reads a hash that people were shown.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::{self, Hash, Head, Kind, Link, StoredFact};
 
 /// Links that are looked at in one step.
-const LOOKED_AT: usize = 512;
+const LOOKED_AT: u16 = 512;
 
 /// What a step of the retention says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ pub(super) fn fold(
     // What is younger has all that it holds, and what comes after it may be needed.
     let Some(end) = link_of(transaction, youngest)? else { return Ok((head, None)) };
     let rows = rows(transaction, after, end)?;
-    let next = rows.last().filter(|_| rows.len() == LOOKED_AT).map(|row| row.link);
+    let next = rows.last().filter(|_| rows.len() == usize::from(LOOKED_AT)).map(|row| row.link);
     let (mut step, mut runs) = (Step::default(), Vec::<Fold>::new());
     for row in rows {
         if !lets_go(transaction, &row, &mut step)? {
@@ -138,7 +138,7 @@ fn rows(transaction: &Transaction<'_>, after: i64, end: i64) -> rusqlite::Result
         "SELECT link, kind, first, last, hash FROM chain WHERE link > ?1 AND link <= ?2
          ORDER BY link LIMIT ?3",
     )?;
-    let rows = statement.query_map(params![after, end, LOOKED_AT as i64], |row| {
+    let rows = statement.query_map(params![after, end, LOOKED_AT], |row| {
         let kind: String = row.get(1)?;
         let kind = Kind::of(&kind).ok_or(rusqlite::Error::InvalidQuery)?;
         let (link, first, last) = (row.get(0)?, row.get(2)?, row.get(3)?);

@@ -148,10 +148,10 @@ async fn a_person_is_told_until_it_is_over() {
         "summary": r#"A person is needed: WebDown on {instance="a:80", severity="none"}"#,
         "description": "no remedy is left",
         "tried": "restart: exit 1; reboot: exit 0, still firing",
-        "link": "http://heal.example/#17",
+        "link": "http://heal.example/incidents/17",
     });
     assert_eq!(alert["annotations"], expected);
-    assert_eq!(alert["generatorURL"], "http://heal.example/#17");
+    assert_eq!(alert["generatorURL"], "http://heal.example/incidents/17");
     let time = |alert: &Value, field: &str| -> Timestamp {
         alert[field].as_str().unwrap().parse().unwrap()
     };
@@ -218,7 +218,7 @@ async fn an_approval_that_is_awaited_says_what_would_be_done_and_how_to_approve_
         "expires": "2026-01-05T09:30:00Z",
         "approve": "homeostat approve 17",
         "reject": "homeostat reject 17",
-        "link": "http://heal.example/#17",
+        "link": "http://heal.example/incidents/17",
     });
     assert_eq!(alert["annotations"], expected);
 }

@@ -49,7 +49,7 @@ pub(super) fn details(notice: &Notice) -> BTreeMap<&'static str, String> {
 pub(super) fn link(notice: &Notice, external_url: Option<&str>) -> Option<String> {
     let root = external_url?.trim_end_matches('/');
     Some(match notice.topic().incident() {
-        Some(incident) => format!("{root}/#{incident}"),
+        Some(incident) => format!("{root}/incidents/{incident}"),
         None => format!("{root}/"),
     })
 }

@@ -25,6 +25,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use homeostat_config::{Access, TokenSecret, TrustedProxy};
 use homeostat_core::operator::{ANONYMOUS, Way};
 use homeostat_core::time::Timestamp;
@@ -268,7 +270,8 @@ impl Entrance {
     ) -> Result<SignedIn, SignInError> {
         let provider = self.provider().ok_or(SignInError::NotOffered)?;
         let cookie = cookie_of(headers, pending_name(self.is_secure(peer)));
-        let named = provider.finish(cookie.as_deref(), back).await?;
+        let cookie = cookie.as_deref().and_then(|cookie| cookie.split(PLACE).next());
+        let named = provider.finish(cookie, back).await?;
         let (mark, life) = (provider.mark(), provider.session());
         let (mark, life) = mark.zip(life).ok_or(SignInError::NotOffered)?;
         Ok(self.begin(Identity::User(named.user), named.groups, Proof::Provider(mark), life))
@@ -312,10 +315,21 @@ impl Entrance {
         cookie(cookie_name(is_secure), secret, LIFE, is_secure)
     }
 
-    /// The cookie of a sign-in at a provider that has begun; without one, the one that clears it.
-    pub(super) fn pending_cookie(&self, peer: Option<&Peer>, pending: &str) -> String {
+    /// The cookie of a sign-in at a provider that has begun, and of where somebody was then; without
+    /// one, the one that clears it.
+    pub(super) fn pending_cookie(&self, peer: Option<&Peer>, pending: &str, place: &str) -> String {
         let is_secure = self.is_secure(peer);
-        cookie(pending_name(is_secure), pending, oidc::LIFE, is_secure)
+        let place = BASE64_URL_SAFE_NO_PAD.encode(place);
+        let value =
+            if pending.is_empty() { String::new() } else { format!("{pending}{PLACE}{place}") };
+        cookie(pending_name(is_secure), &value, oidc::LIFE, is_secure)
+    }
+
+    /// Where somebody was when a sign-in at a provider began; empty where that is not known.
+    pub(super) fn place_before(&self, headers: &HeaderMap, peer: Option<&Peer>) -> String {
+        let cookie = cookie_of(headers, pending_name(self.is_secure(peer))).unwrap_or_default();
+        let place = cookie.split(PLACE).nth(1).and_then(|p| BASE64_URL_SAFE_NO_PAD.decode(p).ok());
+        place.and_then(|place| String::from_utf8(place).ok()).unwrap_or_default()
     }
 
     fn is_secure(&self, peer: Option<&Peer>) -> bool {
@@ -392,6 +406,9 @@ pub(super) struct Arrived {
     pub(super) arrival: Arrival,
     pub(super) form_token: Option<FormToken>,
 }
+
+/// What stands in the cookie of a sign-in before where somebody was.
+const PLACE: char = '~';
 
 /// With its prefix, browsers take the cookie over TLS only, and from nobody else.
 const fn cookie_name(is_secure: bool) -> &'static str {

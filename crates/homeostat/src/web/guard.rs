@@ -8,20 +8,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::entrance::{Arrived, Entrance};
 use super::origin::Names;
 use super::refusals::{Details, Reason, because, is_door};
-use super::{answer, hearing};
+use super::{answer, hearing, pages};
 use crate::access::{self, Identity, Stranger, Unsigned};
 
 /// Until when a request must have been answered. Longer than any commit that ends well.
@@ -30,8 +31,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What browsers may do with an answer that is no page.
 const OUR_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// What forms show, besides the cookie of their session.
+/// What scripts show, besides the cookie of their session; forms have a field for it
+/// ([`super::pages::FORM_TOKEN`]).
 const FORM_TOKEN: &str = "x-csrf-token";
+
+/// Bytes that a form may have.
+const FORM_BYTES: usize = 16 * 1024;
 
 /// The posts that Prometheus and others send, who do not always name a content type.
 const ALERTS: &str = "/api/v1/alerts";
@@ -139,7 +144,7 @@ impl Refusal {
 
 impl Guard {
     /// Finds out who has come, or refuses what nobody may ask like this.
-    async fn judge(&self, request: &Parts) -> Result<Arrived, Refusal> {
+    async fn judge(&self, request: &Parts, form: Option<&[u8]>) -> Result<Arrived, Refusal> {
         if !self.entrance.served().has_room() {
             return Err(Refusal::TooMany { sends_alerts: is_door(request.uri.path(), "") });
         }
@@ -152,9 +157,10 @@ impl Guard {
             self.judge_host(request)?;
         }
         let is_read = [Method::GET, Method::HEAD].contains(&request.method);
+        let shown = headers.get(FORM_TOKEN).map(HeaderValue::as_bytes).or(form);
         if let Some(form_token) = &arrived.form_token
             && !is_read
-            && !headers.get(FORM_TOKEN).is_some_and(|shown| form_token.is(shown.as_bytes()))
+            && !shown.is_some_and(|shown| form_token.is(shown))
         {
             return Err(Refusal::NoFormToken);
         }
@@ -225,9 +231,27 @@ impl Guard {
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "application/json")
+}
+
+/// Whether a form of a page is sent.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "application/x-www-form-urlencoded")
+}
+
+fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    essence.trim().eq_ignore_ascii_case(wanted)
+}
+
+/// Reads the token that a form shows, and gives the body back; of one that is too long, nothing is left.
+async fn shown_by_form(body: Body) -> (Body, Option<Vec<u8>>) {
+    let bytes = axum::body::to_bytes(body, FORM_BYTES).await.unwrap_or_default();
+    let uri = std::str::from_utf8(&bytes).unwrap_or_default();
+    let pairs = super::api::incidents::pairs(uri).unwrap_or_default();
+    let shown = pairs.into_iter().find(|(name, _)| name == super::pages::FORM_TOKEN);
+    (Body::from(bytes), shown.map(|(_, value)| value.into_bytes()))
 }
 
 /// Stands before every route.
@@ -239,8 +263,14 @@ pub(super) async fn stand(
     let path = request.uri().path().to_owned();
     let (parts, body) = request.into_parts();
     let (body, left) = hearing::share(body);
-    let is_of_a_page = parts.headers.get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
-    let judged = guard.judge(&parts).await;
+    let is_page = pages::is_page(&path, &parts.headers);
+    let is_of_a_page =
+        is_page || parts.headers.get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
+    let has_form = is_form(&parts.headers) && parts.method == Method::POST;
+    let (body, shown) =
+        if has_form && !is_door(&path, "") { shown_by_form(body).await } else { (body, None) };
+    let judged = guard.judge(&parts, shown.as_deref()).await;
+    let page = is_page.then(|| (&*guard.entrance, parts.uri.clone()));
     let mut request = Request::from_parts(parts, body);
     let mut response = match judged {
         Ok(Arrived { arrival, form_token }) => {
@@ -251,7 +281,8 @@ pub(super) async fn stand(
             let response = answered.unwrap_or_else(|_| give_up(&path));
             match response.extensions().get::<access::Refusal>() {
                 Some(refusal) => {
-                    let mut refused = refuse(&path, &Refusal::Gate(refusal.clone()), who);
+                    let mut refused =
+                        refuse(&path, &Refusal::Gate(refusal.clone()), who, page.as_ref());
                     if refused.status() == StatusCode::UNAUTHORIZED {
                         guard.challenge(refused.headers_mut(), is_of_a_page);
                     }
@@ -260,7 +291,7 @@ pub(super) async fn stand(
                 None => response,
             }
         }
-        Err(refusal) => refuse(&path, &refusal, None),
+        Err(refusal) => refuse(&path, &refusal, None, page.as_ref()),
     };
     left.hear_out().await;
     guard.dress(response.headers_mut());
@@ -274,9 +305,21 @@ fn give_up(path: &str) -> Response {
     answer::problem(path, status, "this took too long and was given up")
 }
 
-fn refuse(path: &str, refusal: &Refusal, who: Option<String>) -> Response {
+fn refuse(
+    path: &str,
+    refusal: &Refusal,
+    who: Option<String>,
+    page: Option<&(&Entrance, Uri)>,
+) -> Response {
     let (status, message) = refusal.answer();
-    let mut response = answer::problem(path, status, &message);
+    let mut response = match page {
+        Some((entrance, uri)) => pages::refused(entrance, status, &message, uri),
+        None => answer::problem(path, status, &message),
+    };
+    // Whoever opens a page is asked who they are, and not refused.
+    if page.is_some() && *refusal == Refusal::Gate(access::Refusal::Unknown(Stranger::Nothing)) {
+        return response;
+    }
     match refusal {
         Refusal::Gate(access::Refusal::Lacking(lacking)) => {
             let who = who.unwrap_or_default();

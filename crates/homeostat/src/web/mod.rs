@@ -5,14 +5,15 @@
 //!                                            ├─> api    /api/v1/…
 //!                                            ├─> admin  /-/…, /metrics
 //!                                            ├─> signin /-/session, /-/session/oidc
-//!                                            └─> ui     /
+//!                                            └─> pages  /, /incidents/…
 //! ```
 //!
 //! Duty: find out who comes and let in who may ([`entrance`], [`origin`], [`guard`]), answer what is asked from what
 //! is committed, and hand an operator's commands to the queue.
 //! Not its duty: reading alerts, which is `intake`'s, and storage: `api` asks a [`api::History`].
 //!
-//! There is no redirect anywhere: Alertmanager would follow it without its body.
+//! There is no redirect anywhere: Alertmanager would follow it without its body, and what a form asks
+//! for is answered by the page that follows.
 
 pub mod refusals;
 pub mod exposure;
@@ -34,7 +35,7 @@ pub mod answer;
 pub mod api;
 mod admin;
 mod signin;
-mod ui;
+mod pages;
 mod impatient;
 mod streams;
 pub mod server;
@@ -58,7 +59,7 @@ use crate::access::{Arrival, Refusal, Routes};
 use crate::queue::Queue;
 use crate::telemetry::Metrics;
 use api::board::Board;
-use api::{History, Status};
+use api::{Api, History, Status};
 use guard::Guard;
 use refusals::{NOTHING_HERE, Reason, because};
 
@@ -100,11 +101,12 @@ impl fmt::Debug for Web {
 
 /// All routes, those of `intake` too.
 pub fn routes(web: &Web, intake: Routes) -> Routes {
+    let api = Arc::new(Api::new(web));
     intake
-        .merge(api::routes(web))
+        .merge(api::routes(&api))
+        .merge(pages::routes(&api))
         .merge(admin::routes(web))
         .merge(signin::routes(web))
-        .merge(ui::routes())
 }
 
 /// Joins all routes behind the guard.

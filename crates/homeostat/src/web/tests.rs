@@ -527,23 +527,47 @@ async fn every_answer_tells_browsers_to_be_careful() {
             "referrer-policy: no-referrer",
             "cache-control: no-store",
         ] {
+            // Forms say where they come from, to us alone.
+            let is_page = path == "/" && header == "referrer-policy: no-referrer";
+            let header = if is_page { "referrer-policy: same-origin" } else { header };
             assert!(head.contains(header), "{path}: {header} is missing in\n{head}");
         }
     }
     let page = house.get("/").await;
     assert!(page.head.contains("script-src 'sha256-") && page.head.contains("text/html"));
     assert!(!page.head.contains("unsafe"));
-    assert!(page.body.starts_with("<!doctype html>"));
+    assert!(page.body.starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn a_stranger_with_a_browser_is_asked_who_they_are_and_a_program_is_refused() {
+    let (_directory, token) = token();
+    let house = House::open(Ways { token: Some(token), ..Ways::default() }).await;
+    for path in ["/", "/incidents/7?x=y", "/nowhere"] {
+        let page = house.ask("GET", path, &["Accept: text/html"], "").await;
+        assert_eq!(page.status, 401, "{path}");
+        assert!(
+            page.body.contains("<h1>Sign in</h1>") && page.head.contains("text/html"),
+            "{path}"
+        );
+        assert!(page.body.contains(&format!("name=\"next\" value=\"{path}\"")), "{path}");
+        assert!(!page.head.contains("basic"), "its browser would ask for a password, and keep it");
+        assert!(house.get(path).await.head.contains("text/plain"), "{path}");
+    }
+    let answer = house.ask("GET", "/api/v1/status", &["Accept: text/html"], "").await;
+    assert!(answer.head.contains("application/problem+json"));
 }
 
 #[tokio::test]
 async fn with_a_token_strangers_come_to_nothing_but_what_is_open() {
     let (_directory, token) = token();
     let house = House::open(Ways { token: Some(token), ..Ways::default() }).await;
-    for path in ["/", "/-/healthy", "/-/ready"] {
+    for path in ["/sign-in", "/-/healthy", "/-/ready"] {
         assert_eq!(house.get(path).await.status, 200, "{path}");
     }
     for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/incidents/1"),
         ("GET", "/metrics"),
         ("GET", "/api/v1/status"),
         ("GET", "/nowhere"),

@@ -9,7 +9,9 @@ use sha2::{Digest as _, Sha256};
 use crate::support::{Engine, notification, until};
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> =
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// A policy that asks a person.

@@ -1,7 +1,8 @@
-//! The page in a real browser: signing in by a password, by a token and at a provider, and signing out.
+//! The pages in a real browser: who signs in and how, what an operator sees at night, and does.
 //! Skipped where Chromium with its driver is not installed.
 
 use homeostat::demo::stack::{self, Sandbox};
+use serde_json::json;
 
 use crate::support::browser::Browser;
 use crate::support::provider::Provider;
@@ -44,36 +45,34 @@ async fn a_person_signs_in_by_password_and_by_token_and_signs_out() {
     let sandbox = Sandbox::new().unwrap();
     let Some(browser) = Browser::open(&sandbox).await else { return Browser::skipped() };
     let (_engine, url) = engine(&sandbox, "").await;
-    browser.go(&url).await;
+    browser.go(&format!("{url}incidents/1")).await;
     browser.sees("#login", "Password or token").await;
-    browser.sees("#standing", "Sign in to see what happens.").await;
-    browser.picture("signed-out").await;
+    browser.sound("signed-out").await;
     browser.write("#user", "ann").await;
     browser.write("#secret", "wrong").await;
     browser.click("#login button").await;
     browser.sees("#refusal", "these credentials are wrong").await;
     assert_eq!(browser.value("document.querySelector('#secret').value").await, "");
+    browser.write("#user", "ann").await;
     browser.write("#secret", "secret").await;
     browser.click("#login button").await;
-    browser.sees("#who", "Signed in as user:ann.").await;
-    browser.sees("#main", "instance=\"<b>a:80</b>\"").await;
-    browser.until("document.querySelector('#login').hidden").await;
-    browser.until("document.querySelector('#refusal').hidden").await;
-    browser.picture("signed-in").await;
+    browser.sees("#who", "user:ann").await;
+    // Where they wanted to go; after a sign-in that failed, where it begins.
+    browser.sees("#main", "<b>a:80</b>").await;
+    browser.sound("signed-in").await;
     assert_eq!(browser.value("document.cookie").await, "", "no script sees the session");
-    browser.click("#main a").await;
-    browser.sees("#main h2", "Incident 1: shadowed").await;
-    browser.go(&url).await;
-    browser.sees("#who", "Signed in as user:ann.").await;
+    browser.go(&format!("{url}incidents/1")).await;
+    browser.sees("h1", "Down · <b>a:80</b>").await;
+    browser.sees("#main", "shadowed").await;
     browser.click("#out").await;
     browser.sees("#login", "Sign in").await;
-    browser.until("document.querySelector('#main').textContent === ''").await;
+    browser.go(&format!("{url}policies")).await;
     browser.write("#secret", "t0ken").await;
     browser.click("#login button").await;
-    browser.sees("#who", "Signed in as token:admin.").await;
-    browser.sees("#main", "web").await;
-    browser.click("#out").await;
-    browser.sees("#login", "Sign in").await;
+    browser.sees("#who", "token:admin").await;
+    browser.sees("h1", "Policies").await;
+    browser.go(&format!("{url}pause")).await;
+    browser.sees("h1", "You may not see this").await;
     assert_eq!(browser.complaints().await, [""; 0]);
     browser.close().await;
 }
@@ -85,31 +84,29 @@ async fn a_person_signs_in_at_a_provider_and_comes_back_to_where_they_were() {
         return Provider::skipped();
     };
     let Some(browser) = Browser::open(&sandbox).await else { return Browser::skipped() };
-    provider.know("bob", &serde_json::json!({ "groups": ["sre"] })).await;
+    provider.know("bob", &json!({ "groups": ["sre"] })).await;
     // By another name than the engine's, so that it is another site for the browser.
     let issuer = format!("http://localhost:{}", provider.address.port());
     let oidc =
         format!("  oidc: {{ issuer: \"{issuer}\", client_id: homeostat, client_secret: s }}\n");
     let (_engine, url) = engine(&sandbox, &oidc).await;
-    let mark = "sessionStorage.setItem('mark', 'kept')";
-    browser.go(&format!("{url}#1")).await;
+    browser.go(&format!("{url}incidents/1")).await;
     browser.sees("#provider", "Sign in at localhost").await;
-    browser.value(mark).await;
     browser.picture("provider").await;
     browser.click("#provider").await;
     browser.sees("h1", "Authorize Client").await;
     browser.click("button[value=deny]").await;
     browser.sees("#refusal", "The provider did not let you in (access_denied).").await;
     browser.until("location.search === ''").await;
+    browser.go(&format!("{url}incidents/1")).await;
     browser.click("#provider").await;
     browser.sees("h1", "Authorize Client").await;
     browser.write("input[name=sub]", "bob").await;
     browser.click("form button[type=submit]").await;
-    browser.sees("#who", "Signed in as user:bob.").await;
-    browser.sees("#main h2", "Incident 1: ").await;
+    browser.sees("#who", "user:bob").await;
+    browser.sees("h1", "Down · ").await;
     let address = browser.value("location.href").await;
-    assert_eq!(address, format!("{url}#1"), "nothing of what the provider sent is left");
-    browser.until("document.querySelector('#refusal').hidden").await;
+    assert_eq!(address, format!("{url}incidents/1"), "nothing of what the provider sent is left");
     browser.picture("signed-in-by-provider").await;
     assert_eq!(browser.value("document.cookie").await, "");
     browser.click("#out").await;
@@ -117,9 +114,222 @@ async fn a_person_signs_in_at_a_provider_and_comes_back_to_where_they_were() {
     // What somebody else made a browser come back with.
     browser.go(&format!("{url}?code=x&state=y")).await;
     browser.sees("#refusal", "this sign-in did not begin in this browser").await;
-    browser.until("location.search === ''").await;
     browser.go(&format!("{url}?error=<b>call+555</b>&state=y")).await;
     browser.sees("#refusal", "The provider did not let you in.").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    browser.close().await;
+}
+
+/// What an operator has at night: one question, one action that runs, one that was given up, and a
+/// storm that a guard holds.
+const NIGHT: &str = r#"policies:
+  - name: db-primary
+    matchers: ['alertname="DatabaseDown"']
+    target: [cluster]
+    mode: approve
+    escalate: none
+    remedies: [{ name: failover, exec: [/bin/echo, failed over, "{{ labels.cluster }}"] }]
+    verify: { within: 1h }
+  - name: web
+    matchers: ['alertname="ServiceDown"']
+    target: [instance]
+    mode: auto
+    escalate: none
+    remedies: [{ name: restart, script: "echo restarting; sleep 60", timeout: 15m }]
+  - name: disk-full
+    matchers: ['alertname="DiskFull"']
+    target: [instance]
+    mode: auto
+    escalate: none
+    guard: { rate: { max: 1, per: 1h } }
+    remedies: [{ name: clean, exec: [/bin/sleep, "60"], timeout: 15m }]
+"#;
+
+const DISKS: usize = 203;
+
+async fn night(sandbox: &Sandbox) -> (Engine, String) {
+    let engine = Engine::start(sandbox, NIGHT, &[]).await;
+    let disks: Vec<String> = (0..DISKS).map(|disk| format!("node{disk:03}.eu:9100")).collect();
+    let disks: Vec<[(&str, &str); 2]> =
+        disks.iter().map(|disk| [("alertname", "DiskFull"), ("instance", disk)]).collect();
+    for some in disks.chunks(50) {
+        let some: Vec<&[(&str, &str)]> = some.iter().map(|labels| &labels[..]).collect();
+        assert_eq!(engine.post("/hooks", notification(&some)).await, 200);
+    }
+    let others: [&[(&str, &str)]; 3] = [
+        &[("alertname", "DatabaseDown"), ("cluster", "orders"), ("severity", "critical")],
+        &[("alertname", "DatabaseDown"), ("cluster", "stock"), ("severity", "warning")],
+        &[("alertname", "ServiceDown"), ("instance", "web01:80"), ("severity", "critical")],
+    ];
+    assert_eq!(engine.post("/hooks", notification(&others)).await, 200);
+    let open = || async {
+        let status = engine.json("/api/v1/status").await;
+        let open = &status["incidents_open"];
+        (open["awaiting_approval"] == 2 && open["acting"] == 2).then_some(())
+    };
+    until("a night", open).await;
+    let url = engine.url("/");
+    (engine, url)
+}
+
+#[tokio::test]
+async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses() {
+    let sandbox = Sandbox::new().unwrap();
+    let Some(browser) = Browser::open(&sandbox).await else { return Browser::skipped() };
+    let (engine, url) = night(&sandbox).await;
+    browser.go(&url).await;
+    browser.sees(".tiles", "2 need you").await;
+    assert_eq!(browser.value("document.title").await, "(2) needs you · Now · Homeostat");
+    // On a phone, too, the question is on the first screen, and nothing is wider than it.
+    browser.resize(390, 844).await;
+    browser
+        .until(
+            "document.querySelector('a[data-deed=approve]').getBoundingClientRect().bottom < 844",
+        )
+        .await;
+    browser.until("document.documentElement.scrollWidth <= 390").await;
+    browser.sound("now-phone").await;
+    browser.resize(1400, 1000).await;
+    browser.sound("now").await;
+    browser.sees(".group summary", "202 held by rate").await;
+
+    // By keys alone: to the first card, and what it asks.
+    browser.press("j").await;
+    browser.until("document.activeElement.textContent === 'DatabaseDown · orders'").await;
+    browser.press("a").await;
+    browser.sees("h1", "Approve: DatabaseDown · orders?").await;
+    browser.sees("pre", "/bin/echo").await;
+    browser.sound("approve").await;
+    browser.write("input[name=by]", "ann").await;
+    browser.write("textarea", "looked at it").await;
+    browser.click("#do").await;
+    browser.sees("#said", "starts").await;
+    browser.until("location.pathname.startsWith('/incidents/')").await;
+    browser.sees("#main", "verifying").await;
+    browser.sees("#story ~ .story", "ann approves: looked at it.").await;
+    browser.sees("pre", "failed over orders").await;
+    browser.sound("incident").await;
+    browser.resize(390, 844).await;
+    browser.until("document.documentElement.scrollWidth <= 390").await;
+    browser.sound("incident-phone").await;
+    browser.resize(1400, 1000).await;
+
+    browser.go(&url).await;
+    browser.sees(".tiles", "1 needs you").await;
+    browser.press("j").await;
+    browser.press("r").await;
+    browser.sees("h1", "Reject: DatabaseDown · stock?").await;
+    browser.write("input[name=by]", "ann").await;
+    browser.click("#do").await;
+    browser.sees("#main", "rejected").await;
+
+    browser.go(&format!("{url}?show=acting")).await;
+    browser.click_text("a", "ServiceDown · web01:80").await;
+    browser.sees(".next", "Remedy restart runs").await;
+    browser.click_text("a", "Cancel…").await;
+    browser.sees("h1", "Cancel: ServiceDown").await;
+    browser.write("input[name=by]", "ann").await;
+    browser.click("#do").await;
+    browser.until("document.querySelector('#main').textContent.includes('cancelled')").await;
+
+    browser.go(&url).await;
+    browser.press("p").await;
+    browser.write("input[name=by]", "ann").await;
+    browser.write("textarea", "migration").await;
+    browser.click("#do").await;
+    browser.sees(".strip", "Paused by ann").await;
+    browser.sees(".strip", "migration").await;
+    browser.sound("paused").await;
+    browser.press("p").await;
+    browser.sees("h1", "Resume?").await;
+    browser.write("input[name=by]", "ann").await;
+    browser.click("#do").await;
+    browser.until("!document.querySelector('.strip')").await;
+    let deeds = engine.json("/api/v1/audit").await;
+    let what: Vec<&str> =
+        deeds["entries"].as_array().unwrap().iter().map(|d| d["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["resume", "pause", "cancel", "reject", "approve", "start"]);
+    browser.go(&format!("{url}audit")).await;
+    browser.sees("#main", "looked at it").await;
+    browser.sound("audit").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_changes_is_drawn_anew_and_focus_and_what_was_unfolded_stay() {
+    let sandbox = Sandbox::new().unwrap();
+    let Some(browser) = Browser::open(&sandbox).await else { return Browser::skipped() };
+    let (engine, url) = night(&sandbox).await;
+    browser.go(&url).await;
+    browser.click(".group summary").await;
+    browser.value("document.activeElement.blur()").await;
+    browser.press("j").await;
+    browser.until("document.activeElement.textContent === 'DatabaseDown · orders'").await;
+    browser.value("window.mark = document.querySelector('#main')").await;
+    let more = [("alertname", "DatabaseDown"), ("cluster", "users"), ("severity", "critical")];
+    assert_eq!(engine.post("/hooks", notification(&[&more])).await, 200);
+    browser.sees("#needs + .cards", "DatabaseDown · users").await;
+    for kept in [
+        "window.mark === document.querySelector('#main')",
+        "document.activeElement.textContent === 'DatabaseDown · orders'",
+        "document.querySelector('details.group').open",
+    ] {
+        assert_eq!(browser.value(kept).await, true, "{kept}");
+    }
+    // A form that somebody fills in is left alone.
+    browser.click_text("a", "Approve…").await;
+    browser.write("textarea", "half a").await;
+    let another = [("alertname", "DatabaseDown"), ("cluster", "mail"), ("severity", "critical")];
+    assert_eq!(engine.post("/hooks", notification(&[&another])).await, 200);
+    browser.write("textarea", " sentence").await;
+    assert_eq!(browser.value("document.querySelector('textarea').value").await, "half a sentence");
+    // Whoever does not answer is told of.
+    browser.go(&url).await;
+    let process = rustix::process::Pid::from_raw(i32::try_from(engine.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+    browser.sees("#age", "Not updated for").await;
+    browser.until("document.body.classList.contains('stale')").await;
+    rustix::process::kill_process(process, rustix::process::Signal::CONT).unwrap();
+    browser.until("!document.body.classList.contains('stale')").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn every_page_is_there_in_both_schemes_and_widths_and_works_without_a_script() {
+    let sandbox = Sandbox::new().unwrap();
+    let Some(browser) = Browser::open(&sandbox).await else { return Browser::skipped() };
+    let (engine, url) = night(&sandbox).await;
+    for (page, heading) in [
+        ("", "Now"),
+        ("incidents", "Incidents"),
+        ("incidents?state=waiting&policy=disk-full", "Incidents"),
+        ("incidents/1", "DiskFull · node000.eu:9100"),
+        ("incidents/99999", "There is no incident 99999"),
+        ("policies", "Policies"),
+        ("alerts", "Alerts that fire"),
+        ("history", "The last 90 days"),
+        ("audit", "Audit"),
+        ("pause", "Pause?"),
+    ] {
+        let name = page.replace(['/', '?', '&', '='], "-");
+        for scheme in ["light", "dark"] {
+            browser.scheme(scheme).await;
+            for (width, height) in [(390, 844), (1400, 1000)] {
+                browser.resize(width, height).await;
+                browser.go(&format!("{url}{page}")).await;
+                browser
+                    .until(&format!("document.querySelector('h1').textContent === '{heading}'"))
+                    .await;
+                browser.until(&format!("document.documentElement.scrollWidth <= {width}")).await;
+                browser.sound(&format!("page-{name}-{scheme}-{width}")).await;
+            }
+        }
+        let answer = engine.client().get(format!("{url}{page}")).header("accept", "text/html");
+        let body = answer.send().await.unwrap().text().await.unwrap();
+        assert!(body.contains(heading) || heading.contains('·'), "{page}");
+        assert!(body.len() < 150_000, "{page} has {} bytes", body.len());
+    }
     assert_eq!(browser.complaints().await, [""; 0]);
     browser.close().await;
 }

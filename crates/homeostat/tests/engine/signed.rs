@@ -82,7 +82,8 @@ async fn a_signed_webhook_of_grafana_heals_and_a_forged_one_leaves_no_trace() {
     let config = sources(sandbox.path(), hmac) + &policy(sandbox.path(), "", "");
     let engine = Engine::start(&sandbox, &config, &[]).await;
     let facts = "homeostat_journal_facts_total";
-    let before = engine.metric(facts).await.unwrap();
+    let written = || async { engine.metric(facts).await.filter(|count| *count > 0.0) };
+    let before = until("its start to be written down", written).await;
     let a = body("a:80");
     let untimed = vec![format!("X-Grafana-Alerting-Signature: {}", openssl(SECRET, &a))];
     for (headers, reason, message) in [
@@ -143,7 +144,8 @@ async fn a_signature_is_asked_for_beside_the_grant_to_send() {
     let sandbox = Sandbox::new().unwrap();
     let token = |name: &str| {
         let digest = Sha256::digest(format!("secret-of-{name}"));
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = digest.concat();
         format!("  - {{ name: {name}, sha256: \"{digest}\" }}\n")
     };
     let grants = |who: &str| {
@@ -168,7 +170,7 @@ async fn a_signature_is_asked_for_beside_the_grant_to_send() {
     let send = |headers: &[String]| curl(&engine, "POST", headers, &a).0;
     assert_eq!(send(&[signature.clone(), bearer("grafana")]), 200);
     assert_eq!(send(&[bearer("grafana")]), 401, "who may send must sign, too");
-    assert_eq!(send(&[signature.clone()]), 401, "who signs must be let in, too");
+    assert_eq!(send(std::slice::from_ref(&signature)), 401, "who signs must be let in, too");
     assert_eq!(send(&[signature.clone(), bearer("other")]), 403, "another source is granted");
 
     let open = config + &grants("anonymous");

@@ -17,6 +17,14 @@ use super::{program, until};
 /// Where pictures of pages are kept, for a person to look at; nowhere unless it is said.
 const PICTURES: &str = "HOMEOSTAT_TEST_PICTURES";
 
+/// The text of axe-core, where it is installed beside the programs.
+fn axe() -> Option<String> {
+    let path = std::env::var_os("PATH")?;
+    let places = std::env::split_paths(&path);
+    let files = places.map(|place| place.join("../share/javascript/axe.min.js"));
+    files.into_iter().find_map(|file| std::fs::read_to_string(file).ok())
+}
+
 /// A browser with one page.
 pub(crate) struct Browser {
     _driver: Process,
@@ -112,6 +120,58 @@ impl Browser {
     pub(crate) async fn write(&self, selector: &str, text: &str) {
         let element = self.element(selector).await;
         self.ask(&format!("{element}/value"), &json!({ "text": text })).await.unwrap();
+    }
+
+    /// Clicks on the first element of a kind that has this text.
+    pub(crate) async fn click_text(&self, tag: &str, text: &str) {
+        let of = format!("[...document.querySelectorAll({})]", json!(tag));
+        let found = format!("{of}.find(e => e.textContent.trim() === {})", json!(text));
+        self.until(&format!("{found} !== undefined")).await;
+        self.value(&format!("{found}.click()")).await;
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub(crate) async fn press(&self, key: &str) {
+        let actions = json!({ "actions": [{ "type": "key", "id": "keys", "actions": [
+            { "type": "keyDown", "value": key }, { "type": "keyUp", "value": key },
+        ] }] });
+        self.ask("/actions", &actions).await.unwrap();
+    }
+
+    /// Makes the page as large as a screen.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 640,
+        });
+        self.emulate("Emulation.setDeviceMetricsOverride", &metrics).await;
+    }
+
+    /// Lets the page be `light` or `dark`.
+    pub(crate) async fn scheme(&self, scheme: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.emulate("Emulation.setEmulatedMedia", &features).await;
+    }
+
+    async fn emulate(&self, command: &str, parameters: &Value) {
+        let command = json!({ "cmd": command, "params": parameters });
+        self.ask("/goog/cdp/execute", &command).await.unwrap();
+    }
+
+    /// Sees that everybody can use the page: axe-core finds nothing against WCAG 2.2 AA. Takes a
+    /// picture, too.
+    pub(crate) async fn sound(&self, name: &str) {
+        self.picture(name).await;
+        let Some(axe) = axe() else {
+            return eprintln!("not asked: there is no axe-core; `make test` installs it");
+        };
+        self.ask("/execute/sync", &json!({ "script": axe, "args": [] })).await.unwrap();
+        let script = "const done = arguments[0]; \
+            axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }) \
+              .then(r => done(r.violations.map(v => v.id + ': ' + v.help + ' ' \
+                + v.nodes.slice(0, 3).map(n => n.html).join(' | '))), e => done(String(e)));";
+        let found = json!({ "script": script, "args": [] });
+        let found = self.ask("/execute/async", &found).await.unwrap();
+        assert_eq!(found, json!([]), "{name}");
     }
 
     /// What the page's console has shown since the last look, but failed requests, which are not of

@@ -158,7 +158,8 @@ impl House {
     ) -> Answer {
         let mut stream = self.connect();
         let length = body.len();
-        let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let more: Vec<String> = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let more = more.concat();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
              {more}Content-Length: {length}\r\n\r\n"

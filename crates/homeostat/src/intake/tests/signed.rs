@@ -139,7 +139,8 @@ fn what_is_being_taken_in_is_not_taken_in_again_though_its_sender_has_left() {
     let headers = signed("secret", 5, FIRING);
     let held = house.engine.refuse.lock();
     let mut first = house.connect();
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines: Vec<String> = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines = lines.concat();
     let head = format!("POST /hooks/grafana HTTP/1.1\r\nHost: x\r\n{lines}");
     write!(first, "{head}Content-Length: {}\r\n\r\n", FIRING.len()).unwrap();
     first.write_all(FIRING).unwrap();
@@ -190,7 +191,8 @@ fn a_secret_is_replaced_in_its_file() {
 fn a_file_without_a_secret_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("secret");
-    let refusal = || Signing::new(&[file.clone()], vec![], None).unwrap_err().to_string();
+    let refusal =
+        || Signing::new(std::slice::from_ref(&file), vec![], None).unwrap_err().to_string();
     assert!(refusal().starts_with("cannot read the secret in /"), "{}", refusal());
     for nothing in ["", "\n", "\r\n"] {
         fs::write(&file, nothing).unwrap();

@@ -20,7 +20,9 @@ fn shelf() -> TempDir {
     let mut state = State::default();
     for (number, group) in story.chunks(2).enumerate() {
         journal.commit(group).unwrap();
-        group.iter().for_each(|fact| state.apply(fact));
+        for fact in group {
+            state.apply(fact);
+        }
         if number == 1 || number == 3 {
             let mut draft = journal.draft(&state, Timestamp::from_seconds(1_700_000_000));
             while !journal.write_part(&mut draft).unwrap() {}
@@ -124,8 +126,7 @@ fn flip_all(directory: &TempDir, tables: &[&str]) -> u32 {
     for table in tables {
         let columns: Vec<String> = {
             let names = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
-            let names = names.column_names().into_iter().map(str::to_owned).collect();
-            names
+            names.column_names().map(str::to_owned).collect()
         };
         for column in &columns {
             let sql = format!("SELECT rowid, {column} FROM {table} ORDER BY rowid");
@@ -431,7 +432,8 @@ fn what_went_by_no_step_of_the_retention_is_found() {
         let read = |row: &rusqlite::Row<'_>| Ok(chain::StoredFact::read(row)?.hash().to_vec());
         connection.query_row(&sql, [], read).unwrap()
     };
-    let hex = |hash: Vec<u8>| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex =
+        |hash: Vec<u8>| hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let copy = changed(
         &directory,
         &format!(

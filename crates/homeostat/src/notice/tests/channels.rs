@@ -92,7 +92,7 @@ async fn a_webhook_gets_the_document_under_the_same_key_each_time() {
         "alertname": "WebDown", "severity": "critical", "reason": "no remedy is left",
         "summary": r#"A person is needed: WebDown on {instance="a:80", severity="none"}"#,
         "tried": ["restart: exit 1", "reboot: exit 0, still firing"],
-        "since": SINCE.to_string(), "labels": {}, "annotations": {}, "link": "http://heal.example/#17",
+        "since": SINCE.to_string(), "labels": {}, "annotations": {}, "link": "http://heal.example/incidents/17",
     });
     assert_eq!(bodies(&server)[2], expected);
     desk.telling.stop().await;

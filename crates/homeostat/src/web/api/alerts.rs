@@ -84,11 +84,19 @@ pub(super) async fn list(
         }
         Err(message) => return answer::problem(ROOT, StatusCode::BAD_REQUEST, &message),
     }
-    let _asker = api.askers.acquire().await.expect("the semaphore is never closed");
-    match api.web.queue.firing().await {
-        Ok(firing) => answer::tagged_json(&headers, &tell(firing, &caller)),
-        Err(busy) => answer::problem(ROOT, StatusCode::SERVICE_UNAVAILABLE, &busy.to_string()),
+    match told(&api, &caller).await {
+        Ok(list) => answer::tagged_json(&headers, &list),
+        Err(response) => response,
     }
+}
+
+/// What fires, as far as somebody may see it.
+pub(in crate::web) async fn told(api: &Api, caller: &Caller) -> Result<AlertList, Response> {
+    let _asker = api.askers.acquire().await.expect("the semaphore is never closed");
+    let firing = api.web.queue.firing().await.map_err(|busy| {
+        answer::problem(ROOT, StatusCode::SERVICE_UNAVAILABLE, &busy.to_string())
+    })?;
+    Ok(tell(firing, caller))
 }
 
 /// What of it somebody may see.

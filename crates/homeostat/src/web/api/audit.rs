@@ -118,18 +118,28 @@ pub(super) async fn list(
         Ok(asked) => asked,
         Err(message) => return answer::problem(ROOT, StatusCode::BAD_REQUEST, &message),
     };
-    let page = match visible(&api, &caller, search).await {
-        Ok(page) => page,
-        Err(response) => return response,
-    };
-    let entries: Vec<AuditEntry> = page.deeds.iter().filter_map(entry).collect();
-    match format {
-        Format::Json => {
-            let next_cursor = page.next.map(|number| number.to_string());
-            answer::json(StatusCode::OK, &AuditList { entries, next_cursor })
-        }
-        Format::Lines => answer::json_lines(&entries),
+    match (listed(&api, &caller, search).await, format) {
+        (Ok(list), Format::Json) => answer::json(StatusCode::OK, &list),
+        (Ok(list), Format::Lines) => answer::json_lines(&list.entries),
+        (Err(response), _) => response,
     }
+}
+
+/// Lists deeds that somebody may see.
+pub(in crate::web) async fn listed(
+    api: &Api,
+    caller: &Caller,
+    search: Search,
+) -> Result<AuditList, Response> {
+    let page = visible(api, caller, search).await?;
+    let entries = page.deeds.iter().filter_map(entry).collect();
+    Ok(AuditList { entries, next_cursor: page.next.map(|number| number.to_string()) })
+}
+
+/// What a form asks for.
+pub(in crate::web) fn asked(pairs: &[(String, String)], limit: usize) -> Result<Search, String> {
+    let (search, _) = search(pairs.iter().cloned())?;
+    Ok(Search { limit, ..search })
 }
 
 /// Lists what the caller may see. Where they may not see much, a page may be short although there is a
@@ -194,9 +204,13 @@ fn view(configuration: &Configuration) -> ConfigurationView {
 
 /// Reads the query of a list.
 fn read(query: &str) -> Result<(Search, Format), String> {
+    search(few(query)?.into_iter())
+}
+
+fn search(pairs: impl Iterator<Item = (String, String)>) -> Result<(Search, Format), String> {
     let mut search = Search { limit: LIMIT, ..Search::default() };
     let mut format = Format::Json;
-    for (name, value) in few(query)? {
+    for (name, value) in pairs {
         match name.as_str() {
             "who" => search.who = Some(value),
             "what" if deed::ALL.contains(&&*value) => search.what = Some(value),

@@ -34,7 +34,7 @@ const MOST_REASON: usize = 2000;
 /// What they say of themselves who command, and why.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Command {
+pub(in crate::web) struct Command {
     #[serde(default)]
     by: String,
     #[serde(default)]
@@ -51,6 +51,34 @@ pub(super) struct Command {
 }
 
 impl Command {
+    /// What somebody says by a form.
+    pub(in crate::web) fn new(
+        by: &str,
+        reason: &str,
+        digest: Option<Digest>,
+        next: Option<u32>,
+        lasts: Option<Span>,
+    ) -> Self {
+        Self { by: by.to_owned(), reason: reason.to_owned(), digest, next, lasts }
+    }
+
+    /// The same without what surrounds it, if it is short enough and says what it must.
+    pub(in crate::web) fn checked(
+        self,
+        caller: &Caller,
+        needs_reason: bool,
+    ) -> Result<Self, String> {
+        let by = within("by", &self.by, MOST_NAME)?;
+        let reason = within("reason", &self.reason, MOST_REASON)?;
+        if by.is_empty() && *caller.identity() == Identity::Anonymous {
+            return Err("\"by\" is empty: say who you are".into());
+        }
+        if needs_reason && reason.is_empty() {
+            return Err("\"reason\" is empty: say why, for whoever reads it at night".into());
+        }
+        Ok(Self { by, reason, ..self })
+    }
+
     /// What they approve ahead.
     fn ahead(&self) -> Result<Option<Terms>, String> {
         match (self.next, self.lasts) {
@@ -62,7 +90,7 @@ impl Command {
     }
 
     /// Who commands, as they say, and why, where there is nothing else to say.
-    pub(super) fn plain(self) -> Result<(String, String), String> {
+    pub(in crate::web) fn plain(self) -> Result<(String, String), String> {
         let Self { by, reason, digest, next, lasts } = self;
         let more =
             [("digest", digest.is_some()), ("next", next.is_some()), ("for", lasts.is_some())];
@@ -144,17 +172,62 @@ pub(super) async fn retry(
     command(&api, &caller, &id, Verb::Retry, body).await
 }
 
-const fn permission(command: Verb) -> Permission {
+pub(in crate::web) const fn permission(command: Verb) -> Permission {
     match command {
         Verb::Approve | Verb::Reject => Permission::Approve,
         Verb::Cancel | Verb::Retry => Permission::Operate,
     }
 }
 
-/// Commands something about one incident, and tells what follows from it or why nothing does.
+/// What a command came to, before it is written for a program or for a person.
+#[derive(Debug)]
+pub(in crate::web) enum Told {
+    /// It is taken: what follows, and how many have agreed of how many, where people are counted.
+    Taken { message: String, approvals: Option<(usize, usize)> },
+    /// Nothing was changed, and why.
+    Not(StatusCode, String),
+    /// Whether it may be taken could not be found out.
+    Broken(Response),
+}
+
+impl Told {
+    fn unknown(what: &str, id: &str) -> Self {
+        Self::Not(StatusCode::NOT_FOUND, format!("there is no {what} {id:?}"))
+    }
+
+    /// As JSON, about something with a number.
+    fn json(self, what: &str, id: &str) -> Response {
+        match self {
+            Self::Taken { message, approvals } => {
+                let mut told = json!({ what: id, "message": message });
+                if let Some((have, count)) = approvals {
+                    told["approvals"] = json!({ "have": have, "count": count });
+                }
+                answer::json(StatusCode::OK, &told)
+            }
+            Self::Not(status, message) => error(status, &message),
+            Self::Broken(response) => response,
+        }
+    }
+}
+
 async fn command(api: &Api, caller: &Caller, id: &str, command: Verb, body: Body) -> Answer {
-    let unknown = || Ok(error(StatusCode::NOT_FOUND, &format!("there is no incident {id:?}")));
     let said = read(body, caller, false).await;
+    let told = carry_out(api, caller, id, command, said).await?;
+    // The number is told as it is counted, and not as it was asked for.
+    let id = read_id(id).map_or_else(|| id.to_owned(), |id| id.to_string());
+    Ok(told.json("incident", &id))
+}
+
+/// Commands something about one incident, and tells what follows from it or why nothing does.
+pub(in crate::web) async fn carry_out(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    command: Verb,
+    said: Result<Command, String>,
+) -> Result<Told, Refusal> {
+    let unknown = || Ok(Told::unknown("incident", id));
     let Some(incident) = read_id(id) else { return unknown() };
     let permission = permission(command);
     // What is granted for some incidents only depends on which one it is.
@@ -165,14 +238,13 @@ async fn command(api: &Api, caller: &Caller, id: &str, command: Verb, body: Body
                 caller.may(permission, &subject)?;
             }
             Ok(None) => return unknown(),
-            Err(response) => return Ok(response),
+            Err(response) => return Ok(Told::Broken(response)),
         }
     }
-    let event = match said.and_then(|said| event(api, caller, (incident, command), said)) {
-        Ok(event) => event,
-        Err(message) => return Ok(refuse(&message)),
-    };
-    perform_about("incident", &incident.to_string(), api, event).await
+    match said.and_then(|said| event(api, caller, (incident, command), said)) {
+        Ok(event) => hand_over("incident", id, api, event).await,
+        Err(message) => Ok(Told::Not(StatusCode::BAD_REQUEST, message)),
+    }
 }
 
 fn event(
@@ -201,26 +273,26 @@ fn event(
 
 /// Hands over a command about something with a number, and tells what follows from it or why nothing does.
 pub(super) async fn perform_about(what: &str, id: &str, api: &Api, event: Event) -> Answer {
-    let taken = |message: String| json!({ what: id, "message": message });
+    Ok(hand_over(what, id, api, event).await?.json(what, id))
+}
+
+async fn hand_over(what: &str, id: &str, api: &Api, event: Event) -> Result<Told, Refusal> {
     Ok(match api.web.queue.command(event).await {
-        Ok(Some(Reply::Taken(message))) => answer::json(StatusCode::OK, &taken(message)),
+        Ok(Some(Reply::Taken(message))) => Told::Taken { message, approvals: None },
         Ok(Some(Reply::Counted { message, have, need })) => {
-            let mut answer = taken(message);
-            answer["approvals"] = json!({ "have": have, "count": need });
-            answer::json(StatusCode::OK, &answer)
+            Told::Taken { message, approvals: Some((have, need)) }
         }
-        Ok(Some(Reply::Refused(why))) => error(StatusCode::CONFLICT, &why),
+        Ok(Some(Reply::Refused(why))) => Told::Not(StatusCode::CONFLICT, why),
         Ok(Some(Reply::NotTheirs(objection))) => return Err(Refusal::Objected(objection)),
         Ok(Some(Reply::NoIncident(_) | Reply::NoApproval(_)) | None) => {
-            let what = if what == "approval" { "standing approval" } else { what };
-            error(StatusCode::NOT_FOUND, &format!("there is no {what} {id:?}"))
+            Told::unknown(if what == "approval" { "standing approval" } else { what }, id)
         }
-        Err(busy) => error(StatusCode::SERVICE_UNAVAILABLE, &busy.to_string()),
+        Err(busy) => Told::Not(StatusCode::SERVICE_UNAVAILABLE, busy.to_string()),
     })
 }
 
 /// Who commands: what they say of themselves, beside who they are.
-pub(super) fn operator(api: &Api, caller: &Caller, claimed: String) -> Operator {
+pub(in crate::web) fn operator(api: &Api, caller: &Caller, claimed: String) -> Operator {
     noted(api, caller.operator(claimed))
 }
 
@@ -255,15 +327,7 @@ pub(super) async fn read(
     let bytes = bytes.map_err(|_| format!("expected a body of at most {MOST_BYTES} bytes"))?;
     let command: Command = serde_json::from_slice(&bytes)
         .map_err(|error| format!("expected {{\"by\": …, \"reason\": …}}: {error}"))?;
-    let by = within("by", &command.by, MOST_NAME)?;
-    let reason = within("reason", &command.reason, MOST_REASON)?;
-    if by.is_empty() && *caller.identity() == Identity::Anonymous {
-        return Err("\"by\" is empty: say who you are".into());
-    }
-    if needs_reason && reason.is_empty() {
-        return Err("\"reason\" is empty: say why, for whoever reads it at night".into());
-    }
-    Ok(Command { by, reason, ..command })
+    command.checked(caller, needs_reason)
 }
 
 fn within(name: &str, text: &str, most: usize) -> Result<String, String> {

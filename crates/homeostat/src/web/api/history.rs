@@ -24,7 +24,7 @@ use crate::web::answer;
 const ROOT: &str = "/api/v1/history";
 
 /// Days, where the request does not say.
-const DAYS: i64 = 90;
+pub(in crate::web) const DAYS: i64 = 90;
 
 /// Days that one answer tells of at most.
 const MOST: i64 = 400;
@@ -77,21 +77,30 @@ pub(super) async fn show(
         Ok(asked) => asked,
         Err(message) => return answer::problem(ROOT, StatusCode::BAD_REQUEST, &message),
     };
-    let (from, until) = (asked.from, asked.until);
-    let mut closings = match ask(&api, move |history| history.days(from, until)).await {
-        Ok(closings) => closings,
-        Err(response) => return response,
-    };
+    let Asked { from, until, policies, is_csv } = asked;
+    match told(&api, &caller, (from, until), policies.as_deref()).await {
+        Ok(list) if is_csv => {
+            answer::with_type(StatusCode::OK, "text/csv; charset=utf-8", csv(&list))
+        }
+        Ok(list) => answer::tagged_json(&headers, &list),
+        Err(response) => response,
+    }
+}
+
+/// What became of incidents of some policies from one day on and before another, as far as somebody may
+/// see it.
+pub(in crate::web) async fn told(
+    api: &Api,
+    caller: &Caller,
+    (from, until): (i64, i64),
+    policies: Option<&[String]>,
+) -> Result<HistoryList, Response> {
+    let mut closings = ask(api, move |history| history.days(from, until)).await?;
     closings.retain(|closing| {
-        asked.policies.as_ref().is_none_or(|few| few.contains(&closing.policy.to_string()))
+        policies.is_none_or(|few| few.contains(&closing.policy.to_string()))
             && caller.sees_all_of(&closing.policy)
     });
-    let list = tell(&closings);
-    if asked.is_csv {
-        answer::with_type(StatusCode::OK, "text/csv; charset=utf-8", csv(&list))
-    } else {
-        answer::tagged_json(&headers, &list)
-    }
+    Ok(tell(&closings))
 }
 
 /// Counts what closed.

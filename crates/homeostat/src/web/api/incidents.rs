@@ -32,24 +32,12 @@ pub(super) async fn list(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let Asked { filter, teams, fields } = match search::read(query.as_deref().unwrap_or_default()) {
+    let asked = match search::read(query.as_deref().unwrap_or_default()) {
         Ok(asked) => asked,
         Err(message) => return answer::problem(ROOT, StatusCode::BAD_REQUEST, &message),
     };
-    let book = (api.web.book)();
-    let policies = caller.sees_policies().filter(|few| few.len() <= PATTERNS);
-    let named = of_teams(filter.named, &teams, &book);
-    let filter = Filter { named, policies, ..filter };
-    let listed = if is_of_open(&filter) && !fields.is_long() {
-        listed_on_board(&api, &caller, &filter).await.transpose()
-    } else {
-        None
-    };
-    let listed = match listed {
-        Some(listed) => listed,
-        None => listed_by_journal(&api, &caller, filter, &book).await,
-    };
-    let (incidents, next_cursor) = match listed {
+    let fields = asked.fields.clone();
+    let (incidents, next_cursor) = match listed(&api, &caller, asked).await {
         Ok(listed) => listed,
         Err(response) => return response,
     };
@@ -60,8 +48,28 @@ pub(super) async fn list(
     }
 }
 
+/// Lists what is asked for and may be seen.
+pub(in crate::web) async fn listed(
+    api: &Api,
+    caller: &Caller,
+    asked: Asked,
+) -> Result<Listed, Response> {
+    let Asked { filter, teams, fields } = asked;
+    let book = (api.web.book)();
+    let policies = caller.sees_policies().filter(|few| few.len() <= PATTERNS);
+    let named = of_teams(filter.named, &teams, &book);
+    let filter = Filter { policies, named, ..filter };
+    if is_of_open(&filter)
+        && !fields.is_long()
+        && let Some(listed) = listed_on_board(api, caller, &filter).await?
+    {
+        return Ok(listed);
+    }
+    listed_by_journal(api, caller, filter, &book).await
+}
+
 /// Incidents, and from where the next page goes on.
-type Listed = (Vec<IncidentView>, Option<String>);
+pub(in crate::web) type Listed = (Vec<IncidentView>, Option<String>);
 
 /// Whatever is open and may be seen, newest first, and whether there is more than the board has.
 pub(in crate::web) async fn open(
@@ -160,6 +168,18 @@ pub(super) async fn one(
     }
 }
 
+/// One that somebody may see.
+pub(in crate::web) async fn find(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+) -> Result<Option<IncidentView>, Response> {
+    let Some(id) = read_id(id) else { return Ok(None) };
+    let story = ask(api, move |history| history.incident(id)).await?;
+    let seen = story.filter(|story| may_see(caller, id, &story.facts));
+    Ok(seen.and_then(|story| view(id, &story, &(api.web.book)())))
+}
+
 /// The policy and the target of an incident, if the caller may see it.
 pub(super) async fn subject(
     api: &Api,
@@ -253,7 +273,7 @@ pub(super) fn read_number(text: &str) -> Option<u64> {
 }
 
 /// The parameters of a query, in order; a name may come more than once.
-pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
+pub(in crate::web) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
     let uri: axum::http::Uri =
         format!("/?{query}").parse().map_err(|_| "the query cannot be read".to_owned())?;
     axum::extract::Query::try_from_uri(&uri)

@@ -14,8 +14,8 @@ pub mod status;
 mod fold;
 mod sentence;
 mod why;
-mod incidents;
-mod search;
+pub(super) mod incidents;
+pub(super) mod search;
 mod slim;
 mod message;
 pub mod board;
@@ -27,7 +27,7 @@ pub mod alerts;
 mod openapi;
 mod explain;
 mod policies;
-mod control;
+pub(super) mod control;
 pub mod approvals;
 mod whoami;
 #[cfg(test)]
@@ -129,17 +129,22 @@ pub trait History: Send + Sync + 'static {
     fn deeds(&self, search: &Search) -> Result<Deeds, ReadError>;
 }
 
-/// What the handlers share.
-struct Api {
-    web: Web,
+/// What the handlers share, those of pages too.
+pub(super) struct Api {
+    pub(super) web: Web,
     readers: Semaphore,
     askers: Semaphore,
     hub: Hub,
 }
 
-pub(super) fn routes(web: &Web) -> Routes {
-    let (readers, askers) = (Semaphore::new(READERS), Semaphore::new(ASKERS));
-    let api = Api { web: web.clone(), readers, askers, hub: Hub::new() };
+impl Api {
+    pub(super) fn new(web: &Web) -> Self {
+        let (readers, askers) = (Semaphore::new(READERS), Semaphore::new(ASKERS));
+        Self { web: web.clone(), readers, askers, hub: Hub::new() }
+    }
+}
+
+pub(super) fn routes(api: &Arc<Api>) -> Routes {
     Routes::new()
         .get("/api/v1/incidents", Permission::View, incidents::list)
         .get("/api/v1/incidents/{id}", Permission::View, incidents::one)
@@ -160,5 +165,5 @@ pub(super) fn routes(web: &Web) -> Routes {
         .get("/api/v1/whoami", Gate::Enter, whoami::show)
         .post("/api/v1/pause", Permission::Operate, control::pause)
         .post("/api/v1/resume", Permission::Operate, control::resume)
-        .with_state(Arc::new(api))
+        .with_state(api.clone())
 }

@@ -22,22 +22,22 @@ const VALUES: usize = 64;
 const TEXT: usize = 200;
 
 /// By which outcomes incidents can be asked for.
-pub(super) const OUTCOMES: [&str; 6] =
+pub(in crate::web) const OUTCOMES: [&str; 6] =
     ["healed", "recovered", "escalated", "shadowed", "rejected", "cancelled"];
 
 /// What a list is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(in crate::web) struct Asked {
     /// Which incidents.
-    pub(super) filter: Filter,
+    pub(in crate::web) filter: Filter,
     /// Of a policy of one of these teams, by the configuration in force; of any where none is named.
-    pub(super) teams: Vec<String>,
+    pub(in crate::web) teams: Vec<String>,
     /// What of each.
-    pub(super) fields: Fields,
+    pub(in crate::web) fields: Fields,
 }
 
 /// Reads the query of a list.
-pub(super) fn read(query: &str) -> Result<Asked, String> {
+pub(in crate::web) fn read(query: &str) -> Result<Asked, String> {
     let mut asked =
         Asked { filter: Filter { limit: LIMIT, ..Filter::default() }, ..Asked::default() };
     for (name, value) in few(query)? {

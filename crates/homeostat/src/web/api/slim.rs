@@ -34,7 +34,7 @@ pub(super) const FIELDS: [&str; 22] = [
 
 /// What of each incident a list tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Fields {
+pub(in crate::web) enum Fields {
     /// What a list usually tells.
     #[default]
     Slim,

@@ -71,14 +71,19 @@ pub struct ConfigStatus {
 }
 
 pub(super) async fn show(State(api): State<Arc<Api>>, caller: Caller) -> Response {
+    match seen(&api, &caller).await {
+        Ok(status) => answer::json(StatusCode::OK, &status),
+        Err(response) => response,
+    }
+}
+
+/// How things stand, as far as somebody may see it.
+pub(in crate::web) async fn seen(api: &Api, caller: &Caller) -> Result<Status, Response> {
     let mut status = (api.web.status)();
     if !caller.may_all(Permission::View) {
-        let open = match ask(&api, History::open).await {
-            Ok(open) => open,
-            Err(response) => return response,
-        };
+        let open = ask(api, History::open).await?;
         status.alerts_active = None;
-        status.standing_approvals = approvals::seen(&api, &caller).len();
+        status.standing_approvals = approvals::seen(api, caller).len();
         status.incidents_open = BTreeMap::new();
         for Open { policy, target, state } in open {
             let subject = Subject::Incident { policy: &policy, target: &target };
@@ -87,5 +92,5 @@ pub(super) async fn show(State(api): State<Arc<Api>>, caller: Caller) -> Respons
             }
         }
     }
-    answer::json(StatusCode::OK, &status)
+    Ok(status)
 }

@@ -303,10 +303,10 @@ impl Provider {
 /// What a provider sends a browser back with.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Back {
-    code: String,
-    state: String,
+    pub(super) code: String,
+    pub(super) state: String,
     /// Who sends it back, where the provider says so (RFC 9207).
-    iss: Option<String>,
+    pub(super) iss: Option<String>,
 }
 
 /// Reads the provider's answer to a code.

@@ -142,3 +142,62 @@ async fn the_scripts_of_a_page_are_not_asked_for_a_password_by_their_browser() {
     told.notified().await;
     assert_eq!(status().await, 401, "the password was replaced");
 }
+
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
+const HTML: &str = "Accept: text/html";
+
+#[tokio::test]
+async fn a_form_of_a_page_shows_the_token_of_its_session_and_is_answered_by_a_page() {
+    let house = open().await;
+    let (cookie, token) = sign_in(&house).await;
+    let page = house.ask("GET", "/pause", &[&cookie, HTML], "").await;
+    let field = format!("<input type=\"hidden\" name=\"csrf\" value=\"{token}\">");
+    assert!(page.body.contains(&field), "{page:?}");
+    let other = "0".repeat(64);
+    for form in ["reason=r".to_owned(), format!("csrf={other}&reason=r"), "csrf=".to_owned()] {
+        let answer = house.ask("POST", "/pause", &[FORM, &cookie, HTML], &form).await;
+        assert_eq!(answer.status, 403, "{form}");
+        assert!(answer.body.contains("form token"), "{answer:?}");
+    }
+    let shown = format!("csrf={token}&reason=r");
+    let foreign = [FORM, &*cookie, HTML, "Origin: https://evil.example"];
+    assert_eq!(house.ask("POST", "/pause", &foreign, &shown).await.status, 403);
+    let unnamed = format!("csrf={token}");
+    let answer = house.ask("POST", "/pause", &[FORM, &cookie, HTML], &unnamed).await;
+    assert!(answer.status == 400 && answer.body.contains("say why"), "{answer:?}");
+    assert!(house.events.lock().is_empty());
+    let answer = house.ask("POST", "/pause", &[FORM, &cookie, HTML], &shown).await;
+    assert!(answer.status == 200 && answer.body.contains("Nothing is started"), "{answer:?}");
+    assert_eq!(house.events.lock().len(), 1);
+    let other = "csrf=x&digest=odd&reason=r".replace('x', &token);
+    let answer = house.ask("POST", "/incidents/1/cancel", &[FORM, &cookie, HTML], &other).await;
+    assert!(answer.status == 400 && answer.body.contains("no digest"), "{answer:?}");
+    let approve = house.ask("GET", "/incidents/1/approve", &[&cookie, HTML], "").await;
+    assert!(approve.status == 403 && approve.body.contains("You may not see this"), "{approve:?}");
+}
+
+#[tokio::test]
+async fn who_signs_in_by_a_form_goes_on_to_where_they_were_and_nowhere_else() {
+    let house = open().await;
+    for (next, goes) in [
+        ("/incidents/7?x=y", "../incidents/7?x=y"),
+        ("//evil.example", "../"),
+        ("https://evil.example/", "../"),
+    ] {
+        let form = format!("secret=secret-of-ci&next={next}");
+        let answer = house.ask("POST", "/-/session", &[FORM, HTML], &form).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body.contains(&format!("content=\"0; url={goes}\"")), "{}", answer.body);
+        assert!(answer.head.contains("set-cookie: homeostat="));
+    }
+    let wrong = house.ask("POST", "/-/session", &[FORM, HTML], "secret=guess").await;
+    assert!(wrong.status == 401 && wrong.body.contains("credentials are wrong"), "{wrong:?}");
+    assert!(!wrong.head.contains("set-cookie") && !wrong.body.contains("guess"));
+    let (cookie, token) = sign_in(&house).await;
+    let out = house.ask("POST", "/sign-out", &[FORM, &cookie], "").await;
+    assert_eq!(out.status, 403, "another site does not sign anybody out");
+    let shown = format!("csrf={token}");
+    let out = house.ask("POST", "/sign-out", &[FORM, &cookie], &shown).await;
+    assert!(out.head.contains("set-cookie: homeostat=; path=/"), "{out:?}");
+    assert_eq!(house.ask("GET", "/api/v1/status", &[&cookie], "").await.status, 401);
+}

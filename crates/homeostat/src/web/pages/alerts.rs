@@ -1,0 +1,71 @@
+//! What fires, by policy: first what no policy takes.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use maud::{Markup, html};
+
+use super::shell::{self, Page, Place, Viewer};
+use super::{Answer, words};
+use crate::web::api::Api;
+use crate::web::api::alerts::{self, AlertGroup, FiringAlert};
+
+/// Alerts of a group that are shown.
+const ROWS: usize = 100;
+
+pub(super) async fn show(State(api): State<Arc<Api>>, viewer: Viewer) -> Answer {
+    let status = shell::standing(&api, &viewer).await?;
+    let list = alerts::told(&api, &viewer.caller).await?;
+    let body = html! {
+        h1 { "Alerts that fire" }
+        @if list.groups.is_empty() { p class="empty" { "Nothing fires." } }
+        @for group in &list.groups { (told(group, &viewer)) }
+        @if list.more > 0 { p class="soft" { "and " (list.more) " more" } }
+    };
+    Ok(shell::frame(&viewer, &status, StatusCode::OK, &Page::live(Place::Alerts, "Alerts", body)))
+}
+
+fn told(group: &AlertGroup, viewer: &Viewer) -> Markup {
+    let count = group.alerts.len();
+    let name = group.policy.as_deref().unwrap_or_default();
+    html! {
+        h2 {
+            @match &group.policy {
+                Some(policy) => a href={ "policies#" (policy) } { (policy) },
+                None => "No policy takes these",
+            }
+            span class="soft" { " · " (count) }
+        }
+        @if group.policy.is_none() { p class="soft" { "They are recorded, and nothing is done about them." } }
+        table class="cards-below" {
+            thead { tr { th { "Alert" } th { "Labels" } th class="tight" { "Since" } th { "Incident" } th { "Why" } } }
+            tbody {
+                @for alert in group.alerts.iter().take(ROWS) { (row(alert, name, viewer)) }
+            }
+        }
+        @if count > ROWS { p class="soft" { "and " (count - ROWS) " more" } }
+    }
+}
+
+fn row(alert: &FiringAlert, policy: &str, viewer: &Viewer) -> Markup {
+    let rest = alert.labels.iter().filter(|(name, _)| *name != "alertname");
+    let rest: Vec<String> = rest.map(|(name, value)| format!("{name}={value}")).collect();
+    html! {
+        tr data-item id={ "a" (alert.fingerprint) "-" (policy) } {
+            td {
+                @let name = alert.labels.get("alertname").unwrap_or("alert");
+                @match words::link(&alert.generator_url) {
+                    Some(url) => a href=(url) rel="noreferrer noopener" target="_blank" { (name) " ↗" },
+                    None => b { (name) },
+                }
+            }
+            td class="mono small" { (rest.join(" ")) }
+            td class="tight" data-of="since" { (words::ago(alert.since, viewer.now)) }
+            td data-of="incident" {
+                @for id in &alert.incidents { a href={ "incidents/" (id) } { (id) } " " }
+            }
+            td data-of="why" { code { "homeostat explain" } " " span class="soft small" { (alert.source) } }
+        }
+    }
+}
