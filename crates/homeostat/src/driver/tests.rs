@@ -313,6 +313,13 @@ fn in_force(occasion: Occasion) -> Configuration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_whose_group_was_not_committed_leaves_the_old_book_in_force() {
+    // Whoever follows the files tries again, too.
+    for occasion in [Occasion::Request, Occasion::Change] {
+        reload_without_a_commit(occasion).await;
+    }
+}
+
+async fn reload_without_a_commit(occasion: Occasion) {
     let (mut driver, queue, telling, _directory) = driver_of(Book::observe(), Some(60));
     driver.take_turn(None).unwrap();
     let before = driver.engine.book().clone();
@@ -321,9 +328,10 @@ async fn a_reload_whose_group_was_not_committed_leaves_the_old_book_in_force() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let other = queue.clone();
-    let reload = tokio::spawn(async move {
-        other.reload(Arc::new(acting_book()), in_force(Occasion::Request)).await
-    });
+    let reload =
+        tokio::spawn(
+            async move { other.reload(Arc::new(acting_book()), in_force(occasion)).await },
+        );
     queue.report(Event::Configured(Box::new(in_force(Occasion::Start)))).await;
     while queue.len() < 3 {
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -39,7 +39,7 @@ fn told(group: &AlertGroup, viewer: &Viewer) -> Markup {
         }
         @if group.policy.is_none() { p class="soft" { "They are recorded, and nothing is done about them." } }
         table class="cards-below" {
-            thead { tr { th { "Alert" } th { "Labels" } th class="tight" { "Since" } th { "Incident" } th { "Why" } } }
+            thead { tr { th { "Alert" } th { "Labels" } th class="tight" { "Since" } th { "Incident" } th { "Source" } } }
             tbody {
                 @for alert in group.alerts.iter().take(ROWS) { (row(alert, name, viewer)) }
             }
@@ -65,7 +65,7 @@ fn row(alert: &FiringAlert, policy: &str, viewer: &Viewer) -> Markup {
             td data-of="incident" {
                 @for id in &alert.incidents { a href={ "incidents/" (id) } { (id) } " " }
             }
-            td data-of="why" { code { "homeostat explain" } " " span class="soft small" { (alert.source) } }
+            td data-of="source" { (alert.source) }
         }
     }
 }
