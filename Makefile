@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check bench sim torture fuzz mixin deb image chart
+.PHONY: help deps build demo test check bench sim torture fuzz mixin deb image chart sbom
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -71,6 +71,9 @@ image: ## Make an image for containers, by podman or docker
 
 chart: ## Render the chart into contrib/kubernetes, and validate what it makes
 	@scripts/chart
+
+sbom: ## Say what is linked, each with its licence, in target/homeostat.cdx.json
+	@scripts/sbom
 
 mixin: ## Make the alerts, rules and dashboards of contrib/mixin from their source
 	@scripts/mixin

@@ -58,7 +58,7 @@ pub(in crate::web) async fn listed(
     let book = (api.web.book)();
     let policies = caller.sees_policies().filter(|few| few.len() <= PATTERNS);
     let named = of_teams(filter.named, &teams, &book);
-    let filter = Filter { policies, named, ..filter };
+    let filter = Filter { named, policies, ..filter };
     if is_of_open(&filter)
         && !fields.is_long()
         && let Some(listed) = listed_on_board(api, caller, &filter).await?
