@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use axum::http::Uri;
 use clap::{Args, Parser};
 use homeostat_core::policy::Polling;
 use homeostat_core::time::Span;
-use tracing::Level;
+use tracing::{Level, info};
 
 use super::Exit;
 use crate::app::{self, App, AtStop, Build, ListenAddress, Running, Shutdown, StartError};
@@ -239,11 +239,56 @@ async fn until_stopped(options: Options) -> Result<(), Box<dyn Error + Send + Sy
     options.runner = Some(runner::Program::stock());
     // Before anybody is served: whoever is told to stop then has something to finish.
     let told_to_stop = app::until_signalled();
+    let greeting = Greeting::of(&options);
     let running = Running::start(options).await?;
+    greeting.say(running.addresses());
     running.reload_on_hangup();
     running.report_to_the_manager();
     running.run(told_to_stop).await?;
     Ok(())
+}
+
+/// What a person wants to know first who has just started it.
+struct Greeting {
+    external_url: Option<String>,
+    /// Whether it is served as a file says: by TLS, perhaps.
+    is_configured: bool,
+    prefix: String,
+    has_config: bool,
+}
+
+impl Greeting {
+    fn of(options: &app::Options) -> Self {
+        Self {
+            external_url: options.external_url.clone(),
+            is_configured: options.web_config_file.is_some(),
+            prefix: options.route_prefix.clone(),
+            has_config: !options.config_files.is_empty(),
+        }
+    }
+
+    fn say(self, addresses: &[SocketAddr]) {
+        if let Some(page) = self.page(addresses) {
+            info!(page, "what happens is shown there");
+        }
+        if !self.has_config {
+            info!("no configuration: everything is recorded, and nothing is done");
+        }
+    }
+
+    /// Where people find the page, where that is known.
+    fn page(&self, addresses: &[SocketAddr]) -> Option<String> {
+        if self.external_url.is_some() || self.is_configured {
+            return self.external_url.clone();
+        }
+        let address = addresses.first()?;
+        let ip = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        Some(format!("http://{}{}/", SocketAddr::new(ip, address.port()), self.prefix))
+    }
 }
 
 /// A number of bytes.
@@ -347,6 +392,23 @@ mod tests {
         for wrong in ["", "32", "MiB", "0B", "-1B", "1.5MiB", "32 MiB", "99999999999999GiB"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_page_is_where_a_browser_of_this_machine_finds_it() {
+        let page = |address: &str, prefix: &str, external: Option<&str>, is_configured| {
+            let external_url = external.map(str::to_owned);
+            let prefix = prefix.to_owned();
+            let greeting = Greeting { external_url, is_configured, prefix, has_config: false };
+            greeting.page(&[address.parse().unwrap()])
+        };
+        let at = |page: &str| Some(page.to_owned());
+        assert_eq!(page("127.0.0.1:9999", "", None, false), at("http://127.0.0.1:9999/"));
+        assert_eq!(page("0.0.0.0:1", "/heal", None, false), at("http://127.0.0.1:1/heal/"));
+        assert_eq!(page("[::]:1", "", None, false), at("http://[::1]:1/"));
+        let external = Some("https://heal.example/");
+        assert_eq!(page("[::]:1", "", external, true), at("https://heal.example/"));
+        assert_eq!(page("[::]:1", "", None, true), None);
     }
 
     #[test]

@@ -220,8 +220,11 @@ async fn the_doors_answer_as_their_senders_need_it() {
     let engine = Engine::start(&sandbox, "", &[]).await;
     for path in ["/hooks", "/hooks/", "/hooks/other", "/api/v2/alerts", "/api/v1/alerts"] {
         for method in [Method::GET, Method::DELETE] {
-            let request = engine.client().request(method, engine.url(path));
-            assert_eq!(request.send().await.unwrap().status(), 405, "{path}");
+            let request = engine.client().request(method.clone(), engine.url(path));
+            // Where alerts come in by our own API, what fires is read, too.
+            let is_read = (method, path) == (Method::GET, "/api/v1/alerts");
+            let expected = if is_read { 200 } else { 405 };
+            assert_eq!(request.send().await.unwrap().status(), expected, "{path}");
         }
     }
     assert_eq!(

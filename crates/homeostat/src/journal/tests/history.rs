@@ -321,6 +321,8 @@ fn what_is_over_goes_whole_and_what_is_open_or_latched_stays_whole() {
     let (_, orders) = shelf.sweep(play.now() + DAY);
     assert_eq!(orders, ["2.restart.1", "3.restart.1"]);
     assert_eq!((shelf.kept().len(), shelf.count("incidents")), (0, 0));
+    assert_eq!(shelf.count("alerts_of"), 0, "names go with their incidents");
+    assert!(shelf.count("days") > 0, "what became of a day stays");
     assert_eq!(shelf.count("facts"), 4, "what the older snapshot ends with, and what came after");
     shelf.reopen();
 }
