@@ -123,7 +123,7 @@ pub struct Closings {
     pub policy: PolicyName,
     /// How they closed.
     pub outcome: String,
-    /// How long after they opened.
+    /// How long after they opened, of those that were healed.
     pub step: Step,
     /// How many.
     pub incidents: u64,

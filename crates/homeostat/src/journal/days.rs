@@ -1,7 +1,7 @@
 //! What became of the incidents of each day: a small table, so that a season is read in no time.
 //!
-//! A row says how many incidents of a policy closed on a day with an outcome, after about so long
-//! ([`Step`]). It is counted in the commit that closes an incident, and stays when the incident goes.
+//! A row says how many incidents of a policy closed on a day with an outcome, and of those that were healed
+//! after about how long ([`Step`]). It is counted in the commit that closes an incident, and stays when the incident goes.
 
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::incident::End;
@@ -28,9 +28,9 @@ pub(super) fn count(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Res
         .optional()?;
     let Some((opened_at, policy)) = opened else { return Ok(()) };
     let alone = closing.outcome == End::Healed && !was_told(transaction, id)?;
-    let step = step(opened_at, fact.at.micros());
     let day = fact.at.day();
     let outcome = closing.outcome.as_str();
+    let step = step(outcome, opened_at, fact.at.micros());
     transaction.prepare_cached(COUNT)?.execute(params![day, policy, outcome, step, alone])?;
     Ok(())
 }
@@ -55,12 +55,22 @@ pub(super) fn adopt(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let (opened_at, closed_at): (i64, i64) = (row.get(3)?, row.get(4)?);
         let alone = outcome == End::Healed.as_str() && !was_told(transaction, id)?;
         let day = Timestamp::from_micros(closed_at).day();
-        count.execute(params![day, policy, outcome, step(opened_at, closed_at), alone])?;
+        count.execute(params![
+            day,
+            policy,
+            outcome,
+            step(&outcome, opened_at, closed_at),
+            alone
+        ])?;
     }
     Ok(())
 }
 
-fn step(opened_at: i64, closed_at: i64) -> u16 {
+/// How long a healing took. Of other ends nobody asks, so that they share one row.
+fn step(outcome: &str, opened_at: i64, closed_at: i64) -> u16 {
+    if outcome != End::Healed.as_str() {
+        return 0;
+    }
     let took = Timestamp::from_micros(closed_at).since(Timestamp::from_micros(opened_at));
     Step::of(took).0
 }
