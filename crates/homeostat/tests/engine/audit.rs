@@ -112,7 +112,7 @@ async fn every_command_and_configuration_is_listed_with_who_why_and_by_which_way
     engine.kill();
     engine.restart().await;
     until("what was done before, and the two of this start", || async {
-        (done(&engine).await.len() == all.len() + 2).then_some(())
+        (done(&engine).await?.len() == all.len() + 2).then_some(())
     })
     .await;
 }
