@@ -9,7 +9,7 @@
 //!                     ├─> fire, status, incidents, approve, approvals, reject, cancel, retry, revoke,
 //!                     │     pause, resume, alerts, policies, reload, audit, whoami, healthy
 //!                     │     └──> Client ──> HTTP
-//!                     ├─> completions, man-pages ──> the command line itself
+//!                     ├─> completions, man ──> the command line itself
 //!                     └─> demo
 //! ```
 //!
@@ -34,7 +34,7 @@ mod fire;
 mod healthy;
 mod incidents;
 mod labels;
-mod man_pages;
+mod man;
 mod matching;
 mod migrate;
 mod pause;
@@ -145,7 +145,7 @@ enum Command {
     Healthy(healthy::Args),
     Completions(completions::Args),
     #[command(hide = true)]
-    ManPages(man_pages::Args),
+    Man(man::Args),
     Demo(demo::DemoArgs),
     #[command(hide = true)]
     DemoService(demo::ServiceArgs),
@@ -209,7 +209,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Completions(args) => {
             completions::run(&args, &mut CommandLine::command(), streams.out)
         }
-        Command::ManPages(args) => man_pages::run(&args, CommandLine::command()),
+        Command::Man(args) => man::run(&args, CommandLine::command()),
         Command::Demo(args) => demo::run(&args),
         Command::DemoService(args) => demo::run_service(&args, streams.err),
     };

@@ -189,13 +189,13 @@ fn each_shell_gets_completions_of_what_is_shown() {
 fn each_command_that_is_shown_has_a_page_in_the_manual() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().to_str().unwrap();
-    let (exit, out, err) = run_line(&["man-pages", place]);
+    let (exit, out, err) = run_line(&["man", place]);
     assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Fine, "", ""));
     let page = |name: &str| std::fs::read_to_string(directory.path().join(name));
     assert!(page("homeostat.1").unwrap().contains("homeostat\\-serve(1)"));
     assert!(page("homeostat-serve.1").unwrap().contains("storage.retention"));
-    assert!(page("homeostat-man-pages.1").is_err() && page("homeostat-help.1").is_err());
-    let (exit, _, err) = run_line(&["man-pages", "/no/such/place"]);
+    assert!(page("homeostat-man.1").is_err() && page("homeostat-help.1").is_err());
+    let (exit, _, err) = run_line(&["man", "/no/such/place"]);
     assert!(exit == Exit::Cannot && err.contains("cannot write into /no/such/place"), "{err}");
 }
 

@@ -234,6 +234,7 @@ async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses(
 
     browser.go(&url).await;
     browser.press("p").await;
+    browser.sees("h1", "Pause?").await;
     browser.write("input[name=by]", "ann").await;
     browser.write("textarea", "migration").await;
     browser.click("#do").await;

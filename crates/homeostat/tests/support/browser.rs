@@ -103,7 +103,9 @@ impl Browser {
         self.until(&expression).await;
     }
 
+    /// The element of a page that may still be coming.
     async fn element(&self, selector: &str) -> String {
+        self.until(&format!("document.querySelector({}) !== null", json!(selector))).await;
         let wanted = json!({ "using": "css selector", "value": selector });
         let found = self.ask("/element", &wanted).await.unwrap();
         let id = found.as_object().and_then(|found| found.values().next()?.as_str());

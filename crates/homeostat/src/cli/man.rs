@@ -1,4 +1,4 @@
-//! `homeostat man-pages`: one page for each command, for those who make packages.
+//! `homeostat man`: one page for each command, for those who make packages.
 
 use std::path::PathBuf;
 
