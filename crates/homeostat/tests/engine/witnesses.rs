@@ -358,7 +358,10 @@ async fn one_of_a_pair_says_that_it_fires() {
     let incident = world.heals("confirmed", &["first", "second"]).await;
     let given_up = "Prometheus main could not be asked";
     let texts = text_of(&incident);
-    assert!(texts.iter().any(|t| t.contains("not tried again") && t.contains(given_up)), "{texts:#?}");
+    assert!(
+        texts.iter().any(|t| t.contains("not tried again") && t.contains(given_up)),
+        "{texts:#?}"
+    );
 }
 
 #[tokio::test]
