@@ -363,6 +363,9 @@ fn operations() -> Vec<Operation> {
     ]
 }
 
+/// The schema of an incident in a list.
+const LISTED: &str = "ListedIncident";
+
 /// All schemas that the operations name, and those that these name.
 fn schemas() -> Value {
     let mut all: Vec<(String, RefOr<Schema>)> = Vec::new();
@@ -377,6 +380,13 @@ fn schemas() -> Value {
         .into_iter()
         .map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default()))
         .collect();
+    // What a list tells of an incident is what `fields` asks for, and its number.
+    let mut listed = schemas["IncidentView"].clone();
+    listed["description"] = json!("One incident, as much of it as was asked for.");
+    listed["required"] = json!(["id"]);
+    schemas.insert(LISTED.into(), listed);
+    schemas["IncidentList"]["properties"]["incidents"]["items"] =
+        json!({ "$ref": format!("#/components/schemas/{LISTED}") });
     schemas.insert(
         "Problem".into(),
         json!({
@@ -434,5 +444,17 @@ pub(crate) mod tests {
         for field in FIELDS {
             assert!(incident.get(field).is_some(), "{field} is not described");
         }
+    }
+
+    #[test]
+    fn an_incident_of_a_list_has_what_was_asked_for_and_no_more() {
+        let document = document();
+        let known = &document["components"]["schemas"];
+        let items = &known["IncidentList"]["properties"]["incidents"]["items"];
+        assert_eq!(items["$ref"], "#/components/schemas/ListedIncident");
+        let (listed, whole) = (&known[LISTED], &known["IncidentView"]);
+        assert_eq!(listed["required"], json!(["id"]));
+        assert_eq!(listed["properties"], whole["properties"]);
+        assert!(whole["required"].as_array().unwrap().len() > 5, "{whole:#}");
     }
 }
