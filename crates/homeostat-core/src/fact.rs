@@ -46,6 +46,15 @@ pub struct Fact {
     pub what: What,
 }
 
+/// How long a healing held, and what comes back how soon is the same trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// From its end to the alert that came back.
+    pub lasted: Span,
+    /// The policy's `relapse`.
+    pub within: Span,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -143,6 +152,9 @@ pub enum What {
         episode: EpisodeId,
         /// Of which incident it is a relapse.
         relapse_of: Option<IncidentId>,
+        /// How long that healing held, where it came back; facts of before do not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Held>,
         /// Where on the ladder it starts.
         ladder: Ladder,
         /// Healings in a row before this one that did not hold.

@@ -654,7 +654,7 @@ impl fmt::Display for Hold {
                         write!(f, "; there is room in {wait}, at {until:.0}")
                     }
                     None if sum.others.in_flight > 0 && sum.allowed() > 0 => {
-                        f.write_str("; there is room when one of them is done with")
+                        f.write_str("; there is room once the healing of one of them has ended")
                     }
                     None => Ok(()),
                 }

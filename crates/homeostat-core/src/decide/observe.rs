@@ -8,7 +8,7 @@ use super::{leaving, notices};
 use crate::alert::{Alert, Door, Ending, Episode, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence, RuleWord};
-use crate::fact::What;
+use crate::fact::{Held, What};
 use crate::hold::{Gate, Guard};
 use crate::incident::{Cause, Closing, End, Incident, Stage, Standing};
 use crate::label::LabelSet;
@@ -421,6 +421,8 @@ fn takes(desk: &Desk<'_>, incident: &Incident, alert: &Alert) -> bool {
 pub(super) struct Prospect {
     /// Of which incident it is a relapse.
     pub(super) relapse_of: Option<IncidentId>,
+    /// How long that healing held, where it came back.
+    pub(super) held: Option<Held>,
     /// How far up the ladder that one got.
     pub(super) ladder: Ladder,
     /// Healings in a row before it that did not hold.
@@ -447,6 +449,7 @@ pub(super) fn open_relapse(desk: &mut Desk<'_>, healed: &Incident) {
     } else {
         let prospect = Prospect {
             relapse_of: Some(healed.id),
+            held: None,
             ladder: healed.ladder_after(healing),
             unheld: healed.unheld + 1,
         };
@@ -468,13 +471,17 @@ pub(super) fn prospect(
     subject: &Subject,
     now: Timestamp,
 ) -> Prospect {
-    let recent = state.ledgers().past(subject).filter(|past| {
-        past.healed && past.closed_at.is_some_and(|at| now.since(at) <= policy.relapse)
-    });
+    let held = |past: &Past| {
+        let lasted = past.closed_at.map(|at| now.since(at)).filter(|_| past.healed)?;
+        (lasted <= policy.relapse).then_some(Held { lasted, within: policy.relapse })
+    };
+    let recent = state.ledgers().past(subject);
+    let recent = recent.and_then(|past| held(past).map(|held| (past, held)));
     after(state, subject, recent)
 }
 
-fn after(state: &State, subject: &Subject, recent: Option<&Past>) -> Prospect {
+fn after(state: &State, subject: &Subject, recent: Option<(&Past, Held)>) -> Prospect {
+    let (recent, held) = recent.unzip();
     let unheld = match (recent, state.ledgers().past(subject)) {
         (Some(past), _) => past.unheld + 1,
         (None, Some(past)) if !past.healed => past.unheld + 1,
@@ -482,6 +489,7 @@ fn after(state: &State, subject: &Subject, recent: Option<&Past>) -> Prospect {
     };
     Prospect {
         relapse_of: recent.map(|past| past.incident),
+        held,
         ladder: recent.map_or_else(Ladder::default, |past| past.ladder.clone()),
         unheld,
     }
@@ -531,6 +539,7 @@ fn begin_incident(
         target: subject.1.clone(),
         episode,
         relapse_of: prospect.relapse_of,
+        held: prospect.held,
         ladder: prospect.ladder,
         unheld: prospect.unheld,
         settles_at,

@@ -135,7 +135,10 @@ fn a_target_that_is_being_healed_counts_longer_than_the_window() {
     play.advance(secs(20));
     fire(&mut play, B);
     let (_, reason) = &held(&play, 2)[0];
-    assert!(reason.ends_with("there is room when one of them is done with"), "{reason}");
+    assert!(
+        reason.ends_with("there is room once the healing of one of them has ended"),
+        "{reason}"
+    );
     heal(&mut play, A, "restart");
     assert_eq!(orders(&mut play), ["2.restart.1"], "the gate woke it");
 }

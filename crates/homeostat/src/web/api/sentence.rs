@@ -8,11 +8,11 @@ use homeostat_core::alert::Ending;
 use homeostat_core::approval::{Asked, StandingApproval, StandingUse, Terms};
 use homeostat_core::clock::Jump;
 use homeostat_core::command::Command;
-use homeostat_core::fact::What;
+use homeostat_core::fact::{Held, What};
 use homeostat_core::guard::Grant;
 use homeostat_core::hold::Hold;
 use homeostat_core::incident::Closing;
-use homeostat_core::name::{EpisodeId, RemedyName, title};
+use homeostat_core::name::{EpisodeId, IncidentId, RemedyName, title};
 use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::operator::Operator;
 use homeostat_core::order::Ended;
@@ -44,7 +44,9 @@ pub(super) fn text(
         ),
         What::EvidenceSeen { reading, .. } => format!("Looked: {}.", reading.text),
         What::RetryScheduled { until, .. } => format!("It will be tried again at {until:.0}."),
-        What::IncidentOpened { settles_at, tell_at, .. } => opened(incident, *settles_at, *tell_at),
+        What::IncidentOpened { relapse_of, held, settles_at, tell_at, .. } => {
+            opened(incident, relapse_of.map(|of| (of, *held)), *settles_at, *tell_at)
+        }
         What::OrderHeld { remedy, part, holds, .. } => {
             format!("{} is held: {}.", begin(&title(remedy, *part)), holds_text(holds))
         }
@@ -302,12 +304,21 @@ fn episode_ended(name: &str, ending: &Ending) -> String {
 
 fn opened(
     incident: &IncidentView,
+    relapse: Option<(IncidentId, Option<Held>)>,
     settles_at: Option<Timestamp>,
     tell_at: Option<Timestamp>,
 ) -> String {
-    let relapse = incident.relapse_of.as_ref().map(|earlier| {
+    let relapse = relapse.map(|(earlier, held)| {
+        let (soon, within) = match held {
+            Some(Held { lasted, within }) => {
+                let whole = Span::from_secs(lasted.as_millis() / 1000);
+                (whole.to_string(), format!(" (relapse: {within})"))
+            }
+            None => ("soon".to_owned(), String::new()),
+        };
         format!(
-            " It came back soon after incident {earlier} was healed, so the next remedy is tried."
+            " It came back {soon} after incident {earlier} was healed{within}, so the next remedy is \
+             tried."
         )
     });
     let settles =
