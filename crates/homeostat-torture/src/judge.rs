@@ -76,11 +76,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Account {
     account.double.extend(twice(evidence.ran.iter().map(|run| &*run.order), "order"));
     account.double.extend(twice(evidence.ran.iter().map(|run| &*run.target), "target"));
     account.left.extend(
-        evidence
-            .rebels
-            .iter()
-            .filter(|rebel| is_untold(rebel, evidence))
-            .map(|rebel| format!("order {}: process {} lives", rebel.order, rebel.pid)),
+        evidence.rebels.iter().filter_map(|rebel| Some((rebel, untold(rebel, evidence)?))).map(
+            |(rebel, said)| {
+                format!("order {}: process {} lives, and {said}", rebel.order, rebel.pid)
+            },
+        ),
     );
     let ran: BTreeSet<&str> = evidence.ran.iter().map(|run| &*run.target).collect();
     let mut by_target: BTreeMap<&str, Vec<&IncidentView>> = BTreeMap::new();
@@ -104,14 +104,14 @@ pub fn judge(evidence: &Evidence<'_>) -> Account {
     account
 }
 
-/// Whether an order is said to have ended, and nothing is said of a process of it that lives. One
-/// whose runner was killed is unknown: it may run still.
-fn is_untold(rebel: &Rebel, evidence: &Evidence<'_>) -> bool {
+/// What is said of the end of an order of which a process lives, where nothing tells of that. One whose
+/// runner was killed is unknown: it may run still.
+fn untold(rebel: &Rebel, evidence: &Evidence<'_>) -> Option<String> {
     let mut orders = evidence.incidents.iter().flat_map(|incident| &incident.orders);
-    orders.any(|order| {
-        let is_known = !matches!(order.result.as_deref(), None | Some("unknown"));
-        order.id == rebel.order && is_known && !order.output.contains("still run")
-    })
+    let order = orders.find(|order| order.id == rebel.order)?;
+    let result = order.result.as_deref().filter(|result| *result != "unknown")?;
+    let said = order.outcome.as_deref().unwrap_or_default();
+    (!order.output.contains("still run")).then(|| format!("it is said to be {result}: {said}"))
 }
 
 impl Account {
@@ -204,7 +204,7 @@ mod tests {
 
     fn known(target: &str) -> Known {
         let trouble = Trouble { target: target.into(), nap: Duration::ZERO, temper: Temper::Calm };
-        Known { trouble, since: Timestamp::UNIX_EPOCH, accepted: true, resolved: false }
+        Known { trouble, since: Timestamp::UNIX_EPOCH, accepted: true, resolved: None, late: 0 }
     }
 
     fn incident(id: &str, target: &str, state: &str, outcome: &Value) -> IncidentView {

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use homeostat_core::limits::{STALE_FOR, STALE_TIMES};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,6 +18,9 @@ use crate::plan::Trouble;
 
 /// The longest that an action may take.
 pub const TIMEOUT_SECONDS: u64 = 5;
+
+/// How far a peer is behind at most.
+const BEHIND: Duration = Duration::from_secs(STALE_FOR.as_millis() / 2000);
 
 /// What is known of a trouble.
 #[derive(Debug, Clone)]
@@ -26,8 +31,10 @@ pub struct Known {
     pub since: Timestamp,
     /// Whether a notification of it was answered 200.
     pub accepted: bool,
-    /// Whether its resolved notification was answered 200.
-    pub resolved: bool,
+    /// When its resolved notification was answered 200.
+    pub resolved: Option<Instant>,
+    /// How often it was sent late.
+    pub late: u32,
 }
 
 /// All troubles that ever were.
@@ -140,7 +147,8 @@ policies:
     pub fn begin(&mut self, troubles: &[Trouble]) -> Notification {
         let since = Timestamp::now();
         for trouble in troubles {
-            let known = Known { trouble: trouble.clone(), since, accepted: false, resolved: false };
+            let known =
+                Known { trouble: trouble.clone(), since, accepted: false, resolved: None, late: 0 };
             self.troubles.insert(trouble.target.clone(), known);
         }
         self.notification(troubles.iter().map(|trouble| trouble.target.as_str()), [])
@@ -157,7 +165,7 @@ policies:
             if let Some(known) = self.troubles.get_mut(target) {
                 // Its firing may have been committed, and its sender killed before the answer.
                 known.accepted = true;
-                known.resolved = true;
+                known.resolved.get_or_insert_with(Instant::now);
             }
         }
     }
@@ -170,7 +178,7 @@ policies:
     /// What the actions wrote cannot be read.
     pub fn repeat(&self) -> io::Result<Option<Notification>> {
         let healed: BTreeSet<String> = self.healed()?.into_iter().map(|run| run.target).collect();
-        let open = self.troubles.values().filter(|known| !known.resolved);
+        let open = self.troubles.values().filter(|known| known.resolved.is_none());
         let (resolved, firing): (Vec<&Known>, Vec<&Known>) =
             open.partition(|known| healed.contains(&known.trouble.target));
         if resolved.is_empty() && firing.is_empty() {
@@ -179,12 +187,18 @@ policies:
         Ok(Some(self.notification(firing.into_iter().map(name), resolved.into_iter().map(name))))
     }
 
-    /// A firing notification of old troubles, as a peer that is behind sends it.
-    pub fn stale(&self, nth: u64) -> Option<Notification> {
-        let over: Vec<&Known> = self.troubles.values().filter(|known| known.resolved).collect();
-        let length = u64::try_from(over.len()).ok().filter(|length| *length > 0)?;
-        let one = over.get(usize::try_from(nth % length).ok()?)?;
-        Some(self.notification([one.trouble.target.as_str()], []))
+    /// A firing notification of an old trouble, as a peer that is behind sends it: not later, and not
+    /// more often, than what is late is ignored.
+    pub fn stale(&mut self, nth: u64) -> Option<Notification> {
+        let is_late = |known: &&mut Known| {
+            known.resolved.is_some_and(|at| at.elapsed() < BEHIND) && known.late < STALE_TIMES
+        };
+        let mut late: Vec<&mut Known> = self.troubles.values_mut().filter(is_late).collect();
+        let length = u64::try_from(late.len()).ok().filter(|length| *length > 0)?;
+        let one = late.get_mut(usize::try_from(nth % length).ok()?)?;
+        one.late += 1;
+        let target = one.trouble.target.clone();
+        Some(self.notification([target.as_str()], []))
     }
 
     /// All troubles.

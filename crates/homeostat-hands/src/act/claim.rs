@@ -62,6 +62,11 @@ pub enum Found {
     Ended(Ended),
 }
 
+/// What an order of this name has printed by now; nothing where it has printed nothing, or is not there.
+pub fn printed(root: &Path, name: &str) -> String {
+    path_of(root, ORDERS, name).map(|path| output::tail(&path).text).unwrap_or_default()
+}
+
 /// Tells what became of an order that was issued in the life `issued` of an engine, by its name
 /// there, its records and the word of whoever would have started it.
 ///

@@ -63,8 +63,9 @@ pub async fn perform(
 /// An order runs at most once, whoever asks and however often: a second call, also after a crash
 /// or at the same time, answers [`Doubt::AlreadyClaimed`].
 ///
-/// A timeout ends all processes of the run. A normal end leaves what the action started in the
-/// background: a remedy may well start a service.
+/// A timeout ends all processes of the run, and so does a signal that ended its first one: that did
+/// not come to its end. Whoever does leaves what it started in the background: a remedy may well start
+/// a service.
 ///
 /// The future must be polled to its end. Dropped, it leaves the process running without a timeout
 /// and its order claimed without a recorded end, as a crash would.
@@ -87,7 +88,7 @@ pub async fn run(
     match off_thread(move || start(&root, &launch, owner)).await {
         Ok(mut run) => {
             let outcome = match run.watch(limit, cancel).await {
-                Watched::Ended(status) => Outcome::of(status),
+                Watched::Ended(status) => run.left_behind(grace, Outcome::of(status)).await,
                 Watched::Lost(error) => {
                     Outcome::Unknown { reason: Doubt::Wait { error: error.to_string() } }
                 }
@@ -389,8 +390,28 @@ impl Run {
         }
     }
 
+    /// Ends the others where the leader was ended by somebody else, as for want of memory.
+    async fn left_behind(&mut self, grace: Duration, outcome: Outcome) -> Outcome {
+        if let Outcome::Signalled { .. } = outcome {
+            self.end_all(grace).await;
+        }
+        outcome
+    }
+
     /// Ends all processes of the run, and then reaps the leader.
     async fn terminate(&mut self, grace: Duration, outcome: Outcome) -> Outcome {
+        self.end_all(grace).await;
+        if timeout(KILL_PATIENCE, self.leader.wait()).await.is_ok() {
+            self.release();
+        } else {
+            // Stuck in the kernel. Its number stays taken as long, and then it is an orphan.
+            self.owner.let_go(self.leader.id());
+        }
+        outcome
+    }
+
+    /// Ends all processes of the run, as far as that can be done.
+    async fn end_all(&mut self, grace: Duration) {
         let asked = Instant::now();
         self.signal(Signal::TERM).await;
         while self.living().await > 0 && asked.elapsed() < grace {
@@ -401,13 +422,6 @@ impl Run {
         while self.signal(Signal::KILL).await > 0 && forced.elapsed() < KILL_PATIENCE {
             sleep(TREE_INTERVAL).await;
         }
-        if timeout(KILL_PATIENCE, self.leader.wait()).await.is_ok() {
-            self.release();
-        } else {
-            // Stuck in the kernel. Its number stays taken as long, and then it is an orphan.
-            self.owner.let_go(self.leader.id());
-        }
-        outcome
     }
 
     /// The leader is reaped: its number may belong to a stranger from now on.
@@ -431,7 +445,8 @@ impl Run {
     async fn finish(self, outcome: Outcome) -> RunOver {
         let duration = self.since.elapsed();
         let Self { directory, outputs, tree, owner, secrets, started_at, .. } = self;
-        let was_ended = matches!(outcome, Outcome::TimedOut | Outcome::Cancelled);
+        let was_ended =
+            matches!(outcome, Outcome::TimedOut | Outcome::Cancelled | Outcome::Signalled { .. });
         let (kept_outputs, kept_tree, recorder) = (outputs.clone(), tree.clone(), owner.clone());
         // One piece of work, because a run of a millisecond would spend another on each more.
         let (directory, ended, recorded) = off_thread(move || {

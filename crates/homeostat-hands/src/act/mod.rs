@@ -71,7 +71,7 @@ use serde::{Deserialize, Serialize};
 
 pub use call::{Call, Words, call};
 pub use cgroup::Cgroups;
-pub use claim::{Found, ORDERS, WORK, Word, forget, inspect, withhold};
+pub use claim::{Found, ORDERS, WORK, Word, forget, inspect, printed, withhold};
 pub use exec::{Remains, RunOver, perform, run};
 pub use handler::Handlers;
 pub use http::{Sending, send};

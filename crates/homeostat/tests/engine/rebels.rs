@@ -154,6 +154,29 @@ async fn a_limit_holds_for_who_leaves_the_group_and_the_parents_and_ignores_the_
 
 /// As the first process of a container, which is the parent of all who have none.
 #[tokio::test]
+async fn what_an_action_leaves_that_somebody_kills_is_ended_and_what_it_leaves_by_itself_is_not() {
+    for (last, result, is_left) in
+        [("kill -9 $$", "signalled", false), ("exit 0", "succeeded", true)]
+    {
+        let sandbox = Sandbox::new().unwrap();
+        let home = sandbox.path().display();
+        let script = format!(
+            "setsid sh -c 'trap \"\" TERM; echo $$ > {home}/left.new; exec sleep 600' &
+          while ! [ -s {home}/left.new ]; do sleep 0.02; done; {last}"
+        );
+        let engine = Engine::start(&sandbox, &policy(sandbox.path(), &script, SOON), &[]).await;
+        engine.post("/hooks", notification(&[A])).await;
+        let order = ended_order(&engine).await;
+        assert_eq!(order["result"], result, "{order:#}");
+        let left = number(&sandbox.path().join("left.new"));
+        assert_eq!(lives(left), is_left, "after {last}: {order:#}");
+        if is_left {
+            kill(left);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_engine_that_is_the_first_process_reaps_what_a_dead_runner_left() {
     if !is_root() {
         return;
