@@ -23,7 +23,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
 use serde_json::json;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
@@ -41,6 +41,9 @@ pub(super) const READERS: usize = 1024;
 
 /// Messages that wait for one reader, besides those that all may be behind.
 const WAITING: usize = 16;
+
+/// Bytes that one reader is told at once, but for the last message of them.
+const AT_ONCE: usize = 16 << 10;
 
 /// How often a reader hears that the engine is there.
 const BEAT: Duration = Duration::from_secs(15);
@@ -200,6 +203,53 @@ struct Gone;
 /// What is told to all.
 type Told = broadcast::Receiver<Arc<Message>>;
 
+/// What waits for one reader, in one piece: a thousand small ones would keep everybody busy.
+struct Heap {
+    bytes: Bytes,
+    /// The last fact of it.
+    number: i64,
+    then: Then,
+}
+
+/// What follows.
+enum Then {
+    GoOn,
+    ComeAgain,
+    /// So many messages are lost to them.
+    TooSlow(u64),
+}
+
+impl Heap {
+    /// Takes what is there already, as much as may go at once.
+    fn gather(first: Arc<Message>, told: &mut Told, ear: &Ear) -> Self {
+        let mut gathered: Vec<Bytes> = Vec::new();
+        let mut length = 0;
+        let (mut number, mut next) = (first.number(), first);
+        let then = loop {
+            number = number.max(next.number());
+            if next.ends() {
+                break Then::ComeAgain;
+            }
+            let heard = next.heard_by(ear);
+            length += heard.as_ref().map_or(0, Bytes::len);
+            gathered.extend(heard);
+            if length >= AT_ONCE {
+                break Then::GoOn;
+            }
+            next = match told.try_recv() {
+                Ok(message) => message,
+                Err(TryRecvError::Lagged(missed)) => break Then::TooSlow(missed),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break Then::GoOn,
+            };
+        };
+        let bytes = match gathered.as_slice() {
+            [one] => one.clone(),
+            several => several.concat().into(),
+        };
+        Self { bytes, number, then }
+    }
+}
+
 impl Reader {
     async fn run(mut self, place: Place, mut stopping: watch::Receiver<bool>) {
         let out = self.out.clone();
@@ -222,7 +272,7 @@ impl Reader {
             self.note("gap", &reason).await?;
         }
         for message in missed {
-            self.pass(&message, &told).await?;
+            self.pass(message.heard_by(&self.ear).unwrap_or_default(), &told).await?;
         }
         self.number = number;
         let mut beat = interval_at(Instant::now() + BEAT, BEAT);
@@ -231,18 +281,20 @@ impl Reader {
             tokio::select! {
                 biased;
                 next = told.recv() => match next {
-                    Ok(message) if message.ends() => {
-                        self.number = message.number();
-                        return self.note("over", "the configuration was read: come again").await;
-                    }
                     Ok(message) => {
-                        self.pass(&message, &told).await?;
-                        self.number = message.number();
+                        let heap = Heap::gather(message, &mut told, &self.ear);
+                        self.pass(heap.bytes, &told).await?;
+                        self.number = heap.number;
+                        match heap.then {
+                            Then::GoOn => {}
+                            Then::ComeAgain => {
+                                let reason = "the configuration was read: come again";
+                                return self.note("over", reason).await;
+                            }
+                            Then::TooSlow(missed) => return self.drop_as_slow(missed).await,
+                        }
                     }
-                    Err(RecvError::Lagged(missed)) => {
-                        let missed = usize::try_from(missed).unwrap_or(usize::MAX);
-                        return self.drop_as_slow(missed).await;
-                    }
+                    Err(RecvError::Lagged(missed)) => return self.drop_as_slow(missed).await,
                     Err(RecvError::Closed) => return Ok(()),
                 },
                 // With the number: what they may not see has passed, too.
@@ -253,8 +305,10 @@ impl Reader {
     }
 
     /// Waits for a reader as long as all the others' messages have room.
-    async fn pass(&self, message: &Message, told: &Told) -> Result<(), Gone> {
-        let Some(bytes) = message.heard_by(&self.ear) else { return Ok(()) };
+    async fn pass(&self, bytes: Bytes, told: &Told) -> Result<(), Gone> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         loop {
             match timeout(LOOK, self.out.reserve()).await {
                 Ok(room) => {
@@ -262,7 +316,7 @@ impl Reader {
                     return Ok(());
                 }
                 Err(_) if told.len() > KEPT => {
-                    self.drop_as_slow(told.len()).await?;
+                    self.drop_as_slow(told.len() as u64).await?;
                     return Err(Gone);
                 }
                 Err(_) => {}
@@ -270,7 +324,7 @@ impl Reader {
         }
     }
 
-    async fn drop_as_slow(&self, missed: usize) -> Result<(), Gone> {
+    async fn drop_as_slow(&self, missed: u64) -> Result<(), Gone> {
         let who = self.ear.caller.identity();
         tracing::warn!(%who, missed, "who listens was too slow, and is let go");
         let reason = "you were too slow: come again, and hear what you missed";
