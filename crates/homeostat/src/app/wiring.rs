@@ -315,6 +315,10 @@ pub(super) fn router(
             Arc::new(move || standing.read().scores.clone())
         },
         approvals: Arc::new(move || standing.read().approvals.clone()),
+        printed: {
+            let root = options.storage_path.clone();
+            Arc::new(move |order, life| act::printed(&root, &Life::of(life).name(order)))
+        },
         book,
         reload: Arc::new(move |by| {
             let reloader = reloader.clone();

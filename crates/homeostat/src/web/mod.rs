@@ -50,6 +50,7 @@ use axum::extract::Extension;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use homeostat_core::approval::StandingApproval;
+use homeostat_core::name::BootId;
 use homeostat_core::operator::Operator;
 use homeostat_core::policy::Book;
 use homeostat_core::shadow::Scores;
@@ -65,6 +66,9 @@ use refusals::{NOTHING_HERE, Reason, because};
 
 /// What a reload comes to: nothing, or what is wrong, for a person.
 pub type Reloading = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Gives what a run has printed by now, by its order and the life of the engine that issued it.
+pub type Printed = Arc<dyn Fn(&str, &BootId) -> String + Send + Sync>;
 
 /// All that the routes are made of. The app gives it.
 #[derive(Clone)]
@@ -89,6 +93,8 @@ pub struct Web {
     pub scores: Arc<dyn Fn() -> Arc<Scores> + Send + Sync>,
     /// Gives what people have approved ahead.
     pub approvals: Arc<dyn Fn() -> Vec<Arc<StandingApproval>> + Send + Sync>,
+    /// Gives what a run has printed by now.
+    pub printed: Printed,
     /// Reads the configuration again, because somebody asks for it.
     pub reload: Arc<dyn Fn(Operator) -> Reloading + Send + Sync>,
 }

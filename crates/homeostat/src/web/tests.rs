@@ -275,6 +275,7 @@ impl House {
             book,
             scores: Arc::new(Arc::default),
             approvals: Arc::new(approvals::of_both_policies),
+            printed: Arc::new(|_, _| String::new()),
             reload: Arc::new(move |by| {
                 let fails = fails.load(Ordering::Relaxed);
                 asked.lock().push(by);

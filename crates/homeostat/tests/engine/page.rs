@@ -202,17 +202,43 @@ async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses(
     browser.sound("approve").await;
     browser.write("input[name=by]", "ann").await;
     browser.write("textarea", "looked at it").await;
+    browser.click(".confirm summary").await;
+    browser.write("input[name=next]", "2").await;
+    browser.write("input[name=for]", "24h").await;
     browser.click("#do").await;
     browser.sees("#said", "starts").await;
     browser.until("location.pathname.startsWith('/incidents/')").await;
     browser.sees("#main", "verifying").await;
-    browser.sees("#story ~ .story", "ann approves: looked at it.").await;
+    browser
+        .sees("#story ~ .story", "ann approves, and 2 more runs like it within 1d: looked at it.")
+        .await;
     browser.sees("pre", "failed over orders").await;
     browser.sound("incident").await;
+    // What would be done, from the alert itself.
+    browser.click_text("a", "Explain").await;
+    browser.sees("h1", "What would be done about an alert?").await;
+    browser.sees(".rungs", "/bin/echo \"failed over\" orders").await;
+    browser.sees(".card", "is verifying").await;
+    browser.sound("explain").await;
+    browser.value("history.back()").await;
+    browser.sees("pre", "failed over orders").await;
     browser.resize(390, 844).await;
     browser.until("document.documentElement.scrollWidth <= 390").await;
     browser.sound("incident-phone").await;
     browser.resize(1400, 1000).await;
+
+    // What was approved ahead is ended where the policies are.
+    browser.go(&format!("{url}policies")).await;
+    browser.sees("#ahead + table", "2 of 2").await;
+    browser.sound("ahead").await;
+    browser.click_text("a", "Revoke…").await;
+    browser.sees("h1", "Revoke what was approved ahead?").await;
+    browser.sees("pre", "failed over").await;
+    browser.write("input[name=by]", "ann").await;
+    browser.sound("revoke").await;
+    browser.click("#do").await;
+    browser.sees("#said", "").await;
+    browser.until("!document.querySelector('#ahead')").await;
 
     browser.go(&url).await;
     browser.sees(".tiles", "1 needs you").await;
@@ -226,6 +252,12 @@ async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses(
     browser.go(&format!("{url}?show=acting")).await;
     browser.click_text("a", "ServiceDown · web01:80").await;
     browser.sees(".next", "Remedy restart runs").await;
+    browser.sees("#printed", "Output of restart, run 1, so far").await;
+    browser.sees("#output", "restarting").await;
+    let web = engine.json("/api/v1/incidents?policy=web&fields=orders").await;
+    let id = web["incidents"][0]["id"].as_str().unwrap();
+    let incident = engine.json(&format!("/api/v1/incidents/{id}")).await;
+    assert_eq!(incident["orders"][0]["output"], "restarting\n", "{incident:#}");
     browser.click_text("a", "Cancel…").await;
     browser.sees("h1", "Cancel: ServiceDown").await;
     browser.write("input[name=by]", "ann").await;
@@ -249,7 +281,7 @@ async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses(
     let deeds = engine.json("/api/v1/audit").await;
     let what: Vec<&str> =
         deeds["entries"].as_array().unwrap().iter().map(|d| d["what"].as_str().unwrap()).collect();
-    assert_eq!(what, ["resume", "pause", "cancel", "reject", "approve", "start"]);
+    assert_eq!(what, ["resume", "pause", "cancel", "reject", "revoke", "approve", "start"]);
     browser.go(&format!("{url}audit")).await;
     browser.sees("#main", "looked at it").await;
     browser.sound("audit").await;
@@ -309,11 +341,18 @@ async fn every_page_is_there_in_both_schemes_and_widths_and_works_without_a_scri
         ("incidents/99999", "There is no incident 99999"),
         ("policies", "Policies"),
         ("alerts", "Alerts that fire"),
+        ("explain", "What would be done about an alert?"),
+        ("explain?label=alertname%3DDiskFull", "What would be done about an alert?"),
+        (
+            "explain?label=alertname%3DDiskFull&label=instance%3Dnode000.eu%3A9100",
+            "What would be done about an alert?",
+        ),
+        ("explain?labels=alertname", "What would be done about an alert?"),
         ("history", "The last 90 days"),
         ("audit", "Audit"),
         ("pause", "Pause?"),
     ] {
-        let name = page.replace(['/', '?', '&', '='], "-");
+        let name = page.replace(['/', '?', '&', '=', '%'], "-");
         for scheme in ["light", "dark"] {
             browser.scheme(scheme).await;
             for (width, height) in [(390, 844), (1400, 1000)] {

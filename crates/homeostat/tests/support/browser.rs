@@ -170,7 +170,8 @@ impl Browser {
         let script = "const done = arguments[0]; \
             axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }) \
               .then(r => done(r.violations.map(v => v.id + ': ' + v.help + ' ' \
-                + v.nodes.slice(0, 3).map(n => n.html).join(' | '))), e => done(String(e)));";
+                + v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary).join(' | '))), \
+              e => done(String(e)));";
         let found = json!({ "script": script, "args": [] });
         let found = self.ask("/execute/async", &found).await.unwrap();
         assert_eq!(found, json!([]), "{name}");

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::control::{self, Answer};
+use super::control::{self, Answer, Command, Told};
 use super::incidents::read_number;
 use super::view::VoteView;
-use crate::access::{Caller, Permission, Subject};
+use crate::access::{Caller, Permission, Refusal, Subject};
 use crate::web::answer;
 
 /// All that is in force.
@@ -79,12 +79,14 @@ impl StandingView {
     }
 }
 
-fn subject(approval: &StandingApproval) -> Subject<'_> {
+const NOUN: &str = "standing approval";
+
+pub(in crate::web) fn subject(approval: &StandingApproval) -> Subject<'_> {
     Subject::Incident { policy: &approval.policy, target: &approval.target }
 }
 
 /// Those that somebody may see.
-pub(super) fn seen(api: &Api, caller: &Caller) -> Vec<Arc<StandingApproval>> {
+pub(in crate::web) fn seen(api: &Api, caller: &Caller) -> Vec<Arc<StandingApproval>> {
     let mut all = (api.web.approvals)();
     all.retain(|approval| caller.may(Permission::View, &subject(approval)).is_ok());
     all
@@ -103,23 +105,33 @@ pub(super) async fn revoke(
     body: Body,
 ) -> Answer {
     let said = control::read(body, &caller, false).await;
-    let unknown = || {
-        let message = format!("there is no standing approval {id:?}");
-        Ok(control::error(StatusCode::NOT_FOUND, &message))
-    };
-    let Some(approval) = read_number(&id).map(ApprovalId) else { return unknown() };
-    let seen = seen(&api, &caller);
-    let Some(known) = seen.iter().find(|known| known.id == approval) else { return unknown() };
-    caller.may(Permission::Approve, &subject(known))?;
-    let (by, reason) = match said.and_then(control::Command::plain) {
-        Ok((by, reason)) => (control::operator(&api, &caller, by), reason),
-        Err(message) => return Ok(control::refuse(&message)),
-    };
-    control::perform_about(
-        "approval",
-        &approval.to_string(),
-        &api,
-        Event::Revoke { approval, by, reason },
-    )
-    .await
+    let told = end(&api, &caller, &id, said).await?;
+    // The number is told as it is counted, and not as it was asked for.
+    let id = read_number(&id).map_or(id, |id| id.to_string());
+    Ok(told.json("approval", &id))
+}
+
+/// Ends one, and tells what follows from it or why nothing does.
+pub(in crate::web) async fn end(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    said: Result<Command, String>,
+) -> Result<Told, Refusal> {
+    let Some(known) = find(api, caller, id) else { return Ok(Told::unknown(NOUN, id)) };
+    caller.may(Permission::Approve, &subject(&known))?;
+    match said.and_then(Command::plain) {
+        Ok((by, reason)) => {
+            let by = control::operator(api, caller, by);
+            let event = Event::Revoke { approval: known.id, by, reason };
+            control::hand_over(NOUN, id, api, event).await
+        }
+        Err(message) => Ok(Told::Not(StatusCode::BAD_REQUEST, message)),
+    }
+}
+
+/// One that somebody may see.
+pub(in crate::web) fn find(api: &Api, caller: &Caller, id: &str) -> Option<Arc<StandingApproval>> {
+    let id = read_number(id).map(ApprovalId)?;
+    seen(api, caller).into_iter().find(|known| known.id == id)
 }

@@ -191,12 +191,12 @@ pub(in crate::web) enum Told {
 }
 
 impl Told {
-    fn unknown(what: &str, id: &str) -> Self {
+    pub(super) fn unknown(what: &str, id: &str) -> Self {
         Self::Not(StatusCode::NOT_FOUND, format!("there is no {what} {id:?}"))
     }
 
     /// As JSON, about something with a number.
-    fn json(self, what: &str, id: &str) -> Response {
+    pub(super) fn json(self, what: &str, id: &str) -> Response {
         match self {
             Self::Taken { message, approvals } => {
                 let mut told = json!({ what: id, "message": message });
@@ -272,11 +272,12 @@ fn event(
 }
 
 /// Hands over a command about something with a number, and tells what follows from it or why nothing does.
-pub(super) async fn perform_about(what: &str, id: &str, api: &Api, event: Event) -> Answer {
-    Ok(hand_over(what, id, api, event).await?.json(what, id))
-}
-
-async fn hand_over(what: &str, id: &str, api: &Api, event: Event) -> Result<Told, Refusal> {
+pub(super) async fn hand_over(
+    what: &str,
+    id: &str,
+    api: &Api,
+    event: Event,
+) -> Result<Told, Refusal> {
     Ok(match api.web.queue.command(event).await {
         Ok(Some(Reply::Taken(message))) => Told::Taken { message, approvals: None },
         Ok(Some(Reply::Counted { message, have, need })) => {
@@ -284,9 +285,7 @@ async fn hand_over(what: &str, id: &str, api: &Api, event: Event) -> Result<Told
         }
         Ok(Some(Reply::Refused(why))) => Told::Not(StatusCode::CONFLICT, why),
         Ok(Some(Reply::NotTheirs(objection))) => return Err(Refusal::Objected(objection)),
-        Ok(Some(Reply::NoIncident(_) | Reply::NoApproval(_)) | None) => {
-            Told::unknown(if what == "approval" { "standing approval" } else { what }, id)
-        }
+        Ok(Some(Reply::NoIncident(_) | Reply::NoApproval(_)) | None) => Told::unknown(what, id),
         Err(busy) => Told::Not(StatusCode::SERVICE_UNAVAILABLE, busy.to_string()),
     })
 }
@@ -314,7 +313,7 @@ pub(super) fn refuse(message: &str) -> Response {
     error(StatusCode::BAD_REQUEST, message)
 }
 
-pub(super) fn error(status: StatusCode, message: &str) -> Response {
+fn error(status: StatusCode, message: &str) -> Response {
     answer::problem(ROOT, status, message)
 }
 

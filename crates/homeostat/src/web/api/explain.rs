@@ -13,7 +13,8 @@ use homeostat_core::label::LabelSet;
 use super::Api;
 use super::incidents::pairs;
 use crate::access::{Caller, Permission, Subject};
-use crate::explanation;
+use crate::explanation::{self, Explanation};
+use crate::queue::Busy;
 use crate::web::answer;
 
 const PATH: &str = "/api/v1/explain";
@@ -26,75 +27,89 @@ pub(super) async fn show(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let alert = match read(query.as_deref().unwrap_or_default()) {
+    let alert = match pairs(query.as_deref().unwrap_or_default()).and_then(Alert::read) {
         Ok(alert) => alert,
         Err(message) => return answer::problem(PATH, StatusCode::BAD_REQUEST, &message),
     };
-    let Alert { labels, annotations } = alert;
-    let _asker = api.askers.acquire().await.expect("the semaphore is never closed");
-    match api.web.queue.account(labels.clone(), annotations.clone()).await {
-        Ok(accounted) => {
-            let explanation = explanation::explain(&accounted.book, labels, &annotations);
-            let explanation = explanation.with_accounts(accounted.at, accounted.accounts);
-            let explanation = if caller.may_all(Permission::View) {
-                explanation
-            } else {
-                explanation.seen_by(|policy, target| {
-                    let subject = match target {
-                        Some(target) => Subject::Incident { policy, target },
-                        None => Subject::Policy(policy),
-                    };
-                    caller.may(Permission::View, &subject).is_ok()
-                })
-            };
-            answer::json(StatusCode::OK, &explanation)
-        }
+    match told(&api, &caller, alert).await {
+        Ok(explanation) => answer::json(StatusCode::OK, &explanation),
         Err(busy) => answer::problem(PATH, StatusCode::SERVICE_UNAVAILABLE, &busy.to_string()),
     }
 }
 
-/// An alert, as it is asked about.
-#[derive(Debug, PartialEq)]
-struct Alert {
-    labels: LabelSet,
-    annotations: LabelSet,
+/// Explains an alert, as far as somebody may see.
+pub(in crate::web) async fn told(
+    api: &Api,
+    caller: &Caller,
+    Alert { labels, annotations }: Alert,
+) -> Result<Explanation, Busy> {
+    let _asker = api.askers.acquire().await.expect("the semaphore is never closed");
+    let accounted = api.web.queue.account(labels.clone(), annotations.clone()).await?;
+    let explanation = explanation::explain(&accounted.book, labels, &annotations);
+    let explanation = explanation.with_accounts(accounted.at, accounted.accounts);
+    if caller.may_all(Permission::View) {
+        return Ok(explanation);
+    }
+    Ok(explanation.seen_by(|policy, target| {
+        let subject = match target {
+            Some(target) => Subject::Incident { policy, target },
+            None => Subject::Policy(policy),
+        };
+        caller.may(Permission::View, &subject).is_ok()
+    }))
 }
 
-fn read(query: &str) -> Result<Alert, String> {
-    let (mut labels, mut annotations) = (Vec::new(), Vec::new());
-    for (parameter, text) in pairs(query)? {
-        let into = match parameter.as_str() {
-            "label" => &mut labels,
-            "annotation" => &mut annotations,
-            _ => {
+/// An alert, as it is asked about.
+#[derive(Debug, PartialEq)]
+pub(in crate::web) struct Alert {
+    pub(in crate::web) labels: LabelSet,
+    pub(in crate::web) annotations: LabelSet,
+}
+
+impl Alert {
+    /// Reads the parameters of a query.
+    pub(in crate::web) fn read(query: Vec<(String, String)>) -> Result<Self, String> {
+        let (mut labels, mut annotations) = (Vec::new(), Vec::new());
+        for (parameter, text) in query {
+            let into = match parameter.as_str() {
+                "label" => &mut labels,
+                "annotation" => &mut annotations,
+                _ => {
+                    return Err(format!(
+                        "unknown parameter {parameter:?}: expected label or annotation"
+                    ));
+                }
+            };
+            let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+            let (name, value) =
+                pair.ok_or_else(|| format!("{parameter} {text:?}: expected name=value"))?;
+            if into.iter().any(|(known, _)| known == name) {
+                return Err(format!("{parameter} {name:?} comes twice"));
+            }
+            into.push((name.to_owned(), value.to_owned()));
+            if into.len() > MOST_PAIRS {
                 return Err(format!(
-                    "unknown parameter {parameter:?}: expected label or annotation"
+                    "too many parameters: expected at most {MOST_PAIRS} of a kind"
                 ));
             }
-        };
-        let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-        let (name, value) =
-            pair.ok_or_else(|| format!("{parameter} {text:?}: expected name=value"))?;
-        if into.iter().any(|(known, _)| known == name) {
-            return Err(format!("{parameter} {name:?} comes twice"));
         }
-        into.push((name.to_owned(), value.to_owned()));
-        if into.len() > MOST_PAIRS {
-            return Err(format!("too many parameters: expected at most {MOST_PAIRS} of a kind"));
+        if labels.is_empty() {
+            return Err("there is no label: expected label=name=value, once for each".to_owned());
         }
+        Ok(Self {
+            labels: LabelSet::from_pairs(labels),
+            annotations: LabelSet::from_pairs(annotations),
+        })
     }
-    if labels.is_empty() {
-        return Err("there is no label: expected label=name=value, once for each".to_owned());
-    }
-    Ok(Alert {
-        labels: LabelSet::from_pairs(labels),
-        annotations: LabelSet::from_pairs(annotations),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(query: &str) -> Result<Alert, String> {
+        pairs(query).and_then(Alert::read)
+    }
 
     #[test]
     fn an_alert_is_read_strictly() {

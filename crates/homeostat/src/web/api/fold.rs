@@ -299,6 +299,7 @@ impl Fold {
             starts_at: alert.starts_at,
             ended_at: None,
             generator_url: alert.generator_url.to_string(),
+            external_url: alert.external_url.to_string(),
         });
     }
 

@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use homeostat_core::fact::{Fact, What};
 use homeostat_core::label::LabelSet;
-use homeostat_core::name::{IncidentId, PolicyName};
+use homeostat_core::name::{BootId, IncidentId, PolicyName};
 use homeostat_core::policy::Book;
 
 use super::board::{Board, Shown, in_force};
 use super::pick::{Picked, is_of_open, pick};
 use super::search::{self, Asked};
-use super::view::{IncidentList, IncidentView};
+use super::view::{IncidentList, IncidentView, OrderState};
 use super::{Api, Filter, History, Page, ReadError, Story, fold};
 use crate::access::{Caller, Permission, Subject};
 use crate::web::answer;
@@ -155,20 +155,14 @@ pub(super) async fn one(
         let message = format!("there is no incident {text:?}");
         answer::problem(ROOT, StatusCode::NOT_FOUND, &message)
     };
-    let Some(id) = read_id(&text) else { return none() };
-    match ask(&api, move |history| history.incident(id)).await {
-        Ok(story) => {
-            let seen = story.filter(|story| may_see(&caller, id, &story.facts));
-            match seen.and_then(|story| view(id, &story, &(api.web.book)())) {
-                Some(incident) => answer::json(StatusCode::OK, &incident),
-                None => none(),
-            }
-        }
+    match find(&api, &caller, &text).await {
+        Ok(Some(incident)) => answer::json(StatusCode::OK, &incident),
+        Ok(None) => none(),
         Err(response) => response,
     }
 }
 
-/// One that somebody may see.
+/// One that somebody may see, with what its runs have printed by now.
 pub(in crate::web) async fn find(
     api: &Api,
     caller: &Caller,
@@ -176,8 +170,30 @@ pub(in crate::web) async fn find(
 ) -> Result<Option<IncidentView>, Response> {
     let Some(id) = read_id(id) else { return Ok(None) };
     let story = ask(api, move |history| history.incident(id)).await?;
-    let seen = story.filter(|story| may_see(caller, id, &story.facts));
-    Ok(seen.and_then(|story| view(id, &story, &(api.web.book)())))
+    let Some(story) = story.filter(|story| may_see(caller, id, &story.facts)) else {
+        return Ok(None);
+    };
+    let Some(mut incident) = view(id, &story, &(api.web.book)()) else { return Ok(None) };
+    let printed = api.web.printed.clone();
+    let incident = ask(api, move |_| {
+        let running = incident.orders.iter_mut().filter(|o| o.state == OrderState::Running);
+        for order in running {
+            let life = life_of(&order.id, &story.facts);
+            order.output = life.map(|life| printed(&order.id, life)).unwrap_or_default();
+        }
+        Ok(incident)
+    });
+    incident.await.map(Some)
+}
+
+/// In which life of an engine an order was issued last.
+fn life_of<'a>(id: &str, facts: &'a [Fact]) -> Option<&'a BootId> {
+    facts.iter().rev().find_map(|fact| match &fact.what {
+        What::OrderIssued { order } | What::OrderReissued { order } => {
+            (order.id.to_string() == id).then_some(&order.boot)
+        }
+        _ => None,
+    })
 }
 
 /// The policy and the target of an incident, if the caller may see it.

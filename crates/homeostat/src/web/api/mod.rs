@@ -25,7 +25,7 @@ pub mod audit;
 pub mod history;
 pub mod alerts;
 mod openapi;
-mod explain;
+pub(in crate::web) mod explain;
 mod policies;
 pub(super) mod control;
 pub mod approvals;

@@ -199,6 +199,9 @@ pub struct AlertView {
     pub ended_at: Option<Timestamp>,
     /// The expression's page at its source, as sent: a link only if it is http or https.
     pub generator_url: String,
+    /// The page of the Alertmanager that sent it, as sent; empty where another sent it.
+    #[serde(default)]
+    pub external_url: String,
 }
 
 /// How an alert stands.
@@ -264,7 +267,7 @@ pub struct OrderView {
     /// What people had approved ahead, where that let it start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing_approval: Option<StandingUseView>,
-    /// The last part of its output; left out of a list.
+    /// The last part of its output, while it runs that of this moment; left out of a list.
     #[serde(default)]
     pub output: String,
 }

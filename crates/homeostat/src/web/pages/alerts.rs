@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use maud::{Markup, html};
 
 use super::shell::{self, Page, Place, Viewer};
-use super::{Answer, words};
+use super::{Answer, explain, words};
 use crate::web::api::Api;
 use crate::web::api::alerts::{self, AlertGroup, FiringAlert};
 
@@ -18,7 +18,10 @@ pub(super) async fn show(State(api): State<Arc<Api>>, viewer: Viewer) -> Answer 
     let status = shell::standing(&api, &viewer).await?;
     let list = alerts::told(&api, &viewer.caller).await?;
     let body = html! {
-        h1 { "Alerts that fire" }
+        div class="head" {
+            h1 { "Alerts that fire" }
+            a class="end" href="explain" { "Explain an alert" }
+        }
         @if list.groups.is_empty() { p class="empty" { "Nothing fires." } }
         @for group in &list.groups { (told(group, &viewer)) }
         @if list.more > 0 { p class="soft" { "and " (list.more) " more" } }
@@ -39,7 +42,7 @@ fn told(group: &AlertGroup, viewer: &Viewer) -> Markup {
         }
         @if group.policy.is_none() { p class="soft" { "They are recorded, and nothing is done about them." } }
         table class="cards-below" {
-            thead { tr { th { "Alert" } th { "Labels" } th class="tight" { "Since" } th { "Incident" } th { "Source" } } }
+            thead { tr { th { "Alert" } th { "Labels" } th class="tight" { "Since" } th { "Incident" } th { "Source" } th { "Why" } } }
             tbody {
                 @for alert in group.alerts.iter().take(ROWS) { (row(alert, name, viewer)) }
             }
@@ -66,6 +69,7 @@ fn row(alert: &FiringAlert, policy: &str, viewer: &Viewer) -> Markup {
                 @for id in &alert.incidents { a href={ "incidents/" (id) } { (id) } " " }
             }
             td data-of="source" { (alert.source) }
+            td { a href=(explain::place(&alert.labels)) { "Explain" } }
         }
     }
 }

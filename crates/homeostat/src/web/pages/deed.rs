@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use homeostat_core::approval::Digest;
 use homeostat_core::command::Command as Verb;
 use homeostat_core::event::Event;
@@ -37,6 +38,15 @@ pub(super) struct Said {
 }
 
 impl Said {
+    /// What a command came to, or why that could not be found out.
+    pub(super) fn of(told: Told) -> Result<Self, Box<Response>> {
+        match told {
+            Told::Taken { message, .. } => Ok(Self { code: StatusCode::OK, text: message }),
+            Told::Not(code, text) => Ok(Self { code, text }),
+            Told::Broken(response) => Err(Box::new(response)),
+        }
+    }
+
     pub(super) fn markup(&self) -> Markup {
         let class = if self.code.is_success() { "said" } else { "said bad" };
         html! { p class=(class) role="status" id="said" { (self.text) } }
@@ -59,14 +69,14 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    async fn read(body: Body) -> Result<Self, String> {
+    pub(super) async fn read(body: Body) -> Result<Self, String> {
         let bytes = to_bytes(body, MOST_BYTES).await;
         let bytes = bytes.map_err(|_| format!("expected a form of at most {MOST_BYTES} bytes"))?;
         serde_urlencoded::from_bytes(&bytes).map_err(|error| format!("this is no form: {error}"))
     }
 
     /// As a program would say it; a field that was left empty was not said.
-    fn command(&self) -> Result<Command, String> {
+    pub(super) fn command(&self) -> Result<Command, String> {
         let digest = match self.digest.trim() {
             "" => None,
             text => Some(
@@ -178,7 +188,7 @@ fn what_follows(incident: &IncidentView, verb: Verb) -> Markup {
 }
 
 /// Who it is, where nobody asked.
-fn person(viewer: &Viewer) -> Markup {
+pub(super) fn person(viewer: &Viewer) -> Markup {
     html! {
         @if *viewer.caller.identity() == Identity::Anonymous {
             label class="field" { "Your name" input name="by" required maxlength="200" autocomplete="name"; }
@@ -209,12 +219,10 @@ async fn perform(
     let said = Fields::read(body).await.and_then(|fields| fields.command());
     let said = said.and_then(|said| said.checked(&viewer.caller, false));
     let told = control::carry_out(api, &viewer.caller, id, verb, said).await?;
-    let said = match told {
-        Told::Taken { message, .. } => Said { code: StatusCode::OK, text: message },
-        Told::Not(code, text) => Said { code, text },
-        Told::Broken(response) => return Ok(Err(response)),
-    };
-    Ok(incident::after(api, viewer, id, said).await)
+    Ok(match Said::of(told) {
+        Ok(said) => incident::after(api, viewer, id, said).await,
+        Err(broken) => Err(*broken),
+    })
 }
 
 /// The same for each command about an incident.

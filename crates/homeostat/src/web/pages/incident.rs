@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use homeostat_core::label::LabelSet;
 use homeostat_core::name::PolicyName;
 use homeostat_core::time::Timestamp;
 use maud::{Markup, html};
@@ -13,7 +14,7 @@ use super::deed::Said;
 use super::look::{self, Look};
 use super::now::{may, runbook};
 use super::shell::{self, Page, Place, Viewer};
-use super::{Answer, ladder, words};
+use super::{Answer, explain, ladder, words};
 use crate::access::Permission;
 use crate::web::api::view::{
     Entry, IncidentView, OrderState, OrderView, StateView, Verdict, WhyView,
@@ -121,14 +122,24 @@ fn links(api: &Api, incident: &IncidentView) -> Markup {
     let annotated = |name: &'static str| {
         incident.alerts.iter().find_map(|alert| alert.annotations.get(name)).and_then(words::link)
     };
+    let sent = incident
+        .alerts
+        .iter()
+        .find_map(|alert| words::link(&alert.external_url).map(|url| (url, &alert.labels)));
+    let at_its_sender =
+        |path| sent.map(|(url, labels)| filtered(url, path, labels, &incident.target));
     let links = [
         ("Runbook", runbook(api, incident)),
         ("Graph", graph.map(str::to_owned)),
+        ("Alertmanager", at_its_sender("alerts")),
+        ("Silence", at_its_sender("silences/new")),
         ("Dashboard", annotated("dashboard_url").map(str::to_owned)),
     ];
+    let first = incident.alerts.first();
     html! {
-        @if links.iter().any(|(_, url)| url.is_some()) {
+        @if first.is_some() || links.iter().any(|(_, url)| url.is_some()) {
             p class="facts" {
+                @if let Some(alert) = first { a href=(explain::place(&alert.labels)) { "Explain" } }
                 @for (name, url) in links {
                     @if let Some(url) = url {
                         a href=(url) rel="noreferrer noopener" target="_blank" { (name) " ↗" }
@@ -137,6 +148,18 @@ fn links(api: &Api, incident: &IncidentView) -> Markup {
             }
         }
     }
+}
+
+/// A page of an Alertmanager about an alert on this target and no others.
+fn filtered(url: &str, path: &str, labels: &LabelSet, target: &LabelSet) -> String {
+    let is_of_it = |name: &str| name == "alertname" || target.get(name).is_some();
+    let matchers: Vec<String> = labels
+        .iter()
+        .filter(|(name, _)| is_of_it(name))
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    let filter = words::escaped(&format!("{{{}}}", matchers.join(",")));
+    format!("{}/#/{path}?filter={filter}", url.trim_end_matches('/'))
 }
 
 /// What happens next, or how it ended.
@@ -246,13 +269,16 @@ fn deeds(viewer: &Viewer, incident: &IncidentView) -> Markup {
     }
 }
 
-/// What the last run printed: the first thing that anybody wants to read.
+/// What the last run has printed: the first thing that anybody wants to read.
 fn output(incident: &IncidentView) -> Markup {
-    let last = incident.orders.iter().rev().find(|order| !order.output.is_empty());
+    let is_told =
+        |order: &&OrderView| order.state == OrderState::Running || !order.output.is_empty();
     html! {
-        @if let Some(order) = last {
-            h2 { "Output of " (order.remedy) ", run " (order.attempt) }
-            pre { (order.output) }
+        @if let Some(order) = incident.orders.iter().rev().find(is_told) {
+            h2 id="printed" { "Output of " (order.remedy) ", run " (order.attempt)
+                @if order.state == OrderState::Running { ", so far" } }
+            @if order.output.is_empty() { p class="soft" { "It has printed nothing yet." } }
+            @else { pre id="output" { (order.output) } }
         }
     }
 }
@@ -379,5 +405,25 @@ fn run(order: &OrderView) -> Markup {
             }
             @if !order.output.is_empty() { pre { (order.output) } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_about_this_alert_on_this_target() {
+        let labels = LabelSet::from_pairs([
+            ("alertname", "Down"),
+            ("instance", "a \"b\""),
+            ("severity", "critical"),
+        ]);
+        let target = LabelSet::from_pairs([("instance", "a \"b\"")]);
+        assert_eq!(
+            filtered("http://am:9093/x/", "silences/new", &labels, &target),
+            "http://am:9093/x/#/silences/new?filter=\
+             %7Balertname%3D%22Down%22%2Cinstance%3D%22a%20%5C%22b%5C%22%22%7D"
+        );
     }
 }

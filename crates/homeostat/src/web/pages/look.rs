@@ -1,6 +1,8 @@
 //! What a state looks like: an icon, a word and a colour that mean one thing everywhere.
 
+use homeostat_core::guard::account::Says;
 use homeostat_core::incident::End;
+use homeostat_core::policy::Mode;
 use maud::{Markup, html};
 
 use crate::web::api::view::{AlertStatus, IncidentView, StateView, Verdict};
@@ -108,6 +110,15 @@ impl Look {
         }
     }
 
+    /// What a guard says at this moment, and why.
+    pub(super) fn says(says: &Says) -> (Self, &str) {
+        match says {
+            Says::Clear { reason } => (Self::verdict(Verdict::Clear), reason),
+            Says::Hold { reason, .. } => (Self::verdict(Verdict::Hold), reason),
+            Says::Stop { reason } => (Self { tone: Tone::Bad, word: "stop", icon: ENDED }, reason),
+        }
+    }
+
     /// What a tile counts.
     pub(super) const fn tile(tone: Tone, word: &'static str) -> Self {
         let icon = match tone {
@@ -133,6 +144,16 @@ impl Look {
             }
         }
     }
+}
+
+/// How far a policy or a remedy is trusted.
+pub(super) fn mode(mode: Mode) -> Markup {
+    let (tone, word) = match mode {
+        Mode::Shadow => (Tone::Calm, "shadow"),
+        Mode::Approve => (Tone::Needs, "approve"),
+        Mode::Auto => (Tone::Good, "auto"),
+    };
+    html! { span class={ "state " (tone.class()) } { (Look::tile(tone, word).icon()) (word) } }
 }
 
 /// Whether guards stand in the way of what waits.

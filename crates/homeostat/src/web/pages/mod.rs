@@ -10,9 +10,11 @@
 //!
 //! *Not* the duty of this room: who may come in, and deciding anything.
 
+mod ahead;
 mod alerts;
 mod audit;
 mod deed;
+mod explain;
 mod history;
 mod incident;
 mod incidents;
@@ -53,7 +55,10 @@ pub(super) fn routes(api: &Arc<Api>) -> Routes {
         .post("/incidents/{id}/cancel", Permission::Operate, deed::cancel)
         .post("/incidents/{id}/retry", Permission::Operate, deed::retry)
         .get("/policies", Permission::View, policies::show)
+        .get("/approvals/{id}/revoke", Permission::Approve, ahead::ask_revoke)
+        .post("/approvals/{id}/revoke", Permission::Approve, ahead::revoke)
         .get("/alerts", Permission::View, alerts::show)
+        .get("/explain", Permission::View, explain::show)
         .get("/history", Permission::View, history::show)
         .get("/audit", Permission::View, audit::show)
         .get("/pause", Permission::Operate, deed::ask_pause)

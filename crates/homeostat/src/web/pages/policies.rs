@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use homeostat_core::policy::{Action, Mode, Policy, TargetLabels};
+use homeostat_core::policy::{Action, Policy, TargetLabels};
 use homeostat_core::shadow::Scores;
 use maud::{Markup, html};
 
-use super::look::{Look, Tone};
+use super::deed::Said;
+use super::look;
 use super::shell::{self, Page, Place, Viewer};
 use super::words;
-use super::{Answer, history};
+use super::{Answer, ahead, history};
 use crate::access::{Permission, Subject};
 use crate::web::api::Api;
 use crate::web::api::history::PolicyHistory;
@@ -20,10 +21,19 @@ use crate::web::api::incidents;
 use crate::web::api::view::IncidentView;
 
 pub(super) async fn show(State(api): State<Arc<Api>>, viewer: Viewer) -> Answer {
-    let status = shell::standing(&api, &viewer).await?;
+    page(&api, &viewer, None).await
+}
+
+/// The page, with what came of a deed.
+pub(super) async fn after(api: &Arc<Api>, viewer: &Viewer, said: &Said) -> Answer {
+    page(api, viewer, Some(said)).await
+}
+
+async fn page(api: &Arc<Api>, viewer: &Viewer, said: Option<&Said>) -> Answer {
+    let status = shell::standing(api, viewer).await?;
     let (book, scores) = ((api.web.book)(), (api.web.scores)());
-    let (open, _) = incidents::open(&api, &viewer.caller).await?;
-    let history = history::last_days(&api, &viewer).await?;
+    let (open, _) = incidents::open(api, &viewer.caller).await?;
+    let history = history::last_days(api, viewer).await?;
     let mut by_policy: BTreeMap<&str, Vec<&Arc<IncidentView>>> = BTreeMap::new();
     for incident in &open {
         by_policy.entry(&incident.policy).or_default().push(incident);
@@ -36,7 +46,9 @@ pub(super) async fn show(State(api): State<Arc<Api>>, viewer: Viewer) -> Answer 
         })
         .collect();
     let body = html! {
+        @if let Some(said) = said { (said.markup()) }
         h1 { "Policies" }
+        (ahead::section(api, viewer))
         @if seen.is_empty() { p class="empty" { "No policy is in force that you may see." } }
         div class="cards wide" {
             @for policy in seen {
@@ -46,8 +58,10 @@ pub(super) async fn show(State(api): State<Arc<Api>>, viewer: Viewer) -> Answer 
             }
         }
     };
-    let page = Page::live(Place::Policies, "Policies", body);
-    Ok(shell::frame(&viewer, &status, StatusCode::OK, &page))
+    let mut page = Page::live(Place::Policies, "Policies", body);
+    page.place = said.map(|_| "policies".to_owned());
+    let code = said.map_or(StatusCode::OK, |said| said.code);
+    Ok(shell::frame(viewer, &status, code, &page))
 }
 
 fn card(
@@ -62,7 +76,7 @@ fn card(
         article class="card" id=(name) data-item {
             div class="head" {
                 h2 class="flat" { a href={ "incidents?policy=" (words::escaped(name)) } { (name) } }
-                (mode(policy.mode))
+                (look::mode(policy.mode))
                 @if let Some(team) = &about.team { span class="soft" { "team " (team) } }
                 @if !open.is_empty() { span class="end" { b { (open.len()) } " open" } }
             }
@@ -85,7 +99,7 @@ fn card(
             ol class="rungs" {
                 @for (remedy, number) in policy.remedies.iter().zip(1..) {
                     li {
-                        span class="soft" { (number) ". " } b { (remedy.name) } " " (mode(remedy.mode))
+                        span class="soft" { (number) ". " } b { (remedy.name) } " " (look::mode(remedy.mode))
                         " " code { (action(&remedy.action)) }
                         span class="small soft" { " within " (remedy.timeout)
                             @if remedy.retries > 0 { ", tried again " (remedy.retries) " times" } }
@@ -109,15 +123,6 @@ fn card(
             (guards(policy))
         }
     }
-}
-
-fn mode(mode: Mode) -> Markup {
-    let (tone, word) = match mode {
-        Mode::Shadow => (Tone::Calm, "shadow"),
-        Mode::Approve => (Tone::Needs, "approve"),
-        Mode::Auto => (Tone::Good, "auto"),
-    };
-    html! { span class={ "state " (tone.class()) } { (Look::tile(tone, word).icon()) (word) } }
 }
 
 /// What it does, in a line.
