@@ -32,6 +32,7 @@ pub mod alertmanager;
 mod gather;
 mod load;
 pub mod policy_test;
+pub mod schema;
 pub mod migrate;
 
 #[cfg(test)]

@@ -228,8 +228,10 @@ pub(super) fn warn(settings: &Settings, commands: &[Command], problems: &mut Pro
         warn(&verbose.span, message, "`homeostat serve --log.level debug`");
     }
     for file in [&settings.tls_key, &settings.tls_crt].into_iter().filter_map(Field::given) {
-        let help = "listen on loopback, and put a proxy before it that ends TLS";
-        warn(&file.span, "no equal: Homeostat does not serve HTTPS", help);
+        let message = "how addresses are served is no part of a configuration here";
+        let help = "name it in a file of `homeostat serve --web.config.file`: \
+             tls_server_config: { cert_file: …, key_file: … }";
+        warn(&file.span, message, help);
     }
     for command in commands {
         warn_of_command(command, problems);

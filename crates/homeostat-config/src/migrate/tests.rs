@@ -86,7 +86,7 @@ fn what_has_no_equal_is_warned_of_at_its_place() {
         [
             (2, "where to listen is no part of a configuration here"),
             (3, "how much is logged is no part of a configuration here"),
-            (4, "no equal: Homeostat does not serve HTTPS"),
+            (4, "how addresses are served is no part of a configuration here"),
             (12, "no equal: no signal of your choice is sent when an alert resolves"),
             (13, "this command runs for every alert that there is"),
         ]

@@ -9,7 +9,7 @@ const fn habit(key: &'static str, meant: &'static str, help: &'static str) -> Ha
 const NO_INTERVAL: &str = "time runs from event to event here: leave it out";
 
 /// The whole file.
-pub(super) static FILE: Keys = Keys {
+pub(crate) static FILE: Keys = Keys {
     of: "a file of policy tests",
     known: &["config_file", "tests"],
     later: &[],
@@ -23,7 +23,7 @@ pub(super) static FILE: Keys = Keys {
 };
 
 /// One of `tests`.
-pub(super) static TEST: Keys = Keys {
+pub(crate) static TEST: Keys = Keys {
     of: "a test",
     known: &["name", "start", "steps", "expect"],
     later: &[],
@@ -38,7 +38,7 @@ pub(super) static TEST: Keys = Keys {
 };
 
 /// One of `steps`.
-pub(super) static STEP: Keys = Keys {
+pub(crate) static STEP: Keys = Keys {
     of: "a step",
     known: &[
         "at",
@@ -73,13 +73,13 @@ pub(super) static STEP: Keys = Keys {
 };
 
 /// What makes a step.
-pub(super) const INPUTS: [&str; 15] = [
+pub(crate) const INPUTS: [&str; 15] = [
     "fire", "resolve", "send", "answer", "exit", "progress", "pause", "resume", "approve",
     "reject", "cancel", "retry", "reload", "crash", "jump",
 ];
 
 /// `answer` of a step.
-pub(super) static ANSWER: Keys = Keys {
+pub(crate) static ANSWER: Keys = Keys {
     of: "an answer",
     known: &[
         "probe",
@@ -111,7 +111,7 @@ pub(super) static ANSWER: Keys = Keys {
 };
 
 /// `exit` of a step.
-pub(super) static EXIT: Keys = Keys {
+pub(crate) static EXIT: Keys = Keys {
     of: "an exit",
     known: &[
         "remedy",
@@ -139,7 +139,7 @@ pub(super) static EXIT: Keys = Keys {
 };
 
 /// `progress` of a step.
-pub(super) static PROGRESS: Keys = Keys {
+pub(crate) static PROGRESS: Keys = Keys {
     of: "a progress",
     known: &["remedy", "policy", "target", "text"],
     later: &[],
@@ -147,14 +147,14 @@ pub(super) static PROGRESS: Keys = Keys {
 };
 
 /// `pause` of a step.
-pub(super) static PAUSE: Keys =
+pub(crate) static PAUSE: Keys =
     Keys { of: "a pause", known: &["by", "reason"], later: &[], habits: &[] };
 
 /// `resume` of a step.
-pub(super) static RESUME: Keys = Keys { of: "a resume", known: &["by"], later: &[], habits: &[] };
+pub(crate) static RESUME: Keys = Keys { of: "a resume", known: &["by"], later: &[], habits: &[] };
 
 /// `approve`, `reject`, `cancel` and `retry` of a step.
-pub(super) static COMMAND: Keys = Keys {
+pub(crate) static COMMAND: Keys = Keys {
     of: "a command",
     known: &["by", "groups", "reason", "target", "next", "for"],
     later: &[],
@@ -165,10 +165,10 @@ pub(super) static COMMAND: Keys = Keys {
 };
 
 /// `crash` of a step.
-pub(super) static CRASH: Keys = Keys { of: "a crash", known: &["found"], later: &[], habits: &[] };
+pub(crate) static CRASH: Keys = Keys { of: "a crash", known: &["found"], later: &[], habits: &[] };
 
 /// `jump` of a step.
-pub(super) static JUMP: Keys = Keys {
+pub(crate) static JUMP: Keys = Keys {
     of: "a jump of the wall clock",
     known: &["forwards", "back"],
     later: &[],
@@ -179,7 +179,7 @@ pub(super) static JUMP: Keys = Keys {
 };
 
 /// `found` of a crash, where the run is over.
-pub(super) static FOUND: Keys = Keys {
+pub(crate) static FOUND: Keys = Keys {
     of: "what is found of a run",
     known: &[
         "code",
@@ -198,7 +198,7 @@ pub(super) static FOUND: Keys = Keys {
 };
 
 /// One of `expect`.
-pub(super) static EXPECTATION: Keys = Keys {
+pub(crate) static EXPECTATION: Keys = Keys {
     of: "an expectation",
     known: &[
         "eval_time",
@@ -224,7 +224,7 @@ pub(super) static EXPECTATION: Keys = Keys {
 };
 
 /// One of `exp_orders`.
-pub(super) static ORDER: Keys = Keys {
+pub(crate) static ORDER: Keys = Keys {
     of: "an expected order",
     known: &["remedy", "policy", "target", "attempt", "action"],
     later: &[],
@@ -232,7 +232,7 @@ pub(super) static ORDER: Keys = Keys {
 };
 
 /// One of `exp_notices`.
-pub(super) static NOTICE: Keys = Keys {
+pub(crate) static NOTICE: Keys = Keys {
     of: "an expected notice",
     known: &["topic", "policy", "target", "reason", "severity"],
     later: &[],

@@ -11,7 +11,7 @@
 mod answer;
 mod ending;
 mod expect;
-mod keys;
+pub(crate) mod keys;
 mod step;
 mod word;
 

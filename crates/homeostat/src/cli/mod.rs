@@ -9,6 +9,7 @@
 //!                     ├─> fire, status, incidents, approve, approvals, reject, cancel, retry, revoke,
 //!                     │     pause, resume, alerts, policies, reload, audit, whoami, healthy
 //!                     │     └──> Client ──> HTTP
+//!                     ├─> schema ──> the keys that there are
 //!                     ├─> completions, man ──> the command line itself
 //!                     └─> demo
 //! ```
@@ -45,6 +46,7 @@ mod reject;
 mod reload;
 mod retry;
 mod revoke;
+mod schema;
 mod status;
 mod table;
 mod test;
@@ -143,6 +145,7 @@ enum Command {
     Audit(audit::Args),
     Whoami(whoami::Args),
     Healthy(healthy::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
     #[command(hide = true)]
     Man(man::Args),
@@ -176,6 +179,11 @@ fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// The command line as it is read: what there is to type, and what each of it is for.
+pub fn command() -> clap::Command {
+    CommandLine::command()
+}
+
 /// Runs the command that `args` name, the program's own name first.
 pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -> Exit {
     let command = match CommandLine::try_parse_from(args) {
@@ -206,6 +214,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Audit(args) => audit::run(&args, streams.out),
         Command::Whoami(args) => whoami::run(&args, streams.out),
         Command::Healthy(args) => healthy::run(&args, streams.out),
+        Command::Schema(args) => schema::run(&args, streams.out),
         Command::Completions(args) => {
             completions::run(&args, &mut CommandLine::command(), streams.out)
         }
