@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check bench sim torture fuzz mixin deb image chart sbom
+.PHONY: help deps build demo test check bench sim torture fuzz mixin deb image chart sbom book
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -72,8 +72,11 @@ image: ## Make an image for containers, by podman or docker
 chart: ## Render the chart into contrib/kubernetes, and validate what it makes
 	@scripts/chart
 
-sbom: ## Say what is linked, each with its licence, in target/homeostat.cdx.json
+sbom: ## Say what is linked, with its licences, in target/homeostat.cdx.json and third-party.txt
 	@scripts/sbom
+
+book: ## Make a book of the manual, in target/book
+	@scripts/book
 
 mixin: ## Make the alerts, rules and dashboards of contrib/mixin from their source
 	@scripts/mixin

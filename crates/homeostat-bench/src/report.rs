@@ -1,4 +1,4 @@
-//! The table, for the terminal and for `docs/performance.md`.
+//! The table, for the terminal and for `docs/internals/performance.md`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub(crate) fn plain(table: &[Row]) -> String {
 
 /// Writes the table into the document, and leaves the words around it alone.
 pub(crate) fn write(table: &[Row], bench: &Bench) -> Result<PathBuf> {
-    let path = bench.root.join("docs/performance.md");
+    let path = bench.root.join("docs/internals/performance.md");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let (before, rest) = text.split_once(BEGIN).context("the document has lost its markers")?;
     let (_, after) = rest.split_once(END).context("the document has lost its markers")?;

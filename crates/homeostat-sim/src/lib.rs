@@ -9,7 +9,7 @@
 //!
 //! The engine is the real one; only its driver, its journal and the world are simulated. There is
 //! no clock, no thread, no file and no network in a run: a seed fixes all of it. How to read what
-//! a run found is written in `docs/simulation.md`.
+//! a run found is written in `docs/internals/simulation.md`.
 
 pub mod random;
 pub mod clock;

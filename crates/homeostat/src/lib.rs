@@ -65,5 +65,5 @@ pub use homeostat_hands::failpoint;
 
 /// The programs in the manual compile.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/handlers.md")]
+#[doc = include_str!("../../../docs/reference/handlers.md")]
 struct Manual;

@@ -13,7 +13,7 @@ use homeostat_core::time::Timestamp;
 use super::guards::is_undo;
 use super::{Oracle, Verdict, Violation};
 
-/// How many results are remembered, as `docs/configuration.md` says.
+/// How many results are remembered, as the configuration's reference says.
 const REMEMBERED: usize = 10;
 
 /// How a trial went.

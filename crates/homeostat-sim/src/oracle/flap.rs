@@ -9,7 +9,7 @@ use homeostat_core::time::{Span, Timestamp};
 
 use super::{Verdict, Violation};
 
-/// What one flap adds, as `docs/configuration.md` says; and so that a penalty never rises above so
+/// What one flap adds, as the configuration's reference says; and so that a penalty never rises above so
 /// many times `reuse`, of how many flaps it is counted, and how long they are remembered.
 const PENALTY: f64 = 1_000.0;
 const CEILING: f64 = 16.0;

@@ -14,7 +14,7 @@ use super::guards::is_undo;
 use super::{Case, Oracle, Run, Verdict, Violation};
 use crate::book;
 
-/// The longest cooldown, as `docs/configuration.md` says, unless its base is longer.
+/// The longest cooldown, as the configuration's reference says, unless its base is longer.
 const LONGEST_COOLDOWN: Span = Span::from_secs(24 * 3_600);
 
 /// A bucket that holds time: it is full with `per`, and an order takes its share of it.

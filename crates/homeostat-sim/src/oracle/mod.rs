@@ -1,7 +1,8 @@
 //! Watches a run and says which law was broken.
 //!
 //! An oracle knows what the world told and saw, and what was committed. It counts for itself: no
-//! ledger, no index and no guard of the core is asked. Its laws stand in `docs/simulation.md`.
+//! ledger, no index and no guard of the core is asked. Its laws stand in
+//! `docs/internals/simulation.md`.
 //!
 //! | file | laws |
 //! |---|---|
@@ -79,7 +80,7 @@ use witness::Sightings;
 pub struct Violation {
     /// When.
     pub at: Timestamp,
-    /// Which law, as `docs/simulation.md` calls it.
+    /// Which law, as `docs/internals/simulation.md` calls it.
     pub law: &'static str,
     /// What happened instead.
     pub text: String,

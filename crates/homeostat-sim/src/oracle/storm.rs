@@ -12,7 +12,7 @@ use super::guards::counted;
 use super::{Case, Oracle, Verdict, Violation};
 
 /// Up to so many targets, a storm stops all orders; among more it makes them so many times slower,
-/// as `docs/configuration.md` says.
+/// as the configuration's reference says.
 const SMALL: u64 = 50;
 const SLOWER: u64 = 10;
 

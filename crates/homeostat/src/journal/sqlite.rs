@@ -31,7 +31,7 @@ pub enum JournalError {
     /// What lies on the disk is not what was written.
     #[error(
         "the journal {} is damaged: keep a copy of its directory and restore a backup \
-         (docs/storage.md says how)",
+         (docs/how-to/upgrade-and-backup.md says how)",
         path.display()
     )]
     Damaged {

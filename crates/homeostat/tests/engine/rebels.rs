@@ -222,7 +222,7 @@ async fn an_engine_that_is_the_first_process_reaps_what_a_dead_runner_left() {
     until("its number to be free", || async { status(child).is_empty().then_some(()) }).await;
 }
 
-/// What `docs/storage.md` says of backups, as it is written there.
+/// What `docs/how-to/upgrade-and-backup.md` says of backups, as it is written there.
 #[tokio::test]
 async fn a_restored_journal_does_not_meet_the_orders_that_were_issued_after_the_backup() {
     let sandbox = Sandbox::new().unwrap();

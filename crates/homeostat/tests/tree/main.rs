@@ -3,9 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the tree must fail")]
 
+mod blocks;
 mod cases;
+mod commands;
 mod documents;
 mod kubernetes;
+mod manual;
 mod monitoring;
 mod policy_tests;
+mod reference;
 mod tidy;

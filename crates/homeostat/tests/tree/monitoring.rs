@@ -67,7 +67,7 @@ fn metrics(text: &str) -> BTreeSet<String> {
 
 /// The metrics that the page lists.
 fn listed() -> BTreeSet<String> {
-    let page = read("docs/metrics.md");
+    let page = read("docs/reference/metrics.md");
     let rows = page.lines().filter(|line| line.starts_with("| `homeostat_"));
     let rows = rows.filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| Some(row.split_once('`')?.0.to_owned())).collect()
@@ -115,7 +115,7 @@ fn prometheus_takes_the_query_of_every_panel() {
 #[test]
 fn no_rule_and_no_panel_asks_for_what_is_not_counted() {
     let listed = listed();
-    assert!(listed.len() > 25, "the metrics of docs/metrics.md were not found");
+    assert!(listed.len() > 25, "the metrics of docs/reference/metrics.md were not found");
     let mut asked = BTreeSet::new();
     for name in ["alerts.yml", "rules.yml", "alerts.test.yml", "rules.test.yml"] {
         let names = metrics(&text(&mixin().join(name)));
@@ -130,7 +130,7 @@ fn no_rule_and_no_panel_asks_for_what_is_not_counted() {
     for (place, metric) in &asked {
         // What is recorded is named after what it is made of, without `_total`.
         let known = listed.contains(metric) || listed.contains(&format!("{metric}_total"));
-        assert!(known, "{place} asks for {metric}, which docs/metrics.md does not list");
+        assert!(known, "{place} asks for {metric}, which docs/reference/metrics.md does not list");
     }
     let seen: BTreeSet<&String> = asked.iter().map(|(_, metric)| metric).collect();
     for metric in &listed {

@@ -44,30 +44,6 @@ fn the_tests_of_all_examples_pass() {
     assert_eq!(said(&output).matches("ok    ").count(), files.len());
 }
 
-/// The first YAML block of a document that begins with this key.
-fn block<'d>(document: &'d str, key: &str) -> &'d str {
-    let mut blocks = document.split("\n```yaml\n").skip(1);
-    let block = blocks.find(|block| block.starts_with(key)).unwrap();
-    block.split("\n```").next().unwrap()
-}
-
-#[test]
-fn the_tests_in_the_documents_pass_on_the_configurations_beside_them() {
-    for (name, config) in [("docs/testing-policies.md", "policies:"), ("README.md", "sources:")] {
-        let document = std::fs::read_to_string(root().join(name)).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let write = |file: &str, text: &str| {
-            let path = directory.path().join(file);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        write("homeostat.yml", block(&document, config));
-        let tests = write("homeostat.test.yml", block(&document, "config_file:"));
-        let output = homeostat(&["test"], &[tests]);
-        assert!(output.status.success(), "{name}: {}", said(&output));
-    }
-}
-
 #[test]
 fn a_second_remedy_asks_a_person_when_the_first_did_not_heal() {
     let tests = root().join("crates/homeostat/tests/interface/homeostat.test.yml");

@@ -63,7 +63,7 @@ fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Homeostat",
-            "description": "What happens, and what operators command. The manual has the rest: docs/http.md.",
+            "description": "What happens, and what operators command. The rest: docs/reference/http.md.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
