@@ -30,6 +30,8 @@ fn it_has_the_program_the_unit_the_manual_and_completions() {
         "usr/share/zsh/vendor-completions/_homeostat",
         "usr/share/fish/vendor_completions.d/homeostat.fish",
         "usr/share/doc/homeostat/copyright",
+        "usr/share/doc/homeostat/third-party.gz",
+        "usr/share/doc/homeostat/contrib/schema/homeostat.schema.json",
         "usr/share/doc/homeostat/examples/service-restart/homeostat.yml",
         "usr/share/doc/homeostat/examples/mixin/dashboards/healing.json",
     ] {
