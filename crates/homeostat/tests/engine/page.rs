@@ -373,3 +373,55 @@ async fn every_page_is_there_in_both_schemes_and_widths_and_works_without_a_scri
     assert_eq!(browser.complaints().await, [""; 0]);
     browser.close().await;
 }
+
+/// How soon there is something to see of ten thousand incidents, a thousand of them open. It is for a
+/// quiet machine, and told in the manual: `cargo nextest run … --run-ignored only -E 'test(painted)'`.
+#[tokio::test]
+#[ignore = "it measures"]
+async fn pages_of_ten_thousand_incidents_are_painted_soon() {
+    const CONFIG: &str = r#"policies:
+  - name: quiet
+    matchers: ['alertname="Quiet"']
+    target: [instance]
+    mode: shadow
+    escalate: none
+    remedies: [{ name: act, exec: [/bin/true] }]
+  - name: disk-full
+    matchers: ['alertname="DiskFull"']
+    target: [instance]
+    mode: auto
+    escalate: none
+    guard: { rate: { max: 1, per: 1h } }
+    remedies: [{ name: clean, exec: [/bin/sleep, "60"], timeout: 15m }]
+"#;
+    let sandbox = Sandbox::new().unwrap();
+    let Some(browser) = Browser::open(&sandbox).await else { return Browser::skipped() };
+    let engine = Engine::start(&sandbox, CONFIG, &["--log.level=warn"]).await;
+    for (name, count) in [("Quiet", 9_000), ("DiskFull", 1_000)] {
+        let hosts: Vec<String> = (0..count).map(|host| format!("host{host}")).collect();
+        for some in hosts.chunks(100) {
+            let labels: Vec<[(&str, &str); 2]> =
+                some.iter().map(|host| [("alertname", name), ("instance", host)]).collect();
+            let alerts: Vec<&[(&str, &str)]> = labels.iter().map(|labels| &labels[..]).collect();
+            assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
+        }
+    }
+    until("all incidents", || async {
+        let status = engine.json("/api/v1/status").await;
+        (status["incidents_open"]["waiting"] == 999).then_some(())
+    })
+    .await;
+    for page in ["", "incidents", "incidents?state=open", "policies", "alerts", "history"] {
+        let mut painted = Vec::new();
+        for _ in 0..5 {
+            browser.go(&engine.url(&format!("/{page}"))).await;
+            let first = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime";
+            browser.until(&format!("{first} > 0")).await;
+            painted.push(browser.value(first).await.as_f64().unwrap());
+        }
+        painted.sort_by(f64::total_cmp);
+        println!("/{page}: painted after {:.0} ms, at most {:.0} ms", painted[2], painted[4]);
+        assert!(painted[2] <= 300.0, "/{page}: {painted:?}");
+    }
+    browser.close().await;
+}
