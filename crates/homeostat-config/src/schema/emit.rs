@@ -92,11 +92,7 @@ fn shape(of: &Shape) -> Value {
         Shape::Quoted => json!({ "type": "string" }),
         // A zero needs no unit.
         Shape::Duration => json!({
-            "type": ["string", "integer"],
-            "pattern": DURATION,
-            "minLength": 1,
-            "minimum": 0,
-            "maximum": 0,
+            "anyOf": [{ "type": "string", "minLength": 1, "pattern": DURATION }, { "const": 0 }],
         }),
         Shape::Count => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Shape::Flag => json!({ "type": "boolean" }),
