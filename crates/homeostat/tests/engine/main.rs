@@ -40,5 +40,6 @@ mod signed;
 mod stack;
 mod stored_journal;
 mod stream;
+mod tutorial;
 mod undo;
 mod witnesses;
