@@ -31,13 +31,14 @@ fn what_it_copies_is_there_and_what_it_builds_is_the_program() {
         let from_build = line.starts_with("--from=build ");
         let source = line.trim_start_matches("--from=build ").split(' ').next().unwrap();
         let there = if from_build {
-            source == "/src/target/release/homeostat"
+            ["/src/target/release/homeostat", "/src/target/third-party.txt"].contains(&source)
         } else {
             root().join(source).exists()
         };
         assert!(there, "{source} is not there to copy");
     }
     assert!(text.contains("cargo build --release --locked --package homeostat\n"));
+    assert!(text.contains("\nRUN scripts/licences >target/third-party.txt\n"));
     assert!(stage.contains("\nUSER 65532:65532\n"));
 }
 
