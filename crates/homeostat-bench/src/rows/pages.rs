@@ -42,13 +42,14 @@ const DAYS: i64 = 90;
 const POLICIES: i64 = 20;
 const STEPS: i64 = 30;
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "/",
     "/incidents",
     "/incidents?state=open",
     "/incidents?q=nothing",
     "/incidents/9500",
     "/policies",
+    "/alerts",
 ];
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
