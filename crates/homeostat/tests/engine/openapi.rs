@@ -1,6 +1,8 @@
 //! The API as it describes itself, tried on a real engine by schemathesis; and what it tells of alerts and
 //! of days.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Engine, notification, policy, program, resolution, until};
@@ -85,4 +87,26 @@ async fn a_healing_without_a_person_is_a_page_saved() {
     engine.kill();
     engine.restart().await;
     assert_eq!(engine.json("/api/v1/history").await, history);
+}
+
+/// The first cells of the table of the API in the reference, against what the API says of itself.
+#[tokio::test]
+async fn the_reference_lists_every_route_of_the_api_and_no_other() {
+    let sandbox = Sandbox::new().unwrap();
+    let engine = Engine::start(&sandbox, "policies: []\n", &[]).await;
+    let description = engine.json("/api/v1/openapi.json").await;
+    let mut described = BTreeSet::new();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "ID" } else { part });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let methods = methods.as_object().unwrap().keys();
+        described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    assert!(described.remove("POST /api/v1/alerts"), "it is listed where alerts come in");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/http.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, api) = page.split_once("\n## API\n").unwrap();
+    let rows = api.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let listed = rows.filter(|row| row.contains(" /api/v1/")).map(str::to_owned);
+    assert_eq!(listed.collect::<BTreeSet<_>>(), described);
 }
