@@ -217,6 +217,9 @@ pub enum Stop {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AttemptsUsed { max: 1 } => {
+                f.write_str("attempts: the one order that an incident may have is used")
+            }
             Self::AttemptsUsed { max } => {
                 write!(f, "attempts: all {max} orders that one incident may have are used")
             }

@@ -147,15 +147,20 @@ const NIGHT: &str = r#"policies:
 
 const DISKS: usize = 203;
 
+/// An alert fires on so many nodes.
+async fn fire_on(engine: &Engine, alert: &str, nodes: usize) {
+    let nodes: Vec<String> = (0..nodes).map(|node| format!("node{node:03}.eu:9100")).collect();
+    for some in nodes.chunks(50) {
+        let labels: Vec<[(&str, &str); 2]> =
+            some.iter().map(|node| [("alertname", alert), ("instance", node)]).collect();
+        let alerts: Vec<&[(&str, &str)]> = labels.iter().map(|labels| &labels[..]).collect();
+        assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
+    }
+}
+
 async fn night(sandbox: &Sandbox) -> (Engine, String) {
     let engine = Engine::start(sandbox, NIGHT, &[]).await;
-    let disks: Vec<String> = (0..DISKS).map(|disk| format!("node{disk:03}.eu:9100")).collect();
-    let disks: Vec<[(&str, &str); 2]> =
-        disks.iter().map(|disk| [("alertname", "DiskFull"), ("instance", disk)]).collect();
-    for some in disks.chunks(50) {
-        let some: Vec<&[(&str, &str)]> = some.iter().map(|labels| &labels[..]).collect();
-        assert_eq!(engine.post("/hooks", notification(&some)).await, 200);
-    }
+    fire_on(&engine, "DiskFull", DISKS).await;
     let others: [&[(&str, &str)]; 3] = [
         &[("alertname", "DatabaseDown"), ("cluster", "orders"), ("severity", "critical")],
         &[("alertname", "DatabaseDown"), ("cluster", "stock"), ("severity", "warning")],
@@ -398,13 +403,7 @@ async fn pages_of_ten_thousand_incidents_are_painted_soon() {
     let Some(browser) = Browser::open(&sandbox).await else { return Browser::skipped() };
     let engine = Engine::start(&sandbox, CONFIG, &["--log.level=warn"]).await;
     for (name, count) in [("Quiet", 9_000), ("DiskFull", 1_000)] {
-        let hosts: Vec<String> = (0..count).map(|host| format!("host{host}")).collect();
-        for some in hosts.chunks(100) {
-            let labels: Vec<[(&str, &str); 2]> =
-                some.iter().map(|host| [("alertname", name), ("instance", host)]).collect();
-            let alerts: Vec<&[(&str, &str)]> = labels.iter().map(|labels| &labels[..]).collect();
-            assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
-        }
+        fire_on(&engine, name, count).await;
     }
     until("all incidents", || async {
         let status = engine.json("/api/v1/status").await;
