@@ -21,6 +21,7 @@ pub mod label;
 pub mod relabel;
 pub mod template;
 pub mod request;
+pub mod errand;
 pub mod alert;
 pub mod storm;
 pub mod shadow;

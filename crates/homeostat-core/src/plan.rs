@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::errand::{Errand, Words};
 use crate::limits;
 use crate::name::{HandlerName, RemedyName};
 use crate::policy::{Action, Policy, Remedy, Target, Undo};
@@ -72,14 +73,16 @@ pub enum Rendered {
     Http(Box<Request>),
     /// A handler to call.
     Call(HandlerName),
+    /// What one of the hands is to do.
+    Errand(Box<Errand>),
 }
 
 impl Rendered {
-    /// Tells whether the action goes on when the engine is gone: a process does, what the engine
-    /// does itself does not.
+    /// Tells whether the action goes on when the engine is gone: a process does, as a hand is one, and
+    /// what the engine does itself does not.
     pub fn outlives_the_engine(&self) -> bool {
         match self {
-            Self::Exec(_) | Self::Script(_) => true,
+            Self::Exec(_) | Self::Script(_) | Self::Errand(_) => true,
             Self::Http(_) | Self::Call(_) => false,
         }
     }
@@ -94,21 +97,8 @@ impl fmt::Display for Rendered {
             }
             Self::Http(request) => request.fmt(f),
             Self::Call(handler) => write!(f, "call {handler}"),
-            Self::Exec(argv) => {
-                for (position, element) in argv.iter().enumerate() {
-                    let space = if position == 0 { "" } else { " " };
-                    let plain = !element.is_empty()
-                        && element
-                            .chars()
-                            .all(|c| c.is_ascii_alphanumeric() || "-_./:@=+,%".contains(c));
-                    if plain {
-                        write!(f, "{space}{element}")?;
-                    } else {
-                        write!(f, "{space}{element:?}")?;
-                    }
-                }
-                Ok(())
-            }
+            Self::Exec(argv) => Words(argv).fmt(f),
+            Self::Errand(errand) => errand.fmt(f),
         }
     }
 }
@@ -149,6 +139,7 @@ fn render_action(
             request.render(values, idempotent).map(|r| Rendered::Http(Box::new(r)))
         }
         Action::Call(handler) => Ok(Rendered::Call(handler.clone())),
+        Action::Errand(errand) => errand.render(values).map(|e| Rendered::Errand(Box::new(e))),
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Door};
+use crate::errand::ErrandTemplate;
 use crate::label::{LabelSet, Matcher, Matchers};
 use crate::limits::{self, defaults};
 use crate::name::{HandlerName, PolicyName, RemedyName, SourceName, TeamName};
@@ -126,6 +127,8 @@ pub enum Action {
     Http(Box<RequestTemplate>),
     /// Calls a handler that the program was built with.
     Call(HandlerName),
+    /// Asks one of the hands.
+    Errand(Box<ErrandTemplate>),
 }
 
 impl Action {
@@ -135,7 +138,7 @@ impl Action {
         match self {
             Self::Exec(argv) => argv.iter().all(|element| !element.source().contains('{')),
             Self::Script(_) | Self::Call(_) => true,
-            Self::Http(_) => false,
+            Self::Http(_) | Self::Errand(_) => false,
         }
     }
 }

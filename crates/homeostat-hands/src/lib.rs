@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  engine ─> act: claim ─> do ─> watch ─> end the whole tree ─> record
+//!                           ├── hand: this program once more, for one errand
 //!                           └── runner: the process that owns the processes, and outlives the engine
 //! ```
 //!
@@ -14,4 +15,5 @@
 pub mod failpoint;
 pub mod inherited;
 pub mod act;
+pub mod hand;
 pub mod runner;

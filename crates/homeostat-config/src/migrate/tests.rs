@@ -231,7 +231,9 @@ fn arguments(action: &Action) -> Vec<String> {
             let argv = argv.iter().map(|part| part.render(Place::Argument, &values).unwrap());
             argv.skip(2).collect()
         }
-        Action::Http(_) | Action::Call(_) => panic!("am-executor has commands only"),
+        Action::Http(_) | Action::Call(_) | Action::Errand(_) => {
+            panic!("am-executor has commands only")
+        }
         Action::Script(text) => {
             let output = Process::new("/bin/sh").arg("-c").arg(&**text).output().unwrap();
             let printed = String::from_utf8(output.stdout).unwrap();

@@ -3,6 +3,7 @@
 
 use crate::stage::{A, B, alone, policy, remedy};
 use homeostat_core::alert::Door;
+use homeostat_core::errand::{ErrandTemplate, FieldTemplate, Form};
 use homeostat_core::event::Event;
 use homeostat_core::fact::What;
 use homeostat_core::incident::Stage;
@@ -33,6 +34,15 @@ fn post() -> Action {
 
 fn call() -> Action {
     Action::Call(HandlerName::new("move-primary"))
+}
+
+fn errand() -> Action {
+    let host = Template::parse("{{ labels.instance | host }}").unwrap();
+    Action::Errand(Box::new(ErrandTemplate {
+        hand: "any".into(),
+        verb: "mend".into(),
+        fields: vec![("host".into(), FieldTemplate::Text(host, Form::HOST))],
+    }))
 }
 
 /// The keys of the orders since the last call, and their ids.
@@ -123,4 +133,27 @@ fn progress_is_written_down_within_bounds_and_only_while_it_runs() {
     play.advance(Span::from_secs(5));
     say(&mut play, 2, "the next run counts anew");
     assert_eq!(said(&play).len(), limits::ORDER_PROGRESS as usize + 1);
+}
+
+#[test]
+fn an_errand_is_ordered_with_its_fields_filled_in() {
+    let mut play = play(errand(), 0);
+    play.fire("main", Door::Webhook, A);
+    let run = play.take_orders().remove(0);
+    assert_eq!(run.order.action.to_string(), "any mend host=a");
+    assert!(run.order.action.outlives_the_engine(), "a hand is a process");
+    play.exit("replace", Outcome::Done);
+    assert!(matches!(play.incident().unwrap().stage, Stage::Verifying(_)));
+}
+
+#[test]
+fn an_errand_whose_field_is_not_of_its_form_goes_to_a_person_and_is_never_ordered() {
+    let mut play = play(errand(), 0);
+    play.fire("main", Door::Webhook, &[("alertname", "Down"), ("instance", "-oProxyCommand=x")]);
+    assert!(play.take_orders().is_empty());
+    let closed = play.journal().iter().find_map(|fact| match &fact.what {
+        What::IncidentClosed { closing, .. } => Some(closing.reason.to_string()),
+        _ => None,
+    });
+    assert!(closed.unwrap().contains("is not a host name or an address"));
 }

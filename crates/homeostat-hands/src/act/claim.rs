@@ -15,6 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use homeostat_core::errand::Errand;
 use homeostat_core::name::BootId;
 use jiff::Timestamp;
 use rustix::fs::OFlags;
@@ -33,6 +34,9 @@ const SCRIPT: &str = "script";
 const CLAIM: &str = "claim";
 const EXIT: &str = "exit";
 const WITHHELD: &str = "withheld";
+
+/// What a hand is asked to do. That it is there says that the order is an errand.
+pub(super) const ERRAND: &str = "errand";
 
 /// Where the records of all orders lie, in the storage directory.
 pub const ORDERS: &str = "orders";
@@ -80,7 +84,7 @@ pub fn printed(root: &Path, name: &str) -> String {
 /// | no | no | yes | none | unknown: nobody can say |
 ///
 /// An order that its engine did not start any more as it stopped says so: not started.
-pub fn inspect(root: &Path, name: &str, issued: &Life, word: Word) -> Found {
+pub(super) fn inspect(root: &Path, name: &str, issued: &Life, word: Word) -> Found {
     let unknown = |error: io::Error| Found::Unknown(Doubt::Record { error: error.to_string() });
     let Ok(path) = path_of(root, ORDERS, name) else { return Found::NotStarted };
     match read_record(&path) {
@@ -242,6 +246,12 @@ impl Directory {
         let Some(script) = script else { return Ok(()) };
         self.replace(SCRIPT, script.as_bytes(), Sync::No)
             .map_err(|error| storage("write the script", &error))
+    }
+
+    /// Writes what a hand is asked to do, and by that, that the order is an errand.
+    pub(super) fn write_errand(&self, errand: &Errand) -> Result<(), Refusal> {
+        let text = serde_json::to_vec(errand).expect("texts and lists are always JSON");
+        self.replace(ERRAND, &text, Sync::No).map_err(|error| storage("write the errand", &error))
     }
 
     /// The alert's data, opened for reading.
@@ -436,7 +446,7 @@ fn is_there(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn path_of(root: &Path, kind: &str, order: &str) -> Result<PathBuf, Refusal> {
+pub(super) fn path_of(root: &Path, kind: &str, order: &str) -> Result<PathBuf, Refusal> {
     let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let name = !order.is_empty()
         && order.len() <= ORDER_NAME_MAX
@@ -577,6 +587,8 @@ mod tests {
             Outcome::Cancelled,
             Outcome::Refused { reason: Refusal::NoProgram },
             Outcome::Unknown { reason: Doubt::Wait { error: "x".into() } },
+            Outcome::Unknown { reason: Doubt::Hand { reason: "x".into() } },
+            Outcome::Refused { reason: Refusal::Hand { reason: "x".into(), lasting: true } },
         ];
         for outcome in outcomes {
             let end = ended(outcome);

@@ -37,6 +37,11 @@ impl Environment {
     pub(super) fn of(execution: &Execution, run: &str) -> Result<Self, Refusal> {
         let mut environment =
             Self { variables: BTreeMap::new(), bytes: argument_bytes(&execution.program)? };
+        if let Program::Hand(_) = execution.program {
+            // It is told by its errand, and nothing that it starts is told by variables.
+            environment.set(RUN.into(), run)?;
+            return Ok(environment);
+        }
         environment.set_homeostat(execution, run)?;
         environment.set_executor(execution)?;
         if environment.bytes > ENVIRONMENT_MAX {
@@ -163,7 +168,7 @@ fn argument_bytes(program: &Program) -> Result<usize, Refusal> {
         Program::Script(text) if text.contains('\0') => {
             Err(Refusal::Nul { place: "the script".into() })
         }
-        Program::Script(_) => Ok(0),
+        Program::Script(_) | Program::Hand(_) => Ok(0),
         Program::Argv(argv) if argv.first().is_none_or(String::is_empty) => Err(Refusal::NoProgram),
         Program::Argv(argv) => {
             let mut total = 0;
@@ -373,7 +378,7 @@ mod tests {
         assert_eq!(value(&environment, "AMX_ALERT_64_LABEL_x_y"), Some("63"));
         assert!(!environment.variables.keys().any(|name| name.starts_with("AMX_ALERT_65_")));
         let mut document = Vec::new();
-        execution.subject.write("o1", &mut document).unwrap();
+        execution.subject.write("o1", None, &mut document).unwrap();
         let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(document["alerts"].as_array().map(Vec::len), Some(1_000));
     }

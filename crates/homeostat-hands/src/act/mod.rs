@@ -1,10 +1,12 @@
-//! Performs orders: a process, a request or a handler, from its claim to its recorded end.
+//! Performs orders: a process, a hand, a request or a handler, from its claim to its recorded end.
 //!
 //! ```text
 //!  prepare, in the engine                 run, in whoever owns the process
 //!  Execution ─> environment ─> inputs ══> claim ─> spawn ─> watch ─> (terminate) ─> exit ─> Ended
 //!                    │            │        │        │        │                       │
 //!                    └── Refused ─┴────────│────────┘        └── output is trimmed   └─ inspect,
+//!                                                 └── hand: a process of ours, which says
+//!                                                     what its errand came to
 //!  Call ───────────────────────────────> claim ─> handler ─> watch ─> (abort) ────> exit   after a
 //!  Sending ────────────────────────────> claim ─> request ─> answer ──────────────> exit   crash
 //!                                          └── Unknown: claimed before
@@ -25,6 +27,7 @@
 //! |---|---|
 //! | `alert.json` | the complete data, also the action's stdin |
 //! | `script` | the text of a `script` action, run by what its first line names, else by `/bin/sh` |
+//! | `errand` | what a hand is asked to do; what it came to stands in `work/<name>/said` |
 //! | `claim` | made with `O_EXCL` right before the spawn: whoever makes it may spawn, once |
 //! | `stdout`, `stderr` | the output, middle left out where it is too long |
 //! | `response` | the beginning of the answer to a request, without our own secrets |
@@ -57,6 +60,7 @@ mod output;
 mod owner;
 mod prepare;
 mod process;
+mod said;
 mod setting;
 mod spawn;
 mod start;
@@ -67,11 +71,12 @@ mod tree;
 
 use std::time::{Duration, SystemTime};
 
+use homeostat_core::errand::Errand;
 use serde::{Deserialize, Serialize};
 
 pub use call::{Call, Words, call};
 pub use cgroup::Cgroups;
-pub use claim::{Found, ORDERS, WORK, Word, forget, inspect, printed, withhold};
+pub use claim::{Found, ORDERS, WORK, Word, forget, printed, withhold};
 pub use exec::{Remains, RunOver, perform, run};
 pub use handler::Handlers;
 pub use http::{Sending, send};
@@ -83,6 +88,7 @@ pub use output::one_line;
 pub use owner::{Nursery, Owner, Variables};
 pub use prepare::{Command, Launch, prepare};
 pub use process::{Process, living, until_gone};
+pub use said::{Asked, HAND, heard, inspect, say};
 pub use setting::{SECRETS, SECRETS_VARIABLE, SecretFile, Setting, is_variable};
 pub use spawn::{Identity, close_on_exec};
 pub use subject::{Subject, SubjectAlert};
@@ -119,6 +125,17 @@ pub enum Program {
     /// The text of a shell script. It is written to the order's directory and run from there,
     /// because `sh -c` would limit it to 128 KiB and show it to everybody in the process list.
     Script(String),
+    /// One of the hands, which are this very program.
+    Hand(Hand),
+}
+
+/// A hand and what it is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hand {
+    /// The arguments with which this program comes to where it becomes a hand.
+    pub arguments: Vec<String>,
+    /// The errand.
+    pub errand: Errand,
 }
 
 /// What became of an order.
@@ -257,6 +274,17 @@ pub enum Refusal {
         /// Why.
         error: String,
     },
+    /// A hand says that it did nothing.
+    #[error("{reason}")]
+    Hand {
+        /// Why.
+        reason: String,
+        /// Whether it would not the next time either, until somebody changes something.
+        lasting: bool,
+    },
+    /// This program cannot start itself to be a hand.
+    #[error("this program has no runner, and so no hands: see App::with_runner")]
+    NoHands,
     /// It was cancelled before it started.
     #[error("cancelled before it started")]
     Cancelled,
@@ -325,6 +353,15 @@ pub enum Doubt {
         /// The HTTP status.
         status: u16,
     },
+    /// A hand did something, and cannot say what it came to.
+    #[error("{reason}")]
+    Hand {
+        /// Why.
+        reason: String,
+    },
+    /// A hand is gone that did not say what it came to.
+    #[error("the hand ended without a word of what its errand came to")]
+    NotSaid,
     /// The process was started, and the system did not tell how it ended.
     #[error("cannot learn how the process ended: {error}")]
     Wait {

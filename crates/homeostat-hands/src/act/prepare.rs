@@ -10,9 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::{Directory, draw_run};
 use super::environment::Environment;
+use super::said::{self, Asked, HAND};
 use super::start::NotRunning;
-use super::{Doubt, Ended, Execution, Program, Setting};
+use super::{Doubt, Ended, Execution, Program, Refusal, Setting};
 use crate::failpoint;
+
+/// The program of whoever starts it, be it that another file has its name by now.
+const ITSELF: &str = "/proc/self/exe";
 
 /// A run that is prepared: nothing of it can be refused any more but its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,21 +62,36 @@ fn try_prepare(root: &Path, execution: &Execution) -> Result<Launch, NotRunning>
     let run = draw_run()?;
     let environment = Environment::of(execution, &run)?;
     execution.setting.check()?;
-    let (command, script) = match &execution.program {
-        Program::Argv(argv) => (Command::Argv(argv.clone()), None),
-        Program::Script(text) => (Command::Script, Some(text.as_str())),
+    let (command, script, asked) = match &execution.program {
+        Program::Argv(argv) => (Command::Argv(argv.clone()), None, None),
+        Program::Script(text) => (Command::Script, Some(text.as_str()), None),
+        Program::Hand(hand) => {
+            let itself = std::iter::once(ITSELF.to_owned()).chain(hand.arguments.iter().cloned());
+            let Execution { timeout, grace, .. } = *execution;
+            let asked = Asked { errand: hand.errand.clone(), timeout, grace };
+            (Command::Argv(itself.collect()), None, Some(asked))
+        }
     };
     let directory = Directory::prepare(root, &execution.name, &run)?;
     if directory.is_claimed()? {
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
-    directory.write_inputs(|to| execution.subject.write(&execution.order, to), script)?;
+    let (subject, order) = (&execution.subject, &execution.order);
+    directory.write_inputs(|to| subject.write(order, asked.as_ref(), to), script)?;
+    let mut environment = environment.into_pairs();
+    if let Some(asked) = &asked {
+        directory.write_errand(&asked.errand)?;
+        let place = said::place(directory.work());
+        let place = place.into_os_string().into_string();
+        let no_text = |_| Refusal::Nul { place: "the storage directory".into() };
+        environment.push((HAND.to_owned(), place.map_err(no_text)?));
+    }
     failpoint::reach("act.prepared");
     Ok(Launch {
         order: execution.name.clone(),
         run,
         command,
-        environment: environment.into_pairs(),
+        environment,
         timeout: execution.timeout,
         grace: execution.grace,
         setting: execution.setting.clone(),

@@ -43,7 +43,7 @@ pub(super) fn take(
     if directory.is_claimed()? {
         return Err(NotRunning::Unknown(Doubt::AlreadyClaimed));
     }
-    directory.write_inputs(|to| subject.write(order, to), None)?;
+    directory.write_inputs(|to| subject.write(order, None, to), None)?;
     failpoint::reach("act.prepared");
     match directory.claim()? {
         Claimed::Now => {

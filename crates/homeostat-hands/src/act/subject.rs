@@ -15,6 +15,8 @@ use homeostat_core::label::LabelSet;
 use jiff::Timestamp;
 use serde::ser::{Serialize, Serializer};
 
+use super::said::Asked;
+
 /// The alerts that an order is about, and where in its healing it stands.
 #[derive(Debug, Clone, Default)]
 pub struct Subject {
@@ -103,6 +105,8 @@ struct DocumentOrder<'a> {
     attempt: u32,
     policy: &'a str,
     remedy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hand: Option<&'a Asked>,
 }
 
 impl SubjectAlert {
@@ -132,8 +136,13 @@ impl Subject {
         common(self.alerts.iter().map(|alert| &alert.annotations))
     }
 
-    /// Writes the complete data as JSON, with a closing line feed.
-    pub(super) fn write(&self, order: &str, to: &mut dyn Write) -> io::Result<()> {
+    /// Writes the complete data as JSON, with a closing line feed; for a hand, with what it is asked.
+    pub(super) fn write(
+        &self,
+        order: &str,
+        hand: Option<&Asked>,
+        to: &mut dyn Write,
+    ) -> io::Result<()> {
         let document = Document {
             version: "4",
             receiver: &self.receiver,
@@ -150,6 +159,7 @@ impl Subject {
                 attempt: self.attempt,
                 policy: &self.policy,
                 remedy: &self.remedy,
+                hand,
             },
         };
         serde_json::to_writer(&mut *to, &document)?;
@@ -191,7 +201,7 @@ mod tests {
 
     fn document(subject: &Subject, order: &str) -> serde_json::Value {
         let mut json = Vec::new();
-        subject.write(order, &mut json).unwrap();
+        subject.write(order, None, &mut json).unwrap();
         assert!(json.ends_with(b"\n"));
         serde_json::from_slice(&json).unwrap()
     }

@@ -30,18 +30,27 @@ pub struct Program {
     pub name: OsString,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// The arguments with which it becomes a hand.
+    pub hand: Vec<OsString>,
 }
 
 impl Program {
     /// The stock binary, which looks at nothing but the variable.
     pub fn stock() -> Self {
-        Self { name: own_name(), arguments: vec!["runner".into()] }
+        Self { name: own_name(), arguments: vec!["runner".into()], hand: vec!["hand".into()] }
     }
 
     /// A program that embeds an engine. It gets the arguments that it was started with, so
     /// that it comes to the same place again.
     pub fn again() -> Self {
-        Self { name: own_name(), arguments: std::env::args_os().skip(1).collect() }
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        Self { name: own_name(), hand: arguments.clone(), arguments }
+    }
+
+    /// The arguments with which it becomes a hand. One that is no text is handed on as far as it is one:
+    /// a hand looks at nothing but its variable.
+    pub fn as_hand(&self) -> Vec<String> {
+        self.hand.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
     }
 }
 
@@ -92,6 +101,12 @@ impl Fine {
     /// Ends the process with what it came to.
     pub fn exit_process(self) -> ! {
         std::process::exit(i32::from(!self.0))
+    }
+}
+
+impl From<bool> for Fine {
+    fn from(fine: bool) -> Self {
+        Self(fine)
     }
 }
 

@@ -454,7 +454,7 @@ fn warn_of_idle(config: &Config, handlers: &act::Handlers) {
     let called: BTreeSet<&str> = remedies
         .filter_map(|remedy| match &remedy.action {
             Action::Call(handler) => Some(handler.as_str()),
-            Action::Exec(_) | Action::Script(_) | Action::Http(_) => None,
+            Action::Exec(_) | Action::Script(_) | Action::Http(_) | Action::Errand(_) => None,
         })
         .collect();
     for handler in handlers.names().filter(|name| !called.contains(name)) {

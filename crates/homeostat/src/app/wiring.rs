@@ -110,6 +110,7 @@ pub(super) fn doors(
         settings: RwLock::new(Arc::new(self::settings(config))),
         handlers: options.handlers.clone(),
         stopping: tokio::sync::watch::Sender::new(false),
+        hand: options.runner.as_ref().map(runner::Program::as_hand),
         runner: None,
         runs: parking_lot::Mutex::default(),
     };

@@ -35,6 +35,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// may take, and some more for the record.
 pub(super) const END_WITHIN: Duration = Duration::from_secs(20);
 
+/// The same for a hand, which first ends what it has begun elsewhere.
+const HANDS_GRACE: Duration = Duration::from_secs(8);
+
 /// Where the requests of each remedy go, and those of its undo.
 pub type Outlets = BTreeMap<(PolicyName, RemedyName, Part), Arc<Outlet>>;
 
@@ -73,6 +76,8 @@ pub struct Doors {
     pub handlers: Arc<act::Handlers>,
     /// Whether the engine stops, for handlers that could go on for long.
     pub stopping: watch::Sender<bool>,
+    /// The arguments with which this program becomes a hand; `None` where it may not be started again.
+    pub hand: Option<Vec<String>>,
     /// Who owns processes, so that they outlive the engine; without a runner the engine does.
     pub runner: Option<runner::Client>,
     /// The runs that end under our eyes, and how each is told to end before its time.
@@ -143,8 +148,10 @@ impl Doors {
 
     fn place(&self, action: &Rendered) -> Place {
         match (action, &self.runner) {
-            (Rendered::Exec(_) | Rendered::Script(_), Some(_)) => Place::Runner,
-            (Rendered::Exec(_) | Rendered::Script(_), None)
+            (Rendered::Exec(_) | Rendered::Script(_) | Rendered::Errand(_), Some(_)) => {
+                Place::Runner
+            }
+            (Rendered::Exec(_) | Rendered::Script(_) | Rendered::Errand(_), None)
             | (Rendered::Http(_) | Rendered::Call(_), _) => Place::Engine,
         }
     }
@@ -172,6 +179,13 @@ impl Doors {
             Rendered::Script(text) => {
                 self.execute(&run, act::Program::Script(text.to_string()), cancelled).await
             }
+            Rendered::Errand(errand) => match self.hand.clone() {
+                Some(arguments) => {
+                    let hand = act::Hand { arguments, errand: (**errand).clone() };
+                    self.execute(&run, act::Program::Hand(hand), cancelled).await
+                }
+                None => act::Found::Ended(act::Ended::refused(act::Refusal::NoHands)),
+            },
             Rendered::Http(request) => act::Found::Ended(self.send(&run, request, cancelled).await),
             Rendered::Call(handler) => act::Found::Ended(self.call(&run, handler, cancelled).await),
         };
@@ -226,18 +240,23 @@ impl Doors {
             Ok(setting) => setting,
             Err(refusal) => return act::Found::Ended(act::Ended::refused(refusal)),
         };
+        let grace = match &program {
+            act::Program::Argv(_) | act::Program::Script(_) => GRACE,
+            act::Program::Hand(_) => HANDS_GRACE,
+        };
         let execution = act::Execution {
             order: run.order.id.to_string(),
             name: name(&run.order),
             program,
             timeout: run.order.timeout.into(),
-            grace: GRACE,
+            grace,
             subject: subject::of(run).await,
             setting,
         };
         let Some(runner) = &self.runner else {
+            let name = execution.name.clone();
             let ended = act::perform(&self.storage, execution, told(cancelled)).await;
-            return act::Found::Ended(ended);
+            return self.heard(name, ended).await;
         };
         let storage = self.storage.clone();
         let prepare = move || act::prepare(&storage, &execution);
@@ -257,11 +276,21 @@ impl Doors {
                 if let Some(underway) = self.runs.lock().get_mut(&run.order.id) {
                     underway.place = Place::Engine;
                 }
-                let owner = act::Owner::Engine;
+                let (owner, name) = (act::Owner::Engine, launch.order.clone());
                 let run = act::run(&self.storage, *launch, &owner, told(cancelled)).await;
-                act::Found::Ended(run.ended)
+                self.heard(name, run.ended).await
             }
         }
+    }
+
+    /// The end of a process that the engine ran itself; of a hand, what it said.
+    async fn heard(&self, name: String, ended: act::Ended) -> act::Found {
+        let root = self.storage.clone();
+        let heard = tokio::task::spawn_blocking(move || act::heard(&root, &name, ended)).await;
+        heard.map_or_else(
+            |error| act::Found::Unknown(act::Doubt::Record { error: error.to_string() }),
+            act::Found::Ended,
+        )
     }
 
     /// As whom, where and with what the program of an order runs. One that the configuration has no
@@ -442,11 +471,14 @@ fn outcome_of(outcome: act::Outcome) -> Outcome {
             // What never could run says nothing about what comes after it.
             | act::Refusal::NoProgram
             | act::Refusal::Spawn { lasting: true, .. }
+            | act::Refusal::Hand { lasting: true, .. }
+            | act::Refusal::NoHands
             | act::Refusal::NoHandler { .. }
             | act::Refusal::NoIdentity { .. } => Outcome::Refused { reason: reason.to_string() },
             act::Refusal::OrderName { .. }
             | act::Refusal::Storage { .. }
             | act::Refusal::Spawn { lasting: false, .. }
+            | act::Refusal::Hand { lasting: false, .. }
             | act::Refusal::Reconfigured
             | act::Refusal::NotSent { .. }
             | act::Refusal::Cancelled

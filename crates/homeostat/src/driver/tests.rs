@@ -68,6 +68,7 @@ fn driver_by(
         settings: RwLock::default(),
         handlers: Arc::default(),
         stopping: tokio::sync::watch::Sender::new(false),
+        hand: None,
         runner: None,
         runs: parking_lot::Mutex::default(),
     });

@@ -1,10 +1,12 @@
 //! The policies in force, as their meaning: with every default filled in.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use homeostat_core::errand::{ErrandTemplate, FieldTemplate};
 use homeostat_core::policy::{
     Action, Approval, BlastRadius, Book, Breaker, Damping, Escalate, Extent, GuardLimits, Mode,
     Policy, Rate, Regression, Remedy, TargetLabels, TeamLimits, Verify, Watchdog,
@@ -107,9 +109,10 @@ fn remedy(remedy: &Remedy) -> Value {
         value["approval"] = json!({ "by": by, "count": count, "expires": expires });
     }
     let (kind, does) = action(&remedy.action);
-    value[kind] = does;
+    value[&*kind] = does;
     value["undo"] = remedy.undo.as_ref().map_or(Value::Null, |undo| {
         let (kind, does) = action(&undo.action);
+        let kind = kind.into_owned();
         json!({ kind: does, "timeout": undo.timeout })
     });
     value
@@ -125,15 +128,32 @@ fn score(score: Score) -> Value {
     })
 }
 
-fn action(action: &Action) -> (&'static str, Value) {
+fn action(action: &Action) -> (Cow<'_, str>, Value) {
     match action {
-        Action::Exec(argv) => {
-            ("exec", json!(argv.iter().map(Template::source).collect::<Vec<_>>()))
-        }
-        Action::Script(text) => ("script", json!(text)),
-        Action::Http(template) => ("http", request(template)),
-        Action::Call(handler) => ("call", json!(handler)),
+        Action::Exec(argv) => ("exec".into(), sources(argv)),
+        Action::Script(text) => ("script".into(), json!(text)),
+        Action::Http(template) => ("http".into(), request(template)),
+        Action::Call(handler) => ("call".into(), json!(handler)),
+        Action::Errand(errand) => ((&*errand.hand).into(), self::errand(errand)),
     }
+}
+
+fn sources(templates: &[Template]) -> Value {
+    json!(templates.iter().map(Template::source).collect::<Vec<_>>())
+}
+
+/// What a hand does, and its fields under that.
+fn errand(errand: &ErrandTemplate) -> Value {
+    let fields = errand.fields.iter().map(|(name, field)| {
+        let value = match field {
+            FieldTemplate::Text(text, _) => json!(text.source()),
+            FieldTemplate::List(list) => sources(list),
+        };
+        (name.to_string(), value)
+    });
+    let fields: serde_json::Map<_, _> = fields.collect();
+    let verb = errand.verb.to_string();
+    json!({ verb: fields })
 }
 
 fn regression(regression: &Regression) -> Value {

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use homeostat_core::policy::{Action, Policy, TargetLabels};
 use homeostat_core::shadow::Scores;
+use homeostat_core::template::Template;
 use maud::{Markup, html};
 
 use super::deed::Said;
@@ -139,6 +140,10 @@ fn action(action: &Action) -> String {
         }
         Action::Http(request) => format!("{} {}", request.method.as_str(), request.url.source()),
         Action::Call(handler) => format!("call {handler}"),
+        Action::Errand(errand) => {
+            let texts = errand.texts().map(Template::source).collect::<Vec<_>>().join(" ");
+            format!("{} {} {texts}", errand.hand, errand.verb)
+        }
     }
 }
 
