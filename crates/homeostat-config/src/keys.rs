@@ -62,7 +62,7 @@ pub(crate) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 24] = [
+const HOMES: [(&str, &Keys); 25] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -74,6 +74,7 @@ const HOMES: [(&str, &Keys); 24] = [
     ("a policy", &POLICY),
     ("a remedy of the list `remedies`", &REMEDY),
     ("`http` of a remedy", &REQUEST),
+    ("`ssh` of a remedy", &SSH),
     ("`guard.watchdog`", &WATCHDOG),
     ("`guard.flap`", &FLAP),
     ("`guard.breaker`", &BREAKER),
@@ -276,6 +277,7 @@ pub(crate) static REMEDY: Keys = Keys {
         "script",
         "http",
         "call",
+        "ssh",
         "timeout",
         "retries",
         "backoff",
@@ -297,6 +299,8 @@ pub(crate) static REMEDY: Keys = Keys {
         habit("shell", "script", "shell text stands under `script:`; /bin/sh runs it"),
         habit("sh", "script", "shell text stands under `script:`; /bin/sh runs it"),
         habit("bash", "script", "write exec: [bash, /path/to/script], or `script:` for /bin/sh"),
+        habit("host", "ssh", "write ssh: { host: …, exec: [program, argument] }"),
+        habit("remote", "ssh", "write ssh: { host: …, exec: [program, argument] }"),
         habit("webhook", "http", "write http: { url: \"https://…\" }"),
         habit("url", "http", "write http: { url: \"https://…\" }"),
         habit("handler", "call", "write call: NAME"),
@@ -327,6 +331,7 @@ pub(crate) static UNDO: Keys = Keys {
         "script",
         "http",
         "call",
+        "ssh",
         "timeout",
         "run_as",
         "working_directory",
@@ -394,6 +399,39 @@ pub(crate) static APPROVAL: Keys = Keys {
         ),
     ],
 };
+
+/// `ssh` of a remedy.
+pub(crate) static SSH: Keys = Keys {
+    of: "`ssh`",
+    known: &["host", "user", "port", "exec", "config_file"],
+    later: &[],
+    habits: &[
+        habit("hosts", "host", "a remedy acts on one host: host: \"{{ labels.instance | host }}\""),
+        habit("hostname", "host", "write `host`"),
+        habit("target", "host", "write `host`"),
+        habit("username", "user", "write `user`"),
+        habit("login", "user", "write `user`"),
+        habit("command", "exec", EXEC_HELP),
+        habit("cmd", "exec", EXEC_HELP),
+        habit("args", "exec", EXEC_HELP),
+        habit("run", "exec", EXEC_HELP),
+        habit(
+            "script",
+            "exec",
+            "write exec: [sh, -c, 'text', sh, argument]: labels come as arguments",
+        ),
+        habit("key", "", SSH_HELP),
+        habit("identity_file", "", SSH_HELP),
+        habit("private_key", "", SSH_HELP),
+        habit("password", "", SSH_HELP),
+        habit("proxy_jump", "", SSH_HELP),
+        habit("options", "", SSH_HELP),
+        habit("env", "", "write exec: [env, NAME=value, program]"),
+    ],
+};
+
+const SSH_HELP: &str = "it stands where `ssh` itself looks for it: ~/.ssh/config of the user as whom it runs, \
+     or the file of `config_file`";
 
 /// `http` of a remedy.
 pub(crate) static REQUEST: Keys = Keys {

@@ -5,6 +5,7 @@
 pub(crate) mod access;
 pub(crate) mod action;
 mod definition;
+pub(crate) mod errand;
 pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod interval;

@@ -97,6 +97,22 @@ impl<T> Field<T> {
         }
     }
 
+    pub(crate) fn as_ref(&self) -> Field<&T> {
+        match self {
+            Self::Absent => Field::Absent,
+            Self::Wrong => Field::Wrong,
+            Self::Given(value) => Field::Given(value),
+        }
+    }
+
+    pub(crate) fn map<U>(self, to: impl FnOnce(T) -> U) -> Field<U> {
+        match self {
+            Self::Absent => Field::Absent,
+            Self::Wrong => Field::Wrong,
+            Self::Given(value) => Field::Given(to(value)),
+        }
+    }
+
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }

@@ -12,6 +12,7 @@ use homeostat_core::time::Span;
 
 mod access;
 mod approval;
+mod errand;
 mod files;
 mod guard;
 mod meaning;

@@ -10,7 +10,7 @@ use homeostat_core::policy::Action;
 use homeostat_core::template::{NAMES, Template};
 
 use super::words::Whose;
-use super::{is_name, request, words};
+use super::{errand, is_name, request, words};
 use crate::config::Callable;
 use crate::nearest::nearest;
 use crate::raw;
@@ -24,26 +24,26 @@ pub(super) fn check(
     callable: Callable<'_>,
     problems: &mut Problems,
 ) -> Option<Action> {
-    let there = [
-        !remedy.exec.is_absent(),
-        !remedy.script.is_absent(),
-        !remedy.http.is_absent(),
-        !remedy.call.is_absent(),
-    ];
-    match there.iter().filter(|is_there| **is_there).count() {
+    let kinds = remedy.kinds();
+    match kinds.iter().filter(|(_, there)| !there.is_absent()).count() {
         0 => {
             let problem = Problem::error(remedy.span.clone(), format!("this {what} does nothing"));
             problems.report(problem.help(
-                "add `exec: [program, argument]`, `script: …`, `http: { url: … }` or `call: …`",
+                "add `exec: [program, argument]`, `script: …`, `http: { url: … }`, `call: …` or \
+                 `ssh: { host: …, exec: […] }`",
             ));
             return None;
         }
         1 => {}
         _ => {
             let article = if what.starts_with('u') { "an" } else { "a" };
+            let names = kinds.each_ref().map(|(name, _)| format!("`{name}`"));
+            let (last, names) = names.split_last().expect("there are several");
             let message =
-                format!("{article} {what} does one thing: `exec`, `script`, `http` or `call`");
-            let problem = Problem::error(second(remedy), message);
+                format!("{article} {what} does one thing: {} or {last}", names.join(", "));
+            let places = kinds.iter().filter_map(|(_, place)| place.given());
+            let second = places.max_by_key(|span| span.start).unwrap_or(&remedy.span);
+            let problem = Problem::error(second.clone(), message);
             problems.report(problem.help("remove one, or make it a remedy of its own"));
             return None;
         }
@@ -55,21 +55,11 @@ pub(super) fn check(
         script(text, problems)
     } else if let Some(raw) = remedy.http.given() {
         request::check(raw, problems).map(|request| Action::Http(Box::new(request)))
+    } else if let Some(raw) = remedy.ssh.given() {
+        errand::ssh(raw, problems).map(|errand| Action::Errand(Box::new(errand)))
     } else {
         remedy.call.given().and_then(|text| call(text, callable, problems))
     }
-}
-
-/// Where the last of several actions stands.
-fn second(remedy: &raw::Action) -> std::ops::Range<usize> {
-    let spans = [
-        remedy.exec.given().map(|argv| &argv.span),
-        remedy.script.given().map(|text| &text.span),
-        remedy.http.given().map(|request| &request.span),
-        remedy.call.given().map(|text| &text.span),
-    ];
-    let last = spans.into_iter().flatten().max_by_key(|span| span.start);
-    last.unwrap_or(&remedy.span).clone()
 }
 
 const BUILD_HELP: &str = "handlers are written in Rust: build a program of your own with the crate \
@@ -109,6 +99,15 @@ fn exec(
     directory: Option<&str>,
     problems: &mut Problems,
 ) -> Option<Action> {
+    self::argv(argv, Whose::Remedy(directory), problems).map(Action::Exec)
+}
+
+/// Checks a program and its arguments.
+pub(super) fn argv(
+    argv: &Spanned<Vec<Text>>,
+    whose: Whose<'_>,
+    problems: &mut Problems,
+) -> Option<Vec<Template>> {
     let Some(program) = argv.value.first() else {
         let problem = Problem::error(argv.span.clone(), "`exec` names no program");
         problems.report(problem.help("write exec: [program, argument, …]"));
@@ -127,10 +126,10 @@ fn exec(
             problems.report(Problem::error(element.span.clone(), message));
         }
     }
-    words::check(&argv.value, Whose::Remedy(directory), problems);
+    words::check(&argv.value, whose, problems);
     let templates: Vec<Template> =
         argv.value.iter().filter_map(|element| template(element, problems)).collect();
-    (templates.len() == argv.value.len()).then_some(Action::Exec(templates))
+    (templates.len() == argv.value.len()).then_some(templates)
 }
 
 fn script(text: &Text, problems: &mut Problems) -> Option<Action> {

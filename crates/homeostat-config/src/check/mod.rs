@@ -9,6 +9,7 @@ mod access;
 mod action;
 mod approval;
 mod carries;
+mod errand;
 mod guard;
 mod hmac;
 pub(crate) mod http;

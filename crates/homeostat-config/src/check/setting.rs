@@ -20,9 +20,13 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Option<ActionSetting> {
     let raw = &action.setting;
-    if action.exec.is_absent() && action.script.is_absent() {
-        refuse_without_program(action, problems);
+    if !action.http.is_absent() || !action.call.is_absent() {
+        refuse(action, &[], problems);
         return None;
+    }
+    if !action.ssh.is_absent() {
+        // It is the client that runs as somebody here, with the keys that they have.
+        refuse(action, &["run_as"], problems);
     }
     let run_as = raw.run_as.given().map(|text| {
         let bad = |c: char| c.is_whitespace() || c.is_control();
@@ -101,7 +105,8 @@ fn refuse_twice(action: &raw::Action, problems: &mut Problems) {
     }
 }
 
-fn refuse_without_program(action: &raw::Action, problems: &mut Problems) {
+/// Refuses what is about a program on this machine, where there is none.
+fn refuse(action: &raw::Action, but: &[&str], problems: &mut Problems) {
     let setting = &action.setting;
     let given = [
         setting.run_as.given().map(|text| ("run_as", text.span.clone())),
@@ -109,7 +114,7 @@ fn refuse_without_program(action: &raw::Action, problems: &mut Problems) {
         setting.env.given().and_then(|all| Some(("env", all.first()?.0.span.clone()))),
         setting.secrets.given().and_then(|all| Some(("secrets", all.first()?.name.span.clone()))),
     ];
-    for (key, span) in given.into_iter().flatten() {
+    for (key, span) in given.into_iter().flatten().filter(|(key, _)| !but.contains(key)) {
         let message = format!("`{key}` is about a program, and there is none here");
         let problem = Problem::error(span, message);
         problems.report(problem.help("it stands beside `exec` or `script`"));

@@ -38,6 +38,8 @@ pub(super) enum Whose<'a> {
     Remedy(Option<&'a str>),
     /// That of a channel of `notify`.
     Channel,
+    /// A remedy's that runs on another machine.
+    Host,
 }
 
 /// Checks the words of a command, the program first.
@@ -45,7 +47,7 @@ pub(super) fn check(argv: &[Text], whose: Whose<'_>, problems: &mut Problems) {
     let words: Vec<&str> = argv.iter().map(|text| text.value.as_str()).collect();
     let read = shell::text_of(&words);
     if let Some(read) = &read {
-        placeholders(read, argv, problems);
+        placeholders(read, argv, whose, problems);
     }
     if let Some(program) = argv.first() {
         check_program(program, &words, whose, problems);
@@ -55,18 +57,24 @@ pub(super) fn check(argv: &[Text], whose: Whose<'_>, problems: &mut Problems) {
             check_word(text, &words, at, problems);
         }
     }
-    check_file(argv, &words, problems);
+    if !matches!(whose, Whose::Host) {
+        check_file(argv, &words, problems);
+    }
     secrets::check(argv, whose, problems);
 }
 
 /// Refuses placeholders in what is read as text, unless each can only be one plain word there.
-fn placeholders(read: &Read, argv: &[Text], problems: &mut Problems) {
+fn placeholders(read: &Read, argv: &[Text], whose: Whose<'_>, problems: &mut Problems) {
     let mut before = String::new();
     for at in &read.words {
         let text = &argv[*at];
         if text.value.contains("{{") && !(read.by.has_words() && are_words(&before, &text.value)) {
             let problem = Problem::error(text.span.clone(), message(read.by));
-            problems.report(problem.help(way_out(read.by, &text.value)));
+            let help = match whose {
+                Whose::Host => AS_ARGUMENT.to_owned(),
+                Whose::Remedy(_) | Whose::Channel => way_out(read.by, &text.value),
+            };
+            problems.report(problem.help(help));
         }
         before.push_str(&text.value);
         before.push(' ');
@@ -97,6 +105,10 @@ fn are_words(before: &str, text: &str) -> bool {
     }
     !text.contains("{%") && !shell::has_another_language(&format!("{before}{text}"))
 }
+
+/// Another machine gets no variables of ours.
+const AS_ARGUMENT: &str = "hand the value on as an argument: exec: [sh, -c, '… \"$1\" …', sh, \
+     \"{{ labels.instance }}\"]";
 
 /// The filter that makes a value safe for shells, in words.
 const WORD: &str = "{{ … | word }}, which refuses what is not one plain word";
@@ -134,7 +146,7 @@ fn check_program(text: &Text, words: &[&str], whose: Whose<'_>, problems: &mut P
     let program = text.value.as_str();
     let directory = match whose {
         Whose::Remedy(directory) => directory.filter(|_| program.contains('/')),
-        Whose::Channel => None,
+        Whose::Channel | Whose::Host => None,
     };
     if program.trim().is_empty() || program.contains("{{") || program.contains('\0') {
         return;
@@ -151,7 +163,7 @@ fn check_program(text: &Text, words: &[&str], whose: Whose<'_>, problems: &mut P
         ("there is nothing at this path, relative to the directory in which it runs", help.into())
     } else {
         let path = directory.map_or(program.into(), |directory| Path::new(directory).join(program));
-        if problems.looks_around() && !is_installed(&path) {
+        if problems.looks_around() && !matches!(whose, Whose::Host) && !is_installed(&path) {
             let problem = Problem::warning(text.span.clone(), absent(program));
             problems.report(problem.help(ABSENT_HELP));
         }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use homeostat_core::policy::Worse;
 
+use super::errand::{self, Ssh};
 use super::setting::{self, Setting};
 use super::{Length, Words, matchers, request};
 use crate::keys;
@@ -20,7 +21,21 @@ pub(crate) struct Action {
     pub(crate) script: Field<Text>,
     pub(crate) http: Field<request::Request>,
     pub(crate) call: Field<Text>,
+    pub(crate) ssh: Field<Ssh>,
     pub(crate) setting: Setting,
+}
+
+impl Action {
+    /// What an action can do, by its key, and where it stands if it does that.
+    pub(crate) fn kinds(&self) -> [(&'static str, Field<Range<usize>>); 5] {
+        [
+            ("exec", self.exec.as_ref().map(|argv| argv.span.clone())),
+            ("script", self.script.as_ref().map(|text| text.span.clone())),
+            ("http", self.http.as_ref().map(|request| request.span.clone())),
+            ("call", self.call.as_ref().map(|text| text.span.clone())),
+            ("ssh", self.ssh.as_ref().map(|ssh| ssh.span.clone())),
+        ]
+    }
 }
 
 /// `undo` of a remedy.
@@ -45,6 +60,7 @@ pub(super) fn action(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Action {
         script: fields.read(reader, "script", Reader::text),
         http: fields.read(reader, "http", request::request),
         call: fields.read(reader, "call", Reader::text),
+        ssh: fields.read(reader, "ssh", errand::ssh),
         setting: setting::setting(reader, fields),
         span: fields.span.clone(),
     }

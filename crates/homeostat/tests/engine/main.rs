@@ -37,6 +37,7 @@ mod relabel;
 mod runner;
 mod senders;
 mod signed;
+mod ssh;
 mod stack;
 mod stored_journal;
 mod stream;

@@ -7,6 +7,7 @@ pub(crate) mod exporter;
 pub(crate) mod manager;
 pub(crate) mod provider;
 pub(crate) mod proxy;
+pub(crate) mod sshd;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

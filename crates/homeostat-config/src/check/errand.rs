@@ -1,0 +1,93 @@
+//! What the hands are to do: made errands, whose fields have forms.
+
+use homeostat_core::errand::{ErrandTemplate, FieldTemplate, Form};
+use homeostat_core::template::Template;
+
+use super::action::{argv, template};
+use super::words::Whose;
+use crate::raw::errand::Ssh;
+use crate::read::{Field, Problems, Text};
+use crate::report::Problem;
+
+/// A port: a number, as a text.
+const PORT: Form = Form { what: "a port", first: "", then: "", most: 5 };
+
+/// A path that begins with `/`; it never comes from an alert.
+const PATH: Form = Form { what: "a path", first: "/", then: "/._-+@%:, ", most: 4096 };
+
+/// `ssh`: the host may come from the alert, and so may arguments.
+pub(super) fn ssh(raw: &Ssh, problems: &mut Problems) -> Option<ErrandTemplate> {
+    if raw.host.is_absent() {
+        let problem = Problem::error(raw.span.clone(), "`ssh` names no host");
+        problems.report(problem.help("add host: \"{{ labels.instance | host }}\""));
+    }
+    if raw.exec.is_absent() {
+        let problem = Problem::error(raw.span.clone(), "`ssh` runs nothing");
+        problems.report(problem.help("add exec: [program, argument]"));
+    }
+    if let Some(host) = raw.host.given()
+        && let Some((user, host)) = host.value.split_once('@')
+    {
+        let place = raw.host.given().map_or(0..0, |host| host.span.clone());
+        let problem = Problem::error(place, "a host has no user in it");
+        problems.report(problem.help(format!("write user: {user}, host: {host:?}")));
+        return None;
+    }
+    let host = text(&raw.host, Form::HOST, problems);
+    let user = text(&raw.user, Form::USER, problems);
+    let port = constant(&raw.port, PORT, problems).filter(|_| check_port(&raw.port, problems));
+    let config_file = constant(&raw.config_file, PATH, problems)
+        .filter(|_| check_config_file(&raw.config_file, problems));
+    let argv = argv(raw.exec.given()?, Whose::Host, problems)?;
+    let given = [("host", host), ("user", user), ("port", port), ("config_file", config_file)];
+    let texts = given.into_iter().filter_map(|(name, text)| Some((name.into(), text?)));
+    let fields = texts.chain([("argv".into(), FieldTemplate::List(argv))]).collect();
+    Some(ErrandTemplate { hand: "ssh".into(), verb: "exec".into(), fields })
+}
+
+/// Reads a text that may have placeholders. Where it has none, it is of its form.
+fn text(field: &Field<Text>, form: Form, problems: &mut Problems) -> Option<FieldTemplate> {
+    let text = field.given()?;
+    let template = template(text, problems)?;
+    if !text.value.contains('{') && !form.admits(&text.value) {
+        let message = format!("{:?} is not {}", text.value, form.what);
+        problems.report(Problem::error(text.span.clone(), message));
+        return None;
+    }
+    Some(FieldTemplate::Text(template, form))
+}
+
+/// Reads a text that is the same for every alert.
+fn constant(field: &Field<Text>, form: Form, problems: &mut Problems) -> Option<FieldTemplate> {
+    let text = field.given()?;
+    if text.value.contains("{{") {
+        let message = "this cannot come from an alert";
+        problems.report(Problem::error(text.span.clone(), message).help("write the value"));
+        return None;
+    }
+    Some(FieldTemplate::Text(Template::parse(&text.value).ok()?, form))
+}
+
+fn check_port(field: &Field<Text>, problems: &mut Problems) -> bool {
+    let Some(text) = field.given() else { return false };
+    let is_port = text.value.parse::<u16>().is_ok_and(|port| port > 0);
+    if !is_port {
+        let message = format!("{:?} is not a port", text.value);
+        problems.report(Problem::error(text.span.clone(), message).help("from 1 to 65535"));
+    }
+    is_port
+}
+
+fn check_config_file(field: &Field<Text>, problems: &mut Problems) -> bool {
+    let Some(text) = field.given() else { return false };
+    let is_path = text.value.starts_with('/') && PATH.admits(&text.value);
+    if !is_path {
+        let message = "the configuration of ssh is named by a path that begins with `/`";
+        problems.report(Problem::error(text.span.clone(), message));
+    } else if problems.looks_around() && !std::path::Path::new(&text.value).is_file() {
+        let message = "there is no such file on this machine";
+        let problem = Problem::warning(text.span.clone(), message);
+        problems.report(problem.help("where the engine runs elsewhere, see that it is there"));
+    }
+    is_path
+}

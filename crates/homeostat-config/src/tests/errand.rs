@@ -1,0 +1,107 @@
+//! Remedies that one of the hands performs.
+
+use homeostat_core::errand::{Errand, Field, FieldTemplate};
+use homeostat_core::template::Values;
+
+use super::*;
+
+fn errand(line: &str, instance: &str) -> Result<Errand, String> {
+    let text = policy(&format!("remedies: [{{ name: x, {line} }}]"));
+    let config =
+        parse("/etc/homeostat/homeostat.yml", &text).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(config.warnings.problems(), [], "{}", config.warnings);
+    let Action::Errand(template) = &config.book.policies()[0].remedies[0].action else { panic!() };
+    let values = Values {
+        labels: LabelSet::from_pairs([("instance", instance)]),
+        annotations: LabelSet::default(),
+        incident: 1,
+        policy: "a".into(),
+        remedy: "x".into(),
+        attempt: 1,
+        key: String::new(),
+    };
+    template.render(&values).map_err(|error| error.message)
+}
+
+const SSH: &str = "ssh: { host: '{{ labels.instance | host }}', user: root, exec: [systemctl, \
+     restart, 'web@{{ labels.instance }}'] }";
+
+#[test]
+fn a_command_on_another_machine_is_an_errand() {
+    let errand = errand(SSH, "web1:9100").unwrap();
+    let shown = "ssh exec host=web1 user=root argv=[systemctl restart web@web1:9100]";
+    assert_eq!(errand.to_string(), shown);
+    let (name, host) = &errand.fields[0];
+    assert_eq!((&**name, host), ("host", &Field::Text("web1".into())));
+}
+
+#[test]
+fn all_keys_are_carried_and_what_is_left_out_is_left_to_ssh() {
+    let line = "ssh: { host: web1, port: 2222, config_file: /etc/hosts, exec: [true] }";
+    let shown = errand(line, "x").unwrap().to_string();
+    assert_eq!(shown, "ssh exec host=web1 port=2222 config_file=/etc/hosts argv=[true]");
+}
+
+#[test]
+fn a_hostile_host_is_refused_where_it_is_rendered() {
+    for hostile in ["-oProxyCommand=reboot", "a;reboot", "$(reboot)", "a`b`", "a'b", "a,b", "ä"] {
+        let error = errand(SSH, hostile).unwrap_err();
+        assert!(error.contains("labels.instance"), "{hostile}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_told_with_the_way_out() {
+    for (line, says, helps) in [
+        ("ssh: { exec: [true] }", "`ssh` names no host", "labels.instance | host"),
+        ("ssh: { host: a }", "`ssh` runs nothing", "exec: [program, argument]"),
+        ("ssh: { host: root@a, exec: [true] }", "no user in it", "user: root, host: \"a\""),
+        ("ssh: { host: -x, exec: [true] }", "is not a host name or an address", ""),
+        ("ssh: { host: 'a b', exec: [true] }", "is not a host name or an address", ""),
+        ("ssh: { host: a, user: -x, exec: [true] }", "is not the name of a user", ""),
+        ("ssh: { host: a, port: 0, exec: [true] }", "is not a port", "from 1 to 65535"),
+        ("ssh: { host: a, port: '{{ labels.p }}', exec: [true] }", "cannot come from an alert", ""),
+        ("ssh: { host: a, config_file: x, exec: [true] }", "begins with `/`", ""),
+        ("ssh: { host: a, exec: ['{{ labels.a }}'] }", "program itself cannot come", ""),
+        (
+            "ssh: { host: a, exec: [sh, -c, 'x {{ labels.a }}'] }",
+            "cannot stand in shell text",
+            "as an argument",
+        ),
+        ("ssh: { host: a, exec: [x, '&&', y] }", "no shell reads", ""),
+        ("ssh: { host: a, exec: [~/x] }", "no shell expands `~`", ""),
+        ("ssh: { host: a, exec: true }", "expected a program and its arguments", ""),
+        ("ssh: { host: a, command: x }", "unknown key \"command\"", "exec: [program"),
+        ("ssh: { host: a, password: x }", "unknown key \"password\"", "~/.ssh/config"),
+        ("ssh: a", "expected `ssh` as a map", "host, user, port, exec, config_file"),
+        ("host: a, exec: [true]", "unknown key \"host\"", "write ssh: { host: …"),
+        ("ssh: { host: a, exec: [true] }, exec: [true]", "a remedy does one thing", "remove one"),
+        ("ssh: { host: a, exec: [true] }, env: { A: x }", "is about a program", ""),
+        ("ssh: { host: a, exec: [true] }, secrets: { A: /x }", "is about a program", ""),
+        ("ssh: { host: a, exec: [true] }, working_directory: /", "is about a program", ""),
+    ] {
+        let problems = of_policy(&format!("remedies: [{{ name: x, {line} }}]"));
+        let problems = problems.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(problems.contains(says) && problems.contains(helps), "{line}: {problems}");
+    }
+}
+
+#[test]
+fn it_may_run_as_somebody_who_has_the_keys_and_an_undo_may_be_one() {
+    let lines = "target: [instance]
+remedies:
+  - name: x
+    ssh: { host: a, exec: [lb, drain] }
+    run_as: deploy
+    undo: { ssh: { host: a, exec: [lb, fill] } }
+regression: { matchers: ['severity=\"critical\"'], worse: undo }";
+    let sources = "sources: { prometheuses: [{ name: m, url: 'http://127.0.0.1:9' }] }\n";
+    let text = format!("{sources}{}", policy(lines));
+    let config = parse("h.yml", &text).unwrap_or_else(|report| panic!("{report}"));
+    let undo = config.book.policies()[0].remedies[0].undo.clone().unwrap();
+    let Action::Errand(errand) = undo.action else { panic!() };
+    assert!(matches!(errand.fields[1].1, FieldTemplate::List(_)));
+    let of = |part| config.settings[&(PolicyName::new("a"), RemedyName::new("x"), part)].clone();
+    assert_eq!(of(Part::Heal).run_as.as_deref(), Some("deploy"));
+    assert_eq!(of(Part::Undo), ActionSetting::default());
+}
