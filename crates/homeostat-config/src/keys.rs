@@ -62,7 +62,7 @@ pub(crate) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 25] = [
+const HOMES: [(&str, &Keys); 26] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -75,6 +75,7 @@ const HOMES: [(&str, &Keys); 25] = [
     ("a remedy of the list `remedies`", &REMEDY),
     ("`http` of a remedy", &REQUEST),
     ("`ssh` of a remedy", &SSH),
+    ("`systemd` of a remedy", &SYSTEMD),
     ("`guard.watchdog`", &WATCHDOG),
     ("`guard.flap`", &FLAP),
     ("`guard.breaker`", &BREAKER),
@@ -278,6 +279,7 @@ pub(crate) static REMEDY: Keys = Keys {
         "http",
         "call",
         "ssh",
+        "systemd",
         "timeout",
         "retries",
         "backoff",
@@ -332,6 +334,7 @@ pub(crate) static UNDO: Keys = Keys {
         "http",
         "call",
         "ssh",
+        "systemd",
         "timeout",
         "run_as",
         "working_directory",
@@ -429,6 +432,31 @@ pub(crate) static SSH: Keys = Keys {
         habit("env", "", "write exec: [env, NAME=value, program]"),
     ],
 };
+
+/// `systemd` of a remedy.
+pub(crate) static SYSTEMD: Keys = Keys {
+    of: "`systemd`",
+    known: &["start", "stop", "restart", "reload", "reset_failed"],
+    later: &[],
+    habits: &[
+        habit("reset-failed", "reset_failed", "write `reset_failed`"),
+        habit("unit", "", "the unit stands after what is done with it: systemd: { restart: UNIT }"),
+        habit(
+            "service",
+            "",
+            "the unit stands after what is done with it: systemd: { restart: UNIT }",
+        ),
+        habit("state", "", "say what is done: systemd: { restart: UNIT }"),
+        habit("host", "", "on another machine: ssh: { host: …, exec: [systemctl, restart, UNIT] }"),
+        habit("enable", "", SYSTEMCTL_HELP),
+        habit("disable", "", SYSTEMCTL_HELP),
+        habit("kill", "", SYSTEMCTL_HELP),
+        habit("try_restart", "restart", SYSTEMCTL_HELP),
+        habit("daemon_reload", "", SYSTEMCTL_HELP),
+    ],
+};
+
+const SYSTEMCTL_HELP: &str = "write exec: [systemctl, …]";
 
 const SSH_HELP: &str = "it stands where `ssh` itself looks for it: ~/.ssh/config of the user as whom it runs, \
      or the file of `config_file`";

@@ -36,6 +36,10 @@ impl Form {
     pub const USER: Self =
         Self { what: "the name of a user", first: "_", then: "._-@+", most: 255 };
 
+    /// A unit of systemd: its name, and never the path of one.
+    pub const UNIT: Self =
+        Self { what: "the name of a unit", first: "_.:", then: "_.:@\\-", most: 255 };
+
     /// Tells whether a text is of this form.
     pub fn admits(&self, text: &str) -> bool {
         let is = |c: char, marks: &str| c.is_ascii_alphanumeric() || marks.contains(c);
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn forms_are_bounded() {
-        for (form, good) in [(Form::HOST, "x"), (Form::USER, "_x")] {
+        for (form, good) in [(Form::HOST, "x"), (Form::USER, "_x"), (Form::UNIT, "x@y.service")] {
             assert!(form.admits(good));
             for bad in ["", "-x", "x y", "x\n", "x/y", &"x".repeat(256)] {
                 assert!(!form.admits(bad), "{bad:?}");

@@ -29,8 +29,8 @@ pub(super) fn check(
         0 => {
             let problem = Problem::error(remedy.span.clone(), format!("this {what} does nothing"));
             problems.report(problem.help(
-                "add `exec: [program, argument]`, `script: …`, `http: { url: … }`, `call: …` or \
-                 `ssh: { host: …, exec: […] }`",
+                "add `exec: [program, argument]`, `script: …`, `http: { url: … }`, `call: …`, \
+                 `ssh: { host: …, exec: […] }` or `systemd: { restart: … }`",
             ));
             return None;
         }
@@ -57,6 +57,8 @@ pub(super) fn check(
         request::check(raw, problems).map(|request| Action::Http(Box::new(request)))
     } else if let Some(raw) = remedy.ssh.given() {
         errand::ssh(raw, problems).map(|errand| Action::Errand(Box::new(errand)))
+    } else if let Some(raw) = remedy.systemd.given() {
+        errand::systemd(raw, problems).map(|errand| Action::Errand(Box::new(errand)))
     } else {
         remedy.call.given().and_then(|text| call(text, callable, problems))
     }

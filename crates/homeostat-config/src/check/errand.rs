@@ -5,7 +5,7 @@ use homeostat_core::template::Template;
 
 use super::action::{argv, template};
 use super::words::Whose;
-use crate::raw::errand::Ssh;
+use crate::raw::errand::{Ssh, Systemd};
 use crate::read::{Field, Problems, Text};
 use crate::report::Problem;
 
@@ -43,6 +43,51 @@ pub(super) fn ssh(raw: &Ssh, problems: &mut Problems) -> Option<ErrandTemplate> 
     let texts = given.into_iter().filter_map(|(name, text)| Some((name.into(), text?)));
     let fields = texts.chain([("argv".into(), FieldTemplate::List(argv))]).collect();
     Some(ErrandTemplate { hand: "ssh".into(), verb: "exec".into(), fields })
+}
+
+/// What the name of a unit ends with, which says what it is.
+const SUFFIXES: [&str; 11] = [
+    ".service",
+    ".socket",
+    ".target",
+    ".timer",
+    ".mount",
+    ".automount",
+    ".path",
+    ".swap",
+    ".slice",
+    ".scope",
+    ".device",
+];
+
+/// `systemd`: one verb, and the unit, whose name may have a label in it.
+pub(super) fn systemd(raw: &Systemd, problems: &mut Problems) -> Option<ErrandTemplate> {
+    let (verb, unit) = match &raw.verbs[..] {
+        [one] => one,
+        [] => {
+            if raw.is_whole {
+                let problem = Problem::error(raw.span.clone(), "`systemd` does nothing");
+                problems.report(problem.help("write systemd: { restart: UNIT }"));
+            }
+            return None;
+        }
+        [.., (_, second)] => {
+            let message = "a remedy does one thing with one unit";
+            let problem = Problem::error(second.span.clone(), message);
+            problems.report(problem.help("remove one, or make it a remedy of its own"));
+            return None;
+        }
+    };
+    if !SUFFIXES.iter().any(|suffix| unit.value.ends_with(suffix)) {
+        let message = "the name of a unit says what it is, as `.service`";
+        let problem = Problem::error(unit.span.clone(), message);
+        problems.report(problem.help(format!("write {verb}: \"{}.service\"", unit.value)));
+        return None;
+    }
+    let field = Field::Given(unit.clone());
+    let unit = text(&field, Form::UNIT, problems)?;
+    let fields = vec![("unit".into(), unit)];
+    Some(ErrandTemplate { hand: "systemd".into(), verb: (*verb).into(), fields })
 }
 
 /// Reads a text that may have placeholders. Where it has none, it is of its form.

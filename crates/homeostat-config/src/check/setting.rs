@@ -24,6 +24,9 @@ pub(super) fn check(
         refuse(action, &[], problems);
         return None;
     }
+    if !action.systemd.is_absent() {
+        refuse(action, &[], problems);
+    }
     if !action.ssh.is_absent() {
         // It is the client that runs as somebody here, with the keys that they have.
         refuse(action, &["run_as"], problems);

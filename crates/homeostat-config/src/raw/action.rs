@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use homeostat_core::policy::Worse;
 
-use super::errand::{self, Ssh};
+use super::errand::{self, Ssh, Systemd};
 use super::setting::{self, Setting};
 use super::{Length, Words, matchers, request};
 use crate::keys;
@@ -22,18 +22,20 @@ pub(crate) struct Action {
     pub(crate) http: Field<request::Request>,
     pub(crate) call: Field<Text>,
     pub(crate) ssh: Field<Ssh>,
+    pub(crate) systemd: Field<Systemd>,
     pub(crate) setting: Setting,
 }
 
 impl Action {
     /// What an action can do, by its key, and where it stands if it does that.
-    pub(crate) fn kinds(&self) -> [(&'static str, Field<Range<usize>>); 5] {
+    pub(crate) fn kinds(&self) -> [(&'static str, Field<Range<usize>>); 6] {
         [
             ("exec", self.exec.as_ref().map(|argv| argv.span.clone())),
             ("script", self.script.as_ref().map(|text| text.span.clone())),
             ("http", self.http.as_ref().map(|request| request.span.clone())),
             ("call", self.call.as_ref().map(|text| text.span.clone())),
             ("ssh", self.ssh.as_ref().map(|ssh| ssh.span.clone())),
+            ("systemd", self.systemd.as_ref().map(|systemd| systemd.span.clone())),
         ]
     }
 }
@@ -61,6 +63,7 @@ pub(super) fn action(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Action {
         http: fields.read(reader, "http", request::request),
         call: fields.read(reader, "call", Reader::text),
         ssh: fields.read(reader, "ssh", errand::ssh),
+        systemd: fields.read(reader, "systemd", errand::systemd),
         setting: setting::setting(reader, fields),
         span: fields.span.clone(),
     }

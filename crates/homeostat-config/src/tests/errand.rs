@@ -51,6 +51,22 @@ fn a_hostile_host_is_refused_where_it_is_rendered() {
 }
 
 #[test]
+fn a_verb_of_systemd_and_its_unit_are_an_errand() {
+    let line = "systemd: { restart: \"web@{{ labels.instance | host }}.service\" }";
+    let shown = errand(line, "web-1:9100").unwrap().to_string();
+    assert_eq!(shown, "systemd restart unit=web@web-1.service");
+    for hostile in ["a b", "../x", "-x", "a;b"] {
+        let line = "systemd: { stop: \"{{ labels.instance }}.service\" }";
+        let error = errand(line, hostile).unwrap_err();
+        assert!(error.contains("labels.instance"), "{hostile}: {error}");
+    }
+    for verb in ["start", "stop", "reload", "reset_failed"] {
+        let shown = errand(&format!("systemd: {{ {verb}: a.service }}"), "x").unwrap().to_string();
+        assert_eq!(shown, format!("systemd {verb} unit=a.service"));
+    }
+}
+
+#[test]
 fn what_cannot_be_is_told_with_the_way_out() {
     for (line, says, helps) in [
         ("ssh: { exec: [true] }", "`ssh` names no host", "labels.instance | host"),
@@ -73,6 +89,20 @@ fn what_cannot_be_is_told_with_the_way_out() {
         ("ssh: { host: a, exec: true }", "expected a program and its arguments", ""),
         ("ssh: { host: a, command: x }", "unknown key \"command\"", "exec: [program"),
         ("ssh: { host: a, password: x }", "unknown key \"password\"", "~/.ssh/config"),
+        ("systemd: {}", "`systemd` does nothing", "systemd: { restart: UNIT }"),
+        (
+            "systemd: { restart: a.service, stop: b.service }",
+            "one thing with one unit",
+            "remove one",
+        ),
+        ("systemd: { restart: web }", "says what it is", "restart: \"web.service\""),
+        ("systemd: { restart: '{{ labels.unit }}' }", "says what it is", ".service"),
+        ("systemd: { restart: /etc/x.service }", "is not the name of a unit", ""),
+        ("systemd: { restart: 'a b.service' }", "is not the name of a unit", ""),
+        ("systemd: { restart: '*.service' }", "is not the name of a unit", ""),
+        ("systemd: { unit: a.service }", "unknown key \"unit\"", "systemd: { restart: UNIT }"),
+        ("systemd: { restart: a.service, host: b }", "unknown key \"host\"", "ssh: { host: …"),
+        ("systemd: { restart: a.service }, run_as: a", "is about a program", ""),
         ("ssh: a", "expected `ssh` as a map", "host, user, port, exec, config_file"),
         ("host: a, exec: [true]", "unknown key \"host\"", "write ssh: { host: …"),
         ("ssh: { host: a, exec: [true] }, exec: [true]", "a remedy does one thing", "remove one"),

@@ -18,6 +18,8 @@
 //! configuration what is typed, checked, and made an `ErrandTemplate`.
 
 mod ssh;
+#[cfg(feature = "systemd")]
+mod systemd;
 
 use std::io::{self, BufReader};
 use std::path::PathBuf;
@@ -114,6 +116,8 @@ fn begin(place: PathBuf) -> io::Result<Outcome> {
 async fn perform(doing: Doing) -> Outcome {
     match &*doing.errand.hand {
         ssh::NAME => ssh::perform(doing).await,
+        #[cfg(feature = "systemd")]
+        systemd::NAME => systemd::perform(doing).await,
         hand => refused(&format!("this program has no hand {hand:?}"), Lasting::Yes),
     }
 }

@@ -8,3 +8,4 @@ mod image;
 mod life;
 mod machine;
 mod survival;
+mod units;
