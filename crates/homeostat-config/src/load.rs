@@ -181,7 +181,7 @@ pub fn load_http(path: &Path) -> Result<HttpConfig, Report> {
 }
 
 /// Writes asterisks over secrets. Their bytes are counted, so that all places stay the same.
-fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
+pub(crate) fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }

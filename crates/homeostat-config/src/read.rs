@@ -97,6 +97,13 @@ impl<T> Field<T> {
         }
     }
 
+    pub(crate) fn given_owned(self) -> Option<T> {
+        match self {
+            Self::Given(value) => Some(value),
+            Self::Absent | Self::Wrong => None,
+        }
+    }
+
     pub(crate) fn as_ref(&self) -> Field<&T> {
         match self {
             Self::Absent => Field::Absent,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  their file ── yaml ──▶ am_executor ──▶ commands ── write ──▶ our text ── parse ──▶ Translation
+//!                 └─────▶ webhook ──────▶ hooks ─────────────────┘
 //!                              └── warnings: what has no equal, each with its place
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! guessing what somebody meant; their file is taken as their program takes it.
 
 mod am_executor;
+mod webhook;
 mod write;
 
 #[cfg(test)]
@@ -113,6 +115,64 @@ pub fn am_executor(
         Ok(_) => Ok(Translation { text: ours, policies: commands.len(), warnings }),
         Err(report) => Err(blame(name, text, &commands, wishes).unwrap_or(report)),
     }
+}
+
+/// Translates the hooks of adnanh/webhook, a file of JSON or YAML.
+///
+/// # Errors
+///
+/// The file is not one of webhook, or a hook in it cannot be said in ours.
+///
+/// ```
+/// use homeostat_config::migrate;
+/// use homeostat_core::policy::Mode;
+///
+/// let wishes = migrate::Wishes { mode: Mode::Shadow, alertmanager: None, target: vec![] };
+/// let old = r#"[{ "id": "restart", "execute-command": "/usr/local/bin/restart" }]"#;
+/// let new = migrate::webhook("hooks.json", old, &wishes).unwrap();
+/// assert!(new.text.contains("exec: [\"/usr/local/bin/restart\"]"));
+/// ```
+pub fn webhook(name: &str, text: &str, wishes: &Wishes) -> Result<Translation, Report> {
+    let mut reader = Reader::new(text);
+    let hooks = match yaml::parse(text) {
+        Ok(Some(document)) => webhook::read(&mut reader, &document),
+        Ok(None) => None,
+        Err(problem) => return Err(Report::new(name, text, vec![problem])),
+    };
+    // Secrets of rules are not shown.
+    let text = &*load::mask(text, reader.problems.take_concealed());
+    let errors = Report::new(name, text, reader.problems.into_vec());
+    let Some(hooks) = hooks.filter(|hooks| errors.errors() == 0 && !hooks.is_empty()) else {
+        if errors.errors() > 0 {
+            return Err(errors);
+        }
+        let problem = Problem::of_file("there is no hook in it");
+        return Err(Report::new(name, text, vec![problem]));
+    };
+    let mut problems = Problems::default();
+    let written = webhook::file(name, text, &hooks, wishes, &mut problems);
+    let warnings = Report::new(name, text, problems.into_vec());
+    match load::parse(OURS, &written.text) {
+        Ok(_) => Ok(Translation { text: written.text, policies: written.policies, warnings }),
+        Err(report) => Err(blame_hooks(name, text, &hooks, wishes).unwrap_or(report)),
+    }
+}
+
+/// Finds the hooks because of which our text is not valid.
+fn blame_hooks(name: &str, text: &str, hooks: &[webhook::Hook], wishes: &Wishes) -> Option<Report> {
+    let mut problems = Problems::default();
+    for hook in hooks.iter().take(limits::PROBLEMS_KEPT) {
+        let alone = std::slice::from_ref(hook);
+        let ours = webhook::file(name, text, alone, wishes, &mut Problems::default());
+        let Err(report) = load::parse(OURS, &ours.text) else { continue };
+        let message = format!("this cannot be said in Homeostat's words: {}", first_error(&report));
+        problems.report(
+            Problem::error(hook.span.clone(), message)
+                .help("put what it does into a script file, which needs no quoting"),
+        );
+    }
+    let report = Report::new(name, text, problems.into_vec());
+    (report.errors() > 0).then_some(report)
 }
 
 /// Finds the commands because of which our text is not valid.

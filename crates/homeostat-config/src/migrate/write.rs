@@ -14,7 +14,7 @@ use crate::check::words::is_meant_for_a_shell;
 use crate::limits::NAME_CHARS;
 
 /// What a command that runs for ever is given before it is ended.
-const TIMEOUT: &str = "10m";
+pub(super) const TIMEOUT: &str = "10m";
 
 /// Characters of a command that a comment shows.
 const SHOWN_CHARS: usize = 60;
@@ -32,15 +32,7 @@ pub(super) fn file(
         _ => format!("{}, a configuration", scalar(name)),
     };
     let mut out = header(&origin, settings);
-    match &wishes.alertmanager {
-        Some(url) => {
-            line(&mut out, "sources:");
-            line(&mut out, "  alertmanagers:");
-            line(&mut out, "    - name: main");
-            line(&mut out, &format!("      urls: [{}]", scalar(url)));
-        }
-        None => out.push_str(NO_SOURCES),
-    }
+    sources(&mut out, wishes);
     line(&mut out, "");
     line(&mut out, if commands.is_empty() { "policies: []" } else { "policies:" });
     let mut names = BTreeSet::new();
@@ -57,6 +49,19 @@ pub(super) fn file(
         policy(&mut out, &title, command, &unique(command, &mut names), is_last, wishes);
     }
     out
+}
+
+/// Whom to ask, as was wished.
+pub(super) fn sources(out: &mut String, wishes: &Wishes) {
+    match &wishes.alertmanager {
+        Some(url) => {
+            line(out, "sources:");
+            line(out, "  alertmanagers:");
+            line(out, "    - name: main");
+            line(out, &format!("      urls: [{}]", scalar(url)));
+        }
+        None => out.push_str(NO_SOURCES),
+    }
 }
 
 const NO_SOURCES: &str = "\
@@ -209,7 +214,7 @@ fn has_braces(argv: &[String]) -> bool {
 }
 
 /// Quotes one word for a shell.
-fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -225,26 +230,37 @@ fn matcher((name, value): (&String, &String)) -> String {
         let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         format!("\"{escaped}\"")
     };
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let is_bare = name.chars().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit());
-    let name = if is_bare { name.clone() } else { quoted(name) };
+    let name = quoted_label(name);
     format!("{name}={}", quoted(value))
 }
 
+/// The name of a label, in quotes where it is no plain one.
+pub(super) fn quoted_label(name: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let is_bare = !name.is_empty()
+        && name.chars().all(is_word)
+        && !name.starts_with(|c: char| c.is_ascii_digit());
+    if is_bare {
+        return name.to_owned();
+    }
+    let escaped = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}
+
 /// Quotes a name that other readers of YAML would take for something else than a text.
-fn named(name: &str) -> String {
+pub(super) fn named(name: &str) -> String {
     let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
     let plain = name.starts_with(|c: char| c.is_ascii_alphabetic()) && !words.contains(&name);
     if plain { name.to_owned() } else { scalar(name) }
 }
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     let scalars: Vec<String> = texts.iter().map(|text| scalar(text)).collect();
     format!("[{}]", scalars.join(", "))
 }
 
 /// Quotes a text for YAML: in single quotes where escapes would hide it, else in double quotes.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     if text.contains(['"', '\\']) && !text.chars().any(hides) {
         return format!("'{}'", text.replace('\'', "''"));
     }
@@ -272,19 +288,19 @@ fn hides(c: char) -> bool {
     !matches!(c, '"' | '\'' | '\\') && c.escape_debug().count() > 1
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
 }
 
-fn line(out: &mut String, text: &str) {
+pub(super) fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
 }
 
-fn line_of(text: &str, at: usize) -> usize {
+pub(super) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
@@ -292,6 +308,11 @@ fn line_of(text: &str, at: usize) -> usize {
 fn unique(command: &Command, names: &mut BTreeSet<String>) -> String {
     let alert = command.labels.get("alertname").map(|name| as_name(name));
     let name = alert.filter(|name| !name.is_empty()).unwrap_or_else(|| remedy_name(command));
+    free_name(&name, names)
+}
+
+/// A name that nobody has yet: this one, or this one with a number.
+pub(super) fn free_name(name: &str, names: &mut BTreeSet<String>) -> String {
     let room = NAME_CHARS - "-00000".len();
     let name = &name[..name.len().min(room)];
     let numbered = (2..).map(|number: usize| format!("{name}-{number}"));
@@ -309,7 +330,7 @@ fn remedy_name(command: &Command) -> String {
 }
 
 /// Writes a text as names are written: `ServiceDown` becomes `service-down`.
-fn as_name(text: &str) -> String {
+pub(super) fn as_name(text: &str) -> String {
     let mut name = String::new();
     let mut before = ' ';
     for c in text.chars() {

@@ -21,6 +21,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum From {
     AmExecutor(AmExecutor),
+    Webhook(Webhook),
 }
 
 /// From prometheus-am-executor
@@ -40,6 +41,36 @@ struct AmExecutor {
     /// Its configuration (its option -f)
     #[arg(value_name = "FILE", required_unless_present = "script")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    wishes: WishArgs,
+    /// The script and its arguments, if it was started with some
+    #[arg(last = true, value_name = "SCRIPT")]
+    script: Vec<String>,
+}
+
+/// From webhook (adnanh/webhook)
+///
+/// Prints a Homeostat configuration that is valid, with a policy for each hook that is about alerts.
+/// What has no equal is a warning with its place, on standard error; a hook whose command needs what no
+/// alert has is left out, and one of whose conditions some have no equal only records. Exits as from
+/// am-executor.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat migrate webhook hooks.json > homeostat.yml
+  homeostat migrate webhook /etc/webhook.conf --target instance \\
+      --alertmanager http://127.0.0.1:9093 > homeostat.yml")]
+struct Webhook {
+    /// Its hooks (its option -hooks), in JSON or YAML
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    wishes: WishArgs,
+}
+
+/// What no file of others says.
+#[derive(Debug, clap::Args)]
+struct WishArgs {
     /// Whether the policies act; in shadow they only record what they would do
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     mode: Mode,
@@ -52,9 +83,6 @@ struct AmExecutor {
     /// these labels are one incident, and incidents are healed side by side.
     #[arg(long, value_name = "LABEL")]
     target: Vec<String>,
-    /// The script and its arguments, if it was started with some
-    #[arg(last = true, value_name = "SCRIPT")]
-    script: Vec<String>,
 }
 
 /// The mode of all policies.
@@ -69,24 +97,35 @@ enum Mode {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let From::AmExecutor(args) = &args.from;
-    let wishes = Wishes {
+    let wishes = match &args.from {
+        From::AmExecutor(args) => wishes(&args.wishes),
+        From::Webhook(args) => wishes(&args.wishes),
+    };
+    if let Err(wrong) = wishes.check() {
+        return answered(&writeln!(err, "error: {}", plain(&wrong)), Exit::Cannot);
+    }
+    let translated = match &args.from {
+        From::AmExecutor(args) => am_executor(args.file.as_deref(), &args.script, &wishes),
+        From::Webhook(args) => config::read_text(&args.file)
+            .and_then(|text| migrate::webhook(&args.file.display().to_string(), &text, &wishes)),
+    };
+    let (exit, written) = match translated {
+        Ok(new) => (Exit::Fine, print(&new, out, err)),
+        Err(report) if report.is_unreadable() => (Exit::Cannot, writeln!(err, "{report}")),
+        Err(report) => (Exit::No, writeln!(err, "{report}")),
+    };
+    answered(&written, exit)
+}
+
+fn wishes(args: &WishArgs) -> Wishes {
+    Wishes {
         mode: match args.mode {
             Mode::Shadow => policy::Mode::Shadow,
             Mode::Auto => policy::Mode::Auto,
         },
         alertmanager: args.alertmanager.clone(),
         target: args.target.clone(),
-    };
-    if let Err(wrong) = wishes.check() {
-        return answered(&writeln!(err, "error: {}", plain(&wrong)), Exit::Cannot);
     }
-    let (exit, written) = match am_executor(args.file.as_deref(), &args.script, &wishes) {
-        Ok(new) => (Exit::Fine, print(&new, out, err)),
-        Err(report) if report.is_unreadable() => (Exit::Cannot, writeln!(err, "{report}")),
-        Err(report) => (Exit::No, writeln!(err, "{report}")),
-    };
-    answered(&written, exit)
 }
 
 fn am_executor(
@@ -166,6 +205,23 @@ mod tests {
 
         executor.yml: 2 policies, 2 warnings
         "#);
+    }
+
+    #[test]
+    fn hooks_of_webhook_are_translated_with_what_was_wished() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("hooks.json");
+        let hook = r#"[{ "id": "x", "execute-command": "/bin/true", "trigger-rule": { "match": {
+            "type": "value", "value": "web",
+            "parameter": { "source": "payload", "name": "commonLabels.job" } } } }]"#;
+        std::fs::write(&file, hook).unwrap();
+        let words = ["migrate", "webhook", file.to_str().unwrap(), "--mode", "auto"];
+        let line = Line::try_parse_from(words).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(run(&line.args, &mut out, &mut err), Exit::Fine);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("matchers: ['job=\"web\"']") && out.contains("mode: auto"), "{out}");
+        assert!(String::from_utf8(err).unwrap().ends_with("hooks.json: 1 policy, 0 warnings\n"));
     }
 
     #[test]
