@@ -95,7 +95,7 @@ static REMEDY: Table = Table {
     one_of: ACTIONS,
 };
 
-const ACTIONS: &[&str] = &["exec", "script", "http", "call"];
+const ACTIONS: &[&str] = &["exec", "script", "http", "call", "ssh", "systemd"];
 
 static REMEDY_KEYS: Group = Group {
     name: "a remedy",
@@ -148,6 +148,8 @@ static ACTION_KEYS: Group = Group {
         ),
         entry("http", Map(&REQUEST), Nothing, "[a request](handlers.md#requests)"),
         entry("call", Text, Nothing, "[a handler in Rust](handlers.md), by name"),
+        entry("ssh", Map(&SSH), Nothing, "[a command on another machine](hands.md#ssh)"),
+        entry("systemd", Map(&SYSTEMD), Nothing, "[a unit of this machine](hands.md#systemd)"),
         entry(
             "run_as",
             Text,
@@ -168,6 +170,47 @@ static ACTION_KEYS: Group = Group {
             "files that a program is handed: `NAME: FILE`, or `NAME: { file: FILE, variable: \
                  true }`",
         ),
+    ],
+};
+
+static SSH: Table = Table { name: "ssh", keys: &keys::SSH, groups: &[&SSH_KEYS], one_of: &[] };
+
+static SSH_KEYS: Group = Group {
+    name: "ssh",
+    entries: &[
+        entry(
+            "host",
+            Text,
+            Required,
+            "a name, an address, or a `Host` of the client's configuration; no user in it",
+        ),
+        entry("user", Text, Told("that of the client"), "as whom the command runs there"),
+        entry("port", Shape::Count, Told("that of the client"), "a number"),
+        entry("exec", TEXTS, Required, "a program and its arguments, as a list; no shell"),
+        entry(
+            "config_file",
+            Text,
+            Told("`~/.ssh/config` and `/etc/ssh/ssh_config`"),
+            "another configuration of the client, from `/` on",
+        ),
+    ],
+};
+
+static SYSTEMD: Table = Table {
+    name: "systemd",
+    keys: &keys::SYSTEMD,
+    groups: &[&SYSTEMD_KEYS],
+    one_of: keys::SYSTEMD.known,
+};
+
+static SYSTEMD_KEYS: Group = Group {
+    name: "systemd",
+    entries: &[
+        entry("restart", Text, Nothing, "the unit that is restarted, as `web.service`"),
+        entry("start", Text, Nothing, "the unit that is started"),
+        entry("stop", Text, Nothing, "the unit that is stopped"),
+        entry("reload", Text, Nothing, "the unit that reads its configuration again"),
+        entry("reset_failed", Text, Nothing, "the unit whose failures are forgotten"),
     ],
 };
 
