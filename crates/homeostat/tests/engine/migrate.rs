@@ -218,9 +218,11 @@ async fn a_script_gets_the_documented_variables_of_a_group_of_three() {
 fn the_examples_of_the_document_are_what_is_printed() {
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/migrate.md");
     let document = std::fs::read_to_string(document).unwrap();
-    let blocks = document.split("```").skip(1).step_by(2);
-    let blocks: Vec<_> = blocks.filter_map(|block| block.strip_prefix("yaml\n")).collect();
-    let [old, new, by_hand, ..] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let blocks: Vec<_> = document.split("```").skip(1).step_by(2).collect();
+    let of = |kind| blocks.iter().filter_map(move |block| block.strip_prefix(kind)).collect();
+    let (yaml, json): (Vec<_>, Vec<_>) = (of("yaml\n"), of("json\n"));
+    let [old, new, policies, ..] = yaml[..] else { panic!("{} blocks", yaml.len()) };
+    let [hooks, ..] = json[..] else { panic!("{} blocks", json.len()) };
 
     let sandbox = Sandbox::new().unwrap();
     let file = sandbox.path().join("old.yml");
@@ -230,7 +232,11 @@ fn the_examples_of_the_document_are_what_is_printed() {
     let printed = text(homeostat(&arguments).stdout);
     assert!(printed.ends_with(new), "{printed}");
 
-    std::fs::write(&file, by_hand).unwrap();
+    std::fs::write(&file, hooks).unwrap();
+    let arguments = [&["migrate", "webhook", file.to_str().unwrap()][..], &wishes].concat();
+    let printed = text(homeostat(&arguments).stdout);
+    assert!(printed.ends_with(policies), "{printed}");
+    std::fs::write(&file, printed).unwrap();
     let check = homeostat(&["check", "--config.file", file.to_str().unwrap()]);
     assert_eq!(check.status.code(), Some(0), "{}", text(check.stderr));
 }
