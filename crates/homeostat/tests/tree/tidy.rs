@@ -224,7 +224,7 @@ fn every_path_in_the_documents_exists() {
 #[test]
 fn the_architecture_names_every_room() {
     let root = root();
-    let page = std::fs::read_to_string(root.join("docs/internals/architecture.md")).unwrap();
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
     for (name, _) in CRATES {
         for room in rooms(&root.join("crates").join(name).join("src")) {
             assert!(
