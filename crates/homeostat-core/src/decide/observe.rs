@@ -473,7 +473,9 @@ pub(super) fn prospect(
 ) -> Prospect {
     let held = |past: &Past| {
         let lasted = past.closed_at.map(|at| now.since(at)).filter(|_| past.healed)?;
-        (lasted <= policy.relapse).then_some(Held { lasted, within: policy.relapse })
+        // As it is written down.
+        let whole = Span::from_millis(lasted.as_millis());
+        (lasted <= policy.relapse).then_some(Held { lasted: whole, within: policy.relapse })
     };
     let recent = state.ledgers().past(subject);
     let recent = recent.and_then(|past| held(past).map(|held| (past, held)));
