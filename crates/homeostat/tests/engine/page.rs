@@ -210,7 +210,7 @@ async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses(
     browser.click(".confirm summary").await;
     browser.write("input[name=next]", "2").await;
     browser.write("input[name=for]", "24h").await;
-    browser.click("#do").await;
+    browser.confirm().await;
     browser.sees("#said", "starts").await;
     browser.until("location.pathname.startsWith('/incidents/')").await;
     browser.sees("#main", "verifying").await;
@@ -240,7 +240,7 @@ async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses(
     browser.press("r").await;
     browser.sees("h1", "Reject: DatabaseDown · stock?").await;
     browser.write("input[name=by]", "ann").await;
-    browser.click("#do").await;
+    browser.confirm().await;
     browser.sees("#main", "rejected").await;
 
     browser.go(&format!("{url}?show=acting")).await;
@@ -255,22 +255,22 @@ async fn an_operator_sees_who_is_needed_and_approves_rejects_cancels_and_pauses(
     browser.click_text("a", "Cancel…").await;
     browser.sees("h1", "Cancel: ServiceDown").await;
     browser.write("input[name=by]", "ann").await;
-    browser.click("#do").await;
-    browser.until("document.querySelector('#main').textContent.includes('cancelled')").await;
+    browser.confirm().await;
+    browser.sees("#main", "cancelled").await;
 
     browser.go(&url).await;
     browser.press("p").await;
     browser.sees("h1", "Pause?").await;
     browser.write("input[name=by]", "ann").await;
     browser.write("textarea", "migration").await;
-    browser.click("#do").await;
+    browser.confirm().await;
     browser.sees(".strip", "Paused by ann").await;
     browser.sees(".strip", "migration").await;
     browser.sound("paused").await;
     browser.press("p").await;
     browser.sees("h1", "Resume?").await;
     browser.write("input[name=by]", "ann").await;
-    browser.click("#do").await;
+    browser.confirm().await;
     browser.until("!document.querySelector('.strip')").await;
     let deeds = engine.json("/api/v1/audit").await;
     let what: Vec<&str> =
@@ -293,8 +293,7 @@ async fn revoke(browser: &Browser, url: &str) {
     browser.sees("pre", "failed over").await;
     browser.write("input[name=by]", "ann").await;
     browser.sound("revoke").await;
-    browser.click("#do").await;
-    browser.sees("#said", "").await;
+    browser.confirm().await;
     browser.until("!document.querySelector('#ahead')").await;
 }
 

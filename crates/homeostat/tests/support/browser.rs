@@ -118,6 +118,13 @@ impl Browser {
         self.ask(&format!("{element}/click"), &json!({})).await.unwrap();
     }
 
+    /// Does what a page asks about, and waits for the page that says what it came to: until then the
+    /// browser is on its way there, and would leave any other page for it.
+    pub(crate) async fn confirm(&self) {
+        self.click("#do").await;
+        self.sees("#said", "").await;
+    }
+
     /// Types into a field.
     pub(crate) async fn write(&self, selector: &str, text: &str) {
         let element = self.element(selector).await;
@@ -132,8 +139,10 @@ impl Browser {
         self.value(&format!("{found}.click()")).await;
     }
 
-    /// Presses a key, wherever the focus is.
+    /// Presses a key, wherever the focus is, as a person does: once there is something to see. Of a
+    /// page that was not painted yet, Chromium drops what is pressed.
     pub(crate) async fn press(&self, key: &str) {
+        self.until("performance.getEntriesByName('first-contentful-paint').length > 0").await;
         let actions = json!({ "actions": [{ "type": "key", "id": "keys", "actions": [
             { "type": "keyDown", "value": key }, { "type": "keyUp", "value": key },
         ] }] });
