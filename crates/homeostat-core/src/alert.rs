@@ -136,13 +136,17 @@ impl Observation {
         }
     }
 
+    /// Returns until when it asks to be believed that the alert fires, by what the clock on the wall shows.
+    pub fn believed_until(&self, wall: Timestamp) -> Option<Timestamp> {
+        match self.alert.door {
+            Door::Api => Some(self.ends_at.unwrap_or(wall + limits::RESOLVE_TIMEOUT)),
+            Door::Webhook => None,
+        }
+    }
+
     /// Returns what is known of a firing alert's presence once it was observed.
     pub fn presence(&self, now: Timestamp, clock: &Clock) -> Presence {
-        let until = || clock.wall(now) + limits::RESOLVE_TIMEOUT;
-        let ends_at = match self.alert.door {
-            Door::Api => Some(self.ends_at.unwrap_or_else(until)),
-            Door::Webhook => None,
-        };
+        let ends_at = self.believed_until(clock.wall(now));
         let starts_at = self.alert.starts_at;
         Presence { seen_at: now, ends_at, starts_at, known: true, written: false }
     }

@@ -10,9 +10,10 @@
 //! away and [`Engine::restore`] it from what was committed.
 //!
 //! When an alert was last mentioned (its presence) is kept here, outside the state: repeats write
-//! nothing.
+//! nothing, and most are answered without a turn ([`crate::repeats`]).
 
 mod absences;
+mod rest;
 mod watchdogs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,8 @@ pub struct Turn {
     pub replies: Vec<Option<Reply>>,
     /// Which places of the table of events and stages it was decided by.
     pub walked: BTreeSet<(Moment, StageKind)>,
+    /// Episodes of which a repeat was heard.
+    pub repeated: Vec<EpisodeId>,
     /// Episodes that have ended, and whose incidents were not looked at yet.
     pub(crate) ended: Vec<EpisodeId>,
 }
@@ -289,6 +292,9 @@ impl Engine {
                 self.ignored.remove(&key);
                 if let Some(id) = self.state.firing(&key) {
                     self.mention(id, presence, now, turn);
+                    if remark == Remark::Repeated {
+                        turn.repeated.push(id);
+                    }
                 }
             }
             (Remark::Ended, _) => drop(self.ignored.remove(&key)),

@@ -48,7 +48,7 @@ use crate::healing::{Look, Verification};
 use crate::hold::{Gate, Guard, Hold, Telling};
 use crate::ledger::Subject;
 use crate::limits;
-use crate::name::{IncidentId, OrderId, Part, PolicyName, RemedyName};
+use crate::name::{EpisodeId, IncidentId, OrderId, Part, PolicyName, RemedyName};
 use crate::order::Order;
 use crate::plan::{Ladder, LockKey};
 use crate::policy::Target;
@@ -243,6 +243,25 @@ impl Incident {
     /// Tells whether something that became worse is still looked after.
     pub fn watches_worse(&self) -> bool {
         self.aftermath.as_ref().is_some_and(|left| left.matter == Loose::Worse)
+    }
+
+    /// Tells whether a guard holds it until its alert is mentioned.
+    pub fn is_doubted(&self) -> bool {
+        let Stage::Held { holds, .. } = &self.stage else { return false };
+        holds.iter().any(|hold| matches!(hold.guard(), Guard::Fresh | Guard::Silence))
+    }
+
+    /// Lists those of its alerts whose next mention it waits for.
+    pub fn awaited(&self) -> impl Iterator<Item = EpisodeId> + '_ {
+        let doubted = self.is_doubted().then(|| self.episodes.firing());
+        let missed = self.stage.verification().map(|proof| proof.missed.keys().copied());
+        doubted.into_iter().flatten().chain(missed.into_iter().flatten())
+    }
+
+    /// Tells whether it waits for the next mention of an alert.
+    pub fn awaits_mention_of(&self, episode: EpisodeId) -> bool {
+        let missed = |proof: &Verification| proof.missed.contains_key(&episode);
+        self.is_doubted() || self.stage.verification().is_some_and(missed)
     }
 
     /// Tells whether an order of this incident ran, or may have run.

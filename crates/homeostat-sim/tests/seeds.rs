@@ -6,8 +6,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use homeostat_sim::command::{Options, Tally, is_unknown_rare, play_many, play_safely};
-use homeostat_sim::play::Watch;
-use homeostat_sim::script::{Script, World};
+use homeostat_sim::play::{Watch, play, play_aloud};
+use homeostat_sim::script::{Deed, Script, World};
 
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
@@ -207,4 +207,30 @@ fn a_seed_is_the_same_run_each_time() {
         assert_eq!(one.journal, two.journal);
         assert!(!one.journal.is_empty());
     }
+}
+
+/// Whether the engine dies or its disk is full in a script: who has an answer then sends nothing again.
+fn is_spared(script: &Script) -> bool {
+    !script.steps.iter().any(|step| matches!(step.deed, Deed::Crash { .. } | Deed::FullDisk(_)))
+}
+
+#[test]
+fn what_is_answered_without_the_engine_changes_nothing() {
+    let (mut answered, mut facts) = (0, 0);
+    for seed in 1..=FIXED {
+        let script = Script::draw(seed, World::Hostile);
+        if is_spared(&script) {
+            let quietly = play(&script, Watch::Closely, true);
+            let aloud = play_aloud(&script, Watch::Closely, true);
+            assert_eq!((quietly.violation, aloud.violation), (None, None), "seed {seed}");
+            for (one, other) in quietly.journal.iter().zip(&aloud.journal) {
+                assert_eq!(one, other, "seed {seed}");
+            }
+            assert_eq!(quietly.facts, aloud.facts, "seed {seed}");
+            answered += quietly.answered;
+            facts += quietly.facts;
+        }
+    }
+    println!("{answered} answered without the engine, {facts} facts");
+    assert!(answered > 1_000 && facts > 1_000, "{answered} answered, {facts} facts");
 }

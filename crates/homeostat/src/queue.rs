@@ -2,6 +2,10 @@
 //!
 //! Doors put requests in; the driver takes them out. A full queue is answered at once, so that a
 //! slow disk makes senders try again instead of making memory grow.
+//!
+//! What is nothing but repeats of alerts that rest is answered without the engine
+//! ([`homeostat_core::repeats`]): the driver shuts that way at the begin of a turn, and opens it once it
+//! has decided.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +19,8 @@ use homeostat_core::event::{Event, Remark};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::IncidentId;
 use homeostat_core::policy::Book;
-use homeostat_core::time::Timestamp;
+use homeostat_core::repeats::{Mention, Repeat, Repeats, Resting, Woken};
+use homeostat_core::time::{Span, Timestamp};
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -129,6 +134,7 @@ struct Shared {
     /// Why the journal cannot be written, for a person.
     trouble: Mutex<String>,
     stopping: AtomicBool,
+    repeats: Mutex<Repeats>,
 }
 
 /// The driver's end of the queue.
@@ -156,6 +162,29 @@ impl Queue {
         self.put(Request::Observe { observations, answer })?;
         failpoint::reach("queue.put");
         answered.await.unwrap_or(Err(Busy::Stopping))
+    }
+
+    /// Answers for the engine observations that are nothing but repeats of alerts that rest. Returns what
+    /// they repeat, by which [`Self::repeat`] knows the same notification when it comes again; `None`
+    /// where the engine must hear it.
+    pub fn recognise(
+        &self,
+        observations: &[Observation],
+        now: impl FnOnce() -> Timestamp,
+    ) -> Option<Vec<Repeat>> {
+        self.check().ok()?;
+        let mut repeats = self.shared.repeats.lock();
+        let now = now();
+        let read = repeats.read(observations, now)?;
+        repeats.take(&read, now).then_some(read)
+    }
+
+    /// Answers these repeats for the engine; returns whether it did.
+    pub fn repeat(&self, read: &[Repeat], now: impl FnOnce() -> Timestamp) -> bool {
+        self.check().is_ok() && {
+            let mut repeats = self.shared.repeats.lock();
+            repeats.take(read, now())
+        }
     }
 
     /// Hands over an operator's command; returns what it came to once that is committed.
@@ -302,6 +331,22 @@ impl Inbox {
         Some(request)
     }
 
+    /// A turn begins: no repeat is answered until it has decided. Returns those that were.
+    pub(crate) fn begin_turn(&self) -> Vec<Mention> {
+        self.shared.repeats.lock().begin_turn()
+    }
+
+    /// A turn has decided, and the engine's clock is so far ahead of the wall: who has woken is not
+    /// answered for any more, and the others are again.
+    pub(crate) fn decided(&self, woken: Woken, ahead: Span) {
+        self.shared.repeats.lock().decided(woken, ahead);
+    }
+
+    /// A turn is committed, and lets these rest.
+    pub(crate) fn rest(&self, alerts: impl IntoIterator<Item = Resting>) {
+        self.shared.repeats.lock().rest(alerts);
+    }
+
     /// Tells whether the engine is to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.shared.stopping.load(Ordering::Relaxed)
@@ -311,5 +356,74 @@ impl Inbox {
     pub(crate) fn set_writable(&self, writable: Result<(), String>) {
         self.shared.not_writable.store(writable.is_err(), Ordering::Relaxed);
         *self.shared.trouble.lock() = writable.err().unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicI64;
+
+    use homeostat_core::alert::Door;
+    use homeostat_core::label::LabelSet;
+    use homeostat_core::name::{EpisodeId, SourceName};
+
+    use super::*;
+
+    /// Turns that are taken while others send.
+    const TURNS: usize = 300;
+
+    fn resting() -> Resting {
+        let labels = LabelSet::from_pairs([("alertname", "Down")]);
+        let key = (labels.fingerprint(), SourceName::new("main"));
+        let (starts_at, ends_at) = (None, None);
+        Resting { episode: EpisodeId(1), key, door: Door::Webhook, labels, starts_at, ends_at }
+    }
+
+    #[test]
+    fn no_repeat_that_was_answered_is_missed_by_the_turn_after_it() {
+        let (queue, inbox) = queue();
+        inbox.decided(Woken::All, Span::ZERO);
+        let repeat = [Repeat { episode: EpisodeId(1), starts_at: None, ends_at: None }];
+        // The clock goes on by one each time that it is read.
+        let (clock, answered) = (AtomicI64::new(1), AtomicI64::new(0));
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::SeqCst) {
+                        let mut at = 0;
+                        let now = || {
+                            at = clock.fetch_add(1, Ordering::SeqCst);
+                            Timestamp::from_seconds(at)
+                        };
+                        if queue.repeat(&repeat, now) {
+                            answered.fetch_max(at, Ordering::SeqCst);
+                        }
+                        std::thread::yield_now();
+                    }
+                });
+            }
+            let (mut heard, mut missed) = (0, None);
+            for turn in 0..TURNS {
+                // Somebody sends in this turn, too.
+                let before = answered.load(Ordering::SeqCst);
+                while turn > 0 && answered.load(Ordering::SeqCst) == before {
+                    std::thread::yield_now();
+                }
+                let before = answered.load(Ordering::SeqCst);
+                for mention in inbox.begin_turn() {
+                    heard = mention.seen_at.seconds();
+                }
+                if heard < before {
+                    missed = Some((before, heard));
+                    break;
+                }
+                let woken = if turn % 3 == 0 { Woken::All } else { Woken::Some(Vec::new()) };
+                inbox.decided(woken, Span::ZERO);
+                inbox.rest([resting()]);
+            }
+            is_over.store(true, Ordering::SeqCst);
+            assert_eq!(missed, None, "what was answered last, and what was heard last");
+        });
     }
 }

@@ -9,7 +9,7 @@ use crate::alert::{Alert, Door, Ending, Episode, Observation, Presence, Status};
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence, RuleWord};
 use crate::fact::{Held, What};
-use crate::hold::{Gate, Guard};
+use crate::hold::Gate;
 use crate::incident::{Cause, Closing, End, Incident, Stage, Standing};
 use crate::label::LabelSet;
 use crate::ledger::{Past, Subject};
@@ -295,9 +295,8 @@ fn wake_those_that_wait_for_it(desk: &mut Desk<'_>, episode: EpisodeId, observat
     let patience = if asked { limits::LOOK_ON_MENTION } else { Span::ZERO };
     let state = desk.state;
     for incident in state.incidents_of(episode) {
-        let Stage::Held { holds, judged_at, .. } = &incident.stage else { continue };
-        let doubted = holds.iter().any(|h| matches!(h.guard(), Guard::Fresh | Guard::Silence));
-        if doubted && desk.now.since(*judged_at) >= patience {
+        let Stage::Held { judged_at, .. } = incident.stage else { continue };
+        if incident.is_doubted() && desk.now.since(judged_at) >= patience {
             desk.decision.woken.push(incident.id);
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  queue ─> group ─> engine.turn ─> [dies] ─> commit ─> [dies] ─> effects ─> queue
-//!                                └─ [disk full] ─> group thrown away, senders send again
+//!    └─ repeats? ─> answered     └─ [disk full] ─> group thrown away, senders send again
 //! ```
 
 mod poll;
@@ -27,6 +27,7 @@ use homeostat_core::name::{ApprovalId, IncidentId, OrderId};
 use homeostat_core::order::Ended;
 use homeostat_core::policy::Book;
 use homeostat_core::poll::Poll;
+use homeostat_core::repeats::Repeats;
 use homeostat_core::state::State;
 use homeostat_core::time::{Span, Timestamp};
 
@@ -79,6 +80,8 @@ pub struct Report {
     pub orders: u64,
     /// Facts that were committed.
     pub facts: u64,
+    /// Notifications that were answered without the engine.
+    pub answered: u64,
     /// The first law that was broken.
     pub violation: Option<Violation>,
     /// What the engine was told, for printing.
@@ -183,6 +186,8 @@ struct Play<'a> {
     acts: Acts,
     fate: Fate,
     engine: Option<Engine>,
+    /// What is answered without the engine; `None` where it hears all.
+    repeats: Option<Repeats>,
     book: Arc<Book>,
     books: Vec<Arc<Book>>,
     journal: Vec<Fact>,
@@ -211,6 +216,15 @@ struct Play<'a> {
 
 /// Plays a script to its end or to its first violation.
 pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
+    play_with(script, watch, record, Some(Repeats::default()))
+}
+
+/// Plays a script with an engine that hears each repeat.
+pub fn play_aloud(script: &Script, watch: Watch, record: bool) -> Report {
+    play_with(script, watch, record, None)
+}
+
+fn play_with(script: &Script, watch: Watch, record: bool, repeats: Option<Repeats>) -> Report {
     let cast: Arc<[_]> = script.cast.clone().into();
     let books: Vec<Arc<Book>> = script.books.iter().cloned().map(Arc::new).collect();
     let mut play = Play {
@@ -224,6 +238,7 @@ pub fn play(script: &Script, watch: Watch, record: bool) -> Report {
         acts: Acts::new(script.manners.clone(), script.seed),
         fate: Fate::new(script.seed),
         engine: None,
+        repeats,
         book: books[0].clone(),
         books,
         journal: Vec::new(),
@@ -326,6 +341,7 @@ impl Play<'_> {
     fn take_group(&mut self) -> Result<(), Violation> {
         let mut events = Vec::new();
         let mut commands = Vec::new();
+        let answered = self.report.answered;
         while let Some(entry) = self.queue.first_entry().filter(|e| e.key().0 <= self.now) {
             let happening = entry.remove();
             self.happen(happening, &mut events, &mut commands)?;
@@ -333,7 +349,7 @@ impl Play<'_> {
         if self.engine.is_none() {
             self.send_again(events);
             self.owed.clear();
-        } else {
+        } else if !events.is_empty() || self.report.answered == answered || self.is_due() {
             self.take_turn(events, None)?;
         }
         for command in commands {
@@ -400,7 +416,14 @@ impl Play<'_> {
                     for observation in &observations {
                         self.write(|| Line::observed(at, observation));
                     }
-                    events.extend(Event::notified(observations));
+                    let notified: Vec<Event> = Event::notified(observations.clone()).collect();
+                    // A jump is taken before all that comes after it.
+                    let jumps = |event: &Event| matches!(event, Event::ClockJumped(_));
+                    if !events.iter().any(jumps) && self.repeats(&observations) {
+                        self.answer_for_the_engine(&notified)?;
+                    } else {
+                        events.extend(notified);
+                    }
                 } else {
                     self.post(self.now + SENDS_AGAIN, Happening::Arrives(observations));
                 }

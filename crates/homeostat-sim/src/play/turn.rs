@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use homeostat_core::alert::Observation;
 use homeostat_core::engine::{Engine, Turn};
 use homeostat_core::event::{About, Effect, Event, Question};
 use homeostat_core::evidence::{Ask, Evidence, Lister};
 use homeostat_core::fact::What;
 use homeostat_core::name::{BootId, SourceName};
 use homeostat_core::policy::Book;
+use homeostat_core::repeats::{Repeats, Woken};
 use homeostat_core::snapshot::Record;
 use homeostat_core::state::State;
 use homeostat_core::time::Span;
@@ -29,19 +31,48 @@ impl Play<'_> {
             return Ok(false);
         }
         let committed = self.one_turn(events, book)?;
-        while committed
-            && self.writable
-            && let Some(engine) = &self.engine
-            && engine.next_wake().is_some_and(|at| at <= self.shown())
-        {
+        while committed && self.writable && self.is_due() {
             self.one_turn(Vec::new(), None)?;
         }
         Ok(committed)
     }
 
+    /// Whether the engine must turn though nothing happens.
+    pub(super) fn is_due(&self) -> bool {
+        let wake = self.engine.as_ref().and_then(Engine::next_wake);
+        wake.is_some_and(|at| at <= self.shown())
+    }
+
+    /// Whether a notification is nothing but repeats, which the engine will hear of in its next turn.
+    pub(super) fn repeats(&mut self, observations: &[Observation]) -> bool {
+        let shown = self.shown();
+        self.repeats.as_mut().is_some_and(|repeats| {
+            let read = repeats.read(observations, shown);
+            read.is_some_and(|read| repeats.take(&read, shown))
+        })
+    }
+
+    /// The oracle hears what the engine need not.
+    pub(super) fn answer_for_the_engine(&mut self, notified: &[Event]) -> Result<(), Violation> {
+        self.report.answered += 1;
+        if self.watch == Watch::Never {
+            return Ok(());
+        }
+        let heard = self.oracle.hear(notified);
+        self.oracle.truth.at(self.now);
+        self.oracle.watch(&heard, &Turn::default(), &self.folded, &self.book, self.shown())
+    }
+
+    fn hear_repeats(&mut self) {
+        if let (Some(engine), Some(repeats)) = (&mut self.engine, &mut self.repeats) {
+            engine.hear_repeats(repeats.begin_turn());
+        }
+    }
+
     fn one_turn(&mut self, events: Vec<Event>, book: Option<Arc<Book>>) -> Result<bool, Violation> {
         self.count_turn()?;
         let shown = self.shown();
+        self.hear_repeats();
         let Some(engine) = &mut self.engine else { return Ok(false) };
         if let Some(book) = &book {
             engine.replace_book(book.clone());
@@ -54,6 +85,9 @@ impl Play<'_> {
             Watch::Never => Heard::default(),
         };
         let turn = engine.turn(events, shown);
+        if let Some(repeats) = &mut self.repeats {
+            repeats.decided(engine.woken(&turn), engine.state().clock().ahead());
+        }
         if !turn.facts.is_empty() && self.disk_full > 0 {
             // Who mentioned what is known all the same: it is not written down.
             self.oracle.truth.at(self.now);
@@ -112,6 +146,9 @@ impl Play<'_> {
     }
 
     fn commit(&mut self, turn: &Turn, heard: &Heard) -> Result<(), Violation> {
+        if let (Some(engine), Some(repeats)) = (&self.engine, &mut self.repeats) {
+            repeats.rest(engine.at_rest(turn));
+        }
         for fact in &turn.facts {
             self.report.facts += 1;
             match &fact.what {
@@ -145,9 +182,13 @@ impl Play<'_> {
         self.writable = false;
         self.send_again(kept);
         let shown = self.shown();
+        self.hear_repeats();
         if let Some(engine) = &mut self.engine {
             engine.replace_book(self.book.clone());
             engine.rebuild(self.folded.clone(), shown);
+            if let Some(repeats) = &mut self.repeats {
+                repeats.decided(Woken::All, engine.state().clock().ahead());
+            }
         }
         self.post(self.now + DISK_FULL, Happening::DiskFree);
     }
@@ -179,6 +220,7 @@ impl Play<'_> {
         if self.engine.take().is_none() {
             return;
         }
+        self.repeats = self.repeats.take().map(|_| Repeats::default());
         let at = self.since_begin();
         self.write(|| {
             let what =

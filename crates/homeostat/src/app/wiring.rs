@@ -302,7 +302,9 @@ pub(super) fn router(
     let stopping = reloader.doors.stopping.subscribe();
     let tally = Arc::new(Counted(metrics.clone()));
     let bounds = Bounds { bytes: options.max_body, ..Bounds::default() };
+    let engines = clock.clone();
     let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall());
+    let intake = intake.answering_repeats(move || engines.now());
     let intake = intake.bounds(bounds).leads(leads).signatures(signatures);
     let web = Web {
         guard: Arc::new(Guard { entrance, names }),

@@ -31,6 +31,7 @@ use homeostat_core::label::LabelSet;
 use homeostat_core::limits::OPEN_EPISODES;
 use homeostat_core::name::{BootId, OrderId, SourceName};
 use homeostat_core::policy::Book;
+use homeostat_core::repeats::Woken;
 use homeostat_core::text::Text;
 use homeostat_core::time::{Span, Timestamp};
 use parking_lot::RwLock;
@@ -234,6 +235,8 @@ impl Driver {
     }
 
     fn take_turn(&mut self, first: Option<Request>) -> Result<(), Fatal> {
+        // Before the clock is read: it was told without the jump that this turn may take.
+        self.hear_repeats();
         self.owe_jump();
         let now = self.doors.clock.now();
         let book = self.engine.book().clone();
@@ -249,13 +252,16 @@ impl Driver {
         // What nobody would send again must survive a failed commit.
         let kept: Vec<Event> = events.iter().filter(|event| is_owed(event)).cloned().collect();
         let turn = self.engine.turn(events, now);
+        self.inbox.decided(self.engine.woken(&turn), self.engine.state().clock().ahead());
         match self.commit(&turn) {
             Ok(()) => {
+                self.inbox.rest(self.engine.at_rest(&turn));
                 self.finish(turn, waiting, now);
                 Ok(())
             }
             Err(CommitError::NotWritten(error)) => {
                 error!(error = %chain(&error), "journal cannot be written; senders get 503");
+                self.hear_repeats();
                 refuse(waiting, Busy::NotWritable);
                 self.owed.extend(kept);
                 self.engine.replace_book(book);
@@ -266,6 +272,11 @@ impl Driver {
                 Err(Fatal::Uncertain(uncertain))
             }
         }
+    }
+
+    /// Takes what was answered without the engine, and answers for it no more until it has decided.
+    fn hear_repeats(&mut self) {
+        self.engine.hear_repeats(self.inbox.begin_turn());
     }
 
     /// Puts a jump of the wall clock before all that follows it: what waits is moved along before
@@ -401,7 +412,9 @@ impl Driver {
     /// Goes back to what is on the disk: the engine has run ahead of it.
     fn rebuild(&mut self) -> Result<(), Fatal> {
         let Recovered { state, .. } = recover(&self.journal)?;
+        let ahead = state.clock().ahead();
         self.engine.rebuild(state, self.doors.clock.now());
+        self.inbox.decided(Woken::All, ahead);
         Ok(())
     }
 }

@@ -20,12 +20,16 @@ use homeostat_core::shadow::Scores;
 use homeostat_core::state::State;
 use homeostat_core::time::Timestamp;
 use parking_lot::RwLock;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::telemetry::Metrics;
 
 /// Gauges are counted anew at most this often: they look at every open incident.
 const GAUGES_EVERY: Duration = Duration::from_millis(250);
+
+/// Alerts that fire or have resolved, or incidents that open, in one group, of which each has a line of its
+/// own.
+const CROWD: usize = 10;
 
 /// How things stand, for readers.
 #[derive(Debug, Clone)]
@@ -84,8 +88,8 @@ impl Observer {
     pub(super) fn show(&mut self, facts: &[Fact], engine: &Engine, queued: usize) {
         for fact in facts {
             self.count(fact);
-            log(fact);
         }
+        tell(facts);
         self.metrics.set_queue_length(queued);
         let commanded = facts.iter().any(|fact| is_shown_at_once(&fact.what));
         if commanded || self.gauged_at.is_none_or(|at| at.elapsed() >= GAUGES_EVERY) {
@@ -198,15 +202,41 @@ fn is_shown_at_once(what: &What) -> bool {
     )
 }
 
+/// Writes what a person would want to know of one group. Of a crowd, one line says how large it is, and
+/// the lines of its alerts and incidents are for who looks closer.
+fn tell(facts: &[Fact]) {
+    let (mut fire, mut resolved, mut opened) = (0, 0, 0);
+    for fact in facts {
+        match &fact.what {
+            What::EpisodeBegan { .. } => fire += 1,
+            What::EpisodeEnded { ending: Ending::Resolved { .. }, .. } => resolved += 1,
+            What::IncidentOpened { .. } => opened += 1,
+            _ => {}
+        }
+    }
+    let is_crowd = [fire, resolved, opened].into_iter().any(|count| count > CROWD);
+    if is_crowd {
+        info!(fire, resolved, opened, "alerts fire or resolved, and incidents opened");
+    }
+    facts.iter().for_each(|fact| log(fact, is_crowd));
+}
+
+/// Writes a line at `info`; of a crowd, at `debug`.
+macro_rules! one_of {
+    ($is_crowd:expr, $($line:tt)*) => {
+        if $is_crowd { debug!($($line)*) } else { info!($($line)*) }
+    };
+}
+
 /// Writes one line for what a person would want to know.
-fn log(fact: &Fact) {
+fn log(fact: &Fact, is_crowd: bool) {
     match &fact.what {
-        What::EpisodeBegan { episode, alert, .. } => info!(
-            %episode, source = %alert.source, alertname = alert.name(), labels = %alert.labels,
+        What::EpisodeBegan { episode, alert, .. } => one_of!(
+            is_crowd, %episode, source = %alert.source, alertname = alert.name(), labels = %alert.labels,
             fingerprint = %alert.fingerprint, "alert fires"
         ),
         What::EpisodeEnded { episode, ending: Ending::Resolved { .. } } => {
-            info!(%episode, "alert resolved");
+            one_of!(is_crowd, %episode, "alert resolved");
         }
         What::EpisodeEnded { episode, ending: Ending::Superseded } => {
             info!(%episode, "alert fires again since a later time");
@@ -219,7 +249,7 @@ fn log(fact: &Fact) {
         }
         What::IncidentOpened { incident, policy, target, relapse_of, .. } => {
             let relapse_of = relapse_of.map(|id| id.0);
-            info!(%incident, %policy, %target, relapse_of, "incident opened");
+            one_of!(is_crowd, %incident, %policy, %target, relapse_of, "incident opened");
         }
         What::OrderHeld { incident, remedy, part, holds, .. } => {
             let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();

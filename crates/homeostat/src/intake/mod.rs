@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  POST, PUT /hooks…  ─> body ─> signature ─> webhook ─┐                     ┌─ committed ─> 200
-//!                                                      ├─> observations ─> queue
+//!                                  └─ known ─ repeat? ─┼─> observations ─> queue ─ repeat ─> 200
 //!  POST /api/v2/alerts ─> body ──────────> alerts_api ─┘                     └─ busy ──────> 503
 //!
 //!  each minute, and when a webhook did not tell all ─> reconcile ─> queue
@@ -29,6 +29,7 @@
 pub mod alerts_api;
 mod body;
 mod gzip;
+mod known;
 mod leads;
 mod mend;
 pub mod reconcile;
@@ -53,6 +54,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use homeostat_core::alert::{Observation, Status};
 use homeostat_core::name::SourceName;
+use homeostat_core::repeats::Repeat;
 use homeostat_core::text::Text;
 use homeostat_core::time::Timestamp;
 
@@ -62,6 +64,7 @@ use homeostat_hands::failpoint;
 
 pub use body::Bounds;
 use body::{Gathered, Reader, Refusal, Taken};
+use known::Known;
 pub use leads::Leads;
 use senders::Senders;
 use signature::Signatures;
@@ -125,9 +128,15 @@ pub struct Intake {
     senders: Senders,
     signatures: Arc<Signatures>,
     reader: Reader,
-    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    known: Known,
+    /// The clock on the wall.
+    clock: Time,
+    /// The engine's, by which repeats are answered for it; without it, the engine hears all.
+    engines: Option<Time>,
     tally: Arc<dyn Tally>,
 }
+
+type Time = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl fmt::Debug for Intake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,7 +159,9 @@ impl Intake {
             senders: Senders::default(),
             signatures: Arc::default(),
             reader: Reader::new(Bounds::default()),
+            known: Known::default(),
             clock: Box::new(clock),
+            engines: None,
             tally,
         }
     }
@@ -159,6 +170,16 @@ impl Intake {
     #[must_use]
     pub fn bounds(mut self, bounds: Bounds) -> Self {
         self.reader = Reader::new(bounds);
+        self
+    }
+
+    /// Answers for the engine what only repeats what it knows, by its clock.
+    #[must_use]
+    pub fn answering_repeats(
+        mut self,
+        engines: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        self.engines = Some(Box::new(engines));
         self
     }
 
@@ -213,6 +234,11 @@ impl Intake {
         by: Option<Text>,
         sent: Gathered,
     ) -> Response {
+        let hash = self.known.hash(source, &sent.bytes);
+        if self.is_known(source, hash) {
+            self.tally.notification(source, NotificationResult::Accepted);
+            return StatusCode::OK.into_response();
+        }
         let body = match self.reader.open(sent) {
             Ok(body) => body,
             Err(refusal) => return self.refuse(source, &refusal),
@@ -229,10 +255,14 @@ impl Intake {
             self.leads.learn(source, &alert.receiver);
             self.senders.compare(&self.sources, source, &alert.external_url);
         }
-        if let Err(busy) = self.commit(source, by, parsed.observations).await {
-            return self.busy(source, busy);
-        }
         let truncated = parsed.truncated;
+        match self.commit(source, by, parsed.observations).await {
+            Ok(Some(repeats)) if truncated == 0 && parsed.problems.is_empty() => {
+                self.known.learn(hash, repeats);
+            }
+            Ok(_) => {}
+            Err(busy) => return self.busy(source, busy),
+        }
         if truncated > 0 {
             self.leads.prompt(source);
             tracing::warn!(%source, truncated, "notification truncated by its sender");
@@ -278,15 +308,33 @@ impl Intake {
         bad_request(&problems.to_string())
     }
 
-    /// Returns once the engine has committed these; nothing is asked of it for nothing.
+    /// Tells whether a notification is known and repeats nothing but what the engine need not hear.
+    fn is_known(&self, source: &SourceName, hash: u64) -> bool {
+        let Some((engines, repeats)) = self.engines.as_ref().zip(self.known.find(hash)) else {
+            return false;
+        };
+        let is_answered = self.queue.repeat(&repeats, engines);
+        if is_answered {
+            self.tally.alerts(source, Status::Firing, repeats.len() as u64);
+        }
+        is_answered
+    }
+
+    /// Returns once the engine has committed these; nothing is asked of it for nothing, nor where all of
+    /// them are repeats that it need not hear, which are returned.
     async fn commit(
         &self,
         source: &SourceName,
         by: Option<Text>,
         mut observations: Vec<Observation>,
-    ) -> Result<(), Busy> {
+    ) -> Result<Option<Vec<Repeat>>, Busy> {
         if observations.is_empty() {
-            return Ok(());
+            return Ok(None);
+        }
+        let engines = self.engines.as_ref();
+        if let Some(repeats) = engines.and_then(|now| self.queue.recognise(&observations, now)) {
+            self.tally.alerts(source, Status::Firing, repeats.len() as u64);
+            return Ok(Some(repeats));
         }
         let now = (self.clock)();
         let fires = |observation: &&Observation| is_firing(observation, now);
@@ -302,7 +350,7 @@ impl Intake {
                 self.tally.alerts(source, status, count);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn put_aside(&self, source: &SourceName, body: &Taken, reason: &str) {

@@ -11,7 +11,7 @@ use super::{Answer, explain, words};
 use crate::web::api::Api;
 use crate::web::api::alerts::{self, AlertGroup, FiringAlert};
 
-/// Alerts of a group that are shown.
+/// Alerts that are shown, of all groups together: each shows as many as the others, and one at least.
 const ROWS: usize = 100;
 
 pub(super) async fn show(State(api): State<Arc<Api>>, viewer: Viewer) -> Answer {
@@ -23,13 +23,14 @@ pub(super) async fn show(State(api): State<Arc<Api>>, viewer: Viewer) -> Answer 
             a class="end" href="explain" { "Explain an alert" }
         }
         @if list.groups.is_empty() { p class="empty" { "Nothing fires." } }
-        @for group in &list.groups { (told(group, &viewer)) }
+        @let rows = (ROWS / list.groups.len().max(1)).max(1);
+        @for group in &list.groups { (told(group, rows, &viewer)) }
         @if list.more > 0 { p class="soft" { "and " (list.more) " more" } }
     };
     Ok(shell::frame(&viewer, &status, StatusCode::OK, &Page::live(Place::Alerts, "Alerts", body)))
 }
 
-fn told(group: &AlertGroup, viewer: &Viewer) -> Markup {
+fn told(group: &AlertGroup, rows: usize, viewer: &Viewer) -> Markup {
     let count = group.alerts.len();
     let name = group.policy.as_deref().unwrap_or_default();
     html! {
@@ -44,10 +45,10 @@ fn told(group: &AlertGroup, viewer: &Viewer) -> Markup {
         table class="cards-below" {
             thead { tr { th { "Alert" } th { "Labels" } th class="tight" { "Since" } th { "Incident" } th { "Source" } th { "Why" } } }
             tbody {
-                @for alert in group.alerts.iter().take(ROWS) { (row(alert, name, viewer)) }
+                @for alert in group.alerts.iter().take(rows) { (row(alert, name, viewer)) }
             }
         }
-        @if count > ROWS { p class="soft" { "and " (count - ROWS) " more" } }
+        @if count > rows { p class="soft" { "and " (count - rows) " more" } }
     }
 }
 
