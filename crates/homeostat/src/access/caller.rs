@@ -69,7 +69,7 @@ struct Inner {
     /// The groups, as grants name them.
     groups: BTreeSet<String>,
     way: Way,
-    address: String,
+    address: Arc<str>,
     rights: Rights,
 }
 
@@ -79,7 +79,7 @@ impl Caller {
         identity: Identity,
         groups: impl IntoIterator<Item = String>,
         way: Way,
-        address: String,
+        address: Arc<str>,
         rights: Rights,
     ) -> Self {
         let who = identity.to_string();
@@ -88,7 +88,7 @@ impl Caller {
     }
 
     /// Somebody who was not asked, and may do everything.
-    pub fn anyone(address: String) -> Self {
+    pub fn anyone(address: Arc<str>) -> Self {
         Self::new(Identity::Anonymous, [], Way::Unasked, address, Rights::Everything)
     }
 
@@ -170,7 +170,7 @@ impl Caller {
     /// Returns who gives a command, by what they say of themselves and by what is known.
     pub fn operator(&self, claimed: String) -> Operator {
         let Inner { who, way, address, .. } = &*self.0;
-        let (who, groups, address) = (who.clone(), Vec::new(), address.clone());
+        let (who, groups, address) = (who.clone(), Vec::new(), address.as_ref().to_owned());
         let known = Known { who, way: *way, groups, address };
         Operator { claimed, known: Some(known) }
     }

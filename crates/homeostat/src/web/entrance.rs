@@ -176,7 +176,7 @@ impl Entrance {
         let session = self.session(headers, peer).filter(|_| !headers.contains_key(AUTHORIZATION));
         match session {
             Some(Session { named: (identity, groups, _), form_token, .. }) => {
-                let address = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+                let address = peer.map_or_else(|| "unknown".into(), Peer::shown);
                 let rights = self.access.read().rights.clone();
                 let caller = Caller::new(identity, groups, Way::Session, address, rights);
                 Arrived { arrival: Arrival(Ok(caller)), form_token: Some(FormToken(form_token)) }
@@ -191,7 +191,7 @@ impl Entrance {
         let served = self.listening.served();
         let asks = self.admin.is_some() || rules.is_written() || served.asks();
         let called = |(identity, groups, way): Named| {
-            let address = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+            let address = peer.map_or_else(|| "unknown".into(), Peer::shown);
             Arrival(Ok(Caller::new(identity, groups, way, address, rules.rights.clone())))
         };
         let mut shown = headers.get_all(AUTHORIZATION).iter();

@@ -260,29 +260,30 @@ pub(super) async fn stand(
     request: Request,
     next: Next,
 ) -> Response {
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
+    let path = uri.path();
     let (parts, body) = request.into_parts();
     let (body, left) = hearing::share(body);
-    let is_page = pages::is_page(&path, &parts.headers);
+    let is_page = pages::is_page(path, &parts.headers);
     let is_of_a_page =
         is_page || parts.headers.get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
     let has_form = is_form(&parts.headers) && parts.method == Method::POST;
     let (body, shown) =
-        if has_form && !is_door(&path, "") { shown_by_form(body).await } else { (body, None) };
+        if has_form && !is_door(path, "") { shown_by_form(body).await } else { (body, None) };
     let judged = guard.judge(&parts, shown.as_deref()).await;
-    let page = is_page.then(|| (&*guard.entrance, parts.uri.clone()));
+    let page = is_page.then_some((&*guard.entrance, &uri));
     let mut request = Request::from_parts(parts, body);
     let mut response = match judged {
         Ok(Arrived { arrival, form_token }) => {
-            let who = arrival.0.as_ref().ok().map(|caller| caller.identity().to_string());
+            let caller = arrival.0.as_ref().ok().cloned();
             request.extensions_mut().insert(arrival);
             form_token.map(|form_token| request.extensions_mut().insert(form_token));
             let answered = tokio::time::timeout(PATIENCE, next.run(request)).await;
-            let response = answered.unwrap_or_else(|_| give_up(&path));
+            let response = answered.unwrap_or_else(|_| give_up(path));
             match response.extensions().get::<access::Refusal>() {
                 Some(refusal) => {
-                    let mut refused =
-                        refuse(&path, &Refusal::Gate(refusal.clone()), who, page.as_ref());
+                    let who = caller.map(|caller| caller.identity().to_string());
+                    let mut refused = refuse(path, &Refusal::Gate(refusal.clone()), who, page);
                     if refused.status() == StatusCode::UNAUTHORIZED {
                         guard.challenge(refused.headers_mut(), is_of_a_page);
                     }
@@ -291,7 +292,7 @@ pub(super) async fn stand(
                 None => response,
             }
         }
-        Err(refusal) => refuse(&path, &refusal, None, page.as_ref()),
+        Err(refusal) => refuse(path, &refusal, None, page),
     };
     left.hear_out().await;
     guard.dress(response.headers_mut());
@@ -309,7 +310,7 @@ fn refuse(
     path: &str,
     refusal: &Refusal,
     who: Option<String>,
-    page: Option<&(&Entrance, Uri)>,
+    page: Option<(&Entrance, &Uri)>,
 ) -> Response {
     let (status, message) = refusal.answer();
     let mut response = match page {

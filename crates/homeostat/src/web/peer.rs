@@ -1,6 +1,5 @@
 //! Who is at the other end of a connection, as the connection itself shows it.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -13,6 +12,8 @@ pub struct Peer {
     pub certified: Certified,
     /// Whether nobody else reads what goes by.
     pub is_secure: bool,
+    /// The address, as it is shown.
+    shown: Arc<str>,
 }
 
 /// From where a connection came.
@@ -44,7 +45,21 @@ pub enum Certified {
 impl Peer {
     /// A peer that has shown nothing, on a connection that others may read.
     pub fn plain(address: Address) -> Self {
-        Self { address, certified: Certified::No, is_secure: false }
+        let shown = match address {
+            Address::Tcp(address) => address.to_string().into(),
+            Address::Unix { .. } => "unix".into(),
+        };
+        Self { address, certified: Certified::No, is_secure: false, shown }
+    }
+
+    /// A peer on a connection that nobody else reads.
+    pub fn secure(address: Address, certified: Certified) -> Self {
+        Self { certified, is_secure: true, ..Self::plain(address) }
+    }
+
+    /// Returns the address as it is shown: with its port, or `unix`.
+    pub fn shown(&self) -> Arc<str> {
+        self.shown.clone()
     }
 
     /// Returns the address without its port, where it came from one.
@@ -52,15 +67,6 @@ impl Peer {
         match self.address {
             Address::Tcp(address) => Some(address.ip().to_canonical()),
             Address::Unix { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address {
-            Address::Tcp(address) => address.fmt(f),
-            Address::Unix { .. } => f.write_str("unix"),
         }
     }
 }

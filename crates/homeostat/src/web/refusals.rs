@@ -175,7 +175,7 @@ impl Watch {
 async fn stand(State(watch): State<Arc<Watch>>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let said = [HOST, USER_AGENT].map(|name| request.headers().get(name).cloned());
-    let from = request.extensions().get::<Peer>().map(ToString::to_string);
+    let from = request.extensions().get::<Peer>().map(Peer::shown);
     let response = next.run(request).await;
     let Some(reason) = Reason::of(&response) else { return response };
     watch.metrics.refused(reason.as_str());
@@ -188,7 +188,7 @@ async fn stand(State(watch): State<Arc<Watch>>, request: Request, next: Next) ->
     {
         let (reason, path) = (reason.as_str(), shown(path));
         let details = response.extensions().get().map(|Details(details)| details.as_str());
-        let from = from.unwrap_or_default();
+        let from = from.as_deref().unwrap_or_default();
         tracing::warn!(
             %method, path, host, agent, from, reason, details, more, help, "a request was refused"
         );

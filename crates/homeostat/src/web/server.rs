@@ -240,7 +240,7 @@ impl Talk {
         let handshake = TlsAcceptor::from(tls.server.clone()).accept(stream);
         let stream = tokio::time::timeout(self.limits.head, handshake).await??;
         let (address, certified) = (Address::Tcp(address), certified(&stream, &tls));
-        let peer = Peer { address, certified, is_secure: true };
+        let peer = Peer::secure(address, certified);
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             self.http2(stream, peer).await
         } else {

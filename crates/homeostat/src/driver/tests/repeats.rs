@@ -27,8 +27,11 @@ async fn a_repeat_is_answered_without_a_turn_and_keeps_its_alert_from_lapsing() 
     let (clock, hands) = set_by_hand();
     let (driver, queue, telling, _directory) = driver_by(clock, Book::observe(), None);
     let clock = driver.doors.clock.clone();
-    let pass =
-        |seconds| hands.iter().for_each(|hand| drop(hand.fetch_add(seconds, Ordering::Relaxed)));
+    let pass = |seconds| {
+        for hand in hands.iter() {
+            hand.fetch_add(seconds, Ordering::Relaxed);
+        }
+    };
     let known = [observation(1, 0)];
     let answered = || queue.recognise(&known, || clock.now()).is_some();
     assert!(!answered(), "nothing is known");

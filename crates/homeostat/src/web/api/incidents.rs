@@ -174,6 +174,9 @@ pub(in crate::web) async fn find(
         return Ok(None);
     };
     let Some(mut incident) = view(id, &story, &(api.web.book)()) else { return Ok(None) };
+    if incident.orders.iter().all(|order| order.state != OrderState::Running) {
+        return Ok(Some(incident));
+    }
     let printed = api.web.printed.clone();
     let incident = ask(api, move |_| {
         let running = incident.orders.iter_mut().filter(|o| o.state == OrderState::Running);
