@@ -4,6 +4,7 @@
 
 mod access;
 mod guard;
+mod kubernetes;
 mod notify;
 mod source;
 mod web;
@@ -12,6 +13,7 @@ pub(crate) use access::{ACCESS, ACCESS_OIDC, ACCESS_PROXY, ACCESS_TOKEN, GRANT};
 pub(crate) use guard::{
     BLAST_RADIUS, BREAKER, DEFAULT_GUARD, FLAP, FRESH, GUARD, RATE, STORM, WATCHDOG,
 };
+pub(crate) use kubernetes::{DRAIN, JOB, KUBERNETES, NODE, POD, ROLLOUT, SCALE};
 pub(crate) use notify::{CHANNEL, WEBHOOK};
 use source::BEARER_HELP;
 pub(crate) use source::{
@@ -62,7 +64,7 @@ pub(crate) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 26] = [
+const HOMES: [(&str, &Keys); 30] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -76,6 +78,10 @@ const HOMES: [(&str, &Keys); 26] = [
     ("`http` of a remedy", &REQUEST),
     ("`ssh` of a remedy", &SSH),
     ("`systemd` of a remedy", &SYSTEMD),
+    ("`kubernetes` of a remedy", &KUBERNETES),
+    ("`scale` of `kubernetes`", &SCALE),
+    ("`evict` of `kubernetes`", &POD),
+    ("`drain` of `kubernetes`", &DRAIN),
     ("`guard.watchdog`", &WATCHDOG),
     ("`guard.flap`", &FLAP),
     ("`guard.breaker`", &BREAKER),
@@ -280,6 +286,7 @@ pub(crate) static REMEDY: Keys = Keys {
         "call",
         "ssh",
         "systemd",
+        "kubernetes",
         "timeout",
         "retries",
         "backoff",
@@ -303,6 +310,8 @@ pub(crate) static REMEDY: Keys = Keys {
         habit("bash", "script", "write exec: [bash, /path/to/script], or `script:` for /bin/sh"),
         habit("host", "ssh", "write ssh: { host: …, exec: [program, argument] }"),
         habit("remote", "ssh", "write ssh: { host: …, exec: [program, argument] }"),
+        habit("k8s", "kubernetes", KUBERNETES_HELP),
+        habit("kubectl", "kubernetes", KUBERNETES_HELP),
         habit("webhook", "http", "write http: { url: \"https://…\" }"),
         habit("url", "http", "write http: { url: \"https://…\" }"),
         habit("handler", "call", "write call: NAME"),
@@ -322,6 +331,9 @@ pub(crate) static REMEDY: Keys = Keys {
     ],
 };
 
+const KUBERNETES_HELP: &str =
+    "write kubernetes: { rollout_restart: { namespace: …, deployment: … } }";
+
 const WORSE_HELP: &str = "what a remedy must not make worse stands in its policy: \
      regression: { matchers: ['severity=\"critical\"'], worse: undo }";
 
@@ -335,6 +347,7 @@ pub(crate) static UNDO: Keys = Keys {
         "call",
         "ssh",
         "systemd",
+        "kubernetes",
         "timeout",
         "run_as",
         "working_directory",

@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub(crate) mod action;
 mod definition;
 pub(crate) mod errand;
+pub(crate) mod kubernetes;
 pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod interval;
@@ -40,7 +41,7 @@ pub(crate) use http::{Authorization, BasicAuth, Http, Tls};
 pub(crate) use join::join;
 pub(crate) use source::{Source, Sources};
 
-type Length = Field<Spanned<Span>>;
+pub(crate) type Length = Field<Spanned<Span>>;
 type Count = Field<Spanned<u32>>;
 pub(crate) type Words = Field<Spanned<Vec<Text>>>;
 

@@ -15,38 +15,88 @@ use crate::template::{Place, Template, TemplateError, Values};
 /// How much of a refused value is shown: enough to know it by.
 const SHOWN_CHARS: usize = 80;
 
-/// What a text must be made of: ASCII letters, digits, and some marks.
+/// What a text must be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
     /// What such a text is, for people.
     pub what: &'static str,
-    /// The marks that it may begin with.
-    pub first: &'static str,
-    /// The marks that may follow.
-    pub then: &'static str,
+    /// Of what it is made.
+    pub letters: Letters,
     /// How long it may be, in bytes.
     pub most: usize,
 }
 
+/// The characters of a text, and where they may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letters {
+    /// ASCII letters, digits, and some marks.
+    Marks {
+        /// The marks that it may begin with.
+        first: &'static str,
+        /// The marks that may follow.
+        then: &'static str,
+    },
+    /// Labels with dots between them, at most so many: each is lower-case letters, digits, and `-`
+    /// inside (RFC 1123).
+    Labels(usize),
+}
+
 impl Form {
     /// A host: its name (RFC 1123, and `_`, which people use) or its address, an IPv6 one with its zone.
-    pub const HOST: Self =
-        Self { what: "a host name or an address", first: ":", then: ".-_:%", most: 255 };
+    pub const HOST: Self = Self::of_marks("a host name or an address", ":", ".-_:%", 255);
     /// The name of a user, as systems and directories have it.
-    pub const USER: Self =
-        Self { what: "the name of a user", first: "_", then: "._-@+", most: 255 };
+    pub const USER: Self = Self::of_marks("the name of a user", "_", "._-@+", 255);
 
     /// A unit of systemd: its name, and never the path of one.
-    pub const UNIT: Self =
-        Self { what: "the name of a unit", first: "_.:", then: "_.:@\\-", most: 255 };
+    pub const UNIT: Self = Self::of_marks("the name of a unit", "_.:", "_.:@\\-", 255);
+
+    /// A namespace of Kubernetes.
+    pub const NAMESPACE: Self =
+        Self { what: "the name of a namespace", letters: Letters::Labels(1), most: 63 };
+    /// An object of Kubernetes whose name is a DNS subdomain, as most names are.
+    pub const OBJECT: Self = Self {
+        what: "the name of an object of Kubernetes: lower-case letters, digits, `-` and `.`",
+        letters: Letters::Labels(usize::MAX),
+        most: 253,
+    };
+    /// The identity of an object, which no other object ever has.
+    pub const UID: Self = Self::of_marks("a uid", "", "-", 64);
+    /// A context of a kubeconfig.
+    pub const CONTEXT: Self = Self::of_marks("the name of a context", "_", "._-@:/+", 253);
+
+    /// A form of ASCII letters, digits and marks.
+    pub const fn of_marks(
+        what: &'static str,
+        first: &'static str,
+        then: &'static str,
+        most: usize,
+    ) -> Self {
+        Self { what, letters: Letters::Marks { first, then }, most }
+    }
 
     /// Tells whether a text is of this form.
     pub fn admits(&self, text: &str) -> bool {
-        let is = |c: char, marks: &str| c.is_ascii_alphanumeric() || marks.contains(c);
         text.len() <= self.most
-            && text.starts_with(|c: char| is(c, self.first))
-            && text.chars().skip(1).all(|c| is(c, self.then))
+            && match self.letters {
+                Letters::Marks { first, then } => {
+                    let is = |c: char, marks: &str| c.is_ascii_alphanumeric() || marks.contains(c);
+                    text.starts_with(|c: char| is(c, first))
+                        && text.chars().skip(1).all(|c| is(c, then))
+                }
+                Letters::Labels(most) => {
+                    text.split('.').count() <= most && text.split('.').all(is_label)
+                }
+            }
     }
+}
+
+/// A label of a name in the DNS, in lower case. The whole name's length bounds it where it matters.
+fn is_label(text: &str) -> bool {
+    let is_inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty()
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text.chars().all(is_inside)
 }
 
 /// An errand with placeholders.
@@ -267,11 +317,31 @@ mod tests {
 
     #[test]
     fn forms_are_bounded() {
-        for (form, good) in [(Form::HOST, "x"), (Form::USER, "_x"), (Form::UNIT, "x@y.service")] {
-            assert!(form.admits(good));
-            for bad in ["", "-x", "x y", "x\n", "x/y", &"x".repeat(256)] {
+        let forms = [
+            (Form::HOST, "x"),
+            (Form::USER, "_x"),
+            (Form::UNIT, "x@y.service"),
+            (Form::NAMESPACE, "kube-system"),
+            (Form::OBJECT, "web-5d4f.b-0"),
+            (Form::UID, "0b7c1a2e-6c1b-4a53-9f5e-0d6a8c1f2b3d"),
+            (Form::CONTEXT, "arn:aws:eks:eu-1:12:cluster/prod"),
+        ];
+        for (form, good) in forms {
+            assert!(form.admits(good), "{good}");
+            for bad in ["", "-x", "x y", "x\n", "/x", "x;y", "x$(y)", "é", &"x".repeat(256)] {
                 assert!(!form.admits(bad), "{bad:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_name_of_an_object_is_never_a_path_or_a_query() {
+        let hostile = ["a/b", "..", "a..b", ".a", "a.", "a-", "A", "a?b", "a#b", "a%2fb", "a_b"];
+        for name in hostile {
+            assert!(!Form::OBJECT.admits(name), "{name}");
+            assert!(!Form::NAMESPACE.admits(name), "{name}");
+        }
+        assert!(!Form::NAMESPACE.admits("a.b"), "a namespace is one label");
+        assert!(!Form::NAMESPACE.admits(&"a".repeat(64)));
     }
 }

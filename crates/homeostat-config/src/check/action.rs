@@ -10,7 +10,7 @@ use homeostat_core::policy::Action;
 use homeostat_core::template::{NAMES, Template};
 
 use super::words::Whose;
-use super::{errand, is_name, request, words};
+use super::{errand, is_name, kubernetes, request, words};
 use crate::config::Callable;
 use crate::nearest::nearest;
 use crate::raw;
@@ -30,7 +30,7 @@ pub(super) fn check(
             let problem = Problem::error(remedy.span.clone(), format!("this {what} does nothing"));
             problems.report(problem.help(
                 "add `exec: [program, argument]`, `script: …`, `http: { url: … }`, `call: …`, \
-                 `ssh: { host: …, exec: […] }` or `systemd: { restart: … }`",
+                 `ssh: { host: …, exec: […] }`, `systemd: { restart: … }` or `kubernetes: { evict: … }`",
             ));
             return None;
         }
@@ -59,6 +59,8 @@ pub(super) fn check(
         errand::ssh(raw, problems).map(|errand| Action::Errand(Box::new(errand)))
     } else if let Some(raw) = remedy.systemd.given() {
         errand::systemd(raw, problems).map(|errand| Action::Errand(Box::new(errand)))
+    } else if let Some(raw) = remedy.kubernetes.given() {
+        kubernetes::check(raw, problems).map(|errand| Action::Errand(Box::new(errand)))
     } else {
         remedy.call.given().and_then(|text| call(text, callable, problems))
     }

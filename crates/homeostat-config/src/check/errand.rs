@@ -10,10 +10,10 @@ use crate::read::{Field, Problems, Text};
 use crate::report::Problem;
 
 /// A port: a number, as a text.
-const PORT: Form = Form { what: "a port", first: "", then: "", most: 5 };
+const PORT: Form = Form::of_marks("a port", "", "", 5);
 
 /// A path that begins with `/`; it never comes from an alert.
-const PATH: Form = Form { what: "a path", first: "/", then: "/._-+@%:, ", most: 4096 };
+pub(super) const PATH: Form = Form::of_marks("a path", "/", "/._-+@%:, ", 4096);
 
 /// `ssh`: the host may come from the alert, and so may arguments.
 pub(super) fn ssh(raw: &Ssh, problems: &mut Problems) -> Option<ErrandTemplate> {
@@ -91,7 +91,11 @@ pub(super) fn systemd(raw: &Systemd, problems: &mut Problems) -> Option<ErrandTe
 }
 
 /// Reads a text that may have placeholders. Where it has none, it is of its form.
-fn text(field: &Field<Text>, form: Form, problems: &mut Problems) -> Option<FieldTemplate> {
+pub(super) fn text(
+    field: &Field<Text>,
+    form: Form,
+    problems: &mut Problems,
+) -> Option<FieldTemplate> {
     let text = field.given()?;
     let template = template(text, problems)?;
     if !text.value.contains('{') && !form.admits(&text.value) {
@@ -103,7 +107,11 @@ fn text(field: &Field<Text>, form: Form, problems: &mut Problems) -> Option<Fiel
 }
 
 /// Reads a text that is the same for every alert.
-fn constant(field: &Field<Text>, form: Form, problems: &mut Problems) -> Option<FieldTemplate> {
+pub(super) fn constant(
+    field: &Field<Text>,
+    form: Form,
+    problems: &mut Problems,
+) -> Option<FieldTemplate> {
     let text = field.given()?;
     if text.value.contains("{{") {
         let message = "this cannot come from an alert";

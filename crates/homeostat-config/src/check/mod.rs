@@ -15,6 +15,7 @@ mod hmac;
 pub(crate) mod http;
 pub(crate) mod interval;
 mod inventory;
+mod kubernetes;
 mod labels;
 mod notify;
 mod oidc;

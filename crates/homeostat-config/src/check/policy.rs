@@ -14,6 +14,7 @@ use homeostat_core::policy::{
 use homeostat_core::time::Span;
 
 use super::guard::Height;
+use super::kubernetes;
 use super::{
     Names, Surroundings, about, action, approval, carries, guard, notify, regression, some_time,
     verify,
@@ -259,7 +260,7 @@ fn remedy(
         approval: approval::check(raw.approval.given(), trust.approval, problems),
         definition: raw.definition.clone(),
         action: action.unwrap_or_else(|| Action::Exec(Vec::new())),
-        timeout: some_time(&raw.timeout, defaults::TIMEOUT, problems),
+        timeout: kubernetes::timeout(&raw.timeout, &raw.action, defaults::TIMEOUT, problems),
         retries: raw.retries.value_or(0).min(limits::RETRIES),
         backoff: raw.backoff.value_or(defaults::BACKOFF),
         idempotent: raw.idempotent.value_or(false),

@@ -3,7 +3,7 @@
 use homeostat_core::limits::defaults;
 use homeostat_core::policy::{Action, Regression, Undo, Worse};
 
-use super::{Surroundings, action, policy, some_time};
+use super::{Surroundings, action, kubernetes, policy};
 use crate::config::Callable;
 use crate::raw;
 use crate::read::{Field, Problems};
@@ -81,6 +81,6 @@ pub(super) fn undo(raw: &raw::Undo, callable: Callable<'_>, problems: &mut Probl
     let action = action::check(&raw.action, "undo", callable, problems);
     Undo {
         action: action.unwrap_or_else(|| Action::Exec(Vec::new())),
-        timeout: some_time(&raw.timeout, defaults::TIMEOUT, problems),
+        timeout: kubernetes::timeout(&raw.timeout, &raw.action, defaults::TIMEOUT, problems),
     }
 }

@@ -27,6 +27,10 @@ pub(super) fn check(
     if !action.systemd.is_absent() {
         refuse(action, &[], problems);
     }
+    if !action.kubernetes.is_absent() {
+        // It is the hand that runs as somebody here, with the kubeconfig that they have.
+        refuse(action, &["run_as"], problems);
+    }
     if !action.ssh.is_absent() {
         // It is the client that runs as somebody here, with the keys that they have.
         refuse(action, &["run_as"], problems);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use homeostat_core::policy::Worse;
 
 use super::errand::{self, Ssh, Systemd};
+use super::kubernetes::{self, Kubernetes};
 use super::setting::{self, Setting};
 use super::{Length, Words, matchers, request};
 use crate::keys;
@@ -23,12 +24,13 @@ pub(crate) struct Action {
     pub(crate) call: Field<Text>,
     pub(crate) ssh: Field<Ssh>,
     pub(crate) systemd: Field<Systemd>,
+    pub(crate) kubernetes: Field<Kubernetes>,
     pub(crate) setting: Setting,
 }
 
 impl Action {
     /// What an action can do, by its key, and where it stands if it does that.
-    pub(crate) fn kinds(&self) -> [(&'static str, Field<Range<usize>>); 6] {
+    pub(crate) fn kinds(&self) -> [(&'static str, Field<Range<usize>>); 7] {
         [
             ("exec", self.exec.as_ref().map(|argv| argv.span.clone())),
             ("script", self.script.as_ref().map(|text| text.span.clone())),
@@ -36,6 +38,7 @@ impl Action {
             ("call", self.call.as_ref().map(|text| text.span.clone())),
             ("ssh", self.ssh.as_ref().map(|ssh| ssh.span.clone())),
             ("systemd", self.systemd.as_ref().map(|systemd| systemd.span.clone())),
+            ("kubernetes", self.kubernetes.as_ref().map(|kubernetes| kubernetes.span.clone())),
         ]
     }
 }
@@ -64,6 +67,7 @@ pub(super) fn action(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Action {
         call: fields.read(reader, "call", Reader::text),
         ssh: fields.read(reader, "ssh", errand::ssh),
         systemd: fields.read(reader, "systemd", errand::systemd),
+        kubernetes: fields.read(reader, "kubernetes", kubernetes::kubernetes),
         setting: setting::setting(reader, fields),
         span: fields.span.clone(),
     }

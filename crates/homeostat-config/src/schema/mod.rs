@@ -15,6 +15,7 @@ mod access;
 mod book;
 mod emit;
 mod guard;
+mod kubernetes;
 mod policy;
 mod server;
 mod source;

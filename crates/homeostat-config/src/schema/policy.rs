@@ -4,6 +4,7 @@ use homeostat_core::limits::defaults;
 
 use super::Default::{Count, Flag, Nothing, Required, Span, Text as Value, Told};
 use super::Shape::{Anything, Duration, Either, List, Map, Named, Text, Word};
+use super::kubernetes::KUBERNETES;
 use super::{Group, LABELS, Shape, TEXTS, Table, entry, guard, server};
 use crate::keys;
 
@@ -95,7 +96,7 @@ static REMEDY: Table = Table {
     one_of: ACTIONS,
 };
 
-const ACTIONS: &[&str] = &["exec", "script", "http", "call", "ssh", "systemd"];
+const ACTIONS: &[&str] = &["exec", "script", "http", "call", "ssh", "systemd", "kubernetes"];
 
 static REMEDY_KEYS: Group = Group {
     name: "a remedy",
@@ -150,6 +151,12 @@ static ACTION_KEYS: Group = Group {
         entry("call", Text, Nothing, "[a handler in Rust](handlers.md), by name"),
         entry("ssh", Map(&SSH), Nothing, "[a command on another machine](hands.md#ssh)"),
         entry("systemd", Map(&SYSTEMD), Nothing, "[a unit of this machine](hands.md#systemd)"),
+        entry(
+            "kubernetes",
+            Map(&KUBERNETES),
+            Nothing,
+            "[an object of a cluster](hands.md#kubernetes)",
+        ),
         entry(
             "run_as",
             Text,

@@ -67,6 +67,71 @@ fn a_verb_of_systemd_and_its_unit_are_an_errand() {
 }
 
 #[test]
+fn a_verb_of_kubernetes_and_what_it_is_about_are_an_errand() {
+    let workload = "namespace: shop, deployment: \"{{ labels.instance }}\"";
+    for (line, shown) in [
+        (
+            format!("rollout_restart: {{ {workload} }}"),
+            "rollout_restart namespace=shop deployment=web-1",
+        ),
+        (format!("rollout_undo: {{ {workload} }}"), "rollout_undo namespace=shop deployment=web-1"),
+        (
+            format!("scale: {{ {workload}, by: -1, min: 2 }}"),
+            "scale namespace=shop deployment=web-1 by=-1 min=2",
+        ),
+        (
+            "scale: { namespace: shop, statefulset: db, to: 0 }".into(),
+            "scale namespace=shop statefulset=db to=0",
+        ),
+        (
+            "evict: { namespace: shop, pod: \"{{ labels.instance }}\", uid: 12-ab }".into(),
+            "evict namespace=shop pod=web-1 uid=12-ab",
+        ),
+        ("delete_pod: { namespace: shop, pod: a.b }".into(), "delete_pod namespace=shop pod=a.b"),
+        ("cordon: { node: n1 }, context: 'prod@eu/1'".into(), "cordon node=n1 context=prod@eu/1"),
+        (
+            "uncordon: { node: n1 }, kubeconfig: /etc/kube".into(),
+            "uncordon node=n1 kubeconfig=/etc/kube",
+        ),
+        (
+            "drain: { node: n1, max_unavailable: 3, force: true }".into(),
+            "drain node=n1 max_unavailable=3 force=true",
+        ),
+        ("run_job: { namespace: a, cronjob: b }".into(), "run_job namespace=a cronjob=b"),
+    ] {
+        let shown_as = errand(&format!("kubernetes: {{ {line} }}"), "web-1").unwrap().to_string();
+        assert_eq!(shown_as, format!("kubernetes {shown}"));
+    }
+}
+
+#[test]
+fn a_hostile_name_of_an_object_is_refused_where_it_is_rendered() {
+    let hostile =
+        ["a/b", "..", "../../secrets", "a?x=y", "a#b", "a%2fb", "A", "-a", "a b", "a\nb", "ä", ""];
+    for hostile in hostile {
+        for line in [
+            "evict: { namespace: shop, pod: \"{{ labels.instance }}\" }",
+            "evict: { namespace: \"{{ labels.instance }}\", pod: a }",
+            "evict: { namespace: a, pod: b, uid: \"{{ labels.instance }}\" }",
+            "cordon: { node: \"{{ labels.instance }}\" }",
+        ] {
+            let refused = errand(&format!("kubernetes: {{ {line} }}"), hostile);
+            // A uid may be of capitals: no API has such a one, and it is no path either.
+            let is_harmless = line.contains("uid") && hostile == "A";
+            assert!(is_harmless || refused.is_err(), "{hostile:?} in {line}");
+        }
+    }
+}
+
+#[test]
+fn the_time_limit_may_stand_with_the_verb() {
+    let line = "remedies: [{ name: x, kubernetes: { drain: { node: a, timeout: 10m } } }]";
+    let config = parse("h.yml", &policy(line)).unwrap_or_else(|report| panic!("{report}"));
+    let remedy = &config.book.policies()[0].remedies[0];
+    assert_eq!(remedy.timeout, homeostat_core::time::Span::from_secs(600));
+}
+
+#[test]
 fn what_cannot_be_is_told_with_the_way_out() {
     for (line, says, helps) in [
         ("ssh: { exec: [true] }", "`ssh` names no host", "labels.instance | host"),
@@ -110,9 +175,83 @@ fn what_cannot_be_is_told_with_the_way_out() {
         ("ssh: { host: a, exec: [true] }, secrets: { A: /x }", "is about a program", ""),
         ("ssh: { host: a, exec: [true] }, working_directory: /", "is about a program", ""),
     ] {
-        let problems = of_policy(&format!("remedies: [{{ name: x, {line} }}]"));
-        let problems = problems.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(problems.contains(says) && problems.contains(helps), "{line}: {problems}");
+        assert_told(line, says, helps);
+    }
+}
+
+fn assert_told(line: &str, says: &str, helps: &str) {
+    let problems = of_policy(&format!("remedies: [{{ name: x, {line} }}]"));
+    let problems = problems.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(problems.contains(says) && problems.contains(helps), "{line}: {problems}");
+}
+
+#[test]
+fn what_cannot_be_done_in_a_cluster_is_told_with_the_way_out() {
+    for (line, says, helps) in [
+        ("kubernetes: {}", "`kubernetes` does nothing", "rollout_restart"),
+        (
+            "kubernetes: { cordon: { node: a }, uncordon: { node: a } }",
+            "a remedy does one thing",
+            "remove one",
+        ),
+        ("kubernetes: { cordon: {} }", "`cordon` names nothing to act on", "write one of `node`"),
+        (
+            "kubernetes: { rollout_restart: { namespace: a, deployment: b, daemonset: c } }",
+            "acts on one thing",
+            "`deployment`, `statefulset`, `daemonset`",
+        ),
+        ("kubernetes: { evict: { pod: a } }", "it says no `namespace`", "labels.namespace"),
+        ("kubernetes: { evict: { namespace: a, pod: A_b } }", "is not the name of an object", ""),
+        ("kubernetes: { evict: { namespace: a.b, pod: b } }", "is not the name of a namespace", ""),
+        ("kubernetes: { evict: { namespace: a, pod: b, force: true } }", "unknown key", "by force"),
+        ("kubernetes: { cordon: { node: a }, context: a b }", "is not the name of a context", ""),
+        ("kubernetes: { cordon: { node: a }, kubeconfig: x }", "begins with `/`", ""),
+        (
+            "kubernetes: { drain: { node: a, max_unavailable: 0 } }",
+            "no pod could ever",
+            "at least 1",
+        ),
+        ("kubernetes: { scale: { namespace: a, deployment: b } }", "says no number", "by: 1, max"),
+        (
+            "kubernetes: { scale: { namespace: a, deployment: b, by: 1 } }",
+            "where this ends",
+            "add `max: 10`",
+        ),
+        (
+            "kubernetes: { scale: { namespace: a, deployment: b, by: -1, max: 3 } }",
+            "where this ends",
+            "add `min: 1`",
+        ),
+        ("kubernetes: { scale: { namespace: a, deployment: b, by: x } }", "is no step", "by: 1"),
+        (
+            "kubernetes: { scale: { namespace: a, deployment: b, by: 1, to: 2 } }",
+            "stand together",
+            "remove one",
+        ),
+        (
+            "kubernetes: { scale: { namespace: a, deployment: b, to: 2, max: 3 } }",
+            "a bound is for a step",
+            "remove it",
+        ),
+        (
+            "kubernetes: { scale: { namespace: a, deployment: b, by: 1, max: 2, min: 3 } }",
+            "`min` is above `max`",
+            "",
+        ),
+        (
+            "kubernetes: { scale: { namespace: a, daemonset: b, to: 2 } }",
+            "unknown key \"daemonset\"",
+            "as many pods as there are nodes",
+        ),
+        ("kubernetes: { restart: { namespace: a } }", "unknown key", "rollout_restart"),
+        (
+            "kubernetes: { drain: { node: a, timeout: 1m } }, timeout: 2m",
+            "two time limits",
+            "remove one",
+        ),
+        ("kubernetes: { cordon: { node: a } }, env: { A: x }", "is about a program", ""),
+    ] {
+        assert_told(line, says, helps);
     }
 }
 

@@ -107,7 +107,8 @@ remedies:
         ['severity="critical"'], worse: undo }
     5:37 expected an action, found a list
       => write undo: { exec: [program, argument] }
-    6:58 an undo does one thing: `exec`, `script`, `http`, `call`, `ssh` or `systemd`
+    6:58 an undo does one thing: `exec`, `script`, `http`, `call`, `ssh`, `systemd` or
+        `kubernetes`
       => remove one, or make it a remedy of its own
     6:61 unknown key "retries" in an undo
       => an undo runs once: a person has the incident then
@@ -115,7 +116,8 @@ remedies:
       => write undo: { exec: [program, argument] }
     7:37 this undo does nothing
       => add `exec: [program, argument]`, `script: …`, `http: { url: … }`, `call: …`,
-        `ssh: { host: …, exec: […] }` or `systemd: { restart: … }`
+        `ssh: { host: …, exec: […] }`, `systemd: { restart: … }` or `kubernetes: {
+        evict: … }`
     7:48 must be at least 1s
     "#);
 }

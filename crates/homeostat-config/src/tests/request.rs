@@ -248,7 +248,8 @@ fn a_handler_that_there_is_not_is_an_error_where_it_is_known() {
         App::from_file(…)?.action("NAME", …)
     "#);
     insta::assert_snapshot!(of_policy("remedies: [{ name: x, call: 'a b', exec: [x] }]"), @r#"
-    1:46 a remedy does one thing: `exec`, `script`, `http`, `call`, `ssh` or `systemd`
+    1:46 a remedy does one thing: `exec`, `script`, `http`, `call`, `ssh`, `systemd` or
+        `kubernetes`
       => remove one, or make it a remedy of its own
     "#);
     insta::assert_snapshot!(of_policy("remedies: [{ name: x, call: 'a b' }]"), @r#"

@@ -25,7 +25,8 @@ fn unknown_keys_are_all_named_with_what_was_meant() {
         9:7 expected a key, found a list
         11:5 unknown key "<<" in a policy
           => merge keys are not YAML 1.2: write the keys out
-        12:16 a remedy does one thing: `exec`, `script`, `http`, `call`, `ssh` or `systemd`
+        12:16 a remedy does one thing: `exec`, `script`, `http`, `call`, `ssh`, `systemd` or
+            `kubernetes`
           => remove one, or make it a remedy of its own
         12:27 unknown key "command" in a remedy
           => a program and its arguments stand under `exec: [program, argument]`, shell text under
@@ -173,12 +174,14 @@ fn what_is_missing_is_told() {
     insta::assert_snapshot!(of_policy("remedies: [{}, { name: x }, { name: y, exec: [] }]"), @r#"
         1:16 this remedy does nothing
           => add `exec: [program, argument]`, `script: …`, `http: { url: … }`, `call: …`,
-            `ssh: { host: …, exec: […] }` or `systemd: { restart: … }`
+            `ssh: { host: …, exec: […] }`, `systemd: { restart: … }` or `kubernetes: {
+            evict: … }`
         1:16 this remedy has no `name`
           => add `name: …`
         1:20 this remedy does nothing
           => add `exec: [program, argument]`, `script: …`, `http: { url: … }`, `call: …`,
-            `ssh: { host: …, exec: […] }` or `systemd: { restart: … }`
+            `ssh: { host: …, exec: […] }`, `systemd: { restart: … }` or `kubernetes: {
+            evict: … }`
         1:50 `exec` names no program
           => write exec: [program, argument, …]
         "#);

@@ -17,6 +17,8 @@
 //! To add a hand: a file here with a function `perform`, its line in `perform` below, and in the
 //! configuration what is typed, checked, and made an `ErrandTemplate`.
 
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod ssh;
 #[cfg(feature = "systemd")]
 mod systemd;
@@ -116,6 +118,8 @@ fn begin(place: PathBuf) -> io::Result<Outcome> {
 async fn perform(doing: Doing) -> Outcome {
     match &*doing.errand.hand {
         ssh::NAME => ssh::perform(doing).await,
+        #[cfg(feature = "kubernetes")]
+        kubernetes::NAME => kubernetes::perform(doing).await,
         #[cfg(feature = "systemd")]
         systemd::NAME => systemd::perform(doing).await,
         hand => refused(&format!("this program has no hand {hand:?}"), Lasting::Yes),
