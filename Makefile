@@ -8,12 +8,12 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test check bench sim torture fuzz mixin deb image chart sbom book
+.PHONY: help deps build demo test test-kubernetes check bench sim torture fuzz mixin deb image chart sbom book
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'demo and test need Prometheus and Alertmanager: they install the packages of the'
 	@echo 'distribution when they are missing. To use your own, say where they are:'
@@ -38,6 +38,18 @@ test: ## Run all tests, those against the real Prometheus stack too
 	        && $(CARGO) nextest run --locked --workspace $(FAILPOINTS_ON); \
 	else \
 	    $(CARGO) test --locked --workspace $(FAILPOINTS_ON); \
+	fi
+
+# Beside `make test`, because the server is built first, which takes minutes.
+test-kubernetes: ## Run the tests against a real API server of Kubernetes (ARGS='-E …' for some)
+	@scripts/api-server build
+	$(CARGO) test --locked --workspace $(FAILPOINTS_ON) --test engine --no-run
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    scripts/api-server run $(CARGO) nextest run --locked --workspace $(FAILPOINTS_ON) \
+	        --run-ignored only $(or $(ARGS),-E 'test(/^kubernetes::/)'); \
+	else \
+	    scripts/api-server run $(CARGO) test --locked --workspace $(FAILPOINTS_ON) \
+	        --test engine -- --ignored kubernetes::; \
 	fi
 
 torture: ## Kill the engine a thousand times under load and account for all (ROUNDS=n SEED=n)

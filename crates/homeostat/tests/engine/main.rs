@@ -18,6 +18,7 @@ mod fair;
 mod faults;
 mod follow;
 mod history;
+mod kubernetes;
 mod listener;
 mod manager;
 mod migrate;

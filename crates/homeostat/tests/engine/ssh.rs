@@ -6,11 +6,10 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
+use crate::support::hands::{ended_order, hand, kill, runner};
 use crate::support::sshd::{Sshd, session_of};
 use crate::support::{Engine, notification, policy_of, ran, until};
-use homeostat::demo::stack::{Sandbox, Signal};
-use rustix::process::{Pid, kill_process};
-use serde_json::Value;
+use homeostat::demo::stack::Sandbox;
 
 const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
 
@@ -57,10 +56,6 @@ fn lives(pid: i32) -> bool {
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-fn kill(pid: i32) {
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-}
-
 /// The number of the command's process on the host, once it runs.
 async fn command(sandbox: &Sandbox) -> i32 {
     until("the command", || async {
@@ -73,45 +68,10 @@ async fn gone(what: &str, pid: i32) {
     until(what, || async { (!lives(pid)).then_some(()) }).await;
 }
 
-async fn ended_order(engine: &Engine) -> Value {
-    until("the end of the order", || async {
-        let order = engine.incidents().await.first()?["orders"][0].clone();
-        (order["state"] == "ended").then_some(order)
-    })
-    .await
-}
-
 async fn fired(sandbox: &Sandbox, config: &str) -> Engine {
     let engine = Engine::start(sandbox, config, &[]).await;
     assert_eq!(engine.post("/hooks", notification(&[A])).await, 200);
     engine
-}
-
-/// Processes with this in their environment.
-fn with_environment(entry: &str) -> BTreeSet<i32> {
-    let entries = fs::read_dir("/proc").unwrap();
-    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let has_it = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let mut entries = environment.split(|byte| *byte == 0);
-        entries.any(|known| known.starts_with(entry.as_bytes()))
-    };
-    numbers.filter(has_it).collect()
-}
-
-fn data(engine: &Engine) -> String {
-    engine.directory.join("data").display().to_string()
-}
-
-/// The runner of an engine, and the hands that it has.
-fn runner(engine: &Engine) -> i32 {
-    let runners = with_environment(&format!("HOMEOSTAT_RUNNER={}", data(engine)));
-    runners.into_iter().next().expect("it runs")
-}
-
-fn hand(engine: &Engine) -> i32 {
-    let hands = with_environment(&format!("HOMEOSTAT_HAND={}", data(engine)));
-    hands.into_iter().next().expect("it runs")
 }
 
 #[tokio::test]

@@ -3,11 +3,14 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod browser;
+pub(crate) mod cluster;
 pub(crate) mod exporter;
+pub(crate) mod hands;
 pub(crate) mod manager;
 pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod sshd;
+pub(crate) mod wire;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
