@@ -18,7 +18,7 @@
 //! configuration what is typed, checked, and made an `ErrandTemplate`.
 
 #[cfg(feature = "kubernetes")]
-mod kubernetes;
+pub mod kubernetes;
 mod ssh;
 #[cfg(feature = "systemd")]
 mod systemd;

@@ -22,6 +22,7 @@ use homeostat_config::{self as config, Config, Report, Row};
 Examples:
   homeostat check
   homeostat check --ask-sources
+  homeostat check --kubernetes
   homeostat check --config.file /etc/homeostat/homeostat.yml
   homeostat check --output json | jq -r '.problems[] | \"\\(.file):\\(.line): \\(.message)\"'")]
 pub(crate) struct Args {
@@ -37,6 +38,13 @@ pub(crate) struct Args {
     /// alerts that no rule fires. Takes 20 seconds at most.
     #[arg(long)]
     ask_sources: bool,
+    /// Ask the clusters of Kubernetes in which remedies act whether they may
+    ///
+    /// As whoever runs this: run it as the engine. Tells each right that is missing; `homeostat rbac`
+    /// prints all that are needed.
+    #[cfg(feature = "kubernetes")]
+    #[arg(long)]
+    kubernetes: bool,
     /// The form of the answer
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     output: Output,
@@ -82,10 +90,14 @@ fn check(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
         Ok(config) => &config.warnings,
         Err(report) => report,
     };
-    let said = match &loaded {
+    let mut said = match &loaded {
         Ok(config) if args.ask_sources => witnesses::check(config),
         Ok(_) | Err(_) => Vec::new(),
     };
+    #[cfg(feature = "kubernetes")]
+    if let (Ok(config), true) = (&loaded, args.kubernetes) {
+        said.extend(super::permitted::check(config));
+    }
     let said = Report::new(report.name(), "", said);
     let written = match args.output {
         Output::Json => write_json(out, &answer(report, &said)),
@@ -155,7 +167,14 @@ mod tests {
         }
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let config_files = vec![config_file];
-        let args = Args { config_files, web_config_file: None, ask_sources: false, output };
+        let args = Args {
+            config_files,
+            web_config_file: None,
+            ask_sources: false,
+            #[cfg(feature = "kubernetes")]
+            kubernetes: false,
+            output,
+        };
         let exit = run(&args, &mut out, &mut err);
         let place = format!("{}/", directory.path().display());
         let read = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&place, "");

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!  arguments ─> clap ─┬─> serve ──> the app
-//!                     ├─> check, explain, match, migrate ──> the configuration and core, no engine
+//!                     ├─> check, explain, match, migrate, rbac ──> the configuration and core, no engine
 //!                     ├─> explain --url ──> Client
 //!                     ├─> explain, check --ask-sources ──> those who are configured, by the prober
+//!                     ├─> check --kubernetes ──> the clusters of remedies, by their hand
 //!                     ├─> test ──> policy tests, on core's engine in virtual time
 //!                     ├─> fire, status, incidents, approve, approvals, reject, cancel, retry, revoke,
 //!                     │     pause, resume, alerts, policies, reload, audit, whoami, healthy
@@ -39,9 +40,13 @@ mod man;
 mod matching;
 mod migrate;
 mod pause;
+#[cfg(feature = "kubernetes")]
+mod permitted;
 mod plain;
 mod policies;
 mod prospect;
+#[cfg(feature = "kubernetes")]
+mod rbac;
 mod reject;
 mod reload;
 mod retry;
@@ -145,6 +150,8 @@ enum Command {
     Audit(audit::Args),
     Whoami(whoami::Args),
     Healthy(healthy::Args),
+    #[cfg(feature = "kubernetes")]
+    Rbac(rbac::Args),
     Schema(schema::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -214,6 +221,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         Command::Audit(args) => audit::run(&args, streams.out),
         Command::Whoami(args) => whoami::run(&args, streams.out),
         Command::Healthy(args) => healthy::run(&args, streams.out),
+        #[cfg(feature = "kubernetes")]
+        Command::Rbac(args) => return rbac::run(&args, streams.out, streams.err),
         Command::Schema(args) => schema::run(&args, streams.out),
         Command::Completions(args) => {
             completions::run(&args, &mut CommandLine::command(), streams.out)

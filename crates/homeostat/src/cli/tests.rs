@@ -162,6 +162,7 @@ fn the_help_lists_what_there_is() {
       audit        List what people did, or verify the journal that tells it
       whoami       Show who you are to an engine, and what you may do
       healthy      Ask a server whether it is healthy
+      rbac         Print what the engine needs to be allowed in Kubernetes
       schema       Print the JSON Schema of a configuration, or of policy tests
       completions  Print what a shell needs to complete this command line
       demo         Watch the whole loop on this machine, in about a minute

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, pod_of};
 use crate::support::hands::{ended_order, hand, kill, runner};
 use crate::support::wire::{Fate, Wire};
 use crate::support::{Engine, notification, policy_of, ran, until};
@@ -410,7 +410,7 @@ async fn a_drain_moves_what_can_move_and_leaves_what_belongs_to_the_node() {
     cluster.workload("daemonsets", "agent", 0).await;
     cluster.budget("web", 4).await;
     let (a, b) = (cluster.node("a"), cluster.node("b"));
-    let mut mirror = cluster.pod_of("static", &a);
+    let mut mirror = pod_of("static", &a);
     mirror["metadata"]["annotations"] = json!({ "kubernetes.io/config.mirror": "x" });
     cluster.post(&cluster.path("pods", ""), mirror).await;
     assert_eq!(on_node(&cluster, &a).await.len(), 7, "5, a daemon and the node's own");
@@ -489,7 +489,8 @@ async fn cron_job(cluster: &Cluster) {
 async fn end_job(cluster: &Cluster, phase: &str) {
     let pod = until("the pod of the job", || async {
         let pods = cluster.items(&cluster.path("pods", "")).await;
-        pods.into_iter().find(|pod| pod["status"]["phase"] == "Running")
+        let is_of_a_job = |pod: &Value| pod["metadata"]["ownerReferences"][0]["kind"] == "Job";
+        pods.into_iter().find(|pod| is_of_a_job(pod) && pod["status"]["phase"] == "Running")
     })
     .await;
     let path = format!("{}/status", cluster.path("pods", name(&pod)));
@@ -667,4 +668,82 @@ async fn a_hostile_label_never_becomes_a_path() {
         assert_eq!(incident["orders"].as_array().unwrap().len(), 0, "{incident:#}");
     }
     assert!(wire.seen().is_empty(), "{:?}", wire.seen());
+}
+
+/// Runs a command of ours on a configuration, and returns what it says.
+fn says(words: &[&str], config: &Path) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_homeostat"));
+    command.args(words).arg(format!("--config.file={}", config.display()));
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[tokio::test]
+#[ignore = "needs an API server: make test-kubernetes"]
+async fn the_printed_roles_let_the_engine_do_what_its_policies_want_and_no_more() {
+    let cluster = Cluster::new("rbac").await;
+    cluster.workload("deployments", "web", 2).await;
+    cluster.workload("deployments", "other", 1).await;
+    cron_job(&cluster).await;
+    let sandbox = Sandbox::new().unwrap();
+    let alice = cluster.kubeconfig("alice");
+    let (pod, node) = (name(&cluster.pods("web").await[0]).to_owned(), cluster.node("a"));
+    let deeds = [
+        workload(&cluster, "rollout_restart", "deployments"),
+        workload(&cluster, "rollout_undo", "deployments"),
+        pod_deed(&cluster, "evict", &pod),
+        format!("run_job: {{ namespace: {}, cronjob: clean }}", cluster.name),
+        format!("drain: {{ node: {node} }}"),
+    ];
+    let remedies = deeds.iter().enumerate().map(|(number, deed)| {
+        let kubeconfig = alice.display();
+        format!("    - {{ name: r{number}, kubernetes: {{ kubeconfig: {kubeconfig}, {deed} }} }}\n")
+    });
+    let head = "policies:\n  - name: web\n    matchers: ['alertname=\"Down\"']\n    \
+                target: [instance]\n    mode: auto\n    escalate: none\n    remedies:\n";
+    let config = sandbox.path().join("all.yml");
+    std::fs::write(&config, format!("{head}{}", remedies.collect::<String>())).unwrap();
+
+    let missing = says(&["check", "--kubernetes"], &config);
+    assert!(missing.contains("does not let the engine patch deployments.apps web"), "{missing}");
+    assert!(missing.contains("does not let the engine create pods/eviction"), "{missing}");
+
+    // What is printed for a ServiceAccount is given to alice.
+    let roles = says(&["rbac", "--kubernetes.name", &cluster.name], &config);
+    for document in roles.split("---\n").filter(|text| text.contains("Role")) {
+        let mut role: Value = serde_saphyr::from_str(document).unwrap();
+        if let Some(subjects) = role.get_mut("subjects") {
+            *subjects = json!([{ "kind": "User", "name": "alice",
+                                 "apiGroup": "rbac.authorization.k8s.io" }]);
+        }
+        let kind = format!("{}s", role["kind"].as_str().unwrap().to_lowercase());
+        let place = match role["metadata"]["namespace"].as_str() {
+            Some(namespace) => format!("/namespaces/{namespace}"),
+            None => String::new(),
+        };
+        cluster.post(&format!("/apis/rbac.authorization.k8s.io/v1{place}/{kind}"), role).await;
+    }
+    until("the roles in force", || async {
+        let said = says(&["check", "--kubernetes"], &config);
+        (!said.contains("does not let")).then_some(())
+    })
+    .await;
+
+    for (deed, words) in [(&deeds[0], "is done"), (&deeds[1], "is done"), (&deeds[4], "is done")] {
+        let (order, _) = done(&alice, deed, "40s").await;
+        assert_ended(&order, "succeeded", words);
+    }
+    let ((order, _), ()) =
+        tokio::join!(done(&alice, &deeds[3], "40s"), end_job(&cluster, "Succeeded"));
+    assert_ended(&order, "succeeded", "is done");
+    for deed in [
+        workload(&cluster, "rollout_restart", "deployments").replace("web", "other"),
+        pod_deed(&cluster, "delete_pod", name(&cluster.pods("other").await[0])),
+    ] {
+        let (order, _) = done(&alice, &deed, "20s").await;
+        assert_ended(&order, "refused", "forbidden: ");
+    }
 }

@@ -1,11 +1,13 @@
 //! A real API of Kubernetes, and what stands in for the nodes that it does not have. `make test-kubernetes`
 //! starts it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::{Certificate, Client, Identity, Method};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -27,6 +29,8 @@ struct Kubelet {
     task: JoinHandle<()>,
     starts: Arc<AtomicBool>,
     ends: Arc<AtomicBool>,
+    /// All pods that there ever were, by uid.
+    seen: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Drop for Kubelet {
@@ -55,9 +59,15 @@ impl Cluster {
         let server = config["clusters"][0]["cluster"]["server"].as_str().unwrap().to_owned();
         let name = format!("{test}-{}", std::process::id());
         let (starts, ends) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
-        let lane = Lane { client: client.clone(), server: server.clone(), name: name.clone() };
+        let seen = Arc::<Mutex<BTreeSet<String>>>::default();
+        let lane = Lane {
+            client: client.clone(),
+            server: server.clone(),
+            name: name.clone(),
+            seen: seen.clone(),
+        };
         let task = tokio::spawn(lane.keep(starts.clone(), ends.clone()));
-        let kubelet = Kubelet { task, starts, ends };
+        let kubelet = Kubelet { task, starts, ends, seen };
         let cluster = Self { directory, client, server, name, kubelet };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace",
                                 "metadata": { "name": cluster.name } });
@@ -188,16 +198,7 @@ impl Cluster {
 
     /// Makes a pod that nobody would start again.
     pub(crate) async fn pod(&self, name: &str, node: &str) -> Value {
-        self.post(&self.path("pods", ""), self.pod_of(name, node)).await
-    }
-
-    /// Such a pod, as it is made.
-    pub(crate) fn pod_of(&self, name: &str, node: &str) -> Value {
-        json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": { "name": name, "labels": { "app": name } },
-            "spec": { "nodeName": node, "containers": [{ "name": "c", "image": "registry/x:1" }] },
-        })
+        self.post(&self.path("pods", ""), pod_of(name, node)).await
     }
 
     /// A budget that lets pods of an app go as long as so many are ready, once it says so.
@@ -227,10 +228,24 @@ impl Cluster {
         self.kubelet.ends.store(so, Ordering::Relaxed);
     }
 
+    /// How many pods there ever were.
+    pub(crate) fn pods_ever(&self) -> usize {
+        self.kubelet.seen.lock().len()
+    }
+
     /// The kubeconfig of a user of the server.
     pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
         self.directory.join(format!("{user}.kubeconfig"))
     }
+}
+
+/// A pod that nobody would start again, as it is made.
+pub(crate) fn pod_of(name: &str, node: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": name, "labels": { "app": name } },
+        "spec": { "nodeName": node, "containers": [{ "name": "c", "image": "registry/x:1" }] },
+    })
 }
 
 async fn ask(
@@ -256,6 +271,7 @@ struct Lane {
     client: Client,
     server: String,
     name: String,
+    seen: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Lane {
@@ -264,6 +280,7 @@ impl Lane {
             let path = format!("/api/v1/namespaces/{}/pods", self.name);
             let (_, list) = ask(&self.client, &self.server, Method::GET, &path, None).await;
             for pod in list["items"].as_array().into_iter().flatten() {
+                self.seen.lock().insert(pod["metadata"]["uid"].as_str().unwrap().to_owned());
                 if !pod["metadata"]["deletionTimestamp"].is_null() {
                     if ends.load(Ordering::Relaxed) {
                         self.end(pod).await;

@@ -27,6 +27,7 @@ mod pod;
 mod node;
 mod drain;
 mod job;
+mod rights;
 
 use std::cell::Cell;
 use std::io::Write as _;
@@ -39,6 +40,7 @@ use self::access::find;
 use self::api::{Answer, Api, No};
 use self::end::{End, of_form};
 use self::object::{Object, Target, items};
+pub use self::rights::{Place, Right, review, rights};
 use super::Doing;
 use crate::act::Outcome;
 
