@@ -43,7 +43,7 @@ test: ## Run all tests, those against the real Prometheus stack too
 # Beside `make test`, because the server is built first, which takes minutes.
 test-kubernetes: ## Run the tests against a real API server of Kubernetes (ARGS='-E …' for some)
 	@scripts/api-server build
-	$(CARGO) test --locked --workspace $(FAILPOINTS_ON) --test engine --no-run
+	$(CARGO) test --locked --workspace $(FAILPOINTS_ON) --no-run
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    scripts/api-server run $(CARGO) nextest run --locked --workspace $(FAILPOINTS_ON) \
 	        --run-ignored only $(or $(ARGS),-E 'test(/^kubernetes::/)'); \

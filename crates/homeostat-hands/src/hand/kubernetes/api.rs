@@ -52,8 +52,8 @@ pub(super) struct No {
     pub(super) code: u16,
     /// Its words.
     pub(super) message: String,
-    /// The causes that it names: their reasons.
-    pub(super) causes: Vec<String>,
+    /// The disruption budget that is why, in its words.
+    pub(super) budget: Option<String>,
     /// How long it asks us to wait.
     pub(super) retry_after: Option<Duration>,
 }
@@ -212,10 +212,11 @@ async fn answer(mut response: Response) -> Answer {
     if matches!(code.as_u16(), 502..=504) || code.is_server_error() && !is_status {
         return Answer::Lost(message);
     }
-    let causes = body["details"]["causes"].as_array().into_iter().flatten();
-    let causes = causes.filter_map(|cause| cause["reason"].as_str().map(str::to_owned)).collect();
+    let mut causes = body["details"]["causes"].as_array().into_iter().flatten();
+    let budget = causes.find(|cause| cause["reason"] == "DisruptionBudget");
+    let budget = budget.map(|cause| cause["message"].as_str().unwrap_or(&message).to_owned());
     let said = body["details"]["retryAfterSeconds"].as_u64().map(Duration::from_secs);
-    Answer::No(No { code: code.as_u16(), message, causes, retry_after: said.or(retry_after) })
+    Answer::No(No { code: code.as_u16(), message, budget, retry_after: said.or(retry_after) })
 }
 
 /// Writes an error and its causes, the same words once.
@@ -234,11 +235,6 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 impl No {
-    /// Whether a disruption budget is why.
-    pub(super) fn is_of_a_budget(&self) -> bool {
-        self.code == 429 && self.causes.iter().any(|cause| cause == "DisruptionBudget")
-    }
-
     /// How it ends where the server's answer is the last one.
     pub(super) fn end(self) -> End {
         let Self { code, message, .. } = self;

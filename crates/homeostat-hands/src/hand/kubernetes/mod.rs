@@ -28,6 +28,8 @@ mod node;
 mod drain;
 mod job;
 mod rights;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::io::Write as _;

@@ -85,9 +85,9 @@ pub(super) async fn ask(cluster: &Cluster<'_>, pod: &Object, way: Way) -> Asked 
         Answer::Lost(why) => Asked::Lost(why),
         Answer::No(no) => match no.code {
             404 | 409 => Asked::Stale,
-            429 if no.is_of_a_budget() => {
-                let of = format!("pod {namespace}/{name}");
-                Asked::Held(format!("{of} stands in the way: {}", no.message))
+            429 if no.budget.is_some() => {
+                let why = no.budget.unwrap_or_default();
+                Asked::Held(format!("pod {namespace}/{name} stands in the way: {why}"))
             }
             429 => Asked::Busy(no.retry_after.unwrap_or(BUDGET)),
             500.. => Asked::Failing(no.message),

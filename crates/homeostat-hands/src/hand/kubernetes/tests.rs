@@ -1,0 +1,174 @@
+//! What an errand comes to, by the answers that a real server of Kubernetes 1.20.2 gave
+//! (`recorded.json`), played in their order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use homeostat_core::errand::{Errand, Field};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::*;
+use crate::act::{Doubt, Refusal};
+
+/// A server that answers as it is told, each request by the next answer; and what it was asked.
+async fn server(
+    answers: &[&str],
+    directory: &std::path::Path,
+) -> Arc<parking_lot::Mutex<Vec<String>>> {
+    let recorded: Value = serde_json::from_str(include_str!("recorded.json")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = format!(
+        "current-context: a\nclusters: [{{name: a, cluster: {{server: 'http://{}'}}}}]\n\
+         users: [{{name: a, user: {{token: t}}}}]\n\
+         contexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n",
+        listener.local_addr().unwrap()
+    );
+    std::fs::write(directory.join("config"), config).unwrap();
+    let asked = Arc::<parking_lot::Mutex<Vec<String>>>::default();
+    let noted = asked.clone();
+    let answers: Vec<Value> = answers.iter().map(|name| recorded[*name].clone()).collect();
+    tokio::spawn(async move {
+        let mut answers = answers.into_iter();
+        while let Ok((connection, _)) = listener.accept().await {
+            let mut connection = BufReader::new(connection);
+            let (mut line, mut length) = (String::new(), 0);
+            connection.read_line(&mut line).await.unwrap();
+            loop {
+                let mut header = String::new();
+                connection.read_line(&mut header).await.unwrap();
+                let Some((name, value)) = header.trim().split_once(':') else { break };
+                if name == "content-length" {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            connection.read_exact(&mut body).await.unwrap();
+            let first = line.rsplit_once(' ').unwrap().0;
+            noted.lock().push(format!("{first} {}", String::from_utf8(body).unwrap()));
+            // What is not told is a connection that is cut.
+            let Some(answer) = answers.next().filter(|answer| !answer.is_null()) else { continue };
+            let body = answer["body"].to_string();
+            let text = format!(
+                "HTTP/1.1 {} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                answer["status"],
+                body.len()
+            );
+            connection.write_all(text.as_bytes()).await.unwrap();
+        }
+    });
+    asked
+}
+
+/// Does an errand by these answers, and returns what came of it and what was asked.
+async fn played(
+    verb: &str,
+    fields: &[(&str, &str)],
+    answers: &[&str],
+    limit: u64,
+) -> (String, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = server(answers, directory.path()).await;
+    let config = directory.path().join("config").display().to_string();
+    let all = [&[("namespace", "shop"), ("kubeconfig", config.as_str())], fields].concat();
+    let fields = all.iter().map(|(name, text)| ((*name).into(), Field::Text((*text).into())));
+    let (_end, ending) = watch::channel(false);
+    let doing = Doing {
+        errand: Errand { hand: NAME.into(), verb: verb.into(), fields: fields.collect() },
+        since: Instant::now(),
+        timeout: Duration::from_secs(limit),
+        grace: Duration::from_secs(1),
+        work: "/orders/1.a.1-life".into(),
+        ending,
+    };
+    let outcome = match perform(doing).await {
+        Outcome::Done => "done".to_owned(),
+        Outcome::Failed { reason } => format!("failed: {reason}"),
+        Outcome::Refused { reason: Refusal::Hand { reason, lasting } } => {
+            format!("{}: {reason}", if lasting { "refused" } else { "not started" })
+        }
+        Outcome::Unknown { reason: Doubt::Hand { reason } } => format!("unknown: {reason}"),
+        other => format!("{other:?}"),
+    };
+    let asked = asked.lock().clone();
+    (outcome, asked)
+}
+
+const POD: &[(&str, &str)] = &[("pod", "web-5455f8b588-ztr6k")];
+const DEPLOYMENT: &[(&str, &str)] = &[("deployment", "web")];
+
+/// A verb, its fields, the answers, and how the outcome begins.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
+
+#[tokio::test]
+async fn each_answer_has_its_outcome() {
+    let scale = [DEPLOYMENT, &[("to", "3")]].concat();
+    let rows: &[Row<'_>] = &[
+        ("evict", POD, &["pod", "resources", "eviction_done", "pod_missing"], "done"),
+        ("evict", POD, &["pod", "resources", "eviction_done", "pod_ending"], "unknown: "),
+        ("evict", POD, &["pod_missing"], "not started: gone: there is no pod shop/web-"),
+        (
+            "evict",
+            POD,
+            &["pod", "resources", "eviction_held"],
+            "not started: held_by_budget: pod shop/web-5455f8b588-ztr6k stands in the way: The \
+             disruption budget web needs 1 healthy pods and has 1 currently",
+        ),
+        ("evict", POD, &["pod", "resources", "eviction_stale", "pod_missing"], "not started: gone"),
+        ("evict", POD, &["pod", "resources", "lost", "pod_missing"], "done"),
+        ("evict", POD, &["pod", "resources", "lost"], "unknown: it was asked for, and then"),
+        ("evict", POD, &["lost"], "not started: no answer from the cluster"),
+        ("rollout_restart", DEPLOYMENT, &["forbidden"], "refused: forbidden: deployments.apps"),
+        (
+            "rollout_restart",
+            DEPLOYMENT,
+            &["nobody"],
+            "refused: forbidden: the server does not know",
+        ),
+        ("rollout_restart", DEPLOYMENT, &["deployment", "forbidden"], "refused: forbidden: "),
+        ("rollout_restart", DEPLOYMENT, &["deployment", "lost"], "unknown: no answer came to"),
+        ("scale", &scale, &["deployment", "patch_invalid"], "refused: the server refused: Depl"),
+        (
+            "scale",
+            &scale,
+            &["deployment", "patch_conflict", "deployment", "patch_conflict"],
+            "not started: no answer from the cluster",
+        ),
+    ];
+    for (verb, fields, answers, expected) in rows {
+        let (outcome, asked) = played(verb, fields, answers, 1).await;
+        assert!(outcome.starts_with(expected), "{verb} {answers:?}: {outcome}\n{asked:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_demands_the_object_that_was_seen() {
+    let (_, asked) = played("evict", POD, &["pod", "resources", "eviction_done"], 1).await;
+    let eviction = &asked[2];
+    assert!(
+        eviction.starts_with("POST /api/v1/namespaces/shop/pods/web-5455f8b588-ztr6k/eviction?")
+    );
+    let body: Value = serde_json::from_str(eviction.splitn(3, ' ').nth(2).unwrap()).unwrap();
+    assert_eq!(body["apiVersion"], "policy/v1beta1", "as this server has it");
+    let demanded = &body["deleteOptions"]["preconditions"];
+    assert_eq!(demanded["uid"], "159e71f7-b2ad-40e0-8a66-ae17b345934e");
+    assert_eq!(demanded["resourceVersion"], "10400");
+    let (_, asked) = played("rollout_restart", DEPLOYMENT, &["deployment", "forbidden"], 1).await;
+    let patch = &asked[1];
+    assert!(patch.starts_with("PATCH ") && patch.contains("fieldManager=homeostat"), "{patch}");
+    let body: Value = serde_json::from_str(patch.splitn(3, ' ').nth(2).unwrap()).unwrap();
+    let metadata = &body["metadata"];
+    assert_eq!(metadata["uid"], "cdc3a2d5-fa45-46ab-8dc3-b01e6201e477");
+    assert_eq!(metadata["resourceVersion"], "10402");
+    assert_eq!(metadata["annotations"]["homeostat/order"], "1.a.1-life");
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_is_never_asked_for() {
+    for hostile in ["../../nodes/n1", "a/b", "a?b", "", "A"] {
+        let (outcome, asked) = played("delete_pod", &[("pod", hostile)], &[], 1).await;
+        assert!(outcome.starts_with("refused: ") && asked.is_empty(), "{hostile}: {outcome}");
+    }
+}
