@@ -218,7 +218,9 @@ fn tell(facts: &[Fact]) {
     if is_crowd {
         info!(fire, resolved, opened, "alerts fire or resolved, and incidents opened");
     }
-    facts.iter().for_each(|fact| log(fact, is_crowd));
+    for fact in facts {
+        log(fact, is_crowd);
+    }
 }
 
 /// Writes a line at `info`; of a crowd, at `debug`.
