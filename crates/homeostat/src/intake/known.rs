@@ -1,8 +1,8 @@
 //! Notifications that are known word by word: what an Alertmanager sends anew is equal byte for byte, and
 //! need not be read again to know which alerts it repeats.
 //!
-//! Only such as were read without a flaw, and answered without the engine, are here. Whether their alerts
-//! still rest is asked each time.
+//! Only such as were read without a flaw, say the same whenever they come, and were answered without the
+//! engine, are here. Whether their alerts still rest is asked each time.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};

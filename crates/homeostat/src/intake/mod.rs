@@ -256,8 +256,11 @@ impl Intake {
             self.senders.compare(&self.sources, source, &alert.external_url);
         }
         let truncated = parsed.truncated;
+        let is_flawless = truncated == 0 && parsed.problems.is_empty();
+        // What says until when it fires may say something else later, by the same words.
+        let is_lasting = parsed.observations.iter().all(|told| told.ends_at.is_none());
         match self.commit(source, by, parsed.observations).await {
-            Ok(Some(repeats)) if truncated == 0 && parsed.problems.is_empty() => {
+            Ok(Some(repeats)) if is_flawless && is_lasting => {
                 self.known.learn(hash, repeats);
             }
             Ok(_) => {}

@@ -1,5 +1,6 @@
 mod bodies;
 mod doors;
+mod known;
 mod signed;
 
 use super::*;
