@@ -136,6 +136,8 @@ pub struct Hand {
     pub arguments: Vec<String>,
     /// The errand.
     pub errand: Errand,
+    /// Whether it is only to find out whether it could do it.
+    pub rehearse: bool,
 }
 
 /// What became of an order.
@@ -154,6 +156,12 @@ pub enum Outcome {
     },
     /// A handler did it.
     Done,
+    /// A hand would do it, as things are; nothing was done.
+    Rehearsed {
+        /// Who else manages what would be changed, and may take it back: `Argo CD (application shop)`,
+        /// `Flux (Kustomization flux-system/apps)`.
+        managed_by: Option<String>,
+    },
     /// A handler says that it failed, or died of a bug.
     Failed {
         /// Why, on one line.

@@ -68,7 +68,8 @@ fn try_prepare(root: &Path, execution: &Execution) -> Result<Launch, NotRunning>
         Program::Hand(hand) => {
             let itself = std::iter::once(ITSELF.to_owned()).chain(hand.arguments.iter().cloned());
             let Execution { timeout, grace, .. } = *execution;
-            let asked = Asked { errand: hand.errand.clone(), timeout, grace };
+            let (errand, rehearse) = (hand.errand.clone(), hand.rehearse);
+            let asked = Asked { errand, rehearse, timeout, grace };
             (Command::Argv(itself.collect()), None, Some(asked))
         }
     };

@@ -40,6 +40,9 @@ const SAID: &str = "said";
 pub struct Asked {
     /// The errand.
     pub errand: Errand,
+    /// Whether it is only asked whether it could be done.
+    #[serde(default)]
+    pub rehearse: bool,
     /// How long it may take.
     pub timeout: Duration,
     /// How long it may take to end after it is told to.

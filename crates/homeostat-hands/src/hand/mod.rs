@@ -11,6 +11,9 @@
 //! with it. A hand is told to end by SIGTERM, and ends what it has begun elsewhere before it ends.
 //! Where nobody is left to tell it, it goes by its own clock.
 //!
+//! A hand may be asked to *rehearse*: to find out, on the other side, whether its errand could be done as
+//! things are, and to do nothing. One that cannot says so.
+//!
 //! Duty: to do one errand, and to say what certainly came of it, and no more. *Not* its duty: whether
 //! it may be done (`guard`), and the claim, the tree and the record of its process (`act`).
 //!
@@ -41,6 +44,8 @@ const UNTOLD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Doing {
     errand: Errand,
+    /// Whether nothing is to be done, but found out whether it could be.
+    rehearse: bool,
     since: Instant,
     timeout: Duration,
     grace: Duration,
@@ -94,7 +99,7 @@ fn begin(place: PathBuf) -> io::Result<Outcome> {
     }
     let since = Instant::now();
     let document: Document = serde_json::from_reader(BufReader::new(io::stdin()))?;
-    let Asked { errand, timeout, grace } = document.homeostat.hand;
+    let Asked { errand, rehearse, timeout, grace } = document.homeostat.hand;
     let mut work = place;
     work.pop();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -109,7 +114,7 @@ fn begin(place: PathBuf) -> io::Result<Outcome> {
             end.send_replace(true);
             end.closed().await;
         });
-        Ok(perform(Doing { errand, since, timeout, grace, work, ending }).await)
+        Ok(perform(Doing { errand, rehearse, since, timeout, grace, work, ending }).await)
     });
     runtime.shutdown_background();
     outcome
@@ -117,9 +122,10 @@ fn begin(place: PathBuf) -> io::Result<Outcome> {
 
 async fn perform(doing: Doing) -> Outcome {
     match &*doing.errand.hand {
-        ssh::NAME => ssh::perform(doing).await,
         #[cfg(feature = "kubernetes")]
         kubernetes::NAME => kubernetes::perform(doing).await,
+        hand if doing.rehearse => refused(&format!("the hand {hand} has no dry run"), Lasting::Yes),
+        ssh::NAME => ssh::perform(doing).await,
         #[cfg(feature = "systemd")]
         systemd::NAME => systemd::perform(doing).await,
         hand => refused(&format!("this program has no hand {hand:?}"), Lasting::Yes),
@@ -137,4 +143,28 @@ enum Lasting {
 fn refused(reason: &str, lasting: Lasting) -> Outcome {
     let reason = Refusal::Hand { reason: reason.to_owned(), lasting: lasting == Lasting::Yes };
     Outcome::Refused { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hand_that_cannot_rehearse_says_so_and_does_nothing() {
+        for hand in ["ssh", "systemd", "another"] {
+            let errand = Errand { hand: hand.into(), verb: "exec".into(), fields: Vec::new() };
+            let (_end, ending) = watch::channel(false);
+            let doing = Doing {
+                errand,
+                rehearse: true,
+                since: Instant::now(),
+                timeout: Duration::from_secs(1),
+                grace: Duration::from_secs(1),
+                work: PathBuf::new(),
+                ending,
+            };
+            let expected = refused(&format!("the hand {hand} has no dry run"), Lasting::Yes);
+            assert_eq!(perform(doing).await, expected);
+        }
+    }
 }

@@ -181,7 +181,8 @@ impl Doors {
             }
             Rendered::Errand(errand) => match self.hand.clone() {
                 Some(arguments) => {
-                    let hand = act::Hand { arguments, errand: (**errand).clone() };
+                    let errand = (**errand).clone();
+                    let hand = act::Hand { arguments, errand, rehearse: false };
                     self.execute(&run, act::Program::Hand(hand), cancelled).await
                 }
                 None => act::Found::Ended(act::Ended::refused(act::Refusal::NoHands)),
@@ -459,7 +460,7 @@ fn outcome_of(outcome: act::Outcome) -> Outcome {
         act::Outcome::Signalled { signal } => Outcome::Signalled { signal },
         act::Outcome::TimedOut => Outcome::TimedOut,
         act::Outcome::Cancelled => Outcome::Cancelled,
-        act::Outcome::Done => Outcome::Done,
+        act::Outcome::Done | act::Outcome::Rehearsed { .. } => Outcome::Done,
         act::Outcome::Failed { reason } => Outcome::Failed { reason },
         act::Outcome::Answered { status, expected } => Outcome::Answered { status, expected },
         act::Outcome::Refused { reason } => match reason {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Identity, Method, Proxy, Response, Url};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::{Access, Token};
 use super::end::End;
@@ -16,6 +16,9 @@ use crate::act::one_line;
 
 /// As whom the server is told that a field is set.
 pub(super) const MANAGER: &str = "homeostat";
+
+/// A dry run goes through all stages of a request, admission too, but the last one, which keeps it.
+const EVERY_STAGE: &str = "All";
 
 /// The longest that a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -31,6 +34,8 @@ pub(super) struct Api {
     client: Client,
     server: Url,
     token: Token,
+    /// Whether the server is to change nothing of what it is asked to.
+    rehearses: bool,
 }
 
 /// What is known of a request.
@@ -84,7 +89,7 @@ impl Form {
 
 impl Api {
     /// Gets ready to ask a server; asks nothing yet.
-    pub(super) async fn new(access: Access) -> Result<Self, End> {
+    pub(super) async fn new(access: Access, rehearses: bool) -> Result<Self, End> {
         // An error says that one is chosen already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let refuse = |what: &str| {
@@ -125,12 +130,15 @@ impl Api {
             named.map_err(|_| End::Refused(format!("{name:?} is no name of a server")))?;
         }
         let client = builder.build().map_err(refuse("the kubeconfig"))?;
-        Ok(Self { client, server, token: access.token })
+        Ok(Self { client, server, token: access.token, rehearses })
     }
 
     /// Asks for something, and changes nothing.
     pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Answer {
-        self.ask(Method::GET, path, query, None).await
+        match self.ask(Method::GET, path, query, None).await {
+            Ok(response) => answer(response).await,
+            Err(answer) => answer,
+        }
     }
 
     /// Asks for a change.
@@ -139,11 +147,20 @@ impl Api {
         method: Method,
         path: &str,
         form: Form,
-        body: &Value,
+        mut body: Value,
     ) -> Answer {
-        let query: &[(&str, &str)] =
-            if method == Method::DELETE { &[] } else { &[("fieldManager", MANAGER)] };
-        self.ask(method, path, query, Some((form, body))).await
+        let mut query = Vec::new();
+        if method != Method::DELETE {
+            query.push(("fieldManager", MANAGER));
+            query.extend(self.rehearses.then_some(("dryRun", EVERY_STAGE)));
+        } else if self.rehearses {
+            // Of a deletion the server reads the body, and then not the query.
+            body["dryRun"] = json!([EVERY_STAGE]);
+        }
+        match self.ask(method, path, &query, Some((form, &body))).await {
+            Ok(response) => answer(response).await,
+            Err(answer) => answer,
+        }
     }
 
     async fn ask(
@@ -152,7 +169,7 @@ impl Api {
         path: &str,
         query: &[(&str, &str)],
         body: Option<(Form, &Value)>,
-    ) -> Answer {
+    ) -> Result<Response, Answer> {
         let mut url = self.server.clone();
         // A server may be behind a path, as behind a gateway.
         url.set_path(&format!("{}{path}", self.server.path().trim_end_matches('/')));
@@ -166,19 +183,17 @@ impl Api {
             Token::Basic(name, password) => request.basic_auth(name, Some(password)),
             Token::File(path) => match std::fs::read_to_string(path) {
                 Ok(token) => request.bearer_auth(token.trim()),
-                Err(error) => return Answer::Unsent(format!("{}: {error}", path.display())),
+                Err(error) => return Err(Answer::Unsent(format!("{}: {error}", path.display()))),
             },
         };
         if let Some((form, body)) = body {
             request = request.header(CONTENT_TYPE, form.media_type()).body(body.to_string());
         }
-        match request.send().await {
-            Ok(response) => answer(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                Answer::Unsent(causes(&error.without_url()))
-            }
-            Err(error) => Answer::Lost(causes(&error.without_url())),
-        }
+        request.send().await.map_err(|error| {
+            let is_unsent = error.is_connect() || error.is_builder();
+            let why = causes(&error.without_url());
+            if is_unsent { Answer::Unsent(why) } else { Answer::Lost(why) }
+        })
     }
 }
 
@@ -195,7 +210,8 @@ async fn answer(mut response: Response) -> Answer {
             Err(error) => return Answer::Lost(causes(&error.without_url())),
         }
     }
-    let body = serde_json::from_slice::<Value>(&text);
+    let said = std::str::from_utf8(&text).unwrap_or_default().trim();
+    let body = serde_json::from_str::<Value>(said);
     if code.is_success() {
         return match body {
             Ok(body) => Answer::Yes(body),
@@ -206,7 +222,9 @@ async fn answer(mut response: Response) -> Answer {
     let is_status = body["kind"] == "Status";
     let message = match body["message"].as_str() {
         Some(message) if is_status => one_line(message),
-        Some(_) | None => code.to_string(),
+        // Whoever stands before the server may say it in a line, or with a page.
+        Some(_) | None if said.is_empty() || said.starts_with('<') => code.to_string(),
+        Some(_) | None => one_line(&format!("{code}: {said}")),
     };
     // A server that has not come to an end with it, or somebody who stands before it.
     if matches!(code.as_u16(), 502..=504) || code.is_server_error() && !is_status {

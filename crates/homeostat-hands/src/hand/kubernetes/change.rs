@@ -20,7 +20,8 @@ use tokio::time::sleep;
 
 use super::api::{Answer, Form, No};
 use super::end::End;
-use super::object::{ORDER, Object, Target};
+use super::managed::managed_by;
+use super::object::{Kind, ORDER, Object, Target};
 use super::{Cluster, Look, PACE, say};
 
 /// How often a server may fail, before it is said that it does.
@@ -90,6 +91,7 @@ impl<'a> Change<'a> {
                 return Ok(Changed { object, is_ours: true });
             }
             let (form, body) = match wanted(&object, &self.mark)? {
+                Wanted::So if self.cluster.doing.rehearse => return Err(End::Rehearsed(None)),
                 Wanted::So => return Ok(Changed { object, is_ours: false }),
                 Wanted::Patch(form, body) => (form, conditional(form, body, &object)),
             };
@@ -97,8 +99,8 @@ impl<'a> Change<'a> {
                 return Err(End::NotNow("it was to end before it was done".into()));
             }
             let path = self.target.path();
-            let answer = self.cluster.api.write(Method::PATCH, &path, form, &body).await;
-            let pause = match answer {
+            let answer = self.cluster.write(Method::PATCH, &path, form, body).await;
+            let pause = match answer.map_err(|end| self.of_whose(end, &object))? {
                 Answer::Yes(value) => {
                     self.cluster.begin();
                     return Ok(Changed { object: Object(value), is_ours: true });
@@ -183,6 +185,16 @@ impl<'a> Change<'a> {
                 Err(End::Failed(format!("the server fails at it: {}", no.message)))
             }
             _ => Err(no.end()),
+        }
+    }
+
+    /// A rehearsal's end says who else manages the object. A node is nobody's: what is closed stays closed.
+    fn of_whose(&self, end: End, object: &Object) -> End {
+        match end {
+            End::Rehearsed(_) if self.target.kind != Kind::NODE => {
+                End::Rehearsed(managed_by(object))
+            }
+            end => end,
         }
     }
 

@@ -10,6 +10,8 @@ use crate::hand::{Lasting, refused};
 pub(super) enum End {
     /// What was asked for is so.
     Done,
+    /// It would be done, and nothing was: who else manages what would be changed.
+    Rehearsed(Option<String>),
     /// What it is about is not there.
     Gone(String),
     /// What it is about is not there, and something else has its name.
@@ -35,6 +37,7 @@ impl End {
     pub(super) fn outcome(self, begun: bool) -> Outcome {
         let (lasting, reason) = match self {
             Self::Done => return Outcome::Done,
+            Self::Rehearsed(managed_by) => return Outcome::Rehearsed { managed_by },
             Self::Cancelled => return Outcome::Cancelled,
             Self::Unknown(reason) => {
                 return Outcome::Unknown { reason: Doubt::Hand { reason: one_line(&reason) } };
@@ -51,10 +54,27 @@ impl End {
         if begun { Outcome::Failed { reason } } else { refused(&reason, lasting) }
     }
 
+    /// The same of a rehearsal, which leaves nothing behind that might have failed or be in doubt.
+    pub(super) fn of_a_rehearsal(self) -> Self {
+        match self {
+            Self::Done => Self::Rehearsed(None),
+            Self::Failed(reason) | Self::Unknown(reason) => Self::NotNow(reason),
+            Self::Rehearsed(_)
+            | Self::Gone(_)
+            | Self::Replaced(_)
+            | Self::HeldByBudget(_)
+            | Self::Forbidden(_)
+            | Self::Refused(_)
+            | Self::NotNow(_)
+            | Self::Cancelled => self,
+        }
+    }
+
     /// Why it ended so, in words.
     pub(super) fn why(&self) -> &str {
         match self {
             Self::Done => "it is done",
+            Self::Rehearsed(_) => "it would be done",
             Self::Cancelled => "it was cancelled",
             Self::Gone(why)
             | Self::Replaced(why)
@@ -71,7 +91,7 @@ impl End {
     pub(super) fn and(self, more: &str) -> Self {
         let add = |reason: String| format!("{reason}; {more}");
         match self {
-            Self::Done | Self::Cancelled => self,
+            Self::Done | Self::Rehearsed(_) | Self::Cancelled => self,
             Self::Gone(reason) => Self::Gone(add(reason)),
             Self::Replaced(reason) => Self::Replaced(add(reason)),
             Self::HeldByBudget(reason) => Self::HeldByBudget(add(reason)),
@@ -111,6 +131,11 @@ mod tests {
         let why = || "why".to_owned();
         for (end, first, later) in [
             (End::Done, "Done", "Done"),
+            (
+                End::Rehearsed(None),
+                "Rehearsed { managed_by: None }",
+                "Rehearsed { managed_by: None }",
+            ),
             (End::Cancelled, "Cancelled", "Cancelled"),
             (End::Gone(why()), "not started gone: why", "failed gone: why"),
             (End::Replaced(why()), "not started replaced: why", "failed replaced: why"),

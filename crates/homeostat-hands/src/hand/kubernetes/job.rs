@@ -76,7 +76,7 @@ async fn make(cluster: &Cluster<'_>, job: &Target, body: &Value) -> Result<Objec
         if *cluster.doing.ending.borrow() {
             return Err(in_doubt(doubt, End::NotNow("it was to end before it was done".into())));
         }
-        match cluster.api.write(Method::POST, &list, Form::Json, body).await {
+        match cluster.write(Method::POST, &list, Form::Json, body.clone()).await? {
             Answer::Yes(made) => {
                 cluster.begin();
                 say(&format!("{job} was made"));
@@ -159,8 +159,8 @@ async fn stop(cluster: &Cluster<'_>, target: &Target, job: &Object) -> End {
     let body = json!({
         "metadata": { "uid": job.uid() }, "spec": { "activeDeadlineSeconds": 1 },
     });
-    let answer = cluster.api.write(Method::PATCH, &target.path(), Form::Merge, &body).await;
-    if !matches!(answer, Answer::Yes(_)) {
+    let answer = cluster.write(Method::PATCH, &target.path(), Form::Merge, body).await;
+    if !matches!(answer, Ok(Answer::Yes(_))) {
         return End::Unknown(format!("{target} could not be ended: it ends at its deadline"));
     }
     let until = tokio::time::Instant::now() + cluster.doing.grace / 2;

@@ -13,12 +13,16 @@
 //! nobody knows what came of it: it has its effect once. What was changed carries the order's name, in the
 //! annotation `homeostat/order`, by which it is known again.
 //!
+//! A rehearsal looks the same way, asks for its first change as a dry run, of which the server keeps nothing,
+//! and ends there.
+//!
 //! The API is spoken to in JSON, and no type of it is known here but what is read.
 
 mod end;
 mod access;
 mod api;
 mod object;
+mod managed;
 mod change;
 mod rollout;
 mod workload;
@@ -36,6 +40,8 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use homeostat_core::errand::Form;
+use reqwest::Method;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use self::access::find;
@@ -69,7 +75,7 @@ pub(super) async fn perform(doing: Doing) -> Outcome {
         }
         Err(end) => end,
     };
-    end.outcome(begun)
+    if doing.rehearse { end.of_a_rehearsal().outcome(false) } else { end.outcome(begun) }
 }
 
 async fn does(cluster: &Cluster<'_>) -> End {
@@ -113,7 +119,7 @@ impl<'a> Cluster<'a> {
         let context = errand.text("context").map(|name| of_form(Some(name), &Form::CONTEXT));
         let access = find(errand.text("kubeconfig"), context.transpose()?).await?;
         let order = doing.work.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let api = Api::new(access).await?;
+        let api = Api::new(access, doing.rehearse).await?;
         Ok(Self { api, doing, order, has_begun: Cell::new(false), policy: Cell::new(None) })
     }
 
@@ -131,15 +137,16 @@ impl<'a> Cluster<'a> {
         self.read(path, query).await?.map(items).map_err(No::end)
     }
 
-    /// Reads, which may be done again: until there is an answer, or none for too long.
-    async fn read(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<Result<serde_json::Value, No>, End> {
+    /// Reads something.
+    async fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Result<Value, No>, End> {
+        self.answered(async || self.api.get(path, query).await).await
+    }
+
+    /// Asks what may be asked again: until there is an answer, or none for too long.
+    async fn answered(&self, ask: impl AsyncFn() -> Answer) -> Result<Result<Value, No>, End> {
         let since = Instant::now();
         loop {
-            let why = match self.api.get(path, query).await {
+            let why = match ask().await {
                 Answer::Yes(value) => return Ok(Ok(value)),
                 Answer::No(no) if no.code != 429 && no.code < 500 => return Ok(Err(no)),
                 Answer::No(no) => no.message,
@@ -148,6 +155,29 @@ impl<'a> Cluster<'a> {
             let patience = REACH.checked_sub(since.elapsed());
             if patience.is_none() || !self.pause(PACE).await {
                 return Err(End::NotNow(format!("no answer from the cluster: {why}")));
+            }
+        }
+    }
+
+    /// Asks for a change. A rehearsal ends with it, unless the server says to ask again.
+    async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        form: api::Form,
+        body: Value,
+    ) -> Result<Answer, End> {
+        let answer = self.api.write(method, path, form, body).await;
+        if !self.doing.rehearse {
+            return Ok(answer);
+        }
+        match answer {
+            Answer::Yes(_) => Err(End::Rehearsed(None)),
+            Answer::No(no) if no.code >= 500 => Err(no.end()),
+            Answer::No(no) => Ok(Answer::No(no)),
+            // What was to change nothing may be lost.
+            Answer::Unsent(why) | Answer::Lost(why) => {
+                Err(End::NotNow(format!("no answer from the cluster: {why}")))
             }
         }
     }

@@ -117,6 +117,10 @@ impl Object {
         self.at("/metadata/annotations").get(name)?.as_str()
     }
 
+    pub(super) fn label(&self, name: &str) -> Option<&str> {
+        self.at("/metadata/labels").get(name)?.as_str()
+    }
+
     /// The owner that sees to it that there is one.
     pub(super) fn controller(&self) -> Option<&Value> {
         let owners = self.at("/metadata/ownerReferences").as_array()?;

@@ -60,7 +60,7 @@ pub(super) async fn ask(cluster: &Cluster<'_>, pod: &Object, way: Way) -> Asked 
             let body = json!({
                 "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions,
             });
-            cluster.api.write(Method::DELETE, &target.path(), Form::Json, &body).await
+            cluster.write(Method::DELETE, &target.path(), Form::Json, body).await
         }
         Way::Evict => {
             let version = match policy(cluster).await {
@@ -73,17 +73,18 @@ pub(super) async fn ask(cluster: &Cluster<'_>, pod: &Object, way: Way) -> Asked 
                 "deleteOptions": { "preconditions": preconditions },
             });
             let path = format!("{}/eviction", target.path());
-            cluster.api.write(Method::POST, &path, Form::Json, &body).await
+            cluster.write(Method::POST, &path, Form::Json, body).await
         }
     };
     match answer {
-        Answer::Yes(_) => {
+        Err(end) => Asked::No(end),
+        Ok(Answer::Yes(_)) => {
             cluster.begin();
             Asked::Accepted
         }
-        Answer::Unsent(why) => Asked::Unsent(why),
-        Answer::Lost(why) => Asked::Lost(why),
-        Answer::No(no) => match no.code {
+        Ok(Answer::Unsent(why)) => Asked::Unsent(why),
+        Ok(Answer::Lost(why)) => Asked::Lost(why),
+        Ok(Answer::No(no)) => match no.code {
             404 | 409 => Asked::Stale,
             429 if no.budget.is_some() => {
                 let why = no.budget.unwrap_or_default();
@@ -186,6 +187,9 @@ impl Ending<'_> {
     /// Does the next step, and tells how long to wait then.
     async fn step(&mut self, pod: &Object, way: Way) -> Result<Duration, End> {
         if pod.is_ending() {
+            if self.cluster.doing.rehearse {
+                return Err(End::Rehearsed(None));
+            }
             if !matches!(self.so_far, SoFar::Accepted) {
                 say("it is ending");
                 self.so_far = SoFar::Accepted;
@@ -206,6 +210,8 @@ impl Ending<'_> {
                 say(&format!("not sent: {why}"));
                 Ok(PACE)
             }
+            // As things are, it is held; whether it will be later, the next rehearsal tells.
+            Asked::Held(why) if self.cluster.doing.rehearse => Err(End::HeldByBudget(why)),
             Asked::Held(why) => {
                 if !matches!(&self.so_far, SoFar::Held(known) if *known == why) {
                     say(&why);

@@ -115,7 +115,7 @@ pub async fn review(place: &Place, rights: &[Right]) -> Result<Vec<bool>, String
         other => format!("{other:?}"),
     };
     let access = find(place.kubeconfig.as_deref(), place.context.as_deref()).await.map_err(say)?;
-    let api = Api::new(access).await.map_err(say)?;
+    let api = Api::new(access, false).await.map_err(say)?;
     let mut allowed = Vec::new();
     for right in rights {
         let (resource, part) = right.resource.split_once('/').unwrap_or((right.resource, ""));
@@ -127,7 +127,7 @@ pub async fn review(place: &Place, rights: &[Right]) -> Result<Vec<bool>, String
             } },
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        match api.write(Method::POST, path, Form::Json, &body).await {
+        match api.write(Method::POST, path, Form::Json, body).await {
             Answer::Yes(review) => allowed.push(review["status"]["allowed"] == true),
             Answer::No(no) => return Err(no.message),
             Answer::Unsent(why) | Answer::Lost(why) => return Err(why),

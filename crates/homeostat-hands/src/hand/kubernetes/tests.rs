@@ -62,13 +62,25 @@ async fn server(
     asked
 }
 
-/// Does an errand by these answers, and returns what came of it and what was asked.
-async fn played(
+/// What came of an errand, and what was asked for it.
+type Played = (String, Vec<String>);
+
+/// Does an errand by these answers.
+async fn played(verb: &str, fields: &[(&str, &str)], answers: &[&str], limit: u64) -> Played {
+    play(verb, fields, answers, (limit, false)).await
+}
+
+/// Rehearses an errand by these answers.
+async fn rehearsed(verb: &str, fields: &[(&str, &str)], answers: &[&str]) -> Played {
+    play(verb, fields, answers, (1, true)).await
+}
+
+async fn play(
     verb: &str,
     fields: &[(&str, &str)],
     answers: &[&str],
-    limit: u64,
-) -> (String, Vec<String>) {
+    (limit, rehearse): (u64, bool),
+) -> Played {
     let directory = tempfile::tempdir().unwrap();
     let asked = server(answers, directory.path()).await;
     let config = directory.path().join("config").display().to_string();
@@ -77,6 +89,7 @@ async fn played(
     let (_end, ending) = watch::channel(false);
     let doing = Doing {
         errand: Errand { hand: NAME.into(), verb: verb.into(), fields: fields.collect() },
+        rehearse,
         since: Instant::now(),
         timeout: Duration::from_secs(limit),
         grace: Duration::from_secs(1),
@@ -85,6 +98,8 @@ async fn played(
     };
     let outcome = match perform(doing).await {
         Outcome::Done => "done".to_owned(),
+        Outcome::Rehearsed { managed_by: None } => "rehearsed".to_owned(),
+        Outcome::Rehearsed { managed_by: Some(who) } => format!("rehearsed: {who}"),
         Outcome::Failed { reason } => format!("failed: {reason}"),
         Outcome::Refused { reason: Refusal::Hand { reason, lasting } } => {
             format!("{}: {reason}", if lasting { "refused" } else { "not started" })
@@ -163,6 +178,123 @@ async fn a_write_demands_the_object_that_was_seen() {
     assert_eq!(metadata["uid"], "cdc3a2d5-fa45-46ab-8dc3-b01e6201e477");
     assert_eq!(metadata["resourceVersion"], "10402");
     assert_eq!(metadata["annotations"]["homeostat/order"], "1.a.1-life");
+}
+
+#[tokio::test]
+async fn a_rehearsal_ends_with_its_first_write_as_the_deed_would() {
+    let scale = [DEPLOYMENT, &[("to", "3")]].concat();
+    let node: &[(&str, &str)] = &[("node", "n1")];
+    let job: &[(&str, &str)] = &[("cronjob", "clean")];
+    let argo = "rehearsed: Argo CD (application shop)";
+    let denied =
+        "admission webhook \"friday.example.org\" denied the request: no changes on a Friday";
+    let rows: &[Row<'_>] = &[
+        ("rollout_restart", DEPLOYMENT, &["deployment", "patch_dry"], "rehearsed"),
+        ("rollout_restart", DEPLOYMENT, &["deployment_of_argo", "patch_dry"], argo),
+        ("scale", &scale, &["deployment_of_argo", "patch_dry"], argo),
+        ("scale", &[DEPLOYMENT, &[("to", "1")]].concat(), &["deployment_of_argo"], "rehearsed"),
+        (
+            "scale",
+            &[DEPLOYMENT, &[("by", "1"), ("max", "1")]].concat(),
+            &["deployment"],
+            "not started: there are 1 pods, which `max` ends at",
+        ),
+        ("evict", POD, &["pod", "resources", "eviction_done"], "rehearsed"),
+        ("evict", POD, &["pod", "resources", "eviction_held"], "not started: held_by_budget: pod"),
+        ("evict", POD, &["pod", "resources", "eviction_stale", "pod_missing"], "not started: gone"),
+        ("evict", POD, &["pod_ending"], "rehearsed"),
+        ("delete_pod", POD, &["pod", "delete_dry"], "rehearsed"),
+        ("delete_pod", POD, &["pod_missing"], "not started: gone: there is no pod"),
+        ("cordon", node, &["node", "node_dry"], "rehearsed"),
+        ("uncordon", node, &["node"], "rehearsed"),
+        ("drain", node, &["no_pods", "node", "node_dry"], "rehearsed"),
+        ("drain", node, &["pods"], "refused: pod shop/web-0 stands in the way: no controller"),
+        ("run_job", job, &["batch", "cronjob", "job_dry"], "rehearsed"),
+        (
+            "run_job",
+            job,
+            &["batch", "cronjob", "job_quota"],
+            "refused: forbidden: jobs.batch \"clean-1\" is forbidden: exceeded quota",
+        ),
+        (
+            "scale",
+            &scale,
+            &["deployment", "patch_forbidden"],
+            "refused: forbidden: deployments.apps",
+        ),
+        ("scale", &scale, &["deployment", "patch_invalid"], "refused: the server refused: Depl"),
+        (
+            "scale",
+            &scale,
+            &["deployment", "patch_denied"],
+            &format!("refused: forbidden: {denied}"),
+        ),
+        (
+            "scale",
+            &scale,
+            &["deployment", "patch_denied_no_code"],
+            &format!("refused: the server refused: {denied}"),
+        ),
+        (
+            "scale",
+            &scale,
+            &["deployment", "patch_no_dry_run"],
+            "refused: the server refused: admission webhook \"old.example.org\" does not support",
+        ),
+        (
+            "scale",
+            &scale,
+            &["deployment", "patch_webhook_down"],
+            "not started: the server refused: Internal error occurred: failed calling webhook",
+        ),
+        (
+            "scale",
+            &scale,
+            &["deployment", "patch_conflict", "deployment", "patch_dry"],
+            "rehearsed",
+        ),
+        // Nothing can have been done, whatever was lost.
+        ("scale", &scale, &["deployment", "lost"], "not started: no answer from the cluster"),
+        ("evict", POD, &["pod", "resources", "lost"], "not started: no answer from the cluster"),
+        ("run_job", job, &["batch", "cronjob", "lost"], "not started: no answer from the cluster"),
+    ];
+    for (verb, fields, answers, expected) in rows {
+        let (outcome, asked) = rehearsed(verb, fields, answers).await;
+        assert!(outcome.starts_with(expected), "{verb} {answers:?}: {outcome}\n{asked:#?}");
+        assert_eq!(outcome == "rehearsed", *expected == "rehearsed", "{outcome}");
+        assert_eq!(asked.len(), answers.len(), "{verb} {answers:?}: {asked:#?}");
+        let mut writes = asked.iter().filter(|asked| !asked.starts_with("GET "));
+        assert!(writes.all(|write| is_dry(write)), "{asked:#?}");
+    }
+}
+
+/// Whether a server would keep nothing of a request. Of a deletion it reads the body alone.
+fn is_dry(asked: &str) -> bool {
+    let mut words = asked.splitn(3, ' ');
+    let (method, path, body) = (words.next(), words.next().unwrap(), words.next().unwrap());
+    if method == Some("DELETE") {
+        return serde_json::from_str::<Value>(body).unwrap()["dryRun"]
+            == serde_json::json!(["All"]);
+    }
+    path.ends_with("?fieldManager=homeostat&dryRun=All")
+}
+
+#[tokio::test]
+async fn a_rehearsal_asks_for_what_the_deed_asks_for() {
+    let scale = [DEPLOYMENT, &[("to", "3")]].concat();
+    for (verb, fields, answers) in [
+        ("scale", &scale[..], &["deployment", "forbidden"][..]),
+        ("evict", POD, &["pod", "resources", "forbidden"]),
+        ("delete_pod", POD, &["pod", "forbidden"]),
+        ("cordon", &[("node", "n1")], &["node", "forbidden"]),
+    ] {
+        let (_, deed) = played(verb, fields, answers, 1).await;
+        let (_, rehearsal) = rehearsed(verb, fields, answers).await;
+        let (deed, rehearsal) = (deed.last().unwrap(), rehearsal.last().unwrap());
+        assert!(!is_dry(deed) && is_dry(rehearsal), "{deed}\n{rehearsal}");
+        let bare = rehearsal.replace("&dryRun=All", "").replace(r#""dryRun":["All"],"#, "");
+        assert_eq!(*deed, bare, "{verb}");
+    }
 }
 
 #[tokio::test]
