@@ -43,6 +43,8 @@ pub(super) struct Change<'a> {
     mark: String,
     /// The object that is meant.
     uid: Option<String>,
+    /// The object for which a write was sent last.
+    sent: Option<Object>,
     /// At which version a write was sent of which no word came.
     doubt: Option<String>,
     failures: u32,
@@ -52,6 +54,8 @@ pub(super) struct Change<'a> {
 
 /// An object after its change.
 pub(super) struct Changed {
+    /// As it was before.
+    pub(super) before: Object,
     pub(super) object: Object,
     /// Whether it was changed, and not so before.
     pub(super) is_ours: bool,
@@ -61,7 +65,7 @@ impl<'a> Change<'a> {
     /// A change by the order that is being done.
     pub(super) fn of(cluster: &'a Cluster<'a>, target: &'a Target) -> Self {
         let mark = cluster.order.clone();
-        Self { cluster, target, mark, uid: None, doubt: None, failures: 0, last: None }
+        Self { cluster, target, mark, uid: None, sent: None, doubt: None, failures: 0, last: None }
     }
 
     /// A second change by the same order, which takes the first one back.
@@ -88,11 +92,14 @@ impl<'a> Change<'a> {
             let object = self.look().await?;
             if self.is_marked(&object) {
                 say("the change was made, though no answer came");
-                return Ok(Changed { object, is_ours: true });
+                let before = self.sent.take().unwrap_or_else(|| object.clone());
+                return Ok(Changed { before, object, is_ours: true });
             }
             let (form, body) = match wanted(&object, &self.mark)? {
                 Wanted::So if self.cluster.doing.rehearse => return Err(End::Rehearsed(None)),
-                Wanted::So => return Ok(Changed { object, is_ours: false }),
+                Wanted::So => {
+                    return Ok(Changed { before: object.clone(), object, is_ours: false });
+                }
                 Wanted::Patch(form, body) => (form, conditional(form, body, &object)),
             };
             if self.last.is_none() && *self.cluster.doing.ending.borrow() {
@@ -103,7 +110,7 @@ impl<'a> Change<'a> {
             let pause = match answer.map_err(|end| self.of_whose(end, &object))? {
                 Answer::Yes(value) => {
                     self.cluster.begin();
-                    return Ok(Changed { object: Object(value), is_ours: true });
+                    return Ok(Changed { before: object, object: Object(value), is_ours: true });
                 }
                 Answer::No(no) => self.refused(no, &object)?,
                 Answer::Unsent(why) => {
@@ -116,6 +123,7 @@ impl<'a> Change<'a> {
                     PACE
                 }
             };
+            self.sent = Some(object);
             if !self.pause(pause).await {
                 return Err(End::NotNow("there was no time to do it".into()));
             }

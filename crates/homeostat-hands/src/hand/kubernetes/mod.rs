@@ -24,6 +24,7 @@ mod api;
 mod object;
 mod managed;
 mod change;
+mod revert;
 mod rollout;
 mod workload;
 mod undo;

@@ -1,10 +1,11 @@
-//! How far a rollout is, by its own status, and waiting for its end.
+//! How far a rollout is, by its own status, and waiting for its end, or for somebody who takes it back.
 //!
 //! Source: `kubectl rollout status` (`polymorphichelpers/rollout_status.go`).
 
 use super::change::Changed;
 use super::end::End;
 use super::object::{Kind, Object, Target};
+use super::revert::taken_back;
 use super::{Cluster, Look, PACE, say};
 
 /// How far it is.
@@ -25,7 +26,7 @@ pub(super) async fn follow(
     changed: Changed,
 ) -> Result<(), End> {
     let stale = given_up(&changed.object);
-    let (uid, mut object) = (changed.object.uid().to_owned(), changed.object);
+    let mut object = changed.object.clone();
     let mut said = String::new();
     loop {
         let how = match progress(target.kind, &object) {
@@ -44,7 +45,7 @@ pub(super) async fn follow(
             return Err(End::Unknown(format!("the rollout goes on: {said}")));
         }
         object = match cluster.look(target).await {
-            Ok(Look::There(object)) if object.uid() == uid => object,
+            Ok(Look::There(object)) if object.uid() == changed.object.uid() => object,
             Ok(Look::There(_)) => {
                 return Err(End::Replaced(format!("the {target} of this name is another one")));
             }
@@ -54,6 +55,9 @@ pub(super) async fn follow(
                 return Err(End::Unknown(reason));
             }
         };
+        if let Some(how) = taken_back(&changed, &object) {
+            return Err(End::Failed(how));
+        }
     }
 }
 

@@ -298,6 +298,16 @@ async fn a_rehearsal_asks_for_what_the_deed_asks_for() {
 }
 
 #[tokio::test]
+async fn whoever_takes_a_change_back_is_named() {
+    let scale = [DEPLOYMENT, &[("to", "2")]].concat();
+    let answers = &["deployment_of_argo", "scaled", "scaled_back"];
+    let (outcome, asked) = played("scale", &scale, answers, 2).await;
+    let expected = "failed: argocd-controller took the change back: the number of pods is what it \
+                    was before";
+    assert_eq!(outcome, expected, "{asked:#?}");
+}
+
+#[tokio::test]
 async fn a_name_that_is_none_is_never_asked_for() {
     for hostile in ["../../nodes/n1", "a/b", "a?b", "", "A"] {
         let (outcome, asked) = played("delete_pod", &[("pod", hostile)], &[], 1).await;
