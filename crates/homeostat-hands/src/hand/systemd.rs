@@ -79,10 +79,14 @@ impl Verb {
     }
 }
 
+/// The errand that asks for nothing, and only looks.
+const STATUS: &str = "status";
+
 /// Does what an errand says.
 pub(super) async fn perform(doing: Doing) -> Outcome {
     let (verb, unit) = (Verb::of(&doing.errand.verb), doing.errand.text("unit"));
-    let (Some(verb), Some(unit)) = (verb, unit) else {
+    let is_known = verb.is_some() || *doing.errand.verb == *STATUS;
+    let Some(unit) = unit.filter(|_| is_known) else {
         return refused("this is no errand for systemd", Lasting::Yes);
     };
     if !Form::UNIT.admits(unit) {
@@ -98,6 +102,7 @@ pub(super) async fn perform(doing: Doing) -> Outcome {
             return refused(&format!("cannot reach systemd: {}", said(&error)), Lasting::No);
         }
     };
+    let Some(verb) = verb else { return systemd.status(unit).await };
     systemd.show("before", unit).await;
     let outcome = systemd.ask(&doing, verb, unit, removed).await;
     systemd.show("after", unit).await;
@@ -218,20 +223,32 @@ impl Systemd {
         }
     }
 
-    /// Shows how a unit stands, and what its journal says last.
-    async fn show(&self, when: &str, unit: &str) {
+    /// Says how a unit stands.
+    async fn status(&self, unit: &str) -> Outcome {
+        match self.show("now", unit).await {
+            Some(state) if state.load == "not-found" => {
+                refused(&format!("{unit}: there is no such unit"), Lasting::Yes)
+            }
+            Some(_) => Outcome::Done,
+            None => refused(&format!("systemd does not say how {unit} stands"), Lasting::No),
+        }
+    }
+
+    /// Shows how a unit stands, and what its journal says last; returns how it stands, if that is known.
+    async fn show(&self, when: &str, unit: &str) -> Option<State> {
         let mut text = format!("{when}: ");
         // Writing into a text never fails.
         let (state, journal) = tokio::join!(timeout(LOOK, self.state(unit)), journal(unit));
-        let _ = match state {
+        let _ = match &state {
             Ok(Ok(state)) => writeln!(text, "{state}"),
-            Ok(Err(error)) => writeln!(text, "{}", said(&error)),
+            Ok(Err(error)) => writeln!(text, "{}", said(error)),
             Err(_) => writeln!(text, "systemd does not say how {unit} stands"),
         };
         for line in journal.iter().flat_map(|journal| journal.lines()) {
             let _ = writeln!(text, "  {line}");
         }
         let _ = std::io::stdout().write_all(text.as_bytes());
+        state.ok()?.ok()
     }
 
     async fn state(&self, unit: &str) -> zbus::Result<State> {
@@ -355,7 +372,7 @@ mod tests {
         let methods = verbs.map(|verb| Verb::of(verb).unwrap().method());
         let expected = ["StartUnit", "StopUnit", "RestartUnit", "ReloadUnit", "ResetFailedUnit"];
         assert_eq!(methods, expected);
-        assert_eq!(Verb::of("kill"), None);
+        assert_eq!((Verb::of("kill"), Verb::of(STATUS)), (None, None));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Remedies that tell systemd what to do, under a real one: each way in which a job can end, or not be made,
 //! is a clear end, also when the engine or its runner is killed in the middle.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::machine::Machine;
 
@@ -93,6 +95,7 @@ fn each_end_of_a_job_is_a_clear_one() {
          systemctl start t-often; systemctl restart homeostat");
     let mut fired = Fired { machine: &machine, count: 0 };
     ends(&mut fired);
+    looks(&machine);
     crashes(&mut fired);
 }
 
@@ -131,6 +134,27 @@ fn ends(fired: &mut Fired<'_>) {
     }
     // What was refused went to a person, and not to the next remedy.
     machine.until("test \"$(wc -l < /var/lib/homeostat/next)\" = 2");
+}
+
+/// A hand that only looks, with no engine.
+fn looks(machine: &Machine) {
+    for (unit, says, shows) in [
+        ("t-good.service", r#"{"kind":"done"}"#, "now: loaded, active (running), result success"),
+        (
+            "t-nowhere.service",
+            "t-nowhere.service: there is no such unit",
+            "now: not-found, inactive",
+        ),
+    ] {
+        let (timeout, grace) = (Duration::from_secs(20), Duration::from_secs(5));
+        let errand = json!({ "hand": "systemd", "verb": "status", "fields": [["unit", unit]] });
+        let asked = json!({ "errand": errand, "timeout": timeout, "grace": grace });
+        machine.write("/srv/asked", &json!({ "homeostat": { "hand": asked } }).to_string());
+        let output = machine
+            .sh("mkdir -p /srv/look; HOMEOSTAT_HAND=/srv/look/said homeostat </srv/asked; \
+             cat /srv/look/said");
+        assert!(output.contains(says) && output.contains(shows), "{output}");
+    }
 }
 
 fn crashes(fired: &mut Fired<'_>) {

@@ -141,6 +141,15 @@ impl Api {
         }
     }
 
+    /// Asks for a text, at most so long.
+    pub(super) async fn text(&self, path: &str, query: &[(&str, &str)], most: usize) -> Answer {
+        match self.ask(Method::GET, path, query, None).await {
+            Ok(response) if response.status().is_success() => text(response, most).await,
+            Ok(response) => answer(response).await,
+            Err(answer) => answer,
+        }
+    }
+
     /// Asks for a change.
     pub(super) async fn write(
         &self,
@@ -173,7 +182,8 @@ impl Api {
         let mut url = self.server.clone();
         // A server may be behind a path, as behind a gateway.
         url.set_path(&format!("{}{path}", self.server.path().trim_end_matches('/')));
-        let mut request = self.client.request(method, url).header(ACCEPT, "application/json");
+        // A log is a text, and why there is none, JSON.
+        let mut request = self.client.request(method, url).header(ACCEPT, "application/json, */*");
         if !query.is_empty() {
             request = request.query(query);
         }
@@ -235,6 +245,20 @@ async fn answer(mut response: Response) -> Answer {
     let budget = budget.map(|cause| cause["message"].as_str().unwrap_or(&message).to_owned());
     let said = body["details"]["retryAfterSeconds"].as_u64().map(Duration::from_secs);
     Answer::No(No { code: code.as_u16(), message, budget, retry_after: said.or(retry_after) })
+}
+
+/// The beginning of a text.
+async fn text(mut response: Response, most: usize) -> Answer {
+    let mut text = Vec::new();
+    while text.len() < most {
+        match response.chunk().await {
+            Ok(Some(chunk)) => text.extend(chunk),
+            Ok(None) => break,
+            Err(error) => return Answer::Lost(causes(&error.without_url())),
+        }
+    }
+    text.truncate(most);
+    Answer::Yes(String::from_utf8_lossy(&text).into())
 }
 
 /// Writes an error and its causes, the same words once.

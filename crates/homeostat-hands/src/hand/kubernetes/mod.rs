@@ -32,6 +32,7 @@ mod pod;
 mod node;
 mod drain;
 mod job;
+mod logs;
 mod rights;
 #[cfg(test)]
 mod tests;
@@ -90,6 +91,7 @@ async fn does(cluster: &Cluster<'_>) -> End {
         "uncordon" => node::uncordon(cluster).await,
         "drain" => drain::drain(cluster).await,
         "run_job" => job::run(cluster).await,
+        "logs" => logs::read(cluster).await,
         verb => Err(End::Refused(format!("this hand does not know {verb:?}"))),
     };
     done.map_or_else(|end| end, |()| End::Done)

@@ -80,6 +80,10 @@ pub fn rights(errand: &ErrandTemplate) -> Option<(Place, Vec<Right>)> {
             add("", "pods", pod.clone(), &["get"]);
             add("", "pods/eviction", pod, &["create"]);
         }
+        ("logs", _) => {
+            add("", "pods", pod.clone(), &["get"]);
+            add("", "pods/log", pod, &["get"]);
+        }
         ("delete_pod", _) => add("", "pods", pod, &["get", "delete"]),
         ("cordon" | "uncordon", _) => add("", "nodes", node, &["get", "patch"]),
         ("drain", _) => {
@@ -186,6 +190,11 @@ mod tests {
                 "delete_pod",
                 &[("namespace", "shop"), ("pod", "web-0")],
                 "shop:get /pods/web-0, shop:delete /pods/web-0",
+            ),
+            (
+                "logs",
+                &[("namespace", "shop"), ("pod", label)],
+                "shop:get /pods/*, shop:get /pods/log/*",
             ),
             ("cordon", &[("node", "n1")], "*:get /nodes/n1, *:patch /nodes/n1"),
             (

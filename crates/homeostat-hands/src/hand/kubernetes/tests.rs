@@ -13,6 +13,15 @@ use tokio::sync::watch;
 use super::*;
 use crate::act::{Doubt, Refusal};
 
+/// An answer by its name; `403 words` is one of somebody who stands before the server.
+fn answer(recorded: &Value, name: &str) -> Option<(String, String)> {
+    if let Some((status, text)) = name.split_once(' ') {
+        return Some((status.to_owned(), text.to_owned()));
+    }
+    let answer = recorded.get(name)?;
+    Some((answer["status"].to_string(), answer["body"].to_string()))
+}
+
 /// A server that answers as it is told, each request by the next answer; and what it was asked.
 async fn server(
     answers: &[&str],
@@ -29,7 +38,7 @@ async fn server(
     std::fs::write(directory.join("config"), config).unwrap();
     let asked = Arc::<parking_lot::Mutex<Vec<String>>>::default();
     let noted = asked.clone();
-    let answers: Vec<Value> = answers.iter().map(|name| recorded[*name].clone()).collect();
+    let answers: Vec<_> = answers.iter().map(|name| answer(&recorded, name)).collect();
     tokio::spawn(async move {
         let mut answers = answers.into_iter();
         while let Ok((connection, _)) = listener.accept().await {
@@ -49,11 +58,9 @@ async fn server(
             let first = line.rsplit_once(' ').unwrap().0;
             noted.lock().push(format!("{first} {}", String::from_utf8(body).unwrap()));
             // What is not told is a connection that is cut.
-            let Some(answer) = answers.next().filter(|answer| !answer.is_null()) else { continue };
-            let body = answer["body"].to_string();
+            let Some((status, body)) = answers.next().flatten() else { continue };
             let text = format!(
-                "HTTP/1.1 {} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                answer["status"],
+                "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
                 body.len()
             );
             connection.write_all(text.as_bytes()).await.unwrap();
@@ -120,6 +127,7 @@ type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
 #[tokio::test]
 async fn each_answer_has_its_outcome() {
     let scale = [DEPLOYMENT, &[("to", "3")]].concat();
+    let node: &[(&str, &str)] = &[("node", "n1")];
     let rows: &[Row<'_>] = &[
         ("evict", POD, &["pod", "resources", "eviction_done", "pod_missing"], "done"),
         ("evict", POD, &["pod", "resources", "eviction_done", "pod_ending"], "unknown: "),
@@ -151,6 +159,19 @@ async fn each_answer_has_its_outcome() {
             &["deployment", "patch_conflict", "deployment", "patch_conflict"],
             "not started: no answer from the cluster",
         ),
+        (
+            "cordon",
+            node,
+            &["403 no entry\nhere"],
+            "refused: forbidden: 403 Forbidden: no entry here",
+        ),
+        ("cordon", node, &["403 <html>no</html>"], "refused: forbidden: 403 Forbidden"),
+        ("logs", POD, &["pod", "200 an error\n"], "done"),
+        ("logs", POD, &["pod_missing"], "not started: gone: there is no pod"),
+        ("logs", POD, &["pod", "pod_missing"], "not started: gone: pods \"nobody\" not found"),
+        ("logs", POD, &["pod", "log_no_container"], "not started: container zz is not valid for"),
+        ("logs", POD, &["pod", "401 who are you"], "refused: forbidden: the server does not know"),
+        ("logs", POD, &["pod", "502 no way"], "not started: no answer from the cluster: "),
     ];
     for (verb, fields, answers, expected) in rows {
         let (outcome, asked) = played(verb, fields, answers, 1).await;
