@@ -1,12 +1,14 @@
 //! Remedies on another machine: real engines, the system's `ssh`, and a real server on loopback. What
 //! each outcome is must be certain, and nothing runs twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::support::hands::{ended_order, hand, kill, runner};
+use crate::support::hands::{
+    ended_order, hand, kill, runner, until_all_have_ended, until_count, weight,
+};
 use crate::support::sshd::{Sshd, session_of};
 use crate::support::{Engine, notification, policy_of, ran, until};
 use homeostat::demo::stack::Sandbox;
@@ -340,50 +342,109 @@ async fn where_another_command_is_forced_nobody_knows_what_was_done() {
     assert!(order["outcome"].as_str().unwrap().contains("perhaps a command is forced"));
 }
 
-#[tokio::test]
-async fn many_orders_at_once_run_once_each() {
-    let orders: usize =
-        std::env::var("HOMEOSTAT_TEST_ORDERS").map_or(40, |count| count.parse().unwrap());
-    let sandbox = Sandbox::new().unwrap();
-    let Some(sshd) = Sshd::start(&sandbox) else { return };
+/// How many orders run at once and after each other.
+fn orders() -> usize {
+    std::env::var("HOMEOSTAT_TEST_ORDERS").map_or(40, |count| count.parse().unwrap())
+}
+
+/// A policy that runs a script on the host for each of many instances, with the order's name as `$1`.
+fn for_many(sandbox: &Sandbox, client: &Path, script: &str) -> String {
     let first = format!(
         r#"        timeout: 2m
         ssh:
           host: a
           config_file: {}
-          exec: [sh, -c, 'echo "$1" >> {}', sh, "{{{{ labels.instance }}}}"]"#,
-        sshd.client().display(),
-        sandbox.path().join("ran").display(),
+          exec: [sh, -c, 'echo "$1" >> {}; {script}', sh, "{{{{ incident }}}}.first.{{{{ attempt }}}}"]"#,
+        client.display(),
+        sandbox.path().join("host").display(),
     );
     // What it shares with nobody is not to hold it up.
-    let most = orders * 10;
+    let most = orders() * 10;
     let guard = format!(
         "    verify: {{ within: 2s, every: 1s, times: 1 }}\n    guard: {{ concurrency: 20, breaker: \
          none, rate: {{ max: {most}, per: 1h }} }}"
     );
     let limits = format!("limits: {{ concurrency: 27, rate: {{ max: {most}, per: 1h }} }}\n");
-    let config = limits + &policy_of(sandbox.path(), &first, &guard);
-    let engine = Engine::start(&sandbox, &config, &[]).await;
-    let names: Vec<String> = (0..orders).map(|number| format!("h{number}:80")).collect();
+    limits + &policy_of(sandbox.path(), &first, &guard)
+}
+
+/// Says of each of many instances that it is down.
+async fn fire_many(engine: &Engine) {
+    let names: Vec<String> = (0..orders()).map(|number| format!("h{number}:80")).collect();
     let alerts: Vec<[(&str, &str); 2]> =
         names.iter().map(|name| [("alertname", "Down"), ("instance", name.as_str())]).collect();
     for some in alerts.chunks(50) {
         let some: Vec<&[(&str, &str)]> = some.iter().map(<[_; 2]>::as_slice).collect();
         assert_eq!(engine.post("/hooks", notification(&some)).await, 200);
     }
-    for some in (0..=orders).step_by(20) {
-        let ran = || ran(sandbox.path()).len();
-        until("further orders", || async { (ran() >= some).then_some(()) }).await;
-    }
-    let ended = "homeostat_orders_total{policy=\"web\",remedy=\"first\",result=\"succeeded\"";
-    until("all ends", || async {
-        let text = engine.client().get(engine.url("/metrics")).send().await.ok()?;
-        let text = text.text().await.ok()?;
-        let line = text.lines().find(|line| line.starts_with(ended))?.to_owned();
-        (line.rsplit(' ').next()?.parse::<usize>().ok()? >= orders).then_some(())
-    })
-    .await;
-    let ran = ran(sandbox.path());
+}
+
+/// The orders whose command began on the host, each as often as it did.
+fn on_host(sandbox: &Sandbox) -> Vec<String> {
+    let text = fs::read_to_string(sandbox.path().join("host")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn many_orders_at_once_run_once_each() {
+    let sandbox = Sandbox::new().unwrap();
+    let Some(sshd) = Sshd::start(&sandbox) else { return };
+    let config = for_many(&sandbox, &sshd.client(), "true");
+    let engine = Engine::start(&sandbox, &config, &[]).await;
+    fire_many(&engine).await;
+    let all = until_all_have_ended(&engine, orders()).await;
+    assert!(all.iter().all(|order| order["result"] == "succeeded"), "{all:#?}");
+    let ran = on_host(&sandbox);
     let different: BTreeSet<&String> = ran.iter().collect();
-    assert_eq!((ran.len(), different.len()), (orders, orders));
+    assert_eq!((ran.len(), different.len()), (orders(), orders()));
+}
+
+#[tokio::test]
+async fn no_command_runs_twice_and_no_order_is_lost_when_engine_and_runner_are_killed() {
+    let sandbox = Sandbox::new().unwrap();
+    let Some(sshd) = Sshd::start(&sandbox) else { return };
+    let config = for_many(&sandbox, &sshd.client(), "sleep 0.1");
+    let mut engine = Engine::start(&sandbox, &config, &[]).await;
+    let before = (weight(engine.pid()), weight(u32::try_from(runner(&engine)).unwrap()));
+    fire_many(&engine).await;
+    for (share, victim) in [(4, "engine"), (2, "runner"), (1, "engine")] {
+        let some = orders() / share - orders() / 8;
+        until_count("further orders", some, || on_host(&sandbox).len()).await;
+        if victim == "runner" {
+            kill(runner(&engine));
+        } else {
+            engine.kill();
+            engine.restart().await;
+        }
+    }
+    let all = until_all_have_ended(&engine, orders()).await;
+    let mut results = BTreeMap::<&str, usize>::new();
+    for order in &all {
+        *results.entry(order["result"].as_str().unwrap()).or_default() += 1;
+    }
+    let is = (weight(engine.pid()), weight(u32::try_from(runner(&engine)).unwrap()));
+    let ran = on_host(&sandbox);
+    eprintln!(
+        "{} orders: {results:?}; {} commands; files and KiB of engine and runner: {before:?} before, \
+         {is:?} after",
+        all.len(),
+        ran.len()
+    );
+    let different: BTreeSet<&str> = ran.iter().map(String::as_str).collect();
+    assert_eq!(different.len(), ran.len(), "each ran once at most");
+    for order in &all {
+        let has_run = different.contains(order["id"].as_str().unwrap());
+        match order["result"].as_str().unwrap() {
+            "succeeded" => assert!(has_run, "{order:#}"),
+            "not_started" => assert!(!has_run, "{order:#}"),
+            // Nobody is left who could say it.
+            "unknown" => {}
+            _ => panic!("{order:#}"),
+        }
+    }
+    let known: BTreeSet<&str> = all.iter().map(|order| order["id"].as_str().unwrap()).collect();
+    assert!(different.is_subset(&known), "{ran:?}");
+    for (before, is) in [(before.0, is.0), (before.1, is.1)] {
+        assert!(is.0 <= before.0 + 8, "files: {before:?}, {is:?}");
+    }
 }

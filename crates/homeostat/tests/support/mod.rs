@@ -9,6 +9,7 @@ pub(crate) mod hands;
 pub(crate) mod manager;
 pub(crate) mod provider;
 pub(crate) mod proxy;
+pub(crate) mod secure;
 pub(crate) mod sshd;
 pub(crate) mod wire;
 

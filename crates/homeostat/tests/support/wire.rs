@@ -29,6 +29,7 @@ type Decide = Box<dyn FnMut(&str) -> Fate + Send>;
 pub(crate) struct Wire {
     pub(crate) port: u16,
     seen: Arc<Mutex<Vec<String>>>,
+    answered: Arc<Mutex<Vec<(String, u16)>>>,
 }
 
 impl Wire {
@@ -40,25 +41,35 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::<Mutex<Vec<String>>>::default();
-        let decide: Arc<Mutex<Decide>> = Arc::new(Mutex::new(Box::new(decide)));
-        let (client, server, noted) =
-            (cluster.client.clone(), cluster.server.clone(), seen.clone());
+        let answered = Arc::<Mutex<Vec<(String, u16)>>>::default();
+        let line = Line {
+            client: cluster.client.clone(),
+            server: cluster.server.clone(),
+            decide: Mutex::new(Box::new(decide)),
+            seen: seen.clone(),
+            answered: answered.clone(),
+        };
+        let line = Arc::new(line);
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let (client, server) = (client.clone(), server.clone());
-                let (decide, noted) = (decide.clone(), noted.clone());
+                let line = line.clone();
                 tokio::spawn(async move {
                     // A connection that is cut in the middle is what it is for.
-                    let _ = serve(connection, &client, &server, &decide, &noted).await;
+                    let _ = line.serve(connection).await;
                 });
             }
         });
-        Self { port, seen }
+        Self { port, seen, answered }
     }
 
     /// What was asked so far.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().clone()
+    }
+
+    /// What the server answered so far, and to what.
+    pub(crate) fn answered(&self) -> Vec<(String, u16)> {
+        self.answered.lock().clone()
     }
 
     /// A kubeconfig by which the cluster is reached through it.
@@ -74,55 +85,62 @@ impl Wire {
     }
 }
 
-async fn serve(
-    connection: TcpStream,
-    client: &reqwest::Client,
-    server: &str,
-    decide: &Mutex<Decide>,
-    seen: &Mutex<Vec<String>>,
-) -> Option<()> {
-    let mut connection = BufReader::new(connection);
-    let mut line = String::new();
-    connection.read_line(&mut line).await.ok()?;
-    let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut length, mut form) = (0, String::new());
-    loop {
-        let mut header = String::new();
-        connection.read_line(&mut header).await.ok()?;
-        let Some((name, value)) = header.trim().split_once(':') else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse().ok()?,
-            "content-type" => value.trim().clone_into(&mut form),
-            _ => {}
+/// What a connection needs.
+struct Line {
+    client: reqwest::Client,
+    server: String,
+    decide: Mutex<Decide>,
+    seen: Arc<Mutex<Vec<String>>>,
+    answered: Arc<Mutex<Vec<(String, u16)>>>,
+}
+
+impl Line {
+    async fn serve(&self, connection: TcpStream) -> Option<()> {
+        let mut connection = BufReader::new(connection);
+        let mut line = String::new();
+        connection.read_line(&mut line).await.ok()?;
+        let mut words = line.split_whitespace();
+        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let (mut length, mut form) = (0, String::new());
+        loop {
+            let mut header = String::new();
+            connection.read_line(&mut header).await.ok()?;
+            let Some((name, value)) = header.trim().split_once(':') else { break };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse().ok()?,
+                "content-type" => value.trim().clone_into(&mut form),
+                _ => {}
+            }
         }
-    }
-    let mut body = vec![0; length];
-    connection.read_exact(&mut body).await.ok()?;
-    let asked = format!("{method} {path}");
-    let fate = decide.lock()(&asked);
-    seen.lock().push(asked);
-    match &fate {
-        Fate::Deaf => return None,
-        Fate::Wait(until) => until.notified().await,
-        Fate::Pass | Fate::Mute => {}
-    }
-    let mut request = client.request(method.parse().ok()?, format!("{server}{path}")).body(body);
-    if !form.is_empty() {
-        request = request.header("content-type", form);
-    }
-    let answer = request.send().await.ok()?;
-    let status = answer.status();
-    let body = answer.bytes().await.ok()?;
-    if let Fate::Mute = fate {
-        return None;
-    }
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body).await.ok()?;
+        let asked = format!("{method} {path}");
+        let fate = self.decide.lock()(&asked);
+        self.seen.lock().push(asked.clone());
+        match &fate {
+            Fate::Deaf => return None,
+            Fate::Wait(until) => until.notified().await,
+            Fate::Pass | Fate::Mute => {}
+        }
+        let mut request =
+            self.client.request(method.parse().ok()?, format!("{}{path}", self.server)).body(body);
+        if !form.is_empty() {
+            request = request.header("content-type", form);
+        }
+        let answer = request.send().await.ok()?;
+        let status = answer.status();
+        self.answered.lock().push((asked, status.as_u16()));
+        let body = answer.bytes().await.ok()?;
+        if let Fate::Mute = fate {
+            return None;
+        }
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n",
-        body.len()
-    );
-    connection.write_all(head.as_bytes()).await.ok()?;
-    connection.write_all(&body).await.ok()?;
-    connection.flush().await.ok()
+            body.len()
+        );
+        connection.write_all(head.as_bytes()).await.ok()?;
+        connection.write_all(&body).await.ok()?;
+        connection.flush().await.ok()
+    }
 }

@@ -79,7 +79,7 @@ async fn played(verb: &str, fields: &[(&str, &str)], answers: &[&str], limit: u6
 
 /// Rehearses an errand by these answers.
 async fn rehearsed(verb: &str, fields: &[(&str, &str)], answers: &[&str]) -> Played {
-    play(verb, fields, answers, (1, true)).await
+    play(verb, fields, answers, (10, true)).await
 }
 
 async fn play(

@@ -1,6 +1,11 @@
 //! Remedies in a cluster: real engines, and a real API server. What each outcome is must be certain, and
 //! nothing is done twice. `make test-kubernetes` builds the server, starts it, and runs these.
 
+mod crowd;
+mod logs;
+mod rehearsal;
+mod revert;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -745,66 +750,5 @@ async fn the_printed_roles_let_the_engine_do_what_its_policies_want_and_no_more(
     ] {
         let (order, _) = done(&alice, &deed, "20s").await;
         assert_ended(&order, "refused", "forbidden: ");
-    }
-}
-
-/// How many files a process has open, and how many KiB of it are resident.
-fn weight(pid: u32) -> (usize, u64) {
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    (open, resident.trim().trim_end_matches(" kB").parse().unwrap())
-}
-
-#[tokio::test]
-#[ignore = "needs an API server: make test-kubernetes"]
-async fn many_pods_are_evicted_once_each() {
-    let orders: u32 =
-        std::env::var("HOMEOSTAT_TEST_ORDERS").map_or(40, |count| count.parse().unwrap());
-    let cluster = Cluster::new("many").await;
-    cluster.workload("deployments", "web", orders).await;
-    let pods = cluster.pods("web").await;
-    let sandbox = Sandbox::new().unwrap();
-    let deed = pod_deed(&cluster, "evict", "\"{{ labels.instance }}\"");
-    let first = format!(
-        "        timeout: 2m\n        kubernetes: {{ kubeconfig: {}, {deed} }}",
-        cluster.kubeconfig("admin").display()
-    );
-    // What it shares with nobody is not to hold it up.
-    let most = orders * 10;
-    let guard = format!(
-        "    verify: {{ within: 2s, every: 1s, times: 1 }}\n    guard: {{ concurrency: 20, breaker: \
-         none, rate: {{ max: {most}, per: 1h }} }}"
-    );
-    let limits = format!("limits: {{ concurrency: 27, rate: {{ max: {most}, per: 1h }} }}\n");
-    let config = limits + &policy_of(sandbox.path(), &first, &guard);
-    let engine = Engine::start(&sandbox, &config, &[]).await;
-    let owner = u32::try_from(runner(&engine)).unwrap();
-    let before = (weight(engine.pid()), weight(owner));
-    let alerts: Vec<[(&str, &str); 2]> =
-        pods.iter().map(|pod| [("alertname", "Down"), ("instance", name(pod))]).collect();
-    for some in alerts.chunks(50) {
-        let some: Vec<&[(&str, &str)]> = some.iter().map(<[_; 2]>::as_slice).collect();
-        assert_eq!(engine.post("/hooks", notification(&some)).await, 200);
-    }
-    let ended = "homeostat_orders_total{policy=\"web\",remedy=\"first\",result=\"succeeded\"}";
-    for some in (0..=orders).step_by(20).chain([orders]) {
-        until("further orders", || async {
-            let count = engine.metric(ended).await.unwrap_or(0.0);
-            (count >= f64::from(some)).then_some(())
-        })
-        .await;
-    }
-    cluster.ready("deployments", "web").await;
-    let after = cluster.pods("web").await;
-    let orders = usize::try_from(orders).unwrap();
-    assert!(after.iter().all(|pod| !pods.iter().any(|old| name(old) == name(pod))));
-    assert_eq!((after.len(), cluster.pods_ever()), (orders, 2 * orders), "each was evicted once");
-    let is = (weight(engine.pid()), weight(owner));
-    eprintln!(
-        "files and KiB of engine and runner: {before:?} before, {is:?} after {orders} orders"
-    );
-    for (before, is) in [(before.0, is.0), (before.1, is.1)] {
-        assert!(is.0 <= before.0 + 8, "files: {before:?}, {is:?}");
     }
 }
