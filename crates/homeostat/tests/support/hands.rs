@@ -53,6 +53,9 @@ pub(crate) fn hand(engine: &Engine) -> i32 {
     hands.into_iter().next().expect("it runs")
 }
 
+/// More files than a process of ours has open that has let go of what is over.
+pub(crate) const MOST_FILES: usize = 40;
+
 /// How many files a process has open, and how many KiB of it are resident.
 pub(crate) fn weight(pid: u32) -> (usize, u64) {
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
@@ -127,7 +130,7 @@ pub(crate) async fn until_all_have_ended(engine: &Engine, count: usize) -> Vec<V
             (last, since) = (ended, Instant::now());
         }
         assert!(since.elapsed() < PATIENCE, "{ended} orders of {count} have ended, and no more do");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -34,8 +34,8 @@ pub(super) async fn read(cluster: &Cluster<'_>) -> Result<(), End> {
     let mut query = vec![("container", container), ("tailLines", &lines), ("limitBytes", &bytes)];
     let is_previous = errand.text("previous") == Some("true");
     query.extend(is_previous.then_some(("previous", "true")));
-    let of = if is_previous { "the one before of " } else { "" };
-    say(&format!("{target}: uid {}, {of}container {container}", pod.uid()));
+    let when = if is_previous { ", as it ran before" } else { "" };
+    say(&format!("{target}: uid {}, container {container}{when}", pod.uid()));
     let path = format!("{}/log", target.path());
     let log = cluster.answered(async || cluster.api.text(&path, &query, ASKED).await).await?;
     match log {

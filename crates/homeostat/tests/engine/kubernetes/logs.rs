@@ -52,7 +52,7 @@ async fn the_end_of_a_log_is_shown_bounded() {
         ),
         (
             &[("previous", "true")],
-            "the one before of container c",
+            "container c, as it ran before",
             "/c?limitBytes=1048576&previous=true&tailLines=100",
         ),
     ] {
