@@ -145,6 +145,7 @@ fn book(policies: usize) -> Result<Book> {
                 backoff: Span::from_secs(5),
                 idempotent: false,
                 undo: None,
+                collect: Vec::new(),
             }],
             guard: GuardLimits {
                 cooldown: Span::ZERO,

@@ -10,6 +10,7 @@ use homeostat_core::label::LabelSet;
 use homeostat_core::name::{Part, PolicyName, RemedyName, SourceName};
 use homeostat_core::policy::Book;
 use homeostat_core::time::Span;
+use regex::Regex;
 use url::Url;
 
 use crate::access::Access;
@@ -32,6 +33,8 @@ pub struct Config {
     pub notify: Notify,
     /// Who may do what; without it, whoever may come in may do all.
     pub access: Option<Access>,
+    /// What is a secret in what collectors find. The group `secret` is, where a pattern has one.
+    pub redact: Vec<Regex>,
     /// The files that were read, each with its SHA-256.
     pub files: Vec<ReadFile>,
     /// What is allowed and probably not meant.
@@ -168,6 +171,7 @@ impl Config {
             settings: ActionSettings::new(),
             notify: Notify::default(),
             access: None,
+            redact: Vec::new(),
             files: Vec::new(),
             warnings: Report::new("", "", Vec::new()),
         }

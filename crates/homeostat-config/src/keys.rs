@@ -3,6 +3,7 @@
 //! Duty: one table for each kind of map in the file. Not its duty: what a key's value means.
 
 mod access;
+mod collect;
 mod guard;
 mod kubernetes;
 mod notify;
@@ -10,6 +11,7 @@ mod source;
 mod web;
 
 pub(crate) use access::{ACCESS, ACCESS_OIDC, ACCESS_PROXY, ACCESS_TOKEN, GRANT};
+pub(crate) use collect::{COLLECTED_CLUSTER, COLLECTED_UNIT, COLLECTOR, LOGS};
 pub(crate) use guard::{
     BLAST_RADIUS, BREAKER, DEFAULT_GUARD, FLAP, FRESH, GUARD, RATE, STORM, WATCHDOG,
 };
@@ -64,7 +66,7 @@ pub(crate) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 30] = [
+const HOMES: [(&str, &Keys); 32] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -82,6 +84,8 @@ const HOMES: [(&str, &Keys); 30] = [
     ("`scale` of `kubernetes`", &SCALE),
     ("`evict` of `kubernetes`", &POD),
     ("`drain` of `kubernetes`", &DRAIN),
+    ("a collector of `collect`", &COLLECTOR),
+    ("`logs` of `kubernetes`", &LOGS),
     ("`guard.watchdog`", &WATCHDOG),
     ("`guard.flap`", &FLAP),
     ("`guard.breaker`", &BREAKER),
@@ -117,6 +121,7 @@ pub(crate) static FILE: Keys = Keys {
         "defaults",
         "notify",
         "access",
+        "redact",
         "policies",
     ],
     later: &[],
@@ -233,6 +238,8 @@ pub(crate) static POLICY: Keys = Keys {
         "sources",
         "verify",
         "regression",
+        "collect",
+        "gitops",
         "guard",
         "escalate",
         "continue",
@@ -269,6 +276,7 @@ pub(crate) static POLICY: Keys = Keys {
         habit("exec", "remedies", "write remedies: [{ name: …, exec: [program, argument] }]"),
         habit("script", "remedies", "write remedies: [{ name: …, script: … }]"),
         habit("dry_run", "mode", "write `mode: shadow`"),
+        habit("collectors", "collect", "write `collect`, a list"),
         habit("enabled", "mode", "write `mode: shadow` to watch without acting"),
         habit("repeat_interval", "", "write guard: { cooldown: … }"),
     ],
@@ -293,6 +301,7 @@ pub(crate) static REMEDY: Keys = Keys {
         "idempotent",
         "approval",
         "undo",
+        "collect",
         "run_as",
         "working_directory",
         "env",

@@ -39,6 +39,15 @@ pub const CHANNEL_TIMEOUT: Span = Span::from_secs(10);
 /// How long one try to tell may take at most.
 pub const CHANNEL_TIMEOUT_MAX: Span = Span::from_secs(300);
 
+/// Collectors of a policy, and of a remedy: all of them look at the same time.
+pub const COLLECTORS: usize = 8;
+
+/// Patterns of what is a secret. Each is looked for in all that collectors find.
+pub const REDACTED: usize = 64;
+
+/// The most lines of a pod's log that a collector asks for.
+pub const LOG_LINES: u32 = 10_000;
+
 /// Tokens. Each is compared with what a request shows.
 pub const TOKENS: usize = 256;
 

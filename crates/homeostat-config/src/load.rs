@@ -86,9 +86,19 @@ fn mean(gathered: Gathered, callable: Callable<'_>, care: Care) -> Result<Config
     if report.errors() > 0 {
         return Err(report);
     }
-    let check::Checked { book, sources, requests, settings, notify, access } = checked;
+    let check::Checked { book, sources, requests, settings, notify, access, redact } = checked;
     let files = files.read();
-    Ok(Config { book, sources, requests, settings, notify, access, files, warnings: report })
+    Ok(Config {
+        book,
+        sources,
+        requests,
+        settings,
+        notify,
+        access,
+        redact,
+        files,
+        warnings: report,
+    })
 }
 
 /// Reads and checks a file of `--web.config.file`. What it names is not read.

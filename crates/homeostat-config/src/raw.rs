@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod action;
+pub(crate) mod collect;
 mod definition;
 pub(crate) mod errand;
 pub(crate) mod kubernetes;
@@ -23,7 +24,7 @@ pub(crate) mod web;
 use std::ops::Range;
 use std::sync::Arc;
 
-use homeostat_core::policy::{Mode, OnResolve};
+use homeostat_core::policy::{Managed, Mode, OnResolve};
 use homeostat_core::time::Span;
 
 use crate::keys;
@@ -33,7 +34,7 @@ pub(crate) use action::{Action, Regression, Undo};
 use action::{action, regression, undo};
 use guard::guard;
 pub(crate) use trust::Approval;
-use trust::{approval, mode, on_resolve};
+use trust::{approval, gitops, mode, on_resolve};
 
 pub(crate) use guard::Guard;
 use http::http_of;
@@ -54,6 +55,7 @@ pub(crate) struct File {
     pub(crate) defaults: Field<Guard>,
     pub(crate) notify: Field<Spanned<Vec<notify::Channel>>>,
     pub(crate) access: Field<access::Access>,
+    pub(crate) redact: Words,
     pub(crate) policies: Field<Spanned<Vec<Policy>>>,
 }
 
@@ -97,6 +99,8 @@ pub(crate) struct Policy {
     pub(crate) sources: Words,
     pub(crate) verify: Field<Verify>,
     pub(crate) regression: Field<Regression>,
+    pub(crate) collect: Field<Spanned<Vec<collect::Collector>>>,
+    pub(crate) gitops: Field<Spanned<Managed>>,
     pub(crate) guard: Field<Guard>,
     pub(crate) escalate: Field<Escalate>,
     pub(crate) on_resolve: Field<Spanned<OnResolve>>,
@@ -119,6 +123,7 @@ pub(crate) struct Remedy {
     pub(crate) idempotent: Field<Spanned<bool>>,
     pub(crate) approval: Field<Approval>,
     pub(crate) undo: Field<Undo>,
+    pub(crate) collect: Field<Spanned<Vec<collect::Collector>>>,
     /// Tells all that is typed from anything else, but for secrets.
     pub(crate) definition: Arc<str>,
 }
@@ -178,6 +183,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, node: &Node) -> Option<File> {
             maps(reader, node, "a list of channels", notify::channel)
         }),
         access: fields.read(reader, "access", access::access),
+        redact: fields.read(reader, "redact", |reader, node| reader.texts(node, "redact")),
         policies: fields.read(reader, "policies", |reader, node| {
             maps(reader, node, "a list of policies", policy)
         }),
@@ -259,6 +265,8 @@ fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
         sources: fields.read(reader, "sources", |reader, node| reader.texts(node, "sources")),
         verify: fields.read(reader, "verify", verify),
         regression: fields.read(reader, "regression", regression),
+        collect: fields.read(reader, "collect", collect::collectors),
+        gitops: fields.read(reader, "gitops", gitops),
         guard: fields.read(reader, "guard", |reader, node| guard(reader, node, &keys::GUARD)),
         escalate: fields.read(reader, "escalate", escalate),
         on_resolve: fields.read(reader, "on_resolve", on_resolve),
@@ -305,6 +313,7 @@ fn remedy(reader: &mut Reader<'_>, node: &Node) -> Option<Remedy> {
         idempotent: fields.read(reader, "idempotent", Reader::flag),
         approval: fields.read(reader, "approval", approval),
         undo: fields.read(reader, "undo", undo),
+        collect: fields.read(reader, "collect", collect::collectors),
         definition: definition::of(node, &reader.problems).into(),
         span: fields.span,
     })

@@ -12,6 +12,7 @@ use homeostat_core::time::Span;
 
 mod access;
 mod approval;
+mod collect;
 mod errand;
 mod files;
 mod guard;

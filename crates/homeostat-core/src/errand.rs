@@ -108,6 +108,8 @@ pub struct ErrandTemplate {
     pub verb: Arc<str>,
     /// What it is told, by name, in the order in which it is shown.
     pub fields: Vec<(Arc<str>, FieldTemplate)>,
+    /// Whether the hand can say first what would come of it.
+    pub rehearsed: bool,
 }
 
 /// One field of an errand.
@@ -273,7 +275,7 @@ mod tests {
         let host = FieldTemplate::Text(parse("{{ labels.instance | host }}"), Form::HOST);
         let argv = FieldTemplate::List(vec![parse("say"), parse("x={{ labels.instance }}")]);
         let fields = vec![("host".into(), host), ("argv".into(), argv)];
-        ErrandTemplate { hand: "ssh".into(), verb: "exec".into(), fields }
+        ErrandTemplate { hand: "ssh".into(), verb: "exec".into(), fields, rehearsed: false }
     }
 
     #[test]

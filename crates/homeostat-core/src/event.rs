@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::alert::{Episode, Observation, Presence};
 use crate::approval::{Digest, Terms};
 use crate::clock::Jump;
+use crate::collect::{self, Moment};
 use crate::command::Command;
 use crate::configuration::Configuration;
 use crate::evidence::{Ask, Evidence};
@@ -106,6 +107,15 @@ pub enum Event {
         order: OrderId,
         /// What it says, for a person.
         text: String,
+    },
+    /// What was looked at before an act or after it was found to be so.
+    Collected {
+        /// The act.
+        order: OrderId,
+        /// When.
+        moment: Moment,
+        /// What each look found, in the order of the configuration.
+        found: Vec<collect::Found>,
     },
     /// A run is over.
     OrderEnded {
@@ -253,8 +263,10 @@ pub struct Run {
 /// What the engine wants of the world. Performed only once the facts are committed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Run this.
+    /// Run this, and take its looks before.
     Run(Box<Run>),
+    /// Take the looks that follow this run, the last of its incident.
+    LookAfter(Box<Run>),
     /// Find out what became of this run.
     Inquire {
         /// The order.

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, OWN_LABEL};
+use crate::errand::Errand;
 use crate::label::{Fingerprint, LabelSet, Matchers};
-use crate::name::SourceName;
+use crate::name::{PolicyName, RemedyName, SourceName};
 use crate::policy::{Target, TargetLabels};
 use crate::time::{Span, Timestamp};
 
@@ -128,6 +129,15 @@ pub enum Ask {
         /// The Prometheus that is asked; `None` for the first.
         by: Option<SourceName>,
     },
+    /// What would come of this errand, if it were done now? Nothing is done.
+    Rehearsal {
+        /// What would be done.
+        errand: Box<Errand>,
+        /// Under which policy.
+        policy: PolicyName,
+        /// As which remedy: its hand has the same rights.
+        remedy: RemedyName,
+    },
 }
 
 impl Ask {
@@ -217,6 +227,20 @@ pub enum Sight {
     },
 }
 
+/// What a hand says of an errand that it has not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// It would be done.
+    Accepted {
+        /// Who else says how that is which it would change, and may change it back.
+        managed_by: Option<String>,
+    },
+    /// It could not be done as things are now.
+    NotNow(String),
+    /// It would be refused, however often it is asked for.
+    Refused(String),
+}
+
 /// One answer, in the order of the asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -232,6 +256,8 @@ pub enum Finding {
     Query(Result<usize, Trouble>),
     /// Answers [`Ask::Inventory`]. What is not one finite number from zero up is trouble.
     Inventory(Result<u64, Trouble>),
+    /// Answers [`Ask::Rehearsal`].
+    Rehearsal(Result<Rehearsal, Trouble>),
 }
 
 /// Asks and their findings, side by side.
@@ -307,7 +333,8 @@ impl Evidence {
             | Finding::Rule(_)
             | Finding::Instance(_)
             | Finding::Present(_)
-            | Finding::Inventory(_) => None,
+            | Finding::Inventory(_)
+            | Finding::Rehearsal(_) => None,
         })
     }
 
@@ -316,6 +343,16 @@ impl Evidence {
         self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
             (Ask::Inventory { promql, .. }, Finding::Inventory(count)) if **promql == *of => {
                 Some(count)
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns what a hand says of this errand.
+    pub fn rehearsal(&self, of: &Errand) -> Option<&Result<Rehearsal, Trouble>> {
+        self.found.iter().find_map(|(ask, finding)| match (ask, finding) {
+            (Ask::Rehearsal { errand, .. }, Finding::Rehearsal(says)) if **errand == *of => {
+                Some(says)
             }
             _ => None,
         })
@@ -330,7 +367,8 @@ impl Evidence {
             | Finding::Rule(_)
             | Finding::Instance(_)
             | Finding::Query(_)
-            | Finding::Inventory(_) => None,
+            | Finding::Inventory(_)
+            | Finding::Rehearsal(_) => None,
         })
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{Alert, Ending};
 use crate::approval::{Asked, Over, StandingApproval, Terms};
 use crate::clock::Jump;
+use crate::collect::{self, Moment};
 use crate::command::Command;
 use crate::configuration::Configuration;
 use crate::guard::Grant;
@@ -315,6 +316,15 @@ pub enum What {
         /// What it says, on one line.
         text: String,
     },
+    /// What was looked at before an act, or when its incident had closed.
+    Collected {
+        /// The act.
+        order: OrderId,
+        /// Which of both.
+        moment: Moment,
+        /// What each look found.
+        found: Vec<collect::Found>,
+    },
     /// A run was told to end before its time.
     OrderCancelled {
         /// Which order.
@@ -503,6 +513,7 @@ impl What {
             Self::OrderReturned { .. } => "order_returned",
             Self::OrderGone { .. } => "order_gone",
             Self::OrderProgressed { .. } => "order_progressed",
+            Self::Collected { .. } => "collected",
             Self::OrderCancelled { .. } => "order_cancelled",
             Self::OrderEnded { .. } => "order_ended",
             Self::RetryScheduled { .. } => "retry_scheduled",
@@ -559,6 +570,7 @@ impl What {
             Self::OrderReturned { order }
             | Self::OrderGone { order }
             | Self::OrderProgressed { order, .. }
+            | Self::Collected { order, .. }
             | Self::OrderCancelled { order, .. }
             | Self::OrderEnded { order, .. } => Some(order.incident),
             Self::EngineStarted { .. }

@@ -52,6 +52,8 @@ pub enum Guard {
     BlastRadius,
     /// Not while very many targets fire at once.
     Storm,
+    /// Whoever is asked to do it would do it.
+    DryRun,
     /// A person has agreed, where the mode asks for it.
     Approval,
 }
@@ -76,6 +78,7 @@ impl Guard {
             Self::Regression => "regression",
             Self::BlastRadius => "blast_radius",
             Self::Storm => "storm",
+            Self::DryRun => "dry_run",
             Self::Approval => "approval",
         }
     }
@@ -96,6 +99,7 @@ impl Guard {
             | Self::Attempts
             | Self::BlastRadius
             | Self::Storm
+            | Self::DryRun
             | Self::Approval
             | Self::Regression => Telling::Apart,
         }
@@ -203,7 +207,7 @@ impl fmt::Display for Cooling {
 }
 
 /// Why an order must never be, for this incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// All orders that one incident may have are used.
     AttemptsUsed {
@@ -212,6 +216,11 @@ pub enum Stop {
     },
     /// What a remedy made worse is over: nothing is taken back.
     NothingIsWorse,
+    /// Whoever is asked to do it would refuse, however often.
+    WouldBeRefused {
+        /// In whose words.
+        why: String,
+    },
 }
 
 impl fmt::Display for Stop {
@@ -224,6 +233,7 @@ impl fmt::Display for Stop {
                 write!(f, "attempts: all {max} orders that one incident may have are used")
             }
             Self::NothingIsWorse => f.write_str("nothing is worse any more"),
+            Self::WouldBeRefused { why } => write!(f, "dry_run: it would be refused: {why}"),
         }
     }
 }
@@ -271,6 +281,11 @@ pub enum Hold {
     Silenced {
         /// Which silence or alert.
         by: String,
+    },
+    /// Whoever is asked to do it would not do it now, or could not be asked.
+    NotRehearsed {
+        /// Why.
+        why: String,
     },
     /// Another incident heals the same thing.
     Locked {
@@ -468,6 +483,7 @@ impl Hold {
             Self::Unnamed { .. } => Guard::Stranger,
             Self::NotFresh { .. } => Guard::Fresh,
             Self::Silenced { .. } => Guard::Silence,
+            Self::NotRehearsed { .. } => Guard::DryRun,
             Self::Locked { .. } | Self::MayGoOn { .. } => Guard::Lock,
             Self::CoolingDown { .. } => Guard::Cooldown,
             Self::Flapping { .. } => Guard::Flap,
@@ -501,6 +517,7 @@ impl Hold {
             | Self::Unnamed { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
+            | Self::NotRehearsed { .. }
             | Self::Locked { .. }
             | Self::NoInventory { .. }
             | Self::TooManyRunning { .. }
@@ -527,6 +544,7 @@ impl Hold {
             | Self::Unnamed { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
+            | Self::NotRehearsed { .. }
             | Self::NoInventory { .. }
             | Self::CoolingDown { .. }
             | Self::Flapping { .. }
@@ -554,6 +572,7 @@ impl Hold {
             | Self::Unnamed { .. }
             | Self::NotFresh { .. }
             | Self::Silenced { .. }
+            | Self::NotRehearsed { .. }
             | Self::Locked { .. }
             | Self::MayGoOn { .. }
             | Self::CoolingDown { .. }
@@ -590,7 +609,7 @@ impl fmt::Display for Hold {
             Self::Blind { watchdog, why } => {
                 write!(f, "monitoring is blind: the watchdog {watchdog} {why}")
             }
-            Self::NotFresh { why } => f.write_str(why),
+            Self::NotFresh { why } | Self::NotRehearsed { why } => f.write_str(why),
             Self::Unnamed { source } => write!(
                 f,
                 "alerts of {source} are taken in and not acted on, because `sources` does not name \

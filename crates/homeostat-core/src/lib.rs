@@ -22,6 +22,7 @@ pub mod relabel;
 pub mod template;
 pub mod request;
 pub mod errand;
+pub mod collect;
 pub mod alert;
 pub mod repeats;
 pub mod storm;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::StandingUse;
+use crate::collect::{Look, Looks, Moment};
 use crate::evidence::Grade;
 use crate::guard::Grant;
 use crate::ledger::Charge;
@@ -115,9 +116,17 @@ pub struct Order {
     /// What people had approved ahead, where that lets it start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<StandingUse>,
+    /// What is looked at before it and after it, so that people see what it was like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<Box<Looks>>,
 }
 
 impl Order {
+    /// Returns what is looked at.
+    pub fn looks(&self, moment: Moment) -> &[Look] {
+        self.looks.as_deref().map_or(&[], |looks| looks.of(moment))
+    }
+
     /// Copies all that is needed to finish and to verify it: why it was permitted is history.
     #[must_use]
     pub(crate) fn without_grants(&self) -> Self {

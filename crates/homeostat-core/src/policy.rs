@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Door};
+use crate::collect::Collector;
 use crate::errand::ErrandTemplate;
 use crate::label::{LabelSet, Matcher, Matchers};
 use crate::limits::{self, defaults};
@@ -23,7 +24,7 @@ use crate::time::Span;
 
 pub use about::About;
 pub use approval::{Approval, Approvers, Granted};
-pub use guard::{BlastRadius, Breaker, Damping, Extent, GuardLimits, Rate, Watchdog};
+pub use guard::{BlastRadius, Breaker, Damping, Extent, GuardLimits, Managed, Rate, Watchdog};
 
 /// How far a policy or a remedy is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -176,6 +177,8 @@ pub struct Remedy {
     pub idempotent: bool,
     /// How it is taken back when it made things worse.
     pub undo: Option<Undo>,
+    /// What is looked at before its first run, and when an incident that it ends with closes.
+    pub collect: Vec<Collector>,
 }
 
 /// How a healing is proven.
@@ -296,6 +299,8 @@ pub struct Policy {
     pub verify: Verify,
     /// What its remedies must not make worse.
     pub regression: Option<Regression>,
+    /// What is looked at before the first act, and when an incident closes.
+    pub collect: Vec<Collector>,
     /// The limits of its guards.
     pub guard: GuardLimits,
     /// Who may approve.
@@ -333,6 +338,7 @@ impl Policy {
                 vanishes: false,
             },
             regression: None,
+            collect: Vec::new(),
             guard: GuardLimits {
                 cooldown: defaults::COOLDOWN,
                 rate: Rate { max: defaults::POLICY_RATE_MAX, per: defaults::POLICY_RATE_PER },
@@ -346,6 +352,8 @@ impl Policy {
                 breaker: Some(Breaker::default()),
                 blast_radius: None,
                 storm: None,
+                dry_run: true,
+                managed: Managed::Ask,
             },
             approvers: Approvers::Anybody,
             escalate: Escalate::Nobody,

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use crate::alert::{Alert, Door, Observation, Status};
 use crate::approval::{Digest, Terms};
 use crate::clock::{Jump, Leap};
+use crate::collect::{self, Moment};
 use crate::command::{Command, Reply};
 use crate::decide::Account;
-use crate::decide::table::Moment;
+use crate::decide::table;
 use crate::engine::{Engine, Turn};
 use crate::event::{About, Effect, Event, Question, Remark, Run};
 use crate::evidence::{Ask, Evidence, Finding};
@@ -53,7 +54,7 @@ pub struct Scenario {
     issued: Vec<Run>,
     told: BTreeMap<Topic, Notice>,
     ignores_cancels: bool,
-    walked: BTreeSet<(Moment, StageKind)>,
+    walked: BTreeSet<(table::Moment, StageKind)>,
 }
 
 impl Scenario {
@@ -98,7 +99,7 @@ impl Scenario {
     }
 
     /// Returns the places of the table of events and stages that were come to.
-    pub fn walked(&self) -> &BTreeSet<(Moment, StageKind)> {
+    pub fn walked(&self) -> &BTreeSet<(table::Moment, StageKind)> {
         &self.walked
     }
 
@@ -471,8 +472,10 @@ impl Scenario {
             Effect::Run(run) => {
                 let limit = self.now + run.order.timeout;
                 self.running.insert(run.order.id.clone(), ((*run).clone(), limit));
+                self.look(&run, Moment::Before);
                 self.issued.push(*run);
             }
+            Effect::LookAfter(run) => self.look(&run, Moment::After),
             Effect::Inquire { .. } | Effect::Watch { .. } => {}
             Effect::Cancel(order) => {
                 if self.ignores_cancels {
@@ -501,6 +504,22 @@ impl Scenario {
                 self.told.remove(&notice.topic());
                 self.turn(vec![Event::NoticeEnded(notice.topic())]);
             }
+        }
+    }
+
+    /// Whoever looks finds nothing that is worth a word, and finds it at once.
+    fn look(&mut self, run: &Run, moment: Moment) {
+        let found = run.order.looks(moment).iter().map(|look| collect::Found {
+            name: look.name.clone(),
+            at: look.at.to_string(),
+            text: String::new(),
+            cut: false,
+            trouble: None,
+        });
+        let found: Vec<collect::Found> = found.collect();
+        if !found.is_empty() {
+            let order = run.order.id.clone();
+            self.turn(vec![Event::Collected { order, moment, found }]);
         }
     }
 

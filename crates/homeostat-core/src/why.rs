@@ -162,6 +162,7 @@ mod tests {
             backoff: Span::ZERO,
             idempotent: false,
             undo: None,
+            collect: Vec::new(),
         };
         Policy { remedies: (1..=rungs).map(rung).collect(), ..base }
     }

@@ -334,6 +334,7 @@ fn remedy(dice: &mut Dice, name: &str, mode: Mode, mood: Mood) -> Remedy {
             action: Action::Exec(vec![template("undo"), template("{{ labels.instance }}")]),
             timeout: dice.seconds(10, 120),
         }),
+        collect: Vec::new(),
     }
 }
 

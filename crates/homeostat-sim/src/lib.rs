@@ -20,6 +20,7 @@ pub mod cast;
 pub mod health;
 pub mod book;
 pub mod people;
+pub mod hands;
 pub mod script;
 pub mod world;
 pub mod mail;

@@ -10,6 +10,7 @@ use homeostat_core::time::Span;
 
 use crate::book;
 use crate::cast::{self, Part};
+use crate::hands;
 use crate::people;
 use crate::prometheus::{self, Prometheus};
 use crate::random::{Dice, Fate};
@@ -293,6 +294,9 @@ impl Script {
         if people {
             people::post(&mut cast);
             people::settle(Fate::new(seed), &mut books);
+        }
+        if world == World::Hostile {
+            hands::give(Fate::new(seed), &mut books);
         }
         Self { seed, world, cast, proms, books, people, manners, steps, calm_at }
     }

@@ -27,6 +27,7 @@ use crate::cast::{Part, without_value};
 use crate::clock::Clocks;
 use crate::health::{History, Spell};
 use crate::prometheus::{Prometheus, Reads, Rule};
+use crate::random::Fate;
 use crate::script::{Honesty, Manners, Script, Stock};
 
 /// How far behind a stale witness is.
@@ -69,6 +70,8 @@ pub struct World {
     buried: Vec<bool>,
     /// How often each rule was replaced, by its Prometheus and name.
     versions: BTreeMap<(usize, String), u64>,
+    /// What hands say.
+    fate: Fate,
     /// What time it is, and for whom.
     pub clocks: Clocks,
     /// How the Alertmanager is.
@@ -102,6 +105,7 @@ impl World {
             .map(|(number, part)| ((part.alert.source.clone(), part.alert.labels.clone()), number))
             .collect();
         Self {
+            fate: Fate::new(script.seed),
             health: health.collect(),
             by_labels,
             cast,

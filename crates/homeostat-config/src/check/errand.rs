@@ -42,7 +42,7 @@ pub(super) fn ssh(raw: &Ssh, problems: &mut Problems) -> Option<ErrandTemplate> 
     let given = [("host", host), ("user", user), ("port", port), ("config_file", config_file)];
     let texts = given.into_iter().filter_map(|(name, text)| Some((name.into(), text?)));
     let fields = texts.chain([("argv".into(), FieldTemplate::List(argv))]).collect();
-    Some(ErrandTemplate { hand: "ssh".into(), verb: "exec".into(), fields })
+    Some(ErrandTemplate { hand: "ssh".into(), verb: "exec".into(), fields, rehearsed: false })
 }
 
 /// What the name of a unit ends with, which says what it is.
@@ -78,6 +78,11 @@ pub(super) fn systemd(raw: &Systemd, problems: &mut Problems) -> Option<ErrandTe
             return None;
         }
     };
+    of_unit(verb, unit, problems)
+}
+
+/// What is done with a unit, or seen of it.
+pub(super) fn of_unit(verb: &str, unit: &Text, problems: &mut Problems) -> Option<ErrandTemplate> {
     if !SUFFIXES.iter().any(|suffix| unit.value.ends_with(suffix)) {
         let message = "the name of a unit says what it is, as `.service`";
         let problem = Problem::error(unit.span.clone(), message);
@@ -87,7 +92,7 @@ pub(super) fn systemd(raw: &Systemd, problems: &mut Problems) -> Option<ErrandTe
     let field = Field::Given(unit.clone());
     let unit = text(&field, Form::UNIT, problems)?;
     let fields = vec![("unit".into(), unit)];
-    Some(ErrandTemplate { hand: "systemd".into(), verb: (*verb).into(), fields })
+    Some(ErrandTemplate { hand: "systemd".into(), verb: verb.into(), fields, rehearsed: false })
 }
 
 /// Reads a text that may have placeholders. Where it has none, it is of its form.

@@ -7,7 +7,7 @@ use homeostat_core::limits::{
     CIRCUIT_MARKS, FLAP_HALF_LIFE_MAX, FLAP_HALF_LIVES, FLAP_PENALTY, WATCHDOGS, defaults,
 };
 use homeostat_core::name::CircuitName;
-use homeostat_core::policy::{Breaker, Damping, GuardLimits, Policy, Rate, Watchdog};
+use homeostat_core::policy::{Breaker, Damping, GuardLimits, Managed, Policy, Rate, Watchdog};
 
 use super::interval::Intervals;
 use super::{Surroundings, action, at_least_one, inventory, is_name, policy, some_time};
@@ -98,6 +98,8 @@ pub(super) fn check(
         },
         blast_radius: inventory::blast_radius(own, surroundings, problems),
         storm: inventory::storm(own, surroundings, problems),
+        dry_run: own.dry_run.value_or(defaults.dry_run.value_or(true)),
+        managed: Managed::Ask,
     };
     warn_of_a_slow_ladder(own, &guard, height, problems);
     guard

@@ -6,10 +6,11 @@ use homeostat_core::time::Span;
 
 use super::errand::{PATH, constant, text};
 use super::some_time;
-use crate::raw;
+use crate::raw::collect::Cluster;
 use crate::raw::kubernetes::{Deed, Kubernetes};
-use crate::read::{Field, Problems, Spanned};
+use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
+use crate::{limits, raw};
 
 /// A number, which is checked where it is read.
 const NUMBER: Form = Form::of_marks("a number", "-", "", 11);
@@ -33,21 +34,77 @@ pub(super) fn check(raw: &Kubernetes, problems: &mut Problems) -> Option<ErrandT
             return None;
         }
     };
-    let context = text(&raw.context, Form::CONTEXT, problems);
-    let kubeconfig = constant(&raw.kubeconfig, PATH, problems);
-    if let Some(path) = raw.kubeconfig.given()
+    let cluster = cluster(&raw.context, &raw.kubeconfig, problems)?;
+    let mut fields = objects(deed, problems)?;
+    fields.extend(numbers(deed, problems)?);
+    fields.extend(cluster);
+    Some(errand(deed.verb, fields, true))
+}
+
+/// What a collector sees of a cluster.
+pub(super) fn look(raw: &Cluster, problems: &mut Problems) -> Option<ErrandTemplate> {
+    let cluster = cluster(&raw.context, &raw.kubeconfig, problems)?;
+    let Some(logs) = raw.logs.given() else {
+        if raw.logs.is_absent() {
+            let problem = Problem::error(raw.span.clone(), "`kubernetes` looks at nothing");
+            problems.report(problem.help("write kubernetes: { logs: { namespace: …, pod: … } }"));
+        }
+        return None;
+    };
+    let mut fields = Fields::new();
+    for (key, field, form) in [
+        ("namespace", &logs.namespace, Form::NAMESPACE),
+        ("pod", &logs.pod, Form::OBJECT),
+        ("container", &logs.container, Form::OBJECT),
+    ] {
+        if key != "container" && field.is_absent() {
+            let problem = Problem::error(logs.span.clone(), format!("it says no `{key}`"));
+            problems.report(problem.help(format!("add {key}: \"{{{{ labels.{key} }}}}\"")));
+            return None;
+        }
+        match text(field, form, problems) {
+            Some(text) => fields.push((key, text)),
+            None if field.is_absent() => {}
+            None => return None,
+        }
+    }
+    if logs.previous.value_or(false) {
+        fields.push(("previous", self::field("true")));
+    }
+    if let Some(tail) = logs.tail.given() {
+        if tail.value == 0 || tail.value > limits::LOG_LINES {
+            let problem = Problem::error(tail.span.clone(), "so many lines cannot be asked for");
+            problems.report(problem.help(format!("from 1 to {}", limits::LOG_LINES)));
+            return None;
+        }
+        fields.push(("tail", self::field(&tail.value.to_string())));
+    }
+    fields.extend(cluster);
+    Some(errand("logs", fields, false))
+}
+
+/// In which cluster.
+fn cluster(
+    context: &Field<Text>,
+    kubeconfig: &Field<Text>,
+    problems: &mut Problems,
+) -> Option<Fields> {
+    if let Some(path) = kubeconfig.given()
         && !(path.value.starts_with('/') && PATH.admits(&path.value))
     {
         let message = "a kubeconfig is named by a path that begins with `/`";
         problems.report(Problem::error(path.span.clone(), message));
         return None;
     }
-    let mut fields = objects(deed, problems)?;
-    fields.extend(numbers(deed, problems)?);
+    let context = text(context, Form::CONTEXT, problems);
+    let kubeconfig = constant(kubeconfig, PATH, problems);
     let whose = [("context", context), ("kubeconfig", kubeconfig)];
-    fields.extend(whose.into_iter().filter_map(|(name, text)| Some((name, text?))));
+    Some(whose.into_iter().filter_map(|(name, text)| Some((name, text?))).collect())
+}
+
+fn errand(verb: &str, fields: Fields, rehearsed: bool) -> ErrandTemplate {
     let fields = fields.into_iter().map(|(name, field)| (name.into(), field)).collect();
-    Some(ErrandTemplate { hand: "kubernetes".into(), verb: deed.verb.into(), fields })
+    ErrandTemplate { hand: "kubernetes".into(), verb: verb.into(), fields, rehearsed }
 }
 
 /// The time limit of an action: beside it, or with its verb.

@@ -9,6 +9,7 @@ mod access;
 mod action;
 mod approval;
 mod carries;
+mod collect;
 mod errand;
 mod guard;
 mod hmac;
@@ -22,6 +23,7 @@ mod oidc;
 mod policy;
 mod query;
 mod ration;
+mod redact;
 mod reach;
 mod regression;
 mod request;
@@ -39,6 +41,7 @@ use std::ops::Range;
 use homeostat_core::name::{Part, PolicyName, RemedyName};
 use homeostat_core::policy::{Book, BookLimits, Policy, PrometheusWitness, Witnesses};
 use homeostat_core::time::Span;
+use regex::Regex;
 
 pub(crate) use access::KINDS;
 
@@ -76,6 +79,7 @@ pub(crate) struct Checked {
     pub(crate) settings: ActionSettings,
     pub(crate) notify: Notify,
     pub(crate) access: Option<Access>,
+    pub(crate) redact: Vec<Regex>,
 }
 
 /// Checks a file. The meaning counts only if no error was reported.
@@ -140,7 +144,8 @@ pub(crate) fn check(
     };
     let mut book = Book::new(policies, book_limits, witnesses);
     book.teams = teams;
-    Checked { book, sources, requests, settings, notify, access }
+    let redact = redact::check(&file.redact, problems);
+    Checked { book, sources, requests, settings, notify, access, redact }
 }
 
 /// Where the requests of all remedies go. The book does not know it: it holds no secrets.

@@ -9,17 +9,17 @@ use homeostat_core::label::Matchers;
 use homeostat_core::limits::defaults;
 use homeostat_core::name::{PolicyName, RemedyName};
 use homeostat_core::policy::{
-    About, Action, Approval, Approvers, Escalate, Mode, OnResolve, Policy, Remedy, TargetLabels,
+    About, Action, Approval, Approvers, Escalate, GuardLimits, Managed, Mode, OnResolve, Policy,
+    Remedy, TargetLabels,
 };
 use homeostat_core::time::Span;
 
 use super::guard::Height;
 use super::kubernetes;
 use super::{
-    Names, Surroundings, about, action, approval, carries, guard, notify, regression, some_time,
-    verify,
+    Names, Surroundings, about, action, approval, carries, collect, guard, notify, regression,
+    some_time, verify,
 };
-use crate::config::Callable;
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
 use crate::{limits, raw};
@@ -35,7 +35,7 @@ pub(super) fn check(
     let matchers = matchers(&raw.matchers, &raw.span, "policy", problems);
     refuse_own_alerts(&raw.matchers, problems);
     let mode = mode(raw, problems);
-    let remedies = remedies(raw, mode, surroundings.callable, problems);
+    let remedies = remedies(raw, mode, surroundings, problems);
     warn_of_one_rung(raw, &remedies, problems);
     let height = height(raw);
     let settle = raw.settle.value_or(Span::ZERO);
@@ -52,7 +52,11 @@ pub(super) fn check(
         sources: verify::sources(&raw.sources, surroundings, problems),
         verify: verify::check(&raw.verify, surroundings, problems),
         regression: regression::check(raw, surroundings, problems),
-        guard: guard::check(raw.guard.given(), surroundings, &height, problems),
+        collect: collect::check(&raw.collect, surroundings, problems),
+        guard: GuardLimits {
+            managed: raw.gitops.value_or(Managed::Ask),
+            ..guard::check(raw.guard.given(), surroundings, &height, problems)
+        },
         // What grants say is known when all policies are.
         approvers: Approvers::Anybody,
         on_resolve: raw.on_resolve.value_or(OnResolve::Finish),
@@ -149,7 +153,7 @@ fn target(field: &Field<Spanned<Vec<Text>>>, problems: &mut Problems) -> TargetL
 fn remedies(
     raw: &raw::Policy,
     mode: Mode,
-    callable: Callable<'_>,
+    surroundings: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Vec<Remedy> {
     let list = match &raw.remedies {
@@ -169,8 +173,11 @@ fn remedies(
     let mut names = Names::of("remedy");
     let approval = approval::check(raw.approval.given(), &Approval::default(), problems);
     let trust = Trust { mode, approval: &approval };
-    let remedies: Vec<Remedy> =
-        list.value.iter().map(|raw| remedy(raw, trust, callable, &mut names, problems)).collect();
+    let remedies: Vec<Remedy> = list
+        .value
+        .iter()
+        .map(|raw| remedy(raw, trust, surroundings, &mut names, problems))
+        .collect();
     if remedies.iter().all(|remedy| remedy.mode != Mode::Approve) {
         warn_of_no_question(&raw.approval, problems);
     }
@@ -225,7 +232,7 @@ fn warn_of_no_question(approval: &Field<raw::Approval>, problems: &mut Problems)
 fn remedy(
     raw: &raw::Remedy,
     trust: Trust<'_>,
-    callable: Callable<'_>,
+    surroundings: &Surroundings<'_>,
     names: &mut Names,
     problems: &mut Problems,
 ) -> Remedy {
@@ -246,7 +253,7 @@ fn remedy(
         let problem = Problem::warning(backoff.span.clone(), "nothing is retried");
         problems.report(problem.help("`backoff` lies before retries: add `retries: 1`"));
     }
-    let action = action::check(&raw.action, "remedy", callable, problems);
+    let action = action::check(&raw.action, "remedy", surroundings.callable, problems);
     if let Some(action) = &action {
         check_retries(raw, action, problems);
     }
@@ -264,7 +271,8 @@ fn remedy(
         retries: raw.retries.value_or(0).min(limits::RETRIES),
         backoff: raw.backoff.value_or(defaults::BACKOFF),
         idempotent: raw.idempotent.value_or(false),
-        undo: raw.undo.given().map(|undo| regression::undo(undo, callable, problems)),
+        undo: raw.undo.given().map(|undo| regression::undo(undo, surroundings.callable, problems)),
+        collect: collect::check(&raw.collect, surroundings, problems),
     }
 }
 

@@ -15,8 +15,35 @@ use super::action;
 use crate::read::{Problems, Text};
 use crate::report::Problem;
 
-/// Reads the template of a query.
+/// Reads the template of a query whose result says whether something is so.
 pub(super) fn check(text: &Text, problems: &mut Problems) -> Option<Template> {
+    let template = placed(text, problems)?;
+    let scan = scan(&text.value);
+    if let Some(range) = &scan.bool_modifier {
+        problems.report(
+            Problem::warning(text.part(range), "with `bool` a comparison always has a result")
+                .help("a query holds if its result is not empty: remove `bool`"),
+        );
+    }
+    if is_constant(&scan.skeleton) {
+        problems.report(
+            Problem::warning(text.span.clone(), "this query looks at nothing: it never changes")
+                .help("ask for what is well, as in up{job=\"web\"} == 1"),
+        );
+    } else if is_bare_selector(&text.value, &scan) {
+        problems.report(
+            Problem::warning(
+                text.span.clone(),
+                "this query holds as soon as the series exists, whatever its value",
+            )
+            .help("compare it: … == 1"),
+        );
+    }
+    Some(template)
+}
+
+/// Reads the template of a query, whose placeholders stand where they can be nothing but values.
+pub(super) fn placed(text: &Text, problems: &mut Problems) -> Option<Template> {
     if text.value.trim().is_empty() {
         problems.report(Problem::error(text.span.clone(), "this query is empty"));
         return None;
@@ -44,26 +71,6 @@ pub(super) fn check(text: &Text, problems: &mut Problems) -> Option<Template> {
                 ),
             ),
         }
-    }
-    if let Some(range) = &scan.bool_modifier {
-        problems.report(
-            Problem::warning(text.part(range), "with `bool` a comparison always has a result")
-                .help("a query holds if its result is not empty: remove `bool`"),
-        );
-    }
-    if is_constant(&scan.skeleton) {
-        problems.report(
-            Problem::warning(text.span.clone(), "this query looks at nothing: it never changes")
-                .help("ask for what is well, as in up{job=\"web\"} == 1"),
-        );
-    } else if is_bare_selector(&text.value, &scan) {
-        problems.report(
-            Problem::warning(
-                text.span.clone(),
-                "this query holds as soon as the series exists, whatever its value",
-            )
-            .help("compare it: … == 1"),
-        );
     }
     Some(template)
 }

@@ -28,6 +28,7 @@ pub(crate) static GUARD: Keys = Keys {
         "watchdog",
         "flap",
         "breaker",
+        "dry_run",
         "blast_radius",
         "storm",
     ],
@@ -40,6 +41,7 @@ pub(crate) static GUARD: Keys = Keys {
         habit("locks", "lock", "write `lock`, a list"),
         habit("max_attempts", "attempts", "write `attempts`"),
         habit("max_age", "fresh", "write fresh: { max_age: … }"),
+        habit("gitops", "", "it stands in the policy, beside `guard`"),
     ],
 };
 
@@ -56,6 +58,7 @@ pub(crate) static DEFAULT_GUARD: Keys = Keys {
         "watchdog",
         "flap",
         "breaker",
+        "dry_run",
     ],
     later: &[],
     habits: &[

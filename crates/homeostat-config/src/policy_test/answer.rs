@@ -1,5 +1,6 @@
 //! What a witness is made to say: `answer` of a step.
 
+use homeostat_core::evidence::Rehearsal;
 use homeostat_core::scenario::{Answer, Asked};
 
 use super::word::no_such;
@@ -9,7 +10,7 @@ use crate::report::Problem;
 use crate::yaml::Node;
 
 /// Which answers each probe can give.
-const PROBES: [(&str, &[&str]); 5] = [
+const PROBES: [(&str, &[&str]); 6] = [
     ("alertmanager", &["error", "empty", "unlisted", "silenced", "truth"]),
     ("prometheus", &["error", "truth"]),
     (
@@ -30,6 +31,7 @@ const PROBES: [(&str, &[&str]); 5] = [
     ),
     ("query", &["error", "empty", "holds"]),
     ("inventory", &["error", "empty", "nan", "value"]),
+    ("dry_run", &["error", "managed_by", "not_now", "refused", "truth"]),
 ];
 
 /// Reads an answer, and what it is for.
@@ -138,6 +140,15 @@ fn said(
         ("inventory", _) => {
             let count = taken(fields.read(reader, key, Reader::count));
             count.map(|count| Answer::Inventory(count.value.into()))
+        }
+        ("dry_run", "error") => text(reader).map(Answer::RehearsalErrs),
+        ("dry_run", "refused") => text(reader).map(Rehearsal::Refused).map(Answer::Rehearsal),
+        ("dry_run", "not_now") => text(reader).map(Rehearsal::NotNow).map(Answer::Rehearsal),
+        ("dry_run", "managed_by") => {
+            text(reader).map(|by| Answer::Rehearsal(Rehearsal::Accepted { managed_by: Some(by) }))
+        }
+        ("dry_run", _) => {
+            yes(reader).map(|()| Answer::Rehearsal(Rehearsal::Accepted { managed_by: None }))
         }
         (_, "error") => text(reader).map(Answer::QueryErrs),
         (_, "empty") => yes(reader).map(|()| Answer::Query(0)),

@@ -102,6 +102,9 @@ pub(crate) static ANSWER: Keys = Keys {
         "holds",
         "value",
         "nan",
+        "managed_by",
+        "not_now",
+        "refused",
     ],
     later: &[],
     habits: &[

@@ -21,6 +21,7 @@ pub(crate) struct Guard {
     pub(crate) watchdog: Switch<Watchdog>,
     pub(crate) flap: Switch<Flap>,
     pub(crate) breaker: Switch<Breaker>,
+    pub(crate) dry_run: Field<Spanned<bool>>,
     pub(crate) blast_radius: Field<BlastRadius>,
     pub(crate) storm: Field<Storm>,
 }
@@ -88,6 +89,7 @@ pub(super) fn guard(reader: &mut Reader<'_>, node: &Node, keys: &'static Keys) -
         watchdog: fields.read(reader, "watchdog", |r, n| switch(r, n, WATCHDOG, watchdog)),
         flap: fields.read(reader, "flap", |reader, node| switch(reader, node, FLAP, flap)),
         breaker: fields.read(reader, "breaker", |r, n| switch(r, n, BREAKER, breaker)),
+        dry_run: fields.read(reader, "dry_run", Reader::flag),
         blast_radius: of_a_policy(&fields, reader, keys, "blast_radius", radius::blast_radius),
         storm: of_a_policy(&fields, reader, keys, "storm", radius::storm),
     })

@@ -31,7 +31,7 @@ pub(crate) fn join(reader: &mut Reader<'_>, documents: &[Option<Node>]) -> File 
 }
 
 fn add(joined: &mut File, file: File) {
-    let File { sources, time_intervals, limits, defaults, notify, access, policies } = file;
+    let File { sources, time_intervals, limits, defaults, notify, access, redact, policies } = file;
     list(&mut joined.policies, policies);
     names(&mut joined.time_intervals, time_intervals);
     names(&mut joined.notify, notify);
@@ -39,6 +39,7 @@ fn add(joined: &mut File, file: File) {
     one(&mut joined.limits, limits);
     one(&mut joined.defaults, defaults);
     one(&mut joined.access, access);
+    one(&mut joined.redact, redact);
 }
 
 /// Where a part of a list is wrong, the other parts are still checked.

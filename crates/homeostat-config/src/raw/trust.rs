@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use homeostat_core::policy::{Mode, OnResolve};
+use homeostat_core::policy::{Managed, Mode, OnResolve};
 
 use super::{Count, Length, Words};
 use crate::keys;
@@ -51,6 +51,24 @@ pub(super) fn on_resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned
             reader.problems.report(problem.help(
                 "write `on_resolve: finish`, which is the default, or `on_resolve: signal`, which \
                  ends what runs",
+            ));
+            return None;
+        }
+    };
+    Some(Spanned { value, span: text.span })
+}
+
+/// `gitops` of a policy.
+pub(super) fn gitops(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Managed>> {
+    let text = reader.text(node)?;
+    let value = match text.value.as_str() {
+        "approve" => Managed::Ask,
+        "act" => Managed::Act,
+        other => {
+            let problem = Problem::error(text.span, format!("there is no `gitops: {other}`"));
+            reader.problems.report(problem.help(
+                "write `gitops: approve`, which is the default and asks a person where Git says how \
+                 an object is, or `gitops: act`",
             ));
             return None;
         }

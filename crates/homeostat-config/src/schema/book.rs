@@ -46,6 +46,12 @@ static FILE_KEYS: Group = Group {
             "who may do what",
         ),
         entry(
+            "redact",
+            TEXTS,
+            Nothing,
+            "[regular expressions](hands.md#before-and-after) of secrets in what collectors find",
+        ),
+        entry(
             "policies",
             List(&Map(&policy::POLICY)),
             Told("every alert is recorded, in shadow"),

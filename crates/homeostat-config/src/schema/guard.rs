@@ -2,7 +2,7 @@
 
 use homeostat_core::limits::defaults;
 
-use super::Default::{Count, Nothing, Rate, Required, Span, Text as Value, Told};
+use super::Default::{Count, Flag, Nothing, Rate, Required, Span, Text as Value, Told};
 use super::Shape::{Duration, Either, Map, Text, Word};
 use super::{Group, Shape, TEXTS, Table, entry};
 use crate::keys;
@@ -76,6 +76,12 @@ static COMMON: Group = Group {
             Either(&[NONE, Map(&BREAKER)]),
             Told("below"),
             "stops a remedy that fails; or `none`",
+        ),
+        entry(
+            "dry_run",
+            Shape::Flag,
+            Flag(true),
+            "whether a hand that can do so is asked first what would come of it",
         ),
     ],
 };

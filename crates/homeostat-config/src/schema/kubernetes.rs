@@ -37,7 +37,7 @@ static VERBS: Group = Group {
     ],
 };
 
-static CLUSTER: Group = Group {
+pub(super) static CLUSTER: Group = Group {
     name: "a cluster",
     entries: &[
         entry(

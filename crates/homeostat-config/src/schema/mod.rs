@@ -13,6 +13,7 @@
 
 mod access;
 mod book;
+mod collect;
 mod emit;
 mod guard;
 mod kubernetes;

@@ -5,7 +5,7 @@ use homeostat_core::limits::defaults;
 use super::Default::{Count, Flag, Nothing, Required, Span, Text as Value, Told};
 use super::Shape::{Anything, Duration, Either, List, Map, Named, Text, Word};
 use super::kubernetes::KUBERNETES;
-use super::{Group, LABELS, Shape, TEXTS, Table, entry, guard, server};
+use super::{Group, LABELS, Shape, TEXTS, Table, collect, entry, guard, server};
 use crate::keys;
 
 pub(super) static POLICY: Table =
@@ -58,6 +58,18 @@ static POLICY_KEYS: Group = Group {
             "names of the Prometheuses that may be witnesses of its alerts, and answer its queries",
         ),
         entry("regression", Map(&REGRESSION), Nothing, "what its remedies must not make worse"),
+        entry(
+            "collect",
+            List(&Map(&collect::COLLECTOR)),
+            Nothing,
+            "[what is looked at](hands.md#before-and-after) before the first act and after the last",
+        ),
+        entry(
+            "gitops",
+            Word(&["approve", "act"]),
+            Value("approve"),
+            "where Git says how a cluster's object is: `approve` asks a person before it is changed",
+        ),
         entry("team", Text, Nothing, "whose it is, a name"),
         entry("labels", LABELS, Nothing, "labels of its notices, at most 32"),
         entry("description", Text, Nothing, "what it is for, for people"),
@@ -134,6 +146,12 @@ static REMEDY_KEYS: Group = Group {
             Nothing,
             "an action that takes the remedy back: [`regression`](#regression)",
         ),
+        entry(
+            "collect",
+            List(&Map(&collect::COLLECTOR)),
+            Nothing,
+            "[what is looked at](hands.md#before-and-after), beside the policy's",
+        ),
     ],
 };
 
@@ -180,7 +198,8 @@ static ACTION_KEYS: Group = Group {
     ],
 };
 
-static SSH: Table = Table { name: "ssh", keys: &keys::SSH, groups: &[&SSH_KEYS], one_of: &[] };
+pub(super) static SSH: Table =
+    Table { name: "ssh", keys: &keys::SSH, groups: &[&SSH_KEYS], one_of: &[] };
 
 static SSH_KEYS: Group = Group {
     name: "ssh",

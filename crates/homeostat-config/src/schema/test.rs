@@ -117,7 +117,7 @@ static ASKED: Group = Group {
     entries: &[
         entry(
             "probe",
-            Word(&["alertmanager", "prometheus", "rules", "query", "inventory"]),
+            Word(&["alertmanager", "prometheus", "rules", "query", "inventory", "dry_run"]),
             Required,
             "who answers",
         ),
@@ -146,7 +146,7 @@ static ANSWER_KEYS: Group = Group {
             "truth",
             YES,
             Nothing,
-            "of `alertmanager`, `prometheus`, `rules`: what is true, again",
+            "of `alertmanager`, `prometheus`, `rules`, `dry_run`: what is true, again",
         ),
         entry("error", Text, Nothing, "of all: no answer, and why"),
         entry(
@@ -179,6 +179,9 @@ static ANSWER_KEYS: Group = Group {
         entry("holds", Shape::Flag, Nothing, "of `query`: it holds, or not"),
         entry("value", Shape::Count, Nothing, "of `inventory`: how many targets there are"),
         entry("nan", YES, Nothing, "of `inventory`: it is no number"),
+        entry("managed_by", Text, Nothing, "of `dry_run`: who else manages what would be changed"),
+        entry("not_now", Text, Nothing, "of `dry_run`: it could not be done now, and why"),
+        entry("refused", Text, Nothing, "of `dry_run`: it would be refused, and why"),
     ],
 };
 

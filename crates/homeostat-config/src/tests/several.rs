@@ -178,7 +178,7 @@ fn what_is_wrong_is_told_of_all_files_at_once() {
     1 | - a list
       | ^^^^^^^^
       |
-      = help: a configuration is a map of: include, sources, time_intervals, limits, defaults, notify, access, policies
+      = help: a configuration is a map of: include, sources, time_intervals, limits, defaults, notify, access, redact, policies
 
     error: these bytes are not UTF-8
      --> e.yml:1:3

@@ -140,12 +140,12 @@ remedies: { name: x, exec: [x] }"
     insta::assert_snapshot!(problems("- a"), @r#"
         1:1 expected a configuration as a map, found a list
           => a configuration is a map of: include, sources, time_intervals, limits, defaults,
-            notify, access, policies
+            notify, access, redact, policies
         "#);
     insta::assert_snapshot!(problems("hello"), @r#"
         1:1 expected a configuration as a map, found a text
           => a configuration is a map of: include, sources, time_intervals, limits, defaults,
-            notify, access, policies
+            notify, access, redact, policies
         "#);
 }
 

@@ -180,6 +180,7 @@ mod tests {
             backoff: Span::ZERO,
             idempotent: false,
             undo: None,
+            collect: Vec::new(),
         }
     }
 

@@ -126,6 +126,7 @@ fn contents(
         incident,
         policy,
         remedy,
+        action: None,
         target: &subject.1,
         ladder,
         continues: open.is_some_and(|open| open.order.is_some()),

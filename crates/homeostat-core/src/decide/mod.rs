@@ -93,6 +93,9 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         }
         Event::Woke { incident, presence } => wake(&mut desk, incident, &presence),
         Event::OrderProgressed { order, text } => note_progress(&mut desk, order, &text),
+        Event::Collected { order, moment, found } => {
+            desk.note(What::Collected { order, moment, found });
+        }
         Event::OrderEnded { order, ended } => end_order(&mut desk, &order, ended, false),
         Event::OrderFound { order, found } => find_order(&mut desk, &order, found),
         Event::OrderGone(order) => let_go(&mut desk, order),

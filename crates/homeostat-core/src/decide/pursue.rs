@@ -6,7 +6,8 @@ use super::view::{Presences, View, presence_of};
 use super::{approve, prove, undo};
 use crate::alert::{Alert, Presence};
 use crate::approval::{Asked, Consent, Digest};
-use crate::evidence::{Ask, Evidence};
+use crate::collect::{self, Collector, Looks, Moment};
+use crate::evidence::{Ask, Evidence, Rehearsal};
 use crate::guard::{self, Bench, Deed, Judgement, Permit};
 use crate::healing;
 use crate::hold::Hold;
@@ -14,7 +15,7 @@ use crate::incident::{Cause, Incident};
 use crate::limits;
 use crate::order::{Order, Proof, Undo};
 use crate::plan::{self, LockKey, Rendered, Step};
-use crate::policy::{Mode, Policy, Remedy, Target};
+use crate::policy::{Managed, Mode, Policy, Remedy, Target};
 use crate::regression;
 use crate::template::{Place, TemplateError, Values};
 use crate::why::Why;
@@ -38,6 +39,14 @@ impl Concrete<'_> {
         let action = plan::render(self.remedy, &values).ok()?;
         let told = self.remedy.action.is_told_the_alert().then_some(&values.labels);
         Some(Digest::of_kind(&self.policy.name, self.remedy, target, &action, told))
+    }
+
+    /// Tells whether somebody else manages what would be changed, and a person is to be asked for that.
+    fn is_to_be_asked(&self, evidence: Option<&Evidence>) -> bool {
+        let Rendered::Errand(errand) = &self.action else { return false };
+        let says = evidence.and_then(|evidence| evidence.rehearsal(errand));
+        let is_managed = matches!(says, Some(Ok(Rehearsal::Accepted { managed_by: Some(_) })));
+        is_managed && self.policy.guard.managed == Managed::Ask
     }
 
     /// What there was to choose from, and what was known.
@@ -173,7 +182,7 @@ fn weigh(
     presence: &Presences,
     evidence: Option<&Evidence>,
 ) -> Vec<Next> {
-    let consent = consent(view, incident, concrete);
+    let consent = consent(view, incident, concrete, evidence);
     let deed = deed(view, incident, concrete, consent, presence);
     let bench = Bench { ledgers: view.state.ledgers(), book: view.book };
     let by_ledgers = guard::judge_ledgers(&deed, bench);
@@ -213,6 +222,7 @@ fn deed<'a>(
         incident: incident.id,
         policy: concrete.policy,
         remedy: concrete.remedy,
+        action: Some(&concrete.action),
         target: &incident.target,
         ladder: &incident.ladder,
         continues: incident.order.is_some(),
@@ -269,11 +279,23 @@ pub(super) fn watchdog(view: View<'_>, policy: &Policy, presences: &Presences) -
 }
 
 /// Whether a person must agree, and whether enough have. Digests are computed only where one must.
-fn consent<'a>(view: View<'a>, incident: &'a Incident, concrete: &Concrete<'_>) -> Consent<'a> {
+///
+/// Where somebody else manages what would be changed, a person must agree although the mode is `auto`;
+/// one whose word is there was asked for that.
+fn consent<'a>(
+    view: View<'a>,
+    incident: &'a Incident,
+    concrete: &Concrete<'_>,
+    evidence: Option<&Evidence>,
+) -> Consent<'a> {
     let (policy, remedy) = (concrete.policy, concrete.remedy);
-    match remedy.mode {
-        Mode::Shadow | Mode::Auto => return Consent::NotNeeded,
-        Mode::Approve => {}
+    let is_needed = match remedy.mode {
+        Mode::Shadow => false,
+        Mode::Approve => true,
+        Mode::Auto => incident.approved.is_some() || concrete.is_to_be_asked(evidence),
+    };
+    if !is_needed {
+        return Consent::NotNeeded;
     }
     let order = incident.next_order(&remedy.name);
     let (state, now) = (view.state, view.now);
@@ -401,7 +423,40 @@ fn order(
         boot: view.boot(),
         team: concrete.policy.about.team.clone(),
         shared: breaker.and_then(|breaker| breaker.shared.clone()),
+        looks: looks(view, incident, concrete),
     }
+}
+
+/// What is looked at beside an order: before the incident's first act what its policy says, before each
+/// remedy's first run what the remedy says, and all of it afterwards.
+fn looks(view: View<'_>, incident: &Incident, concrete: &Concrete<'_>) -> Option<Box<Looks>> {
+    let (policy, remedy) = (concrete.policy, concrete.remedy);
+    if policy.collect.is_empty() && remedy.collect.is_empty() {
+        return None;
+    }
+    let leading = view.firing(incident).next().map(|(_, alert)| &alert.labels);
+    let by = view.book.witnesses.asked(policy, leading);
+    let of = |collectors: &[Collector], moment| {
+        collect::looks(collectors, moment, &concrete.values, by.as_ref())
+    };
+    let mut looks = Looks::default();
+    match &incident.order {
+        // It certainly did not start: what was to be looked at before it is looked at now.
+        Some(order) if incident.is_returned() => {
+            looks.before = order.looks(Moment::Before).to_vec();
+        }
+        order => {
+            if order.is_none() {
+                looks.before.extend(of(&policy.collect, Moment::Before));
+            }
+            if incident.next_order(&remedy.name).attempt == 1 {
+                looks.before.extend(of(&remedy.collect, Moment::Before));
+            }
+        }
+    }
+    looks.after.extend(of(&policy.collect, Moment::After));
+    looks.after.extend(of(&remedy.collect, Moment::After));
+    Some(Box::new(looks))
 }
 
 /// Holds an incident whose question nobody answered in time.

@@ -14,6 +14,7 @@
 use super::hold;
 use super::next::{Ending, Next};
 use super::view::View;
+use crate::collect::{Looks, Moment};
 use crate::evidence::{Ask, Evidence};
 use crate::guard::{self, Bench, Grant, Judgement, Permit, Reversal};
 use crate::hold::Hold;
@@ -154,7 +155,14 @@ fn order(
         team: worse.order.team.clone(),
         shared: None,
         standing: None,
+        looks: looks_after(&worse.order),
     }
+}
+
+/// It is the last order of its incident, so what is looked at afterwards follows it.
+fn looks_after(order: &Order) -> Option<Box<Looks>> {
+    let after = order.looks(Moment::After).to_vec();
+    (!after.is_empty()).then(|| Box::new(Looks { after, ..Looks::default() }))
 }
 
 fn patience_ends(worse: &Worsened) -> Timestamp {

@@ -4,6 +4,7 @@ use super::desk::Desk;
 use super::next::{Ending, Held, Next, Recorded};
 use super::{closing, leaving, notices, observe, storm};
 use crate::approval::Asked;
+use crate::collect::Moment;
 use crate::event::{About, Effect, Question, Run};
 use crate::evidence::Ask;
 use crate::fact::What;
@@ -92,10 +93,22 @@ pub(super) fn tell(desk: &mut Desk<'_>, of: &Incident, reason: String) {
     }
 }
 
+/// Wants people to see what it is like after the last act of an incident that closes.
+fn look_after(desk: &mut Desk<'_>, of: &Incident) {
+    let Some(order) = &of.order else { return };
+    if !order.looks(Moment::After).is_empty() {
+        let alerts = desk.state.alerts(of).cloned().collect();
+        let (order, policy) = ((**order).clone(), of.policy.clone());
+        let run = Run { order, policy, alerts, decided_at: desk.now };
+        desk.want(Effect::LookAfter(Box::new(run)));
+    }
+}
+
 fn close(desk: &mut Desk<'_>, of: &Incident, ending: Ending) {
     let incident = of.id;
     let is_dismissed = matches!(ending, Ending::Dismissed(..));
     let end = closing::end(desk.view(), of, ending);
+    look_after(desk, of);
     if let Some(reason) = end.told {
         tell(desk, of, reason);
     }

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use super::{
-    Ask, Finding, InstanceState, Knows, Listing, Present, RuleSays, RuleWord, Sight, Trouble,
+    Ask, Finding, InstanceState, Knows, Listing, Present, Rehearsal, RuleSays, RuleWord, Sight,
+    Trouble,
 };
 use crate::limits;
 use crate::time::{Span, Timestamp};
@@ -26,6 +27,7 @@ impl fmt::Display for Ask {
             }
             Self::Query { promql, .. } => write!(f, "query `{promql}`"),
             Self::Inventory { promql, .. } => write!(f, "inventory `{promql}`"),
+            Self::Rehearsal { errand, .. } => write!(f, "dry run of {errand}"),
         }
     }
 }
@@ -141,13 +143,28 @@ impl fmt::Display for Told<'_> {
             Finding::Query(Ok(1)) => return f.write_str("returned 1 sample"),
             Finding::Query(Ok(samples)) => return write!(f, "returned {samples} samples"),
             Finding::Inventory(Ok(count)) => return write!(f, "counts {count}"),
+            Finding::Rehearsal(Ok(rehearsal)) => return rehearsal.fmt(f),
             Finding::Listed(Err(trouble))
             | Finding::Instance(Err(trouble))
             | Finding::Present(Err(trouble))
             | Finding::Query(Err(trouble))
-            | Finding::Inventory(Err(trouble)) => trouble,
+            | Finding::Inventory(Err(trouble))
+            | Finding::Rehearsal(Err(trouble)) => trouble,
         };
         write!(f, "no answer: {trouble}")
+    }
+}
+
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { managed_by: None } => f.write_str("it would be done"),
+            Self::Accepted { managed_by: Some(by) } => {
+                write!(f, "it would be done, and {by} may take it back")
+            }
+            Self::NotNow(why) => write!(f, "it could not be done now: {why}"),
+            Self::Refused(why) => write!(f, "it would be refused: {why}"),
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //!   ┌───────────────────────────────────────────────────────────────────────────────────────────┘
 //!   └─> breaker ─ attempts ─ blast radius ─> ask ─> fresh ─ silence ─ blast radius ─ storm ─ regression ─┐
 //!   ┌────────────────────────────────────────────────────────────────────────────────────────────┘
-//!   └─> approval ─> Permit;  or Hold { reason }, or Stop, by any of them
+//!   └─> dry run ─ approval ─> Permit;  or Hold { reason }, or Stop, by any of them
 //! ```
 //!
 //! The guard `approval` is the last: a person is asked only for what all others would permit. Rate and
@@ -23,6 +23,7 @@ mod blast_radius;
 mod breaker;
 mod concurrency;
 mod cooldown;
+mod dry_run;
 mod flap;
 mod freeze;
 mod fresh;
@@ -48,7 +49,7 @@ use crate::evidence::{Ask, Evidence};
 use crate::hold::{Guard, Hold, Stop};
 use crate::ledger::{Charge, Ledgers};
 use crate::name::IncidentId;
-use crate::plan::{Ladder, LockKey};
+use crate::plan::{Ladder, LockKey, Rendered};
 use crate::policy::{Book, Policy, Remedy, Target};
 use crate::time::Timestamp;
 
@@ -61,6 +62,8 @@ pub struct Deed<'a> {
     pub policy: &'a Policy,
     /// Which remedy.
     pub remedy: &'a Remedy,
+    /// What it does, where that is rendered: an account is given without.
+    pub action: Option<&'a Rendered>,
     /// To what.
     pub target: &'a Target,
     /// How far up the ladder the incident is.
@@ -169,6 +172,7 @@ pub fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
     let mut asks = fresh::questions(deed, book);
     asks.extend(inventory::questions(deed, book));
     asks.extend(regression::questions(deed, book));
+    asks.extend(dry_run::question(deed));
     asks
 }
 
@@ -193,6 +197,7 @@ pub fn judge(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) -> Judgemen
     let weather = storm::weather(deed, bench, evidence);
     rulings.push((Guard::Storm, storm::judge(deed, bench, &weather)));
     rulings.extend(regression::judge(deed, bench.book, evidence).map(|r| (Guard::Regression, r)));
+    rulings.extend(dry_run::judge(deed, evidence).map(|ruling| (Guard::DryRun, ruling)));
     rulings.extend(approval::judge(deed).map(|ruling| (Guard::Approval, ruling)));
     settle(rulings, || rate::charges(deed.policy, bench, &weather, deed.now))
 }

@@ -156,6 +156,16 @@ impl Default for Breaker {
     }
 }
 
+/// What follows where somebody else manages what a remedy would change, as Git does by a controller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Managed {
+    /// A person is asked first.
+    #[default]
+    Ask,
+    /// It is changed as anything else.
+    Act,
+}
+
 /// The limits of a policy's guards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardLimits {
@@ -183,4 +193,8 @@ pub struct GuardLimits {
     pub blast_radius: Option<BlastRadius>,
     /// What makes a storm; `None`: nothing.
     pub storm: Option<StormLimits>,
+    /// Whether a hand that can do so says first what would come of it.
+    pub dry_run: bool,
+    /// What follows where somebody else manages what would be changed.
+    pub managed: Managed,
 }

@@ -12,6 +12,7 @@ use crate::alert::Status;
 use crate::approval::Terms;
 use crate::clock::Leap;
 use crate::command::Command;
+use crate::evidence::Rehearsal;
 use crate::label::LabelSet;
 use crate::name::{PolicyName, RemedyName, SourceName};
 use crate::operator::Operator;
@@ -233,6 +234,15 @@ fn write_answer(f: &mut fmt::Formatter<'_>, asked: &Asked, answer: &Answer) -> f
         Answer::QueryErrs(error) => ("query", "error", Word(error).to_string()),
         Answer::Inventory(count) => ("inventory", "value", count.to_string()),
         Answer::InventoryErrs(error) => ("inventory", "error", Word(error).to_string()),
+        Answer::Rehearsal(Rehearsal::Accepted { managed_by: None }) => {
+            ("dry_run", "truth", "true".into())
+        }
+        Answer::Rehearsal(Rehearsal::Accepted { managed_by: Some(by) }) => {
+            ("dry_run", "managed_by", Word(by).to_string())
+        }
+        Answer::Rehearsal(Rehearsal::NotNow(why)) => ("dry_run", "not_now", Word(why).to_string()),
+        Answer::Rehearsal(Rehearsal::Refused(why)) => ("dry_run", "refused", Word(why).to_string()),
+        Answer::RehearsalErrs(error) => ("dry_run", "error", Word(error).to_string()),
     };
     write!(f, "answer: {{ probe: {probe}, {key}: {value}")?;
     if let Some(policy) = &asked.policy {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::alert::{Alert, AlertKey};
 use crate::evidence::{
     Ask, Beside, Finding, Input, Inputs, InstanceState, Knows, ListedAlert, Lister, Listing,
-    Memory, NotShown, Present, PresentAlert, RuleId, RuleSays, RuleWord, Sight, Trouble,
+    Memory, NotShown, Present, PresentAlert, Rehearsal, RuleId, RuleSays, RuleWord, Sight, Trouble,
     is_asked_for, share_target,
 };
 use crate::label::{Fingerprint, LabelSet, Matchers};
@@ -69,6 +69,10 @@ pub enum Answer {
     Inventory(u64),
     /// The inventory has no answer.
     InventoryErrs(String),
+    /// The hand says this of what it would do.
+    Rehearsal(Rehearsal),
+    /// The hand cannot say what would come of it.
+    RehearsalErrs(String),
 }
 
 /// Which questions an answer is for; what is left out fits all of its probe.
@@ -101,6 +105,7 @@ enum Probe {
     Inputs,
     Query,
     Inventory,
+    Rehearsal,
 }
 
 impl Answer {
@@ -125,6 +130,7 @@ impl Answer {
             Self::Inputs { .. } => Probe::Inputs,
             Self::Query(_) | Self::QueryErrs(_) => Probe::Query,
             Self::Inventory(_) | Self::InventoryErrs(_) => Probe::Inventory,
+            Self::Rehearsal(_) | Self::RehearsalErrs(_) => Probe::Rehearsal,
         }
     }
 }
@@ -250,6 +256,14 @@ impl World {
                         Err(Trouble(error.clone()))
                     }
                     _ => Err(Trouble("the scenario gives no answer".into())),
+                })
+            }
+            Ask::Rehearsal { .. } => {
+                let said = self.said(&[Probe::Rehearsal], policy, None, "");
+                Finding::Rehearsal(match said.map(|said| &said.answer) {
+                    Some(Answer::Rehearsal(says)) => Ok(says.clone()),
+                    Some(Answer::RehearsalErrs(error)) => Err(Trouble(error.clone())),
+                    _ => Ok(Rehearsal::Accepted { managed_by: None }),
                 })
             }
             Ask::Inventory { promql, .. } => {

@@ -31,7 +31,7 @@ impl State {
             What::EngineStarted { boot } => self.start(boot, at),
             What::ClockJumped { jump } => self.live_through(jump),
             What::BookChanged => self.rejudge_all(),
-            What::ConfigurationLoaded { .. } => {}
+            What::ConfigurationLoaded { .. } | What::Collected { .. } => {}
             What::EnginePaused { pause } => self.ledgers.paused = Some(pause.clone()),
             What::EngineResumed { .. } => {
                 self.ledgers.paused = None;

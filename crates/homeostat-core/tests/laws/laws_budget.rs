@@ -314,6 +314,7 @@ fn verdicts(
         incident: IncidentId(1),
         policy: &policy,
         remedy: &policy.remedies[0],
+        action: None,
         target: &target,
         ladder: &ladder,
         continues: case.continues,

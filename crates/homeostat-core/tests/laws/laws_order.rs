@@ -182,7 +182,10 @@ impl Play {
                     self.turn(vec![Event::OrderEnded { order, ended }]);
                 }
                 Effect::Tell(_) | Effect::Clear(_) | Effect::Remind(_) => {}
-                Effect::Inquire { .. } | Effect::Watch { .. } | Effect::Ask(_) => {
+                Effect::LookAfter(_)
+                | Effect::Inquire { .. }
+                | Effect::Watch { .. }
+                | Effect::Ask(_) => {
                     panic!("there is nobody to ask")
                 }
             }

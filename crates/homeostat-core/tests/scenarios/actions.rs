@@ -42,6 +42,7 @@ fn errand() -> Action {
         hand: "any".into(),
         verb: "mend".into(),
         fields: vec![("host".into(), FieldTemplate::Text(host, Form::HOST))],
+        rehearsed: false,
     }))
 }
 

@@ -8,6 +8,7 @@ mod stage;
 mod account;
 mod actions;
 mod approval;
+mod beside;
 mod carried;
 mod clock;
 mod evidence;

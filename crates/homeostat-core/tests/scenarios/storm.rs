@@ -77,7 +77,8 @@ impl Rig {
                     Effect::Ask(question) => events.extend(self.answer(question)),
                     Effect::Tell(notice) => self.told.push(*notice),
                     Effect::Clear(notice) => self.cleared.push(notice.topic()),
-                    Effect::Inquire { .. }
+                    Effect::LookAfter(_)
+                    | Effect::Inquire { .. }
                     | Effect::Watch { .. }
                     | Effect::Cancel(_)
                     | Effect::Remind(_) => {}
@@ -107,7 +108,9 @@ impl Rig {
                 Ask::Instance { .. } => Finding::Instance(Ok(None)),
                 Ask::Query { .. } => Finding::Query(Ok(0)),
                 Ask::Inventory { .. } => Finding::Inventory(Ok(ALL as u64)),
-                Ask::Present { .. } => unreachable!("the policy has no regression"),
+                Ask::Present { .. } | Ask::Rehearsal { .. } => {
+                    unreachable!("the policy asks no such thing")
+                }
             };
             (ask, finding)
         });

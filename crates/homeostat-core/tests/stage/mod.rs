@@ -44,6 +44,7 @@ pub(crate) fn remedy(name: &str) -> Remedy {
         backoff: secs(5),
         idempotent: false,
         undo: None,
+        collect: Vec::new(),
     }
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
             action: Action::Exec(vec![Template::parse("{{ labels.instance }}").unwrap()]),
             timeout: Span::from_secs(20),
         }),
+        collect: Vec::new(),
     };
     let named = |name: &str, matchers: &str| Policy {
         name: PolicyName::new(name),

@@ -71,6 +71,11 @@ pub fn printed(root: &Path, name: &str) -> String {
     path_of(root, ORDERS, name).map(|path| output::tail(&path).text).unwrap_or_default()
 }
 
+/// The end of what it printed, at most so many bytes.
+pub fn printed_within(root: &Path, name: &str, most: usize) -> Tail {
+    path_of(root, ORDERS, name).map(|path| output::tail_within(&path, most)).unwrap_or_default()
+}
+
 /// Tells what became of an order that was issued in the life `issued` of an engine, by its name
 /// there, its records and the word of whoever would have started it.
 ///
@@ -130,6 +135,28 @@ pub fn forget(root: &Path, name: &str) -> io::Result<()> {
         match fs::remove_dir_all(path_of(root, kind, name).map_err(invalid)?) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes all directories whose names begin so, if nobody has touched them for that long.
+///
+/// # Errors
+///
+/// They cannot be listed, or one of them cannot be removed.
+pub fn forget_all(root: &Path, prefix: &str, untouched: Duration) -> io::Result<()> {
+    let entries = match fs::read_dir(root.join(ORDERS)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(prefix)) else { continue };
+        let touched = entry.metadata()?.modified()?;
+        if touched.elapsed().is_ok_and(|age| age >= untouched) {
+            forget(root, name)?;
         }
     }
     Ok(())

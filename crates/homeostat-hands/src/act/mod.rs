@@ -76,7 +76,7 @@ use serde::{Deserialize, Serialize};
 
 pub use call::{Call, Words, call};
 pub use cgroup::Cgroups;
-pub use claim::{Found, ORDERS, WORK, Word, forget, printed, withhold};
+pub use claim::{Found, ORDERS, WORK, Word, forget, forget_all, printed, printed_within, withhold};
 pub use exec::{Remains, RunOver, perform, run};
 pub use handler::Handlers;
 pub use http::{Sending, send};
@@ -84,7 +84,7 @@ pub use identity::identity;
 pub use life::{Life, current_boot};
 pub use orphans::reap_as_first;
 pub use outlet::{Answer, NoAnswer, Outlet};
-pub use output::one_line;
+pub use output::{Tail, one_line};
 pub use owner::{Nursery, Owner, Variables};
 pub use prepare::{Command, Launch, prepare};
 pub use process::{Process, living, until_gone};

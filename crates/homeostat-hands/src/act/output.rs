@@ -65,7 +65,7 @@ impl Outputs {
 
     /// The end of both, read from the files that were made, whatever has their names by now.
     pub(super) fn tail(&self) -> Tail {
-        tail_of(Some(&self.stdout.file), Some(&self.stderr.file))
+        tail_of(Some(&self.stdout.file), Some(&self.stderr.file), TAIL_MAX)
     }
 
     /// Gives both files their final form.
@@ -149,28 +149,34 @@ impl Output {
 
 /// The end of an order's output, safe to print.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Tail {
-    pub(super) text: String,
+pub struct Tail {
+    /// What is shown.
+    pub text: String,
     /// Whether there is more output than this.
-    pub(super) truncated: bool,
+    pub truncated: bool,
 }
 
 /// Reads the end of both outputs: stdout's first, as most programs say what they did there, and
 /// then stderr's, which says why they stopped. Each gets half of the room and what the other does
 /// not need. An output that cannot be read counts as empty.
 pub(super) fn tail(directory: &Path) -> Tail {
-    let open = |name| open_plain(&directory.join(name)).ok();
-    tail_of(open(STDOUT).as_ref(), open(STDERR).as_ref())
+    tail_within(directory, TAIL_MAX)
 }
 
-fn tail_of(stdout: Option<&File>, stderr: Option<&File>) -> Tail {
+/// The same, of another length.
+pub(super) fn tail_within(directory: &Path, most: usize) -> Tail {
+    let open = |name| open_plain(&directory.join(name)).ok();
+    tail_of(open(STDOUT).as_ref(), open(STDERR).as_ref(), most)
+}
+
+fn tail_of(stdout: Option<&File>, stderr: Option<&File>, most: usize) -> Tail {
     let measured = |file: &'_ File| file.metadata().ok().map(|metadata| metadata.len());
     let (stdout, stderr) = (
         stdout.and_then(|file| Some((file, measured(file)?))),
         stderr.and_then(|file| Some((file, measured(file)?))),
     );
     let length = |output: &Option<(&File, u64)>| output.as_ref().map_or(0, |(_, length)| *length);
-    let room = TAIL_MAX as u64;
+    let room = most as u64;
     let for_stderr = length(&stderr).min((room / 2).max(room.saturating_sub(length(&stdout))));
     let for_stdout = length(&stdout).min(room - for_stderr);
 
@@ -179,7 +185,7 @@ fn tail_of(stdout: Option<&File>, stderr: Option<&File>) -> Tail {
         text.push('\n');
     }
     text.push_str(&stderr.as_ref().map_or_else(String::new, |err| last(err, for_stderr)));
-    let excess = text.len().saturating_sub(TAIL_MAX);
+    let excess = text.len().saturating_sub(most);
     text.drain(..text.ceil_char_boundary(excess));
     let shown = for_stdout + for_stderr;
     Tail { text, truncated: excess > 0 || shown < length(&stdout) + length(&stderr) }

@@ -61,6 +61,15 @@ impl Oracle {
                 },
                 Effect::Tell(notice) => Deed::Tell(notice.topic()),
                 Effect::Clear(notice) => Deed::Clear(notice.topic()),
+                Effect::LookAfter(run) => {
+                    let id = run.order.id.incident;
+                    let closes = |what: &What| matches!(what, What::IncidentClosed { incident, .. } if *incident == id);
+                    if turn.facts.iter().any(|fact| closes(&fact.what)) {
+                        continue;
+                    }
+                    let text = format!("incident {id} is looked after, and has not closed");
+                    return Err(Violation::new(now, "effects", text));
+                }
                 Effect::Inquire { .. } | Effect::Watch { .. } | Effect::Remind(_) => continue,
             };
             let again = matches!(deed, Deed::Tell(_) | Deed::Clear(_) | Deed::Cancel(_));

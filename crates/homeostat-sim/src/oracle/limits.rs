@@ -179,6 +179,7 @@ impl Oracle {
         freeze::is_thawed(policy, id, self.hours.wall(now))?;
         self.flaps.is_quiet(&case.subject, policy.guard.flap, id, now)?;
         self.breakers.lets_pass(policy, id, now)?;
+        self.is_rehearsed(case, policy, order, now)?;
         self.is_approved(case, policy, order, now)?;
         self.in_flight.insert(id.clone(), case.subject.clone());
         Ok(())

@@ -9,6 +9,7 @@
 //! | `effects` | what is wanted was committed before; what was promised is wanted |
 //! | `limits` | pause, lock, cooldown, rate, concurrency, attempts, mode, `for` |
 //! | `guards` | blast radius, watchdog, commands, what made things worse |
+//! | `hands` | what can be rehearsed was |
 //! | `people` | who agreed to a run, and what they agreed to ahead |
 //! | `freeze`, `flap`, `breaker`, `storm` | the guard of that name, when it holds and when it does not |
 //! | `fresh` | nothing is done about what ended or is silenced; evidence is young |
@@ -29,6 +30,7 @@ mod flap;
 mod freeze;
 mod fresh;
 mod guards;
+mod hands;
 mod hours;
 mod jump;
 mod limits;

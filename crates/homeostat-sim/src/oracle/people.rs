@@ -200,7 +200,7 @@ impl Oracle {
         now: Timestamp,
     ) -> Verdict {
         let Some(remedy) = policy.remedy(&order.id.remedy) else { return Ok(()) };
-        if remedy.mode != Mode::Approve {
+        if remedy.mode != Mode::Approve && !Self::is_asked_for(case, policy, order, now) {
             return Ok(());
         }
         if let Some(used) = &order.standing {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use homeostat_core::alert::Observation;
+use homeostat_core::collect::Moment;
 use homeostat_core::engine::{Engine, Turn};
-use homeostat_core::event::{About, Effect, Event, Question};
+use homeostat_core::event::{About, Effect, Event, Question, Run};
 use homeostat_core::evidence::{Ask, Evidence, Lister};
 use homeostat_core::fact::What;
 use homeostat_core::name::{BootId, SourceName};
@@ -15,6 +16,7 @@ use homeostat_core::state::State;
 use homeostat_core::time::Span;
 
 use super::{DISK_FULL, Happening, Play, SENDS_AGAIN, TURNS_AT_ONCE, Watch};
+use crate::hands;
 use crate::oracle::{Heard, Violation};
 use crate::print::Line;
 use crate::script::{Death, Honesty};
@@ -326,6 +328,7 @@ impl Play<'_> {
         };
         match effect {
             Effect::Run(run) => {
+                self.look(&run, Moment::Before);
                 if let Some((Death::WhileRunning(after), _)) = self.death {
                     self.post(self.now + after, Happening::Dies { life });
                 }
@@ -333,6 +336,7 @@ impl Play<'_> {
                     self.post(self.now + plan.takes, Happening::Ends(run.order.id));
                 }
             }
+            Effect::LookAfter(run) => self.look(&run, Moment::After),
             Effect::Cancel(order) => {
                 if let Some(takes) = self.acts.cancel(&order, life) {
                     self.post(self.now + takes, Happening::Ends(order));
@@ -361,6 +365,18 @@ impl Play<'_> {
         Ok(())
     }
 
+    /// Reports what is seen beside a run, after some time: the engine may have died by then.
+    fn look(&mut self, run: &Run, moment: Moment) {
+        let found = hands::found(run, moment);
+        if !found.is_empty() {
+            let order = run.order.id.clone();
+            let mut dice = self.fate.of("looks", &[order.incident.0, u64::from(order.attempt)]);
+            let event = Event::Collected { order, moment, found };
+            let at = self.now + Span::from_millis(dice.below(5_000));
+            self.post(at, Happening::Reports { life: self.life, event });
+        }
+    }
+
     /// How those are who are asked.
     fn ways_of(&self, ask: &Ask) -> Vec<Honesty> {
         let all = || (0..self.script.proms.len()).map(|prom| self.world.way(prom)).collect();
@@ -376,7 +392,7 @@ impl Play<'_> {
             Ask::Instance { prometheus, .. } => named(std::slice::from_ref(prometheus)),
             Ask::Present { by: Lister::Prometheus, .. } => all(),
             Ask::Query { by, .. } => named(by.as_slice()),
-            Ask::Inventory { .. } => Vec::new(),
+            Ask::Inventory { .. } | Ask::Rehearsal { .. } => Vec::new(),
         }
     }
 

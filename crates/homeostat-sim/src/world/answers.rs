@@ -17,6 +17,7 @@ use homeostat_core::time::{Span, Timestamp};
 
 use super::{STALE_BY, World};
 use crate::cast::Part;
+use crate::hands;
 use crate::health::Spell;
 use crate::oracle::KnownAt;
 use crate::prometheus::{Reads, Rule};
@@ -48,6 +49,9 @@ impl World {
             }
             Ask::Query { promql, by } => Finding::Query(self.query(promql, by.as_ref(), now)),
             Ask::Inventory { .. } => Finding::Inventory(self.count()),
+            Ask::Rehearsal { errand, .. } => {
+                Finding::Rehearsal(hands::says(self.fate, errand, now))
+            }
             Ask::Present { by, matchers, target } => {
                 Finding::Present(self.present(by, matchers, target, now))
             }
@@ -411,7 +415,8 @@ impl World {
                 Ask::Query { by: None, .. }
                 | Ask::Listed { .. }
                 | Ask::Present { .. }
-                | Ask::Inventory { .. } => {}
+                | Ask::Inventory { .. }
+                | Ask::Rehearsal { .. } => {}
             }
         }
         knows

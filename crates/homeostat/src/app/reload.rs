@@ -170,6 +170,7 @@ impl Reloader {
         *self.doors.prober.write() = Arc::new(prober);
         *self.doors.outlets.write() = Arc::new(outlets);
         *self.doors.settings.write() = Arc::new(settings);
+        self.doors.aside.conceal(config.redact.clone());
         self.entrance.configure(rules);
         self.sources.configure(names);
         self.signatures.configure(signed, self.doors.clock.wall());

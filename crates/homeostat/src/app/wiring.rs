@@ -20,7 +20,7 @@ use super::history::Committed;
 use super::reload::Reloader;
 use super::{Options, SharedStanding, StartError, talk};
 use crate::client::{Client, ClientError};
-use crate::driver::{Clock, Doors, Outlets, Setting, Settings};
+use crate::driver::{Aside, Clock, Doors, Outlets, Setting, Settings};
 use crate::intake::reconcile::{self, Reconciler};
 use crate::intake::signature::{Signatures, Signing};
 use crate::intake::{self, Bounds, Intake, Leads, NotificationResult, Tally};
@@ -112,6 +112,7 @@ pub(super) fn doors(
         stopping: tokio::sync::watch::Sender::new(false),
         hand: options.runner.as_ref().map(runner::Program::as_hand),
         runner: None,
+        aside: Aside::new(config.redact.clone()),
         runs: parking_lot::Mutex::default(),
     };
     Ok((doors, telling))

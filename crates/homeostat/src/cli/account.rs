@@ -145,6 +145,7 @@ fn counted_by(guard: Guard, counts: &Counts) -> Option<String> {
         | Guard::Fresh
         | Guard::Silence
         | Guard::Regression
+        | Guard::DryRun
         | Guard::Approval => None,
     }
 }

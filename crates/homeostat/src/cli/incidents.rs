@@ -15,8 +15,8 @@ use super::table::{Look, table};
 use super::{Exit, Output};
 use crate::access::agreeing;
 use crate::web::api::view::{
-    AlertView, ApprovalView, Entry, IncidentList, IncidentView, OrderView, StateView, VoteView,
-    WhyView,
+    AlertView, ApprovalView, CollectedView, Entry, IncidentList, IncidentView, LookView, OrderView,
+    StateView, VoteView, WhyView,
 };
 
 /// How often is looked for what is new, where somebody watches.
@@ -292,6 +292,7 @@ pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> i
         writeln!(out, "  and {more} more")?;
     }
     section(out, "orders", &incident.orders, tell_order)?;
+    section(out, "before and after", &incident.collected, tell_collected)?;
     let tell_reasons = if why { tell_all_reasons } else { tell_reasons };
     section(out, "timeline", &incident.timeline, |entry, out| {
         tell_entry(entry, out)?;
@@ -299,6 +300,25 @@ pub(super) fn tell(incident: &IncidentView, why: bool, out: &mut dyn Write) -> i
     })?;
     if !why && incident.timeline.iter().any(|entry| entry.why.is_some()) {
         writeln!(out, "\nall reasons: homeostat incidents {} --why", plain(&incident.id))?;
+    }
+    Ok(())
+}
+
+/// Prints what collectors found, indented so that no line of it can be taken for one of ours.
+fn tell_collected(collected: &CollectedView, out: &mut dyn Write) -> io::Result<()> {
+    for look in &collected.found {
+        let LookView { name, at, text, cut, trouble } = look;
+        let (moment, time) = (plain(&collected.moment), seconds(collected.at));
+        writeln!(out, "  {} {moment}, {time}: {}", plain(name), plain(at))?;
+        if let Some(trouble) = trouble {
+            writeln!(out, "    {}", plain(trouble))?;
+        }
+        if *cut {
+            writeln!(out, "    …")?;
+        }
+        for line in text.lines() {
+            writeln!(out, "    | {}", plain(line))?;
+        }
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use homeostat_config::{self as config, Config};
+use homeostat_core::collect::{Collector, Looked};
+use homeostat_core::errand::ErrandTemplate;
 use homeostat_core::policy::{Action, Worse};
 use homeostat_hands::hand::kubernetes::{Place, Right, rights};
 
@@ -54,22 +56,38 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
 /// What all that acts needs, by cluster.
 pub(super) fn needed(config: &Config) -> BTreeMap<Place, BTreeSet<Right>> {
     let mut needed: BTreeMap<Place, BTreeSet<Right>> = BTreeMap::new();
-    let mut add = |action: &Action| {
-        let Action::Errand(errand) = action else { return };
+    let mut add = |errand: &ErrandTemplate| {
         if let Some((place, rights)) = rights(errand) {
             needed.entry(place).or_default().extend(rights);
         }
     };
     for policy in config.book.policies() {
         let undoes = policy.regression.as_ref().is_some_and(|it| it.worse == Worse::Undo);
-        for remedy in policy.remedies.iter().filter(|remedy| remedy.mode.may_act()) {
-            add(&remedy.action);
-            if let Some(undo) = remedy.undo.as_ref().filter(|_| undoes) {
-                add(&undo.action);
-            }
+        let mut acting = policy.remedies.iter().filter(|remedy| remedy.mode.may_act()).peekable();
+        let looks = acting.peek().map(|_| &policy.collect).into_iter().flatten();
+        looks.filter_map(looked_by_a_hand).for_each(&mut add);
+        for remedy in acting {
+            let undo = remedy.undo.as_ref().filter(|_| undoes).map(|undo| &undo.action);
+            let actions = [Some(&remedy.action), undo].into_iter().flatten();
+            actions.filter_map(done_by_a_hand).for_each(&mut add);
+            remedy.collect.iter().filter_map(looked_by_a_hand).for_each(&mut add);
         }
     }
     needed
+}
+
+fn done_by_a_hand(action: &Action) -> Option<&ErrandTemplate> {
+    match action {
+        Action::Errand(errand) => Some(errand),
+        Action::Exec(_) | Action::Script(_) | Action::Http(_) | Action::Call(_) => None,
+    }
+}
+
+fn looked_by_a_hand(collector: &Collector) -> Option<&ErrandTemplate> {
+    match &collector.at {
+        Looked::Errand(errand) => Some(errand),
+        Looked::Exec(_) | Looked::Query(_) => None,
+    }
 }
 
 fn of_cluster(args: &Args, place: &Place, rights: &BTreeSet<Right>) -> String {

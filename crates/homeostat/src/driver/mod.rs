@@ -9,6 +9,7 @@
 //! the queue and become the next group: the slower the disk, the larger the groups. Where nothing
 //! waits, it keeps the journal small.
 
+mod aside;
 mod clock;
 mod observe;
 mod perform;
@@ -43,6 +44,7 @@ use observe::Observer;
 use upkeep::Upkeep;
 use waiting::{Waiting, answer, refuse};
 
+pub use aside::Aside;
 pub use clock::Clock;
 pub use observe::Standing;
 pub use perform::{Doors, Outlets, Setting, Settings, Underway};
@@ -121,6 +123,7 @@ impl Driver {
         metrics.set_journal_writable(true);
         // The configuration may be another one than that of the last run.
         let owed = VecDeque::from([Event::Started { boot: started_in }, Event::Reloaded]);
+        doors.tidy_aside();
         let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)));
         let committed = watch::Sender::new(journal.last());
         Ok(Self {
@@ -426,6 +429,7 @@ fn is_owed(event: &Event) -> bool {
         | Event::ClockJumped(_)
         | Event::Reloaded
         | Event::OrderProgressed { .. }
+        | Event::Collected { .. }
         | Event::OrderEnded { .. }
         | Event::OrderGone(_)
         | Event::OrderFound { .. }

@@ -289,6 +289,10 @@ fn log(fact: &Fact, is_crowd: bool) {
         }
         What::OrderCancelled { order, reason } => info!(%order, reason, "order cancelled"),
         What::OrderProgressed { order, text } => info!(%order, text, "order progressed"),
+        What::Collected { order, moment, found } => {
+            let troubles = found.iter().filter(|found| found.trouble.is_some()).count();
+            info!(%order, moment = moment.as_str(), looks = found.len(), troubles, "looks taken");
+        }
         What::RemedyGivenUp { incident, remedy, reason } => {
             info!(%incident, %remedy, reason, "remedy given up");
         }

@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use homeostat_core::collect::Moment;
 use homeostat_core::event::{About, Effect, Event, Question, Run};
+use homeostat_core::evidence::Ask;
 use homeostat_core::limits::ORDER_PROGRESS;
 use homeostat_core::name::{BootId, HandlerName, OrderId, Part, PolicyName, RemedyName};
 use homeostat_core::order::{Ended, Found, Order, Outcome};
@@ -19,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-use super::{Clock, subject};
+use super::{Aside, Clock, subject};
 use crate::notice::Teller;
 use crate::outlet::Outlet;
 use crate::probe::Prober;
@@ -80,6 +82,8 @@ pub struct Doors {
     pub hand: Option<Vec<String>>,
     /// Who owns processes, so that they outlive the engine; without a runner the engine does.
     pub runner: Option<runner::Client>,
+    /// What is run beside orders.
+    pub aside: Aside,
     /// The runs that end under our eyes, and how each is told to end before its time.
     pub runs: Mutex<BTreeMap<OrderId, Underway>>,
 }
@@ -105,10 +109,17 @@ impl Doors {
     pub(super) fn perform(self: &Arc<Self>, effect: Effect) {
         match effect {
             Effect::Run(run) => {
-                // Known before it starts, so that no word to end comes too early to be heard.
-                let cancelled = self.begin(&run.order.id, self.place(&run.order.action));
+                // Known before it starts, so that no word to end comes too early to be heard. What is
+                // looked at before it is the engine's to wait for.
+                let looks = !run.order.looks(Moment::Before).is_empty();
+                let place = if looks { Place::Engine } else { self.place(&run.order.action) };
+                let cancelled = self.begin(&run.order.id, place);
                 let doors = self.clone();
                 self.runtime.spawn(async move { doors.run(*run, cancelled).await });
+            }
+            Effect::LookAfter(run) => {
+                let doors = self.clone();
+                self.runtime.spawn(async move { doors.collect(&run, Moment::After).await });
             }
             Effect::Cancel(order) => {
                 if let Some(run) = self.runs.lock().get(&order) {
@@ -169,8 +180,23 @@ impl Doors {
         }
     }
 
-    async fn run(&self, run: Run, cancelled: watch::Receiver<bool>) {
+    /// Takes the looks of a moment, and reports what they found.
+    async fn collect(self: &Arc<Self>, run: &Run, moment: Moment) {
+        let (order, found) = (run.order.id.clone(), self.look(run, moment).await);
+        self.queue.report(Event::Collected { order, moment, found }).await;
+    }
+
+    async fn run(self: &Arc<Self>, run: Run, cancelled: watch::Receiver<bool>) {
         let order = run.order.id.clone();
+        if !run.order.looks(Moment::Before).is_empty() {
+            tokio::select! {
+                () = self.collect(&run, Moment::Before) => {}
+                () = told(cancelled.clone()) => {}
+            }
+            if let Some(underway) = self.runs.lock().get_mut(&order) {
+                underway.place = self.place(&run.order.action);
+            }
+        }
         info!(order = %order, policy = %run.policy, action = %run.order.action, "order started");
         let found = match &run.order.action {
             Rendered::Exec(argv) => {
@@ -254,6 +280,23 @@ impl Doors {
             subject: subject::of(run).await,
             setting,
         };
+        let to_engine = || {
+            warn!(order = %run.order.id, "no runner: this order ends with the engine");
+            if let Some(underway) = self.runs.lock().get_mut(&run.order.id) {
+                underway.place = Place::Engine;
+            }
+        };
+        self.hand_over(execution, cancelled, to_engine).await
+    }
+
+    /// Has a process run by whoever owns processes; `to_engine` hears that it ends with the engine although
+    /// there should be a runner.
+    pub(super) async fn hand_over(
+        &self,
+        execution: act::Execution,
+        cancelled: watch::Receiver<bool>,
+        to_engine: impl FnOnce(),
+    ) -> act::Found {
         let Some(runner) = &self.runner else {
             let name = execution.name.clone();
             let ended = act::perform(&self.storage, execution, told(cancelled)).await;
@@ -273,10 +316,7 @@ impl Doors {
         match runner.run(launch, told(cancelled.clone())).await {
             Ok(found) => found,
             Err(launch) => {
-                warn!(order = launch.order, "no runner: this order ends with the engine");
-                if let Some(underway) = self.runs.lock().get_mut(&run.order.id) {
-                    underway.place = Place::Engine;
-                }
+                to_engine();
                 let (owner, name) = (act::Owner::Engine, launch.order.clone());
                 let run = act::run(&self.storage, *launch, &owner, told(cancelled)).await;
                 self.heard(name, run.ended).await
@@ -285,7 +325,7 @@ impl Doors {
     }
 
     /// The end of a process that the engine ran itself; of a hand, what it said.
-    async fn heard(&self, name: String, ended: act::Ended) -> act::Found {
+    pub(super) async fn heard(&self, name: String, ended: act::Ended) -> act::Found {
         let root = self.storage.clone();
         let heard = tokio::task::spawn_blocking(move || act::heard(&root, &name, ended)).await;
         heard.map_or_else(
@@ -296,9 +336,15 @@ impl Doors {
 
     /// As whom, where and with what the program of an order runs. One that the configuration has no
     /// more is not run: as whom, nobody says.
-    fn setting(&self, run: &Run) -> Result<act::Setting, act::Refusal> {
-        let remedy = (run.policy.clone(), run.order.id.remedy.clone(), run.order.id.part);
-        let setting = self.settings.read().get(&remedy).cloned();
+    pub(super) fn setting(&self, run: &Run) -> Result<act::Setting, act::Refusal> {
+        self.setting_of(&(run.policy.clone(), run.order.id.remedy.clone(), run.order.id.part))
+    }
+
+    pub(super) fn setting_of(
+        &self,
+        remedy: &(PolicyName, RemedyName, Part),
+    ) -> Result<act::Setting, act::Refusal> {
+        let setting = self.settings.read().get(remedy).cloned();
         let Setting { run_as, rest } = setting.ok_or(act::Refusal::Reconfigured)?;
         let identity = run_as.as_deref().map(act::identity).transpose()?;
         Ok(act::Setting { identity, ..rest })
@@ -428,7 +474,11 @@ impl Doors {
     async fn ask(&self, question: Question) {
         let prober = self.prober.read().clone();
         // Witnesses are asked by the wall clock, by which they stamp their answers.
-        let mut evidence = prober.ask(question.asks, || self.clock.wall()).await;
+        let is_rehearsal = |ask: &Ask| matches!(ask, Ask::Rehearsal { .. });
+        let (rehearsals, asks) = question.asks.into_iter().partition(is_rehearsal);
+        let asked = prober.ask(asks, || self.clock.wall());
+        let (mut evidence, rehearsed) = tokio::join!(asked, self.rehearse(rehearsals));
+        evidence.found.extend(rehearsed);
         evidence.gathered_at = self.clock.of_wall(evidence.gathered_at);
         let event = match question.about {
             About::Incident(incident, step) => {
@@ -454,13 +504,16 @@ fn name(order: &Order) -> String {
     Life::of(&order.boot).name(&order.id.to_string())
 }
 
-fn outcome_of(outcome: act::Outcome) -> Outcome {
+pub(super) fn outcome_of(outcome: act::Outcome) -> Outcome {
     match outcome {
         act::Outcome::Exited { code } => Outcome::Exited { code },
         act::Outcome::Signalled { signal } => Outcome::Signalled { signal },
         act::Outcome::TimedOut => Outcome::TimedOut,
         act::Outcome::Cancelled => Outcome::Cancelled,
-        act::Outcome::Done | act::Outcome::Rehearsed { .. } => Outcome::Done,
+        act::Outcome::Done => Outcome::Done,
+        act::Outcome::Rehearsed { .. } => {
+            Outcome::NotStarted { reason: "the hand only said that it would do it".into() }
+        }
         act::Outcome::Failed { reason } => Outcome::Failed { reason },
         act::Outcome::Answered { status, expected } => Outcome::Answered { status, expected },
         act::Outcome::Refused { reason } => match reason {

@@ -2,7 +2,9 @@
 
 use homeostat_core::alert::{Episode, Status};
 use homeostat_core::event::Run;
+use homeostat_core::label::LabelSet;
 use homeostat_core::limits::ASKED_ALERTS;
+use homeostat_core::name::{PolicyName, RemedyName};
 use homeostat_core::time::Timestamp;
 use homeostat_hands::act;
 
@@ -16,6 +18,20 @@ pub(super) async fn of(run: &Run) -> act::Subject {
     let told = tokio::task::spawn_blocking(move || subject(&many)).await;
     // The runtime ends, and nobody waits for it any more.
     told.unwrap_or_else(|_| subject(run))
+}
+
+/// Of what is about no alert.
+pub(super) fn none(policy: &PolicyName, remedy: &RemedyName) -> act::Subject {
+    act::Subject {
+        incident: String::new(),
+        attempt: 0,
+        policy: policy.to_string(),
+        remedy: remedy.to_string(),
+        receiver: String::new(),
+        external_url: String::new(),
+        group_labels: LabelSet::default(),
+        alerts: Vec::new(),
+    }
 }
 
 fn subject(run: &Run) -> act::Subject {

@@ -72,6 +72,7 @@ fn driver_by(
         stopping: tokio::sync::watch::Sender::new(false),
         hand: None,
         runner: None,
+        aside: Aside::new(Vec::new()),
         runs: parking_lot::Mutex::default(),
     });
     let metrics = Arc::new(Metrics::new("0", "r", "b"));
@@ -242,6 +243,7 @@ fn acting_book() -> Book {
             backoff: Span::from_secs(5),
             idempotent: false,
             undo: None,
+            collect: Vec::new(),
         }],
         ..Policy::observe()
     };

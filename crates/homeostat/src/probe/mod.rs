@@ -167,7 +167,21 @@ impl Prober {
                 let (answer, at) = patiently(asked, now).await;
                 (Finding::Inventory(answer), at)
             }
+            Ask::Rehearsal { .. } => {
+                (Finding::Rehearsal(Err(Trouble("no server can say that".into()))), now())
+            }
         }
+    }
+
+    /// Reads what an expression returns, for a person.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub async fn show(&self, promql: &str, by: Option<&SourceName>) -> Result<String, Trouble> {
+        let known = self.prometheus(by)?;
+        let shown = tokio::time::timeout(PATIENCE, known.show(promql, &self.places)).await;
+        shown.unwrap_or_else(|_| Err(Trouble("there was no answer".into())))
     }
 }
 

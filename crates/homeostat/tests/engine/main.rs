@@ -9,6 +9,7 @@ mod acceptance;
 mod actions;
 mod approvals;
 mod audit;
+mod collectors;
 mod demo_service;
 mod direct;
 mod doors;

@@ -153,7 +153,12 @@ mod tests {
             ((*name).into(), FieldTemplate::Text(template, Names::OBJECT))
         };
         let fields = fields.iter().map(field).collect();
-        let errand = ErrandTemplate { hand: "kubernetes".into(), verb: verb.into(), fields };
+        let errand = ErrandTemplate {
+            hand: "kubernetes".into(),
+            verb: verb.into(),
+            fields,
+            rehearsed: true,
+        };
         let (_, rights) = rights(&errand).unwrap();
         let shown = rights.iter().map(|right| {
             let Right { namespace, group, resource, name, verb } = right;

@@ -42,6 +42,7 @@ fn book() -> Book {
         backoff: Span::from_secs(5),
         idempotent: false,
         undo: None,
+        collect: Vec::new(),
     };
     let mut guard = observe.guard.clone();
     guard.rate = Rate { max: 1000, per: DAY };

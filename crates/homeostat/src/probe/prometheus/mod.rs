@@ -17,6 +17,7 @@ mod texts;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use homeostat_core::evidence::{
@@ -294,6 +295,30 @@ impl Prometheus {
     ) -> Found<u64> {
         let ask = |promql: Arc<str>| async move { ask_inventory(&self.client, &promql).await };
         shared(&self.inventories, promql, ask, places, now).await
+    }
+
+    /// Reads what an expression returns: a line for each series.
+    pub(super) async fn show(&self, promql: &str, places: &Semaphore) -> Result<String, Trouble> {
+        let _place = places.acquire().await;
+        let samples = ask_vector::<Shown>(&self.client, promql).await?;
+        let lines = samples.into_iter().map(|sample| sample.to_string());
+        Ok(lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// A sample, for a person.
+#[derive(Deserialize)]
+struct Shown {
+    metric: BTreeMap<String, String>,
+    value: (Value, String),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.metric.get("__name__").map_or("", String::as_str);
+        let labels = self.metric.iter().filter(|(label, _)| *label != "__name__");
+        let labels = LabelSet::from_pairs(labels.map(|(label, value)| (&**label, &**value)));
+        write!(f, "{name}{labels} {}", self.value.1)
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn policy() -> Policy {
         backoff: Span::from_secs(5),
         idempotent: false,
         undo: None,
+        collect: Vec::new(),
     };
     let restart = exec(&["systemctl", "restart", "web@{{ labels.instance | host }}"]);
     let base = Policy::observe();
@@ -107,6 +108,7 @@ impl World {
                     Effect::Run(run) => self.running.push(run.order),
                     Effect::Ask(question) => events.extend(self.answer(question)),
                     Effect::Cancel(_)
+                    | Effect::LookAfter(_)
                     | Effect::Inquire { .. }
                     | Effect::Watch { .. }
                     | Effect::Remind(_) => {}
@@ -230,7 +232,7 @@ impl World {
             Ask::Instance { instance, .. } => {
                 Finding::Instance(Ok(Some(Box::new(self.says(instance)))))
             }
-            Ask::Present { .. } => panic!("no policy of these asks this"),
+            Ask::Present { .. } | Ask::Rehearsal { .. } => panic!("no policy of these asks this"),
             Ask::Query { .. } => Finding::Query(Ok(usize::from(!self.firing))),
             Ask::Inventory { .. } => Finding::Inventory(Ok(1)),
         }

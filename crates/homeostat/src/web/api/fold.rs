@@ -15,8 +15,8 @@ use homeostat_core::time::Timestamp;
 
 use super::sentence::{self, holds_text, rulings};
 use super::view::{
-    AlertStatus, AlertView, ApprovalView, Entry, IncidentView, OrderState, OrderView,
-    StandingUseView, StateView, VoteView,
+    AlertStatus, AlertView, ApprovalView, CollectedView, Entry, IncidentView, LookView, OrderState,
+    OrderView, StandingUseView, StateView, VoteView,
 };
 use super::why;
 use crate::incidents::ALERTS;
@@ -60,6 +60,7 @@ fn opened(id: IncidentId, facts: &[Fact]) -> Option<IncidentView> {
                 alerts: Vec::new(),
                 alerts_total: 0,
                 orders: Vec::new(),
+                collected: Vec::new(),
                 timeline: Vec::new(),
             })
         }
@@ -196,6 +197,11 @@ impl Fold {
             }
             What::OrderProgressed { order, text } => {
                 self.say(at, format!("{} runs: {text}", order.title()));
+            }
+            What::Collected { order, moment, found } => {
+                let (order, moment) = (order.to_string(), moment.as_str().to_owned());
+                let found = found.iter().cloned().map(LookView::of).collect();
+                self.view.collected.push(CollectedView { order, moment, at, found });
             }
             What::OrderEnded { order, ended } => {
                 self.amend_order(&order.to_string(), |order| end(order, ended, at));
@@ -461,6 +467,7 @@ impl Fold {
             What::OrderReturned { order }
             | What::OrderGone { order }
             | What::OrderProgressed { order, .. }
+            | What::Collected { order, .. }
             | What::OrderCancelled { order, .. }
             | What::OrderEnded { order, .. }
             | What::TurnedWorse { order, .. } => {

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use homeostat_core::alert::Ending;
 use homeostat_core::approval::{Asked, StandingApproval, StandingUse, Terms};
 use homeostat_core::clock::Jump;
+use homeostat_core::collect::{Found, Moment};
 use homeostat_core::command::Command;
 use homeostat_core::fact::{Held, What};
 use homeostat_core::guard::Grant;
 use homeostat_core::hold::Hold;
 use homeostat_core::incident::Closing;
-use homeostat_core::name::{EpisodeId, IncidentId, RemedyName, title};
+use homeostat_core::name::{EpisodeId, IncidentId, OrderId, RemedyName, title};
 use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::operator::Operator;
 use homeostat_core::order::Ended;
@@ -94,6 +95,7 @@ pub(super) fn text(
         What::OrderProgressed { order, text } => {
             format!("{} says: {}.", begin(&order.title()), without_stop(text))
         }
+        What::Collected { order, moment, found } => collected(order, *moment, found),
         What::OrderEnded { order, ended } => {
             let title = begin(&order.title());
             let left = match ended.left.as_slice() {
@@ -359,6 +361,19 @@ pub(super) fn shadow_judged(remedy: &RemedyName, worth: Worth, after: Span) -> S
              had: it would have been needed"
         ),
     }
+}
+
+fn collected(order: &OrderId, moment: Moment, found: &[Found]) -> String {
+    let names = found.iter().map(|found| match &found.trouble {
+        None => found.name.to_string(),
+        Some(trouble) => format!("{} ({})", found.name, without_stop(trouble)),
+    });
+    let names: Vec<String> = names.collect();
+    let when = match moment {
+        Moment::Before => format!("Before {}", order.title()),
+        Moment::After => "Afterwards".to_owned(),
+    };
+    format!("{when} it was looked at: {}.", names.join(", "))
 }
 
 /// How long a run took, where that is known.

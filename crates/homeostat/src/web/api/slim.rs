@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::view::IncidentView;
 
 /// The fields of an incident, in their order.
-pub(super) const FIELDS: [&str; 22] = [
+pub(super) const FIELDS: [&str; 23] = [
     "id",
     "policy",
     "team",
@@ -29,6 +29,7 @@ pub(super) const FIELDS: [&str; 22] = [
     "alerts",
     "alerts_total",
     "orders",
+    "collected",
     "timeline",
 ];
 
@@ -65,7 +66,9 @@ impl Fields {
         match self {
             Self::Slim => false,
             Self::All => true,
-            Self::Some(fields) => fields.contains(&"timeline") || fields.contains(&"orders"),
+            Self::Some(fields) => {
+                ["timeline", "orders", "collected"].iter().any(|long| fields.contains(long))
+            }
         }
     }
 
@@ -97,6 +100,7 @@ pub(super) enum Told {
 /// Takes from an incident what is long, and read one by one.
 pub(super) fn slim(incident: &mut IncidentView) {
     incident.timeline = Vec::new();
+    incident.collected = Vec::new();
     for order in &mut incident.orders {
         order.output = String::new();
     }

@@ -1,6 +1,7 @@
 //! An incident as the API shows it. The command line reads the same types back.
 
 use homeostat_core::approval::{Digest, Vote};
+use homeostat_core::collect::Found;
 use homeostat_core::evidence::Grade;
 use homeostat_core::incident::End;
 use homeostat_core::label::LabelSet;
@@ -79,6 +80,9 @@ pub struct IncidentView {
     pub alerts_total: u64,
     /// Runs of remedies, in order.
     pub orders: Vec<OrderView>,
+    /// What it looked like before the first act and after the last; left out of a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<CollectedView>,
     /// What happened, in order, for a person; left out of a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Entry>,
@@ -270,6 +274,44 @@ pub struct OrderView {
     /// The last part of its output, while it runs that of this moment; left out of a list.
     #[serde(default)]
     pub output: String,
+}
+
+/// What collectors found at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CollectedView {
+    /// The order that they go with.
+    pub order: String,
+    /// `before` its act, or `after` its incident closed.
+    pub moment: String,
+    /// When all of it was there.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What each found.
+    pub found: Vec<LookView>,
+}
+
+/// What one collector found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LookView {
+    /// Its name.
+    pub name: String,
+    /// At what it looked.
+    pub at: String,
+    /// The end of what was to be seen, without what is known to be a secret.
+    pub text: String,
+    /// Whether there was more.
+    pub cut: bool,
+    /// Why it is not all, or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+impl LookView {
+    /// Shows what a look found.
+    pub(super) fn of(found: Found) -> Self {
+        let Found { name, at, text, cut, trouble } = found;
+        Self { name: name.to_string(), at, text, cut, trouble }
+    }
 }
 
 /// That a run started because people had approved it ahead.

@@ -17,7 +17,8 @@ use super::shell::{self, Page, Place, Viewer};
 use super::{Answer, explain, ladder, words};
 use crate::access::Permission;
 use crate::web::api::view::{
-    Entry, IncidentView, OrderState, OrderView, StateView, Verdict, WhyView,
+    CollectedView, Entry, IncidentView, LookView, OrderState, OrderView, StateView, Verdict,
+    WhyView,
 };
 use crate::web::api::{Api, incidents};
 
@@ -74,6 +75,7 @@ async fn page(api: &Arc<Api>, viewer: &Viewer, id: &str, said: Option<Said>) -> 
         (deeds(viewer, &incident))
         (ladder::picture(&incident, &remedies(api, &incident), viewer.now))
         (output(&incident))
+        (collected(&incident))
         h2 id="story" { "What happened" }
         ol class="story" {
             @for (number, entry) in incident.timeline.iter().enumerate() {
@@ -279,6 +281,41 @@ fn output(incident: &IncidentView) -> Markup {
                 @if order.state == OrderState::Running { ", so far" } }
             @if order.output.is_empty() { p class="soft" { "It has printed nothing yet." } }
             @else { pre id="output" { (order.output) } }
+        }
+    }
+}
+
+/// What it looked like before it was touched, and afterwards: the newest of each collector, side by side.
+fn collected(incident: &IncidentView) -> Markup {
+    let newest = |moment: &str| -> Vec<(&CollectedView, &LookView)> {
+        let of = incident.collected.iter().filter(|one| one.moment == moment);
+        let mut looks: Vec<(&CollectedView, &LookView)> = Vec::new();
+        for (at, look) in of.flat_map(|one| one.found.iter().map(move |look| (one, look))) {
+            match looks.iter_mut().find(|(_, known)| known.name == look.name) {
+                Some(known) => *known = (at, look),
+                None => looks.push((at, look)),
+            }
+        }
+        looks
+    };
+    let (before, after) = (newest("before"), newest("after"));
+    html! {
+        @if !incident.collected.is_empty() {
+            h2 id="collected" { "Before and after" }
+            div class="collected" {
+                @for (title, looks) in [("before", &before), ("after", &after)] {
+                    @for (at, look) in looks {
+                        details id={ "look-" (title) "-" (look.name) } {
+                            summary { b { (look.name) } " " (title) ", " (words::clock(at.at))
+                                @if let Some(trouble) = &look.trouble { ": " (trouble) } }
+                            p class="small soft mono" { (look.at) }
+                            @if look.cut { p class="small soft" { "There was more: this is its end." } }
+                            @if look.text.is_empty() { p class="soft" { "Nothing was to be seen." } }
+                            @else { pre { (look.text) } }
+                        }
+                    }
+                }
+            }
         }
     }
 }

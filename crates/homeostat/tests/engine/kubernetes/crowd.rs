@@ -26,7 +26,7 @@ fn config(sandbox: &Sandbox, cluster: &Cluster, kubeconfig: &std::path::Path) ->
     // What it shares with nobody is not to hold it up.
     let most = orders() * 10;
     let guard = format!(
-        "    verify: {{ within: 2s, every: 1s, times: 1 }}\n    guard: {{ concurrency: 20, breaker: \
+        "    verify: {{ within: 2s, every: 1s, times: 1 }}\n    guard: {{ dry_run: false, concurrency: 20, breaker: \
          none, rate: {{ max: {most}, per: 1h }} }}"
     );
     let limits = format!("limits: {{ concurrency: 27, rate: {{ max: {most}, per: 1h }} }}\n");

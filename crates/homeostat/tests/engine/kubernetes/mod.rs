@@ -2,6 +2,7 @@
 //! nothing is done twice. `make test-kubernetes` builds the server, starts it, and runs these.
 
 mod crowd;
+mod guarded;
 mod logs;
 mod rehearsal;
 mod revert;
@@ -19,8 +20,9 @@ use crate::support::hands::{ended_order, hand, kill, runner};
 use crate::support::wire::{Fate, Wire};
 use crate::support::{Engine, notification, policy_of, ran, until};
 
-/// Verification that ends soon, so that the test does.
-const SOON: &str = "    verify: { within: 2s, every: 1s, times: 1 }";
+/// Verification that ends soon, so that the test does; and no dry run, so that what an order comes to is
+/// said by the order. What the guard makes of dry runs is in `guarded`.
+const SOON: &str = "    verify: { within: 2s, every: 1s, times: 1 }\n    guard: { dry_run: false }";
 
 /// A policy whose first remedy does this in the cluster of a kubeconfig.
 fn remedy(sandbox: &Sandbox, kubeconfig: &Path, deed: &str, limit: &str) -> String {
