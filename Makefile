@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-kubernetes check bench sim torture fuzz mixin deb image chart sbom book
+.PHONY: help deps build demo demo-hosts test test-kubernetes check bench sim torture fuzz mixin deb image chart sbom book
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -27,6 +27,11 @@ build: ## Build the homeostat binary
 
 demo: deps build ## Watch the whole loop on this machine, in about a minute (ARGS=--keep to stay)
 	@$(CARGO) run --quiet --locked --package homeostat -- demo $(ARGS)
+
+demo-hosts: ## Watch services on three hosts healed over SSH, in less than a minute
+	@scripts/deps hosts
+	$(CARGO) build --locked --package homeostat
+	@scripts/demo-hosts "$${CARGO_TARGET_DIR:-target}/debug/homeostat"
 
 # All tests of one build, with failpoints. The runner's summary is the last thing that is said, so
 # the doc tests go first.

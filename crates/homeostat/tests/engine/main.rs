@@ -10,6 +10,7 @@ mod actions;
 mod approvals;
 mod audit;
 mod collectors;
+mod demo_hosts;
 mod demo_service;
 mod direct;
 mod doors;
