@@ -458,9 +458,31 @@ pub(crate) static SSH: Keys = Keys {
 /// `systemd` of a remedy.
 pub(crate) static SYSTEMD: Keys = Keys {
     of: "`systemd`",
-    known: &["start", "stop", "restart", "reload", "reset_failed"],
+    known: &[
+        "start",
+        "stop",
+        "restart",
+        "reload",
+        "reset_failed",
+        "run",
+        "user",
+        "working_directory",
+        "memory_max",
+        "tasks_max",
+        "cpu_quota",
+    ],
     later: &[],
     habits: &[
+        habit("exec", "run", UNIT_RUN_HELP),
+        habit("command", "run", UNIT_RUN_HELP),
+        habit("script", "run", "write run: [sh, -c, 'text']"),
+        habit("run_as", "user", "write `user`"),
+        habit("env", "", "write run: [env, NAME=value, program]"),
+        habit("User", "user", "write `user`"),
+        habit("WorkingDirectory", "working_directory", "write `working_directory`"),
+        habit("MemoryMax", "memory_max", "write `memory_max`"),
+        habit("TasksMax", "tasks_max", "write `tasks_max`"),
+        habit("CPUQuota", "cpu_quota", "write `cpu_quota`"),
         habit("reset-failed", "reset_failed", "write `reset_failed`"),
         habit("unit", "", "the unit stands after what is done with it: systemd: { restart: UNIT }"),
         habit(
@@ -477,6 +499,15 @@ pub(crate) static SYSTEMD: Keys = Keys {
         habit("daemon_reload", "", SYSTEMCTL_HELP),
     ],
 };
+
+/// The keys of `systemd` that name a unit which is there.
+pub(crate) const UNIT_VERBS: [&str; 5] = ["start", "stop", "restart", "reload", "reset_failed"];
+
+/// The keys of `systemd` that say something of a unit which is run.
+pub(crate) const UNIT_PROPERTIES: [&str; 5] =
+    ["user", "working_directory", "memory_max", "tasks_max", "cpu_quota"];
+
+const UNIT_RUN_HELP: &str = "write run: [program, argument]";
 
 const SYSTEMCTL_HELP: &str = "write exec: [systemctl, …]";
 

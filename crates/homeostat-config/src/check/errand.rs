@@ -3,10 +3,10 @@
 use homeostat_core::errand::{ErrandTemplate, FieldTemplate, Form};
 use homeostat_core::template::Template;
 
-use super::action::{argv, template};
+use super::action::{argv as argv_of, template};
 use super::words::Whose;
 use crate::raw::errand::{Ssh, Systemd};
-use crate::read::{Field, Problems, Text};
+use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
 
 /// A port: a number, as a text.
@@ -14,6 +14,12 @@ const PORT: Form = Form::of_marks("a port", "", "", 5);
 
 /// A path that begins with `/`; it never comes from an alert.
 pub(super) const PATH: Form = Form::of_marks("a path", "/", "/._-+@%:, ", 4096);
+
+/// A number with the letter of a unit, which is checked where it is read.
+const SIZE: Form = Form::of_marks("a size", "", "", 13);
+
+/// A share of a processor.
+const QUOTA: Form = Form::of_marks("a share", "", "%", 13);
 
 /// `ssh`: the host may come from the alert, and so may arguments.
 pub(super) fn ssh(raw: &Ssh, problems: &mut Problems) -> Option<ErrandTemplate> {
@@ -38,7 +44,7 @@ pub(super) fn ssh(raw: &Ssh, problems: &mut Problems) -> Option<ErrandTemplate> 
     let port = constant(&raw.port, PORT, problems).filter(|_| check_port(&raw.port, problems));
     let config_file = constant(&raw.config_file, PATH, problems)
         .filter(|_| check_config_file(&raw.config_file, problems));
-    let argv = argv(raw.exec.given()?, Whose::Host, problems)?;
+    let argv = argv_of(raw.exec.given()?, Whose::Host, problems)?;
     let given = [("host", host), ("user", user), ("port", port), ("config_file", config_file)];
     let texts = given.into_iter().filter_map(|(name, text)| Some((name.into(), text?)));
     let fields = texts.chain([("argv".into(), FieldTemplate::List(argv))]).collect();
@@ -60,20 +66,25 @@ const SUFFIXES: [&str; 11] = [
     ".device",
 ];
 
-/// `systemd`: one verb, and the unit, whose name may have a label in it.
+/// `systemd`: one verb, and the unit, whose name may have a label in it; or a program that is run as one.
 pub(super) fn systemd(raw: &Systemd, problems: &mut Problems) -> Option<ErrandTemplate> {
-    let (verb, unit) = match &raw.verbs[..] {
-        [one] => one,
-        [] => {
+    let run = raw.run.given();
+    if run.is_none() && raw.is_whole {
+        refuse_properties(&raw.properties, problems);
+    }
+    let (verb, unit) = match (&raw.verbs[..], run) {
+        ([], Some(argv)) => return self::run(argv, &raw.properties, problems),
+        ([one], None) => one,
+        ([], None) => {
             if raw.is_whole {
                 let problem = Problem::error(raw.span.clone(), "`systemd` does nothing");
                 problems.report(problem.help("write systemd: { restart: UNIT }"));
             }
             return None;
         }
-        [.., (_, second)] => {
+        ([.., (_, last)], _) => {
             let message = "a remedy does one thing with one unit";
-            let problem = Problem::error(second.span.clone(), message);
+            let problem = Problem::error(last.span.clone(), message);
             problems.report(problem.help("remove one, or make it a remedy of its own"));
             return None;
         }
@@ -93,6 +104,65 @@ pub(super) fn of_unit(verb: &str, unit: &Text, problems: &mut Problems) -> Optio
     let unit = text(&field, Form::UNIT, problems)?;
     let fields = vec![("unit".into(), unit)];
     Some(ErrandTemplate { hand: "systemd".into(), verb: verb.into(), fields, rehearsed: false })
+}
+
+/// `run` of `systemd`: what comes from an alert stands in arguments alone.
+fn run(
+    argv: &Spanned<Vec<Text>>,
+    properties: &[(&'static str, Text)],
+    problems: &mut Problems,
+) -> Option<ErrandTemplate> {
+    let mut fields = Vec::new();
+    for (name, text) in properties {
+        let Some(template) = property(name, text, problems) else { continue };
+        fields.push(((*name).into(), template));
+    }
+    let is_whole = fields.len() == properties.len();
+    let argv = argv_of(argv, Whose::Unit, problems).filter(|_| is_whole)?;
+    fields.push(("argv".into(), FieldTemplate::List(argv)));
+    Some(ErrandTemplate { hand: "systemd".into(), verb: "run".into(), fields })
+}
+
+/// What is said of a unit that is run.
+fn property(name: &str, text: &Text, problems: &mut Problems) -> Option<FieldTemplate> {
+    let is_count = |text: &str| {
+        (1..=12).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && text.bytes().any(|byte| byte != b'0')
+    };
+    let value = text.value.as_str();
+    let (form, is_right, help) = match name {
+        "user" => (Form::USER, Form::USER.admits(value), "the name of a user of this machine"),
+        "working_directory" => {
+            (PATH, value.starts_with('/') && PATH.admits(value), "a path that begins with `/`")
+        }
+        "memory_max" => {
+            let count = value.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or(value);
+            let fits = count.len() == value.len() || count.len() <= 6;
+            (SIZE, is_count(count) && fits, "bytes, or as 512M or 2G")
+        }
+        "tasks_max" => (SIZE, is_count(value), "a number, from 1 on"),
+        _ => {
+            let percent = value.strip_suffix('%');
+            (QUOTA, percent.is_some_and(is_count), "percent of one processor, as 50% or 200%")
+        }
+    };
+    let given = constant(&Field::Given(text.clone()), form, problems)?;
+    if !is_right {
+        let problem = Problem::error(text.span.clone(), format!("{value:?} is no `{name}`"));
+        problems.report(problem.help(help));
+        return None;
+    }
+    Some(given)
+}
+
+/// Refuses what is said of a unit that is not run.
+fn refuse_properties(properties: &[(&'static str, Text)], problems: &mut Problems) {
+    for (name, text) in properties {
+        let message = format!("`{name}` is about a program, and there is none here");
+        let problem = Problem::error(text.span.clone(), message);
+        problems.report(problem.help("it stands beside run: [program, argument]"));
+    }
 }
 
 /// Reads a text that may have placeholders. Where it has none, it is of its form.

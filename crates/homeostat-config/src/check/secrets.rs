@@ -48,7 +48,7 @@ const IN_A_CHANNEL: &str = "name a file: most programs have an option for it";
 pub(super) fn check(argv: &[Text], whose: Whose<'_>, problems: &mut Problems) {
     let help = match whose {
         Whose::Remedy(_) => IN_A_REMEDY,
-        Whose::Channel | Whose::Host => IN_A_CHANNEL,
+        Whose::Channel | Whose::Host | Whose::Unit => IN_A_CHANNEL,
     };
     let words: Vec<&str> = argv.iter().map(|text| text.value.as_str()).collect();
     for (at, text) in argv.iter().enumerate().skip(1) {

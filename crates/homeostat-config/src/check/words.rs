@@ -40,6 +40,8 @@ pub(super) enum Whose<'a> {
     Channel,
     /// A remedy's that runs on another machine.
     Host,
+    /// A remedy's that systemd runs, in a directory which is not the run's own.
+    Unit,
 }
 
 /// Checks the words of a command, the program first.
@@ -72,7 +74,7 @@ fn placeholders(read: &Read, argv: &[Text], whose: Whose<'_>, problems: &mut Pro
             let problem = Problem::error(text.span.clone(), message(read.by));
             let help = match whose {
                 Whose::Host => AS_ARGUMENT.to_owned(),
-                Whose::Remedy(_) | Whose::Channel => way_out(read.by, &text.value),
+                Whose::Remedy(_) | Whose::Channel | Whose::Unit => way_out(read.by, &text.value),
             };
             problems.report(problem.help(help));
         }
@@ -146,7 +148,7 @@ fn check_program(text: &Text, words: &[&str], whose: Whose<'_>, problems: &mut P
     let program = text.value.as_str();
     let directory = match whose {
         Whose::Remedy(directory) => directory.filter(|_| program.contains('/')),
-        Whose::Channel | Whose::Host => None,
+        Whose::Channel | Whose::Host | Whose::Unit => None,
     };
     if program.trim().is_empty() || program.contains("{{") || program.contains('\0') {
         return;

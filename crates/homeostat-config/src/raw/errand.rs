@@ -19,26 +19,36 @@ pub(crate) struct Ssh {
     pub(crate) exec: Words,
 }
 
-/// `systemd` of a remedy: each key is a verb, and names a unit.
+/// `systemd` of a remedy: what is done with a unit that is there, or what is run as one.
 #[derive(Debug)]
 pub(crate) struct Systemd {
     pub(crate) span: Range<usize>,
     pub(crate) verbs: Vec<(&'static str, Text)>,
+    pub(crate) run: Words,
+    /// What is said of the unit that is run.
+    pub(crate) properties: Vec<(&'static str, Text)>,
     /// Whether all that was given could be read.
     pub(crate) is_whole: bool,
 }
 
 pub(super) fn systemd(reader: &mut Reader<'_>, node: &Node) -> Option<Systemd> {
     let fields = reader.fields(node, &keys::SYSTEMD)?;
-    let mut systemd = Systemd { span: fields.span.clone(), verbs: Vec::new(), is_whole: true };
-    for verb in keys::SYSTEMD.known {
-        match fields.read(reader, verb, Reader::text) {
-            Field::Absent => {}
-            Field::Wrong => systemd.is_whole = false,
-            Field::Given(unit) => systemd.verbs.push((verb, unit)),
+    let run = fields.read(reader, "run", exec);
+    let mut is_whole = !matches!(run, Field::Wrong);
+    let mut texts = |names: &[&'static str]| {
+        let mut texts = Vec::new();
+        for name in names {
+            match fields.read(reader, name, Reader::text) {
+                Field::Absent => {}
+                Field::Wrong => is_whole = false,
+                Field::Given(text) => texts.push((*name, text)),
+            }
         }
-    }
-    Some(systemd)
+        texts
+    };
+    let verbs = texts(&keys::UNIT_VERBS);
+    let properties = texts(&keys::UNIT_PROPERTIES);
+    Some(Systemd { span: fields.span.clone(), verbs, run, properties, is_whole })
 }
 
 pub(super) fn ssh(reader: &mut Reader<'_>, node: &Node) -> Option<Ssh> {

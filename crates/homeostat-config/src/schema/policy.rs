@@ -226,7 +226,7 @@ static SYSTEMD: Table = Table {
     name: "systemd",
     keys: &keys::SYSTEMD,
     groups: &[&SYSTEMD_KEYS],
-    one_of: keys::SYSTEMD.known,
+    one_of: &["start", "stop", "restart", "reload", "reset_failed", "run"],
 };
 
 static SYSTEMD_KEYS: Group = Group {
@@ -237,6 +237,17 @@ static SYSTEMD_KEYS: Group = Group {
         entry("stop", Text, Nothing, "the unit that is stopped"),
         entry("reload", Text, Nothing, "the unit that reads its configuration again"),
         entry("reset_failed", Text, Nothing, "the unit whose failures are forgotten"),
+        entry(
+            "run",
+            TEXTS,
+            Nothing,
+            "a program and its arguments, as a list: as a unit of its own",
+        ),
+        entry("user", Text, Told("that of the engine"), "as whom the program of `run` runs"),
+        entry("working_directory", Text, Told("`/`"), "where it runs, a path from `/` on"),
+        entry("memory_max", Text, Nothing, "how much memory all of it may have, as `512M`"),
+        entry("tasks_max", Text, Nothing, "how many processes and threads it may have"),
+        entry("cpu_quota", Text, Nothing, "how much of the processors it may have; `200%` is two"),
     ],
 };
 

@@ -67,6 +67,22 @@ fn a_verb_of_systemd_and_its_unit_are_an_errand() {
 }
 
 #[test]
+fn a_program_as_a_unit_is_an_errand_in_which_only_arguments_come_from_the_alert() {
+    let line = "systemd: { run: [sh, -c, 'df \"$1\"', sh, '{{ labels.instance }}'] }";
+    let hostile = "a; reboot $HOME %n";
+    let shown = errand(line, hostile).unwrap().to_string();
+    assert_eq!(shown, r#"systemd run argv=[sh -c "df \"$1\"" sh "a; reboot $HOME %n"]"#);
+    let line = "systemd: { cpu_quota: 150%, run: [true], memory_max: 512M, tasks_max: 64, \
+                user: web, working_directory: /srv }";
+    let shown = errand(line, "x").unwrap().to_string();
+    assert_eq!(
+        shown,
+        "systemd run user=web working_directory=/srv memory_max=512M tasks_max=64 cpu_quota=150% \
+         argv=[true]"
+    );
+}
+
+#[test]
 fn a_verb_of_kubernetes_and_what_it_is_about_are_an_errand() {
     let workload = "namespace: shop, deployment: \"{{ labels.instance }}\"";
     for (line, shown) in [
@@ -168,6 +184,23 @@ fn what_cannot_be_is_told_with_the_way_out() {
         ("systemd: { unit: a.service }", "unknown key \"unit\"", "systemd: { restart: UNIT }"),
         ("systemd: { restart: a.service, host: b }", "unknown key \"host\"", "ssh: { host: …"),
         ("systemd: { restart: a.service }, run_as: a", "is about a program", ""),
+        ("systemd: { run: [] }", "names no program", "exec: [program"),
+        ("systemd: { run: x }", "expected a program and its arguments", ""),
+        ("systemd: { run: ['{{ labels.a }}'] }", "program itself cannot come", ""),
+        ("systemd: { run: [sh, -c, 'x {{ labels.a }}'] }", "cannot stand in shell text", "LABEL_a"),
+        ("systemd: { run: [x], start: a.service }", "one thing with one unit", "remove one"),
+        ("systemd: { start: a.service, user: b }", "`user` is about a program", "beside run:"),
+        ("systemd: { memory_max: 1G }", "`memory_max` is about a program", "beside run:"),
+        ("systemd: { run: [x], user: '{{ labels.a }}' }", "cannot come from an alert", ""),
+        ("systemd: { run: [x], user: 'a b' }", "is no `user`", "of this machine"),
+        ("systemd: { run: [x], working_directory: b }", "is no `working_directory`", "with `/`"),
+        ("systemd: { run: [x], memory_max: 50% }", "is no `memory_max`", "as 512M"),
+        ("systemd: { run: [x], memory_max: 9999999T }", "is no `memory_max`", "as 512M"),
+        ("systemd: { run: [x], tasks_max: 0 }", "is no `tasks_max`", "from 1 on"),
+        ("systemd: { run: [x], cpu_quota: 50 }", "is no `cpu_quota`", "as 50%"),
+        ("systemd: { run: [x], MemoryMax: 1G }", "unknown key", "write `memory_max`"),
+        ("systemd: { exec: [x] }", "unknown key \"exec\"", "run: [program"),
+        ("systemd: { run: [x] }, env: { A: b }", "is about a program", ""),
         ("ssh: a", "expected `ssh` as a map", "host, user, port, exec, config_file"),
         ("host: a, exec: [true]", "unknown key \"host\"", "write ssh: { host: …"),
         ("ssh: { host: a, exec: [true] }, exec: [true]", "a remedy does one thing", "remove one"),

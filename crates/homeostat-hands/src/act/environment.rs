@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::limits::{ALERTS_IN_ENVIRONMENT, ENVIRONMENT_MAX, STRING_MAX};
-use super::{Execution, Program, Refusal, SubjectAlert};
+use super::{Execution, HAND, Program, Refusal, SubjectAlert};
 
 /// The variable by which the processes of one run are recognised.
 pub(super) const RUN: &str = "HOMEOSTAT_RUN";
@@ -37,7 +37,9 @@ impl Environment {
     pub(super) fn of(execution: &Execution, run: &str) -> Result<Self, Refusal> {
         let mut environment =
             Self { variables: BTreeMap::new(), bytes: argument_bytes(&execution.program)? };
-        if let Program::Hand(_) = execution.program {
+        if let Program::Hand(hand) = &execution.program
+            && hand.program().is_none()
+        {
             // It is told by its errand, and nothing that it starts is told by variables.
             environment.set(RUN.into(), run)?;
             return Ok(environment);
@@ -162,24 +164,41 @@ impl Environment {
     }
 }
 
+/// The variables by which this process was told of an alert, for one that somebody else starts: it is
+/// none of the run's own processes.
+pub fn told() -> impl Iterator<Item = (String, String)> {
+    let variables = std::env::vars_os();
+    let texts = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.filter(|(name, _)| {
+        let is_ours = name.starts_with("HOMEOSTAT_") || name.starts_with("AMX_");
+        is_ours && name != RUN && name != HAND
+    })
+}
+
 /// The bytes of an argv, if each of its elements can be carried.
 fn argument_bytes(program: &Program) -> Result<usize, Refusal> {
-    match program {
+    let argv = match program {
         Program::Script(text) if text.contains('\0') => {
-            Err(Refusal::Nul { place: "the script".into() })
+            return Err(Refusal::Nul { place: "the script".into() });
         }
-        Program::Script(_) | Program::Hand(_) => Ok(0),
-        Program::Argv(argv) if argv.first().is_none_or(String::is_empty) => Err(Refusal::NoProgram),
-        Program::Argv(argv) => {
-            let mut total = 0;
-            for (number, element) in argv.iter().enumerate() {
-                let bytes = element.len() + 1;
-                check_string(|| format!("argument {number}"), element, bytes)?;
-                total += bytes;
-            }
-            Ok(total)
-        }
+        Program::Script(_) => return Ok(0),
+        Program::Argv(argv) => argv,
+        Program::Hand(hand) => match hand.program() {
+            Some(argv) => argv,
+            None => return Ok(0),
+        },
+    };
+    if argv.first().is_none_or(String::is_empty) {
+        return Err(Refusal::NoProgram);
     }
+    let mut total = 0;
+    for (number, element) in argv.iter().enumerate() {
+        let bytes = element.len() + 1;
+        check_string(|| format!("argument {number}"), element, bytes)?;
+        total += bytes;
+    }
+    Ok(total)
 }
 
 fn check_string(place: impl Fn() -> String, value: &str, bytes: usize) -> Result<(), Refusal> {

@@ -77,6 +77,7 @@ use serde::{Deserialize, Serialize};
 pub use call::{Call, Words, call};
 pub use cgroup::Cgroups;
 pub use claim::{Found, ORDERS, WORK, Word, forget, forget_all, printed, printed_within, withhold};
+pub use environment::told;
 pub use exec::{Remains, RunOver, perform, run};
 pub use handler::Handlers;
 pub use http::{Sending, send};
@@ -138,6 +139,15 @@ pub struct Hand {
     pub errand: Errand,
     /// Whether it is only to find out whether it could do it.
     pub rehearse: bool,
+}
+
+impl Hand {
+    /// The program that it starts on this machine as somebody else's process. It is told of the alert as
+    /// that of `exec` is.
+    fn program(&self) -> Option<&[String]> {
+        let Errand { hand, verb, .. } = &self.errand;
+        if (&**hand, &**verb) == ("systemd", "run") { self.errand.list("argv") } else { None }
+    }
 }
 
 /// What became of an order.

@@ -7,5 +7,6 @@ mod healing;
 mod image;
 mod life;
 mod machine;
+mod programs;
 mod survival;
 mod units;

@@ -1,5 +1,5 @@
 //! Tells systemd of this machine to start, stop, restart or reload a unit, or to forget that it failed,
-//! and waits for the end of the job that this makes.
+//! and waits for the end of the job that this makes. A program as a unit of its own: `program`.
 //!
 //! ```text
 //!  connect ─> subscribe ─> look ─> ask: a job, or why not ─> JobRemoved of that job ─> look
@@ -13,6 +13,8 @@
 //!
 //! Source: org.freedesktop.systemd1(5), `Manager`.
 
+mod program;
+
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io::Write as _;
@@ -25,8 +27,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use zbus::export::futures_core::Stream;
 use zbus::proxy::SignalStream;
-use zbus::zvariant::{OwnedObjectPath, OwnedValue};
-use zbus::{Connection, Proxy};
+use zbus::zvariant::{self, OwnedObjectPath, OwnedValue};
+use zbus::{Connection, Message, Proxy};
 
 use super::{Doing, Lasting, refused};
 use crate::act::{Doubt, Outcome, one_line};
@@ -84,6 +86,9 @@ const STATUS: &str = "status";
 
 /// Does what an errand says.
 pub(super) async fn perform(doing: Doing) -> Outcome {
+    if &*doing.errand.verb == program::VERB {
+        return program::perform(&doing).await;
+    }
     let (verb, unit) = (Verb::of(&doing.errand.verb), doing.errand.text("unit"));
     let is_known = verb.is_some() || *doing.errand.verb == *STATUS;
     let Some(unit) = unit.filter(|_| is_known) else {
@@ -92,15 +97,9 @@ pub(super) async fn perform(doing: Doing) -> Outcome {
     if !Form::UNIT.admits(unit) {
         return refused(&format!("{unit:?} is not {}", Form::UNIT.what), Lasting::Yes);
     }
-    let began = tokio::select! {
-        began = Systemd::reach() => began,
-        () = doing.told_to_end() => return refused("systemd does not answer", Lasting::No),
-    };
-    let (systemd, removed) = match began {
+    let (systemd, removed) = match Systemd::reach(&doing).await {
         Ok(began) => began,
-        Err(error) => {
-            return refused(&format!("cannot reach systemd: {}", said(&error)), Lasting::No);
-        }
+        Err(never) => return never,
     };
     let Some(verb) = verb else { return systemd.status(unit).await };
     systemd.show("before", unit).await;
@@ -122,8 +121,19 @@ enum Over {
 }
 
 impl Systemd {
-    /// Reaches it, and hears of the ends of all jobs from now on.
-    async fn reach() -> zbus::Result<(Self, SignalStream<'static>)> {
+    /// Reaches it, unless this is to end before.
+    async fn reach(doing: &Doing) -> Result<(Self, SignalStream<'static>), Outcome> {
+        let no = |reason: &str| refused(reason, Lasting::No);
+        tokio::select! {
+            began = Self::connect() => {
+                began.map_err(|error| no(&format!("cannot reach systemd: {}", said(&error))))
+            }
+            () = doing.told_to_end() => Err(no("systemd does not answer")),
+        }
+    }
+
+    /// Connects, and hears of the ends of all jobs and the changes of all units from now on.
+    async fn connect() -> zbus::Result<(Self, SignalStream<'static>)> {
         let connection = Connection::system().await?;
         let path = "/org/freedesktop/systemd1";
         let manager = Proxy::new(&connection, SERVICE, path, MANAGER).await?;
@@ -253,25 +263,34 @@ impl Systemd {
 
     async fn state(&self, unit: &str) -> zbus::Result<State> {
         let path: OwnedObjectPath = self.manager.call("LoadUnit", &(unit,)).await?;
-        let of = Proxy::new(&self.connection, SERVICE, path.into_inner(), PROPERTIES).await?;
-        let get = async |interface: &str, name: &str| {
-            of.call::<_, _, OwnedValue>("Get", &(interface, name)).await
-        };
-        let text = async |interface: &str, name: &str| {
-            zbus::Result::Ok(String::try_from(get(interface, name).await?)?)
-        };
+        let of = self.properties(path).await?;
         let mut state = State {
-            load: text(UNIT, "LoadState").await?,
-            active: text(UNIT, "ActiveState").await?,
-            sub: text(UNIT, "SubState").await?,
+            load: of.get(UNIT, "LoadState").await?,
+            active: of.get(UNIT, "ActiveState").await?,
+            sub: of.get(UNIT, "SubState").await?,
             ..State::default()
         };
         if unit.ends_with(".service") {
-            state.result = text(SERVICE_UNIT, "Result").await?;
-            let restarts = get(SERVICE_UNIT, "NRestarts").await?;
-            state.restarts = u32::try_from(restarts).ok();
+            state.result = of.get(SERVICE_UNIT, "Result").await?;
+            state.restarts = Some(of.get(SERVICE_UNIT, "NRestarts").await?);
         }
         Ok(state)
+    }
+
+    async fn properties(&self, unit: OwnedObjectPath) -> zbus::Result<Properties> {
+        Proxy::new(&self.connection, SERVICE, unit.into_inner(), PROPERTIES).await.map(Properties)
+    }
+}
+
+/// The properties of one unit.
+struct Properties(Proxy<'static>);
+
+impl Properties {
+    async fn get<T>(&self, interface: &str, name: &str) -> zbus::Result<T>
+    where
+        T: TryFrom<OwnedValue, Error = zvariant::Error>,
+    {
+        Ok(self.0.call::<_, _, OwnedValue>("Get", &(interface, name)).await?.try_into()?)
     }
 }
 
@@ -295,9 +314,14 @@ impl std::fmt::Display for State {
     }
 }
 
+/// Waits for the next signal; nothing, where the connection is lost.
+async fn next(signals: &mut SignalStream<'static>) -> Option<Message> {
+    poll_fn(|context| Pin::new(&mut *signals).poll_next(context)).await
+}
+
 /// Waits for the end of one job.
 async fn end_of(removed: &mut SignalStream<'static>, job: &OwnedObjectPath) -> Over {
-    while let Some(signal) = poll_fn(|context| Pin::new(&mut *removed).poll_next(context)).await {
+    while let Some(signal) = next(removed).await {
         let body = signal.body();
         let parsed = body.deserialize::<(u32, OwnedObjectPath, String, String)>();
         if let Ok((_, removed, _, result)) = parsed
