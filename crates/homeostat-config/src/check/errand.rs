@@ -120,7 +120,7 @@ fn run(
     let is_whole = fields.len() == properties.len();
     let argv = argv_of(argv, Whose::Unit, problems).filter(|_| is_whole)?;
     fields.push(("argv".into(), FieldTemplate::List(argv)));
-    Some(ErrandTemplate { hand: "systemd".into(), verb: "run".into(), fields })
+    Some(ErrandTemplate { hand: "systemd".into(), verb: "run".into(), fields, rehearsed: false })
 }
 
 /// What is said of a unit that is run.

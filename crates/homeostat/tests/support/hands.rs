@@ -41,16 +41,26 @@ fn data(engine: &Engine) -> String {
     engine.directory.join("data").display().to_string()
 }
 
-/// The runner of an engine.
+/// A process with this in its environment, as soon as there is one.
+fn one_with_environment(entry: &str) -> i32 {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(pid) = with_environment(entry).into_iter().next() {
+            return pid;
+        }
+        assert!(Instant::now() < deadline, "no process has {entry}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The runner of an engine. An engine is ready before its runner is.
 pub(crate) fn runner(engine: &Engine) -> i32 {
-    let runners = with_environment(&format!("HOMEOSTAT_RUNNER={}", data(engine)));
-    runners.into_iter().next().expect("it runs")
+    one_with_environment(&format!("HOMEOSTAT_RUNNER={}", data(engine)))
 }
 
 /// A hand of an engine.
 pub(crate) fn hand(engine: &Engine) -> i32 {
-    let hands = with_environment(&format!("HOMEOSTAT_HAND={}", data(engine)));
-    hands.into_iter().next().expect("it runs")
+    one_with_environment(&format!("HOMEOSTAT_HAND={}", data(engine)))
 }
 
 /// More files than a process of ours has open that has let go of what is over.
