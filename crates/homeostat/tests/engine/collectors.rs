@@ -77,6 +77,10 @@ async fn what_it_looked_like_before_and_after_is_with_the_incident() {
     );
     assert_eq!(found(&before, "told")["text"], "a:80\n");
     assert!(found(&before, "gone")["trouble"].as_str().unwrap().contains("/nowhere/to/be/found"));
+    let told = engine.json("/api/v1/incidents/1").await["timeline"].to_string();
+    let sentence =
+        "Before remedy first it was looked at state, told, and in vain at half, gone, late.";
+    assert!(told.contains(sentence), "{told}");
     let slow = found(&before, "late");
     assert_eq!(
         (&slow["text"], &slow["trouble"]),

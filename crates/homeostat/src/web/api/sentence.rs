@@ -364,16 +364,21 @@ pub(super) fn shadow_judged(remedy: &RemedyName, worth: Worth, after: Span) -> S
 }
 
 fn collected(order: &OrderId, moment: Moment, found: &[Found]) -> String {
-    let names = found.iter().map(|found| match &found.trouble {
-        None => found.name.to_string(),
-        Some(trouble) => format!("{} ({})", found.name, without_stop(trouble)),
-    });
-    let names: Vec<String> = names.collect();
     let when = match moment {
         Moment::Before => format!("Before {}", order.title()),
         Moment::After => "Afterwards".to_owned(),
     };
-    format!("{when} it was looked at: {}.", names.join(", "))
+    let (vain, seen): (Vec<&Found>, Vec<&Found>) =
+        found.iter().partition(|found| found.trouble.is_some());
+    let names =
+        |found: &[&Found]| found.iter().map(|found| &*found.name).collect::<Vec<_>>().join(", ");
+    match (seen.is_empty(), vain.is_empty()) {
+        (_, true) => format!("{when} it was looked at {}.", names(&seen)),
+        (true, false) => format!("{when} it was looked at {}, in vain.", names(&vain)),
+        (false, false) => {
+            format!("{when} it was looked at {}, and in vain at {}.", names(&seen), names(&vain))
+        }
+    }
 }
 
 /// How long a run took, where that is known.
