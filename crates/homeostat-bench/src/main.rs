@@ -7,6 +7,7 @@
 //!    ├── load     who posts: wrk, or a client of our own where bodies differ
 //!    └── limit    what the machine gives: fdatasync, processes, bare SQLite
 //!  figure    medians and ratios        row, report   the table, and where it is kept
+//!  before    what each row was at the last tagged measurement
 //! ```
 //!
 //! It is a benchmark and not a test: a bar that is missed is said, and fails nothing.
@@ -20,6 +21,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints a table, for a person")]
 
 mod alerts;
+mod before;
 mod bench;
 mod ending;
 mod engine;
@@ -67,9 +69,10 @@ fn run() -> anyhow::Result<()> {
         let rows = rows.unwrap_or_else(|error| vec![Row::skipped(name, format!("{error:#}"))]);
         table.extend(rows);
     }
-    println!("{}", report::plain(&table));
+    let before = before::read(&bench.root)?;
+    println!("{}", report::plain(&table, &before));
     if only.is_empty() {
-        let path = report::write(&table, &bench)?;
+        let path = report::write(&table, &before, &bench)?;
         eprintln!("bench: written to {}", path.display());
     }
     Ok(())

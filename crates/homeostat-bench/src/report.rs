@@ -1,5 +1,6 @@
 //! The table, for the terminal and for `docs/internals/performance.md`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -9,22 +10,29 @@ use crate::bench::Bench;
 use crate::machine;
 use crate::row::Row;
 
+/// Where the table stands.
+pub(crate) const DOCUMENT: &str = "docs/internals/performance.md";
+
 /// Between these lines the document is written anew; what stands outside them is a person's.
-const BEGIN: &str = "<!-- table: written by make bench -->";
-const END: &str = "<!-- end of table -->";
+pub(crate) const BEGIN: &str = "<!-- table: written by make bench -->";
+pub(crate) const END: &str = "<!-- end of table -->";
 
-const HEAD: [&str; 6] = ["what", "ours", "peer or limit", "ratio", "bar", "met?"];
+const HEAD: [&str; 7] = ["what", "ours", "peer or limit", "ratio", "bar", "met?", "before"];
 
-fn cells(row: &Row) -> [String; 6] {
+/// What each row was at the last tagged measurement.
+pub(crate) type Before = BTreeMap<String, String>;
+
+fn cells(row: &Row, before: &Before) -> [String; 7] {
     let Row { what, ours, against, ratio, bar, verdict } = row;
-    [what, ours, against, ratio, bar, &verdict.text()].map(Clone::clone)
+    let before = before.get(what).map_or("–", String::as_str).to_owned();
+    [what, ours, against, ratio, bar, &verdict.text(), &before].map(Clone::clone)
 }
 
 /// The table with its columns aligned.
-pub(crate) fn plain(table: &[Row]) -> String {
+pub(crate) fn plain(table: &[Row], before: &Before) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(table.iter().map(cells));
-    let mut widths = [0; 6];
+    rows.extend(table.iter().map(|row| cells(row, before)));
+    let mut widths = [0; 7];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -41,17 +49,17 @@ pub(crate) fn plain(table: &[Row]) -> String {
 }
 
 /// Writes the table into the document, and leaves the words around it alone.
-pub(crate) fn write(table: &[Row], bench: &Bench) -> Result<PathBuf> {
-    let path = bench.root.join("docs/internals/performance.md");
+pub(crate) fn write(table: &[Row], before: &Before, bench: &Bench) -> Result<PathBuf> {
+    let path = bench.root.join(DOCUMENT);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let (before, rest) = text.split_once(BEGIN).context("the document has lost its markers")?;
-    let (_, after) = rest.split_once(END).context("the document has lost its markers")?;
-    let table = markdown(table, bench)?;
-    std::fs::write(&path, format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))?;
+    let (above, rest) = text.split_once(BEGIN).context("the document has lost its markers")?;
+    let (_, below) = rest.split_once(END).context("the document has lost its markers")?;
+    let table = markdown(table, before, bench)?;
+    std::fs::write(&path, format!("{above}{BEGIN}\n\n{table}\n{END}{below}"))?;
     Ok(path)
 }
 
-fn markdown(table: &[Row], bench: &Bench) -> Result<String> {
+fn markdown(table: &[Row], before: &Before, bench: &Bench) -> Result<String> {
     let mut text = String::new();
     let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
     writeln!(text, "Measured on {now} by `make bench`: medians of {} rounds,", bench.rounds)?;
@@ -60,7 +68,7 @@ fn markdown(table: &[Row], bench: &Bench) -> Result<String> {
     writeln!(text, "| {} |", HEAD.join(" | "))?;
     writeln!(text, "|{}", "---|".repeat(HEAD.len()))?;
     for row in table {
-        writeln!(text, "| {} |", cells(row).join(" | "))?;
+        writeln!(text, "| {} |", cells(row, before).join(" | "))?;
     }
     Ok(text)
 }
