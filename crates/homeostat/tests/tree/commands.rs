@@ -12,7 +12,7 @@ use super::documents::{read, root};
 use super::manual::{documents, prose};
 
 /// Programs that belong to others; that the shell can read their lines is all that we know.
-const OTHERS: [&str; 15] = [
+const OTHERS: [&str; 16] = [
     "apt-get",
     "cargo",
     "curl",
@@ -22,6 +22,7 @@ const OTHERS: [&str; 15] = [
     "helm",
     "jq",
     "kubectl",
+    "mkdir",
     "openssl",
     "podman",
     "printf",
