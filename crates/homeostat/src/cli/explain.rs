@@ -142,7 +142,7 @@ fn write_text(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> 
     }
     match (explanation.others, explanation.passed.is_empty()) {
         (0, _) => {}
-        (others, true) => writeln!(out, "{others} other policies are about other alerts")?,
+        (others, true) => writeln!(out, "policies about other alerts: {others}")?,
         (others, false) => writeln!(out, "  … and {others} more")?,
     }
     if explanation.at.is_none() && !explanation.taken.is_empty() {
