@@ -60,6 +60,7 @@ impl Senders {
         }
         tracing::warn!(
             %source, external_url = told,
+            help = "start that Alertmanager with one of these `urls` as --web.external-url",
             "a sender calls itself by a URL that is not among the `urls` of its source: whether its \
              alerts are acted on is decided by whether the source's Alertmanager lists them"
         );

@@ -319,8 +319,8 @@ fn opened(
             None => ("soon".to_owned(), String::new()),
         };
         format!(
-            " It came back {soon} after incident {earlier} was healed{within}, so the next remedy is \
-             tried."
+            " It came back {soon} after incident {earlier} was healed{within}, so what was tried then \
+             is passed over."
         )
     });
     let settles =

@@ -191,7 +191,7 @@ fn what_follows(incident: &IncidentView, verb: Verb) -> Markup {
 pub(super) fn person(viewer: &Viewer) -> Markup {
     html! {
         @if *viewer.caller.identity() == Identity::Anonymous {
-            label class="field" { "Your name" input name="by" required maxlength="200" autocomplete="name"; }
+            label class="field" { "Your name (required)" input name="by" required maxlength="200" autocomplete="name"; }
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Widths are shares of the picture and words keep their size, so it is as readable on a phone.
 
+use homeostat_core::incident::End;
 use homeostat_core::time::Timestamp;
 use maud::{Markup, html};
 
@@ -201,8 +202,12 @@ fn verdict(incident: &IncidentView, lane: &Lane) -> String {
     }
     match (count, lane.spans.last().map(|span| span.mark)) {
         (_, _) if is_running => "runs now".to_owned(),
+        (0, None) if was_tried_before(incident, lane) => "was tried before".to_owned(),
         (0, None) if is_open => "not yet".to_owned(),
-        (0, None) => "was not needed".to_owned(),
+        (0, None) => match incident.outcome {
+            Some(End::Healed | End::Recovered) => "was not needed".to_owned(),
+            _ => "did not run".to_owned(),
+        },
         (_, Some(Mark::Hold)) if is_open => "held".to_owned(),
         (_, Some(Mark::Wait)) if is_open => "waits".to_owned(),
         (_, Some(Mark::Prove | Mark::Look)) if is_open && count > 0 => "being verified".to_owned(),
@@ -211,12 +216,39 @@ fn verdict(incident: &IncidentView, lane: &Lane) -> String {
     }
 }
 
+/// Whether the incident of which this one is a relapse had tried it: what was chosen from says so, and
+/// where nothing was left to choose, all of it had.
+fn was_tried_before(incident: &IncidentView, lane: &Lane) -> bool {
+    let told = incident.timeline.iter().filter_map(|entry| entry.why.as_ref());
+    let mut candidates = told.flat_map(|why| &why.candidates);
+    let none_was_left = incident.orders.is_empty() && incident.outcome == Some(End::Escalated);
+    let is_said = candidates.any(|one| one.remedy == lane.remedy && one.rank == "relapsed");
+    incident.relapse_of.is_some() && (is_said || none_was_left)
+}
+
 #[cfg(test)]
 mod tests {
     use homeostat_core::name::IncidentId;
 
     use super::*;
     use crate::web::api::{fixture, fold};
+
+    #[test]
+    fn what_an_earlier_incident_had_tried_is_not_called_needless() {
+        let mut incident = fold(IncidentId(1), &fixture::healed_by_the_second().facts).unwrap();
+        let verdicts = |incident: &IncidentView| {
+            let lane = |name: &str| verdict(incident, &lane(name));
+            [lane("restart"), lane("never tried")]
+        };
+        assert_eq!(verdicts(&incident)[1], "was not needed");
+        incident.orders.clear();
+        incident.timeline.clear();
+        incident.outcome = Some(End::Escalated);
+        incident.remedy = None;
+        assert_eq!(verdicts(&incident), ["did not run", "did not run"]);
+        incident.relapse_of = Some("7".into());
+        assert_eq!(verdicts(&incident), ["was tried before", "was tried before"]);
+    }
 
     /// Each lane in a line: the remedy, how it stands, and what is drawn.
     fn drawn(facts: &[homeostat_core::fact::Fact]) -> (Vec<String>, String) {
