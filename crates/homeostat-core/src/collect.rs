@@ -61,17 +61,6 @@ pub enum Looked {
     Query(Template),
 }
 
-impl Looked {
-    /// Returns all of its texts.
-    pub fn texts(&self) -> Vec<&Template> {
-        match self {
-            Self::Exec(argv) => argv.iter().collect(),
-            Self::Errand(errand) => errand.texts().collect(),
-            Self::Query(promql) => vec![promql],
-        }
-    }
-}
-
 /// One look that is to be taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {

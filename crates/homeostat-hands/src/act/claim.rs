@@ -508,6 +508,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_by_its_beginning_is_nobodys_and_untouched() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["aside.1", "aside.2", "1.restart.1"] {
+            Directory::prepare(root.path(), name, "one").unwrap();
+        }
+        let there = |name: &str| root.path().join(ORDERS).join(name).exists();
+        forget_all(root.path(), "aside.", Duration::from_hours(1)).unwrap();
+        assert!(there("aside.1") && there("aside.2"), "somebody may be at work there");
+        forget_all(root.path(), "aside.", Duration::ZERO).unwrap();
+        assert!(!there("aside.1") && !there("aside.2") && there("1.restart.1"));
+        assert!(!root.path().join(WORK).join("aside.1").exists());
+        forget_all(&root.path().join("nowhere"), "aside.", Duration::ZERO).unwrap();
+    }
+
+    #[test]
     fn inspect_follows_its_table() {
         let here = Life::begin().unwrap();
         let elsewhere = Life::of(&BootId::new("another"));

@@ -90,15 +90,18 @@ fn check(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
         Ok(config) => &config.warnings,
         Err(report) => report,
     };
-    let mut said = match &loaded {
+    let witnesses = match &loaded {
         Ok(config) if args.ask_sources => witnesses::check(config),
         Ok(_) | Err(_) => Vec::new(),
     };
     #[cfg(feature = "kubernetes")]
-    if let (Ok(config), true) = (&loaded, args.kubernetes) {
-        said.extend(super::permitted::check(config));
-    }
-    let said = Report::new(report.name(), "", said);
+    let permitted = match &loaded {
+        Ok(config) if args.kubernetes => super::permitted::check(config),
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    #[cfg(not(feature = "kubernetes"))]
+    let permitted = Vec::new();
+    let said = Report::new(report.name(), "", [witnesses, permitted].concat());
     let written = match args.output {
         Output::Json => write_json(out, &answer(report, &said)),
         Output::Text => {

@@ -130,7 +130,9 @@ impl Doors {
         let secrets = self.aside.secrets.read().clone();
         let (text, cut) = shown(tail.text, &secrets);
         let (name, cut) = (look.name.clone(), cut || tail.truncated);
-        Found { name, at: redacted(look.at.to_string(), &secrets), text, cut, trouble }
+        let at = redacted(look.at.to_string(), &secrets);
+        let trouble = trouble.map(|trouble| redacted(trouble, &secrets));
+        Found { name, at, text, cut, trouble }
     }
 
     async fn see(&self, run: &Run, at: At, until: Instant) -> (act::Tail, Option<String>) {

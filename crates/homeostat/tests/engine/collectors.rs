@@ -59,7 +59,7 @@ async fn what_it_looked_like_before_and_after_is_with_the_incident() {
     let collectors = state(&sandbox)
         + "      - { name: half, when: before, exec: [sh, -c, 'echo half; exit 3'] }\n"
         + "      - { name: told, when: before, exec: [sh, -c, 'echo $HOMEOSTAT_LABEL_instance'] }\n"
-        + "      - { name: gone, when: before, exec: [/nowhere/to/be/found] }\n"
+        + "      - { name: gone, when: before, exec: [/nowhere/token=named/found] }\n"
         + &format!("      - {{ name: late, when: before, exec: [sleep, \"{late}\"] }}\n");
     let engine = Engine::start(&sandbox, &config(&sandbox, &collectors), &[]).await;
     assert_eq!(engine.post("/hooks/main", notification(&[A])).await, 200);
@@ -76,7 +76,9 @@ async fn what_it_looked_like_before_and_after_is_with_the_incident() {
         (&"half\n".into(), &"it exited with code 3".into())
     );
     assert_eq!(found(&before, "told")["text"], "a:80\n");
-    assert!(found(&before, "gone")["trouble"].as_str().unwrap().contains("/nowhere/to/be/found"));
+    assert!(
+        found(&before, "gone")["trouble"].as_str().unwrap().contains("/nowhere/token=[redacted]")
+    );
     let told = engine.json("/api/v1/incidents/1").await["timeline"].to_string();
     let sentence =
         "Before remedy first it was looked at state, told, and in vain at half, gone, late.";
