@@ -53,7 +53,7 @@ use crate::web::exposure::{Exposed, Exposure};
 use crate::web::listening::{Listening, ListeningError, Served};
 use crate::web::oidc::ProviderError;
 use crate::web::origin::NotAHost;
-use crate::web::server::{self, Door};
+use crate::web::server::{self, Door, Front};
 use crate::web::socket::Socket;
 use homeostat_config::{self as config, Callable, Config, Report};
 use homeostat_hands::act::{self, Life};
@@ -539,7 +539,7 @@ fn run(driver: Driver) -> Result<(JoinHandle<()>, Ended), StartError> {
 async fn serve(
     doors: Vec<Door>,
     listening: Arc<Listening>,
-    router: axum::Router,
+    front: Front,
     followed: impl Future<Output = ()>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -549,7 +549,7 @@ async fn serve(
     };
     let limits = server::Limits::default();
     tokio::select! {
-        () = server::serve(doors, listening, router, limits, stop) => {}
+        () = server::serve(doors, listening, front, limits, stop) => {}
         // It ends by itself where there is nothing to follow.
         never = async { followed.await; std::future::pending::<std::convert::Infallible>().await } => {
             match never {}

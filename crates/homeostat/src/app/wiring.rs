@@ -38,6 +38,8 @@ use crate::web::entrance::Entrance;
 use crate::web::guard::Guard;
 use crate::web::oidc::Provider;
 use crate::web::origin::Names;
+use crate::web::server::Front;
+use crate::web::wicket::{Repeats, Wicket};
 use crate::web::{self, Web};
 use homeostat_config::{self as config, Config, HttpConfig};
 
@@ -285,11 +287,7 @@ pub(super) fn settings(config: &Config) -> Settings {
 }
 
 /// Joins all routes.
-pub(super) fn router(
-    options: &Options,
-    parts: Parts,
-    reader: Reader,
-) -> Result<axum::Router, StartError> {
+pub(super) fn router(options: &Options, parts: Parts, reader: Reader) -> Result<Front, StartError> {
     let external_url = options.external_url.as_deref();
     let names = Names::new(&parts.addresses, external_url, &options.allowed_hosts)?;
     let status = status(options, &parts);
@@ -306,7 +304,7 @@ pub(super) fn router(
     let engines = clock.clone();
     let intake = Intake::new(queue.clone(), sources, tally, move || clock.wall());
     let intake = intake.answering_repeats(move || engines.now());
-    let intake = intake.bounds(bounds).leads(leads).signatures(signatures);
+    let intake = Arc::new(intake.bounds(bounds).leads(leads).signatures(signatures));
     let web = Web {
         guard: Arc::new(Guard { entrance, names }),
         queue,
@@ -330,8 +328,24 @@ pub(super) fn router(
         }),
         status,
     };
-    let all = web::router(&web, intake::routes(intake));
-    Ok(web::refusals::watch(all, &options.route_prefix, web.metrics.clone()))
+    let all = web::router(&web, intake::routes(intake.clone()));
+    let router = web::refusals::watch(all, &options.route_prefix, web.metrics.clone());
+    let (guard, prefix) = (web.guard, options.route_prefix.clone());
+    let wicket = Wicket { guard, prefix, repeats: Arc::new(Known(intake)) };
+    Ok(Front::from(router).with_wicket(wicket))
+}
+
+/// What intake answers for the engine.
+struct Known(Arc<Intake>);
+
+impl Repeats for Known {
+    fn source(&self, path: &str) -> Option<SourceName> {
+        self.0.unsigned(path)
+    }
+
+    fn take(&self, source: &SourceName, body: &[u8]) -> bool {
+        self.0.take_repeat(source, body)
+    }
 }
 
 fn status(options: &Options, parts: &Parts) -> Arc<dyn Fn() -> Status + Send + Sync> {

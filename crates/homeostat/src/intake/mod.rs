@@ -311,6 +311,25 @@ impl Intake {
         bad_request(&problems.to_string())
     }
 
+    /// Returns the source of a hook at a path, where it is known and signs nothing.
+    pub fn unsigned(&self, path: &str) -> Option<SourceName> {
+        let source = match path.strip_prefix("/hooks")? {
+            "" => self.sources.bare(),
+            named => self.sources.find(named.strip_prefix('/')?)?,
+        };
+        (!self.signatures.has(&source)).then_some(source)
+    }
+
+    /// Takes in a body that an unsigned source has sent, if it is known and repeats nothing but what the
+    /// engine need not hear. Tells whether it did.
+    pub fn take_repeat(&self, source: &SourceName, body: &[u8]) -> bool {
+        let is_known = self.is_known(source, self.known.hash(source, body));
+        if is_known {
+            self.tally.notification(source, NotificationResult::Accepted);
+        }
+        is_known
+    }
+
     /// Tells whether a notification is known and repeats nothing but what the engine need not hear.
     fn is_known(&self, source: &SourceName, hash: u64) -> bool {
         let Some((engines, repeats)) = self.engines.as_ref().zip(self.known.find(hash)) else {
@@ -398,7 +417,7 @@ impl Intake {
 /// Opens the doors.
 ///
 /// Whoever nests this below a prefix keeps the rule that no path here is ever redirected.
-pub fn routes(intake: Intake) -> Routes {
+pub fn routes(intake: Arc<Intake>) -> Routes {
     Routes::new()
         .post_or_put("/hooks", Permission::Send, bare_hook)
         .post_or_put("/hooks/", Permission::Send, bare_hook)
@@ -408,7 +427,7 @@ pub fn routes(intake: Intake) -> Routes {
         .post("/api/v2/alerts/", Permission::Send, alerts)
         .post("/api/v1/alerts", Permission::Send, alerts)
         .post("/api/v1/alerts/", Permission::Send, alerts)
-        .with_state(Arc::new(intake))
+        .with_state(intake)
 }
 
 type Answer = Result<Response, access::Refusal>;

@@ -200,6 +200,11 @@ impl Signatures {
             .collect();
     }
 
+    /// Tells whether a source signs.
+    pub(super) fn has(&self, source: &SourceName) -> bool {
+        self.sources.read().contains_key(source)
+    }
+
     /// Makes sure of a body that comes as this source's. Where that tells when it was signed, nobody
     /// else is let in with the same until it is known what this came to.
     ///

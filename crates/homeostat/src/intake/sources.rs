@@ -91,6 +91,11 @@ impl Sources {
         SourceName::new(OTHER)
     }
 
+    /// Returns the source of `/hooks/NAME`, if that name is known.
+    pub(super) fn find(&self, name: &str) -> Option<SourceName> {
+        self.names.read().find(name)
+    }
+
     /// Returns the source of `/hooks/NAME`.
     pub fn named(&self, name: &str) -> SourceName {
         if let Some(known) = self.names.read().find(name) {

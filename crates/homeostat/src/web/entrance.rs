@@ -401,7 +401,7 @@ impl FormToken {
 }
 
 /// Who has come, and what their session's forms must show, where it is by a session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Arrived {
     pub(super) arrival: Arrival,
     pub(super) form_token: Option<FormToken>,

@@ -21,6 +21,7 @@ use axum::response::Response;
 
 use super::entrance::{Arrived, Entrance};
 use super::origin::Names;
+use super::peer::Peer;
 use super::refusals::{Details, Reason, because, is_door};
 use super::{answer, hearing, pages};
 use crate::access::{self, Identity, Stranger, Unsigned};
@@ -50,9 +51,16 @@ pub struct Guard {
     pub names: Names,
 }
 
+/// Who has come, or why they are refused.
+pub(super) type Judgement = Result<Arrived, Refusal>;
+
+/// A judgement that was made before the router: it stands beside the request.
+#[derive(Debug, Clone)]
+pub(super) struct Judged(pub(super) Judgement);
+
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Refusal {
+pub(super) enum Refusal {
     Gate(access::Refusal),
     UnlistedHost,
     ForeignOrigin,
@@ -143,15 +151,21 @@ impl Refusal {
 }
 
 impl Guard {
-    /// Finds out who has come, or refuses what nobody may ask like this.
-    async fn judge(&self, request: &Parts, form: Option<&[u8]>) -> Result<Arrived, Refusal> {
+    /// Finds out who has come, or refuses what nobody may ask like this. The path is the one below the
+    /// prefix.
+    pub(super) async fn judge(
+        &self,
+        request: &Parts,
+        path: &str,
+        peer: Option<&Peer>,
+        form: Option<&[u8]>,
+    ) -> Judgement {
         if !self.entrance.served().has_room() {
-            return Err(Refusal::TooMany { sends_alerts: is_door(request.uri.path(), "") });
+            return Err(Refusal::TooMany { sends_alerts: is_door(path, "") });
         }
         self.judge_origin(request)?;
         let headers = &request.headers;
-        let path = request.uri.path();
-        let arrived = self.entrance.arrive(headers, request.extensions.get()).await;
+        let arrived = self.entrance.arrive(headers, peer).await;
         let Ok(caller) = &arrived.arrival.0 else { return Ok(arrived) };
         if *caller.identity() == Identity::Anonymous {
             self.judge_host(request)?;
@@ -212,7 +226,7 @@ impl Guard {
 
     /// Adds what the web configuration says. A policy of contents stands beside ours, and browsers
     /// keep both: it can only forbid more.
-    fn dress(&self, headers: &mut HeaderMap) {
+    pub(super) fn dress(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.entrance.served().config.headers {
             let (Ok(name), Ok(value)) =
                 (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
@@ -262,7 +276,7 @@ pub(super) async fn stand(
 ) -> Response {
     let uri = request.uri().clone();
     let path = uri.path();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let (body, left) = hearing::share(body);
     let is_page = pages::is_page(path, &parts.headers);
     let is_of_a_page =
@@ -270,7 +284,10 @@ pub(super) async fn stand(
     let has_form = is_form(&parts.headers) && parts.method == Method::POST;
     let (body, shown) =
         if has_form && !is_door(path, "") { shown_by_form(body).await } else { (body, None) };
-    let judged = guard.judge(&parts, shown.as_deref()).await;
+    let judged = match parts.extensions.remove() {
+        Some(Judged(judged)) => judged,
+        None => guard.judge(&parts, path, parts.extensions.get(), shown.as_deref()).await,
+    };
     let page = is_page.then_some((&*guard.entrance, &uri));
     let mut request = Request::from_parts(parts, body);
     let mut response = match judged {

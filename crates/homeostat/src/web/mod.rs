@@ -1,8 +1,8 @@
 //! Our own HTTP: for operators, for Prometheus, and the gate before every route.
 //!
 //! ```text
-//!  doors ─> server ─> refusals ─> guard ─┬─> intake's routes (given by the app)
-//!                                            ├─> api    /api/v1/…
+//!  doors ─> server ─┬─> refusals ─> guard ─┬─> intake's routes (given by the app)
+//!                   └─> wicket: repeats      ├─> api    /api/v1/…
 //!                                            ├─> admin  /-/…, /metrics
 //!                                            ├─> signin /-/session, /-/session/oidc
 //!                                            └─> pages  /, /incidents/…
@@ -38,6 +38,7 @@ mod signin;
 mod pages;
 mod impatient;
 mod streams;
+pub mod wicket;
 pub mod server;
 
 use std::fmt;

@@ -44,6 +44,7 @@ use super::peer::{Address, Certified, Peer};
 use super::socket::Socket;
 use super::streams::Streams;
 use super::tls::Tls;
+use super::wicket::{Passed, Wicket};
 
 /// How long to wait after the kernel had no room for a connection.
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
@@ -110,21 +111,43 @@ impl From<TcpListener> for Door {
     }
 }
 
-/// Serves `router` at all doors until `stop`, and returns when what ran then is over.
+/// What answers requests: a router, and before it what answers some of them in fewer steps.
+#[derive(Clone)]
+pub struct Front {
+    router: TowerToHyperService<Router>,
+    wicket: Option<Arc<Wicket>>,
+}
+
+impl From<Router> for Front {
+    fn from(router: Router) -> Self {
+        Self { router: TowerToHyperService::new(router), wicket: None }
+    }
+}
+
+impl Front {
+    /// Answers repeats before the router.
+    #[must_use]
+    pub fn with_wicket(self, wicket: Wicket) -> Self {
+        Self { wicket: Some(Arc::new(wicket)), ..self }
+    }
+}
+
+/// Serves `front` at all doors until `stop`, and returns when what ran then is over.
 pub async fn serve(
     doors: Vec<Door>,
     listening: Arc<Listening>,
-    router: Router,
+    front: impl Into<Front>,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
+    let front = front.into();
     let (stopping, stopped) = watch::channel(false);
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut lanes = JoinSet::new();
     for door in doors {
-        let service = TowerToHyperService::new(router.clone());
+        let front = front.clone();
         let (listening, stopped) = (listening.clone(), stopped.clone());
-        let lane = Lane { service, listening, limits, slots: slots.clone(), stopped };
+        let lane = Lane { front, listening, limits, slots: slots.clone(), stopped };
         lanes.spawn(lane.run(door));
     }
     stop.await;
@@ -134,7 +157,7 @@ pub async fn serve(
 
 /// Serves one door.
 struct Lane {
-    service: TowerToHyperService<Router>,
+    front: Front,
     listening: Arc<Listening>,
     limits: Limits,
     slots: Arc<Semaphore>,
@@ -151,7 +174,7 @@ impl Lane {
                 Some(_) = connections.join_next() => {}
                 (accepted, slot) = accept(&door, &self.slots) => {
                     let talk = Talk {
-                        service: self.service.clone(),
+                        front: self.front.clone(),
                         limits: self.limits,
                         stopped: self.stopped.clone(),
                         turned: self.listening.turns(),
@@ -212,7 +235,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 /// What one connection needs.
 struct Talk {
-    service: TowerToHyperService<Router>,
+    front: Front,
     limits: Limits,
     stopped: watch::Receiver<bool>,
     turned: watch::Receiver<u64>,
@@ -252,7 +275,7 @@ impl Talk {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = Introduced { inner: self.service, peer, streams: None };
+        let service = Introduced { front: self.front, peer, streams: None };
         let mut protocol = http1::Builder::new();
         protocol
             .timer(TokioTimer::new())
@@ -274,7 +297,7 @@ impl Talk {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let streams = Streams::new();
-        let service = Introduced { inner: self.service, peer, streams: Some(streams.clone()) };
+        let service = Introduced { front: self.front, peer, streams: Some(streams.clone()) };
         let mut protocol = http2::Builder::new(TokioExecutor::new());
         protocol
             .timer(TokioTimer::new())
@@ -323,7 +346,7 @@ fn certified(stream: &TlsStream<TcpStream>, tls: &Tls) -> Certified {
 
 /// Puts beside each request from whom it came.
 struct Introduced {
-    inner: TowerToHyperService<Router>,
+    front: Front,
     peer: Peer,
     streams: Option<Streams>,
 }
@@ -335,16 +358,36 @@ impl Service<Request<Incoming>> for Introduced {
     type Error = std::convert::Infallible;
     type Future = Answering;
 
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
-        request.extensions_mut().insert(self.peer.clone());
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        let (Front { router, wicket }, peer) = (self.front.clone(), self.peer.clone());
+        if self.streams.is_none()
+            && let Some(wicket) = wicket
+            && let Some(source) = wicket.hook(&request)
+        {
+            return Box::pin(async move {
+                match wicket.pass(request, &source, &peer).await {
+                    Passed::Answered(response) => Ok(response),
+                    Passed::On(request) => introduce(&router, request, peer).await,
+                }
+            });
+        }
         let stream = self.streams.as_ref().map(Streams::begin);
-        let answered = self.inner.call(request);
         Box::pin(async move {
-            let response = answered.await?;
+            let response = introduce(&router, request.map(Body::new), peer).await?;
             Ok(match stream {
                 Some(stream) => response.map(|body| Body::new(stream.watch(body))),
                 None => response,
             })
         })
     }
+}
+
+/// Gives a request to the router.
+fn introduce(
+    router: &TowerToHyperService<Router>,
+    mut request: Request<Body>,
+    peer: Peer,
+) -> impl Future<Output = Result<Response, std::convert::Infallible>> + Send + use<> {
+    request.extensions_mut().insert(peer);
+    router.call(request)
 }

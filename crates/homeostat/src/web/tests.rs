@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::get;
 use homeostat_config::{Access, Pattern};
@@ -25,6 +26,7 @@ mod approvals;
 mod listener;
 mod oidc;
 mod signin;
+mod wicket;
 
 use super::api::fixture;
 use super::api::status::{ConfigStatus, PauseView};
@@ -33,7 +35,8 @@ use super::auth::Token;
 use super::entrance::{Entrance, Rules};
 use super::listening::Listening;
 use super::origin::Names;
-use super::server::{Limits, serve};
+use super::server::{Front, Limits, serve};
+use super::wicket::{Repeats, Wicket};
 use super::*;
 use crate::access::{Gate, Listed, Permission};
 use crate::deeds::{Deeds, Done, Search};
@@ -180,6 +183,7 @@ struct Ways {
     doors: Vec<server::Door>,
     not_ready: Option<String>,
     limits: Limits,
+    repeats: Option<Arc<dyn Repeats>>,
 }
 
 fn status(not_ready: Option<String>) -> Status {
@@ -286,9 +290,14 @@ impl House {
         let routes = routes(&web, intake(slow.clone())).listed().to_vec();
         let router = router(&web, intake(slow.clone()));
         let router = refusals::watch(router, ways.prefix, web.metrics.clone());
+        let mut front = Front::from(router);
+        if let Some(repeats) = ways.repeats {
+            let (guard, prefix) = (web.guard.clone(), ways.prefix.to_owned());
+            front = front.with_wicket(Wicket { guard, prefix, repeats });
+        }
         let stopped = async { drop(stopped.await) };
         let doors = ways.doors.into_iter().chain([listener.into()]).collect();
-        let served = tokio::spawn(serve(doors, listening, router, ways.limits, stopped));
+        let served = tokio::spawn(serve(doors, listening, front, ways.limits, stopped));
         Self {
             address,
             events,
@@ -359,7 +368,7 @@ fn intake(slow: Arc<Slow>) -> Routes {
             "done"
         }
     };
-    let taken = || async { "taken" };
+    let taken = |body: Bytes| async move { format!("taken {}", body.len()) };
     Routes::new()
         .post_or_put("/hooks", Permission::Send, taken)
         .post_or_put("/hooks/{name}", Permission::Send, taken)

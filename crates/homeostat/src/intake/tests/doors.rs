@@ -118,7 +118,8 @@ pub(super) fn signed_house(bounds: Bounds, signatures: Arc<Signatures>) -> House
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let anyone = Arrival(Ok(Caller::anyone("here".into())));
-    runtime.spawn(axum::serve(listener, routes(intake).served_to(anyone)).into_future());
+    let routes = routes(Arc::new(intake));
+    runtime.spawn(axum::serve(listener, routes.served_to(anyone)).into_future());
     let engine = Engine::start(inbox);
     House { address, queue, counts, engine, runtime }
 }

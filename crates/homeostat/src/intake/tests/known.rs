@@ -58,3 +58,36 @@ async fn a_notification_is_known_by_its_words_where_they_say_the_same_whenever_t
         assert!(!intake.is_known(&source, hash), "a turn has begun: {body}");
     }
 }
+
+/// An intake of the source `main`, which signs or does not.
+fn named(signs: bool) -> Intake {
+    let named = Named { webhooks: vec![main_source()], ..Named::default() };
+    let signatures = Arc::<Signatures>::default();
+    if signs {
+        let signing = signature::Signing::new(&[], vec!["X-Signature".to_owned()], None).unwrap();
+        signatures.configure([(main_source(), signing)].into(), time(NOW));
+    }
+    let intake =
+        Intake::new(queue::queue().0, Sources::new(named), Arc::new(Uncounted), || time(NOW));
+    intake.signatures(signatures)
+}
+
+#[test]
+fn a_hook_is_read_off_its_path_where_its_source_is_known_and_does_not_sign() {
+    let (intake, signed) = (named(false), named(true));
+    for (path, source) in [
+        ("/hooks", Some("alertmanager")),
+        ("/hooks/main", Some("main")),
+        ("/hooks/", None),
+        ("/hooks/main/", None),
+        ("/hooks/m%61in", None),
+        ("/hooks/strange", None),
+        ("/hooksmain", None),
+        ("/api/v2/alerts", None),
+    ] {
+        let found = intake.unsigned(path);
+        assert_eq!(found.as_ref().map(SourceName::as_str), source, "{path}");
+    }
+    assert_eq!(signed.unsigned("/hooks/main"), None);
+    assert!(intake.unsigned("/hooks/strange").is_none(), "asking takes no name's place");
+}

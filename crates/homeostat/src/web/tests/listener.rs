@@ -171,7 +171,7 @@ async fn curl_speaks_both_versions_of_http_over_tls_and_trusts_by_the_authority(
     let large = secure.curl("/metrics", &["--cacert", "ca.pem"]).await.1;
     assert!(large.contains("homeostat_build_info"));
     let posted = ["--cacert", "ca.pem", "-X", "POST", "-d", "{}"];
-    assert_eq!(secure.curl("/hooks", &posted).await, (0, "taken".into()));
+    assert_eq!(secure.curl("/hooks", &posted).await, (0, "taken 2".into()));
     let foreign = ["--cacert", "ca.pem", "-H", "Origin: https://evil.example", "-d", "{}"];
     assert!(secure.curl("/hooks", &foreign).await.1.contains("another origin"));
     std::fs::write(directory.path().join("long"), "x".repeat(60_000)).unwrap();
