@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 /// The name that all alerts of the benchmark have.
 pub(crate) const NAME: &str = "ServiceDown";
 
+/// Since when all of them fire.
+const STARTED: &str = "2026-01-05T09:00:00.123Z";
+
 /// The body of a batch of the alerts API: alerts that fire for another hour, each with a number that no
 /// other one has, and its instance.
 pub(crate) fn batch(name: &str, alerts: impl IntoIterator<Item = (usize, String)>) -> Vec<u8> {
@@ -21,7 +24,7 @@ pub(crate) fn batch(name: &str, alerts: impl IntoIterator<Item = (usize, String)
                 "severity": "critical",
             },
             "annotations": { "summary": format!("Check {number} of {instance} fails") },
-            "startsAt": now.to_string(),
+            "startsAt": STARTED,
             "endsAt": (now + jiff::SignedDuration::from_hours(1)).to_string(),
             "generatorURL": "http://prometheus.example.org:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1",
         })
@@ -51,7 +54,7 @@ fn alert(family: &str, number: usize) -> Value {
             "runbook_url": "https://runbooks.example.org/web/service-down",
             "summary": format!("Web server {instance} is down"),
         },
-        "startsAt": "2026-01-05T09:00:00.123Z",
+        "startsAt": STARTED,
         "endsAt": "0001-01-01T00:00:00Z",
         "generatorURL": "http://prometheus.example.org:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1",
         "fingerprint": fingerprint,

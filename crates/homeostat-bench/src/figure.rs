@@ -18,6 +18,11 @@ impl Figures {
         Self(self.0.iter().zip(&other.0).map(|(ours, theirs)| ours / theirs).collect())
     }
 
+    /// By which power it has grown from another one, which was of a tenth of the size: 0 is flat, 1 linear.
+    pub(crate) fn exponent(&self, of_a_tenth: &Self) -> Self {
+        self.over(of_a_tenth).0.into_iter().map(f64::log10).collect()
+    }
+
     /// The median and, in brackets, the smallest and the largest.
     pub(crate) fn spread(&self) -> String {
         let smallest = self.0.iter().copied().fold(f64::INFINITY, f64::min);
@@ -84,6 +89,16 @@ mod tests {
     fn numbers_have_the_digits_that_count() {
         let shown = [0.1234, 3.456, 34.56, 345.6, 31_234.5, 1_234_567.8].map(number);
         assert_eq!(shown, ["0.123", "3.46", "34.6", "346", "31,234", "1,234,568"]);
+    }
+
+    #[test]
+    fn an_exponent_tells_flat_from_linear_from_quadratic() {
+        let tenth: Figures = [2.0, 3.0, 0.5].into_iter().collect();
+        let whole: Figures = [2.0, 30.0, 50.0].into_iter().collect();
+        assert_eq!(
+            whole.exponent(&tenth).0.iter().map(|e| number(*e)).collect::<Vec<_>>(),
+            ["0.000", "1.00", "2.00"]
+        );
     }
 
     #[test]

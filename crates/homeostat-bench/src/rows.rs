@@ -6,6 +6,7 @@ mod crowd;
 mod decide;
 mod durable;
 mod group;
+mod growth;
 mod healing;
 mod latency;
 mod memory;
@@ -26,7 +27,7 @@ use crate::row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
-pub(crate) const ALL: [(&str, Measure); 16] = [
+pub(crate) const ALL: [(&str, Measure); 17] = [
     ("repeats", repeats::measure),
     ("access", access::measure),
     ("durable", durable::measure),
@@ -39,6 +40,7 @@ pub(crate) const ALL: [(&str, Measure); 16] = [
     ("pages", pages::measure),
     ("decide", decide::measure),
     ("replay", replay::measure),
+    ("growth", growth::measure),
     ("memory", memory::measure),
     ("start", start::measure),
     ("simulation", simulation::measure),
