@@ -59,7 +59,9 @@ pub(super) fn wake(
             let proving = proving(view, incident, &order.proof, Some(verification));
             let asks = proving.questions(view.patients(incident));
             if asks.is_empty() {
-                return vec![conclude(view, incident, verification, order)];
+                // Those who could be asked are gone with a configuration. The sources' word is awaited.
+                let nothing = Evidence::none(view.now);
+                return see(view, incident, verification, order, (&nothing, &[], view.now));
             }
             vec![Next::Ask(asks)]
         }
@@ -99,6 +101,17 @@ pub(super) fn read(
     (evidence, presence): (&Evidence, &Presences),
 ) -> Vec<Next> {
     let Look::Asked(asked_at) = verification.look else { return Vec::new() };
+    see(view, incident, verification, order, (evidence, presence, asked_at))
+}
+
+/// Sees what a look found that was asked for then.
+fn see(
+    view: View<'_>,
+    incident: &Incident,
+    verification: &Verification,
+    order: &Order,
+    (evidence, presence, asked_at): (&Evidence, &Presences, Timestamp),
+) -> Vec<Next> {
     let act = act(view, &order.proof, verification);
     let proving = proving(view, incident, &order.proof, Some(verification));
     let mentioned_at = |patient: Patient<'_>| {

@@ -522,6 +522,32 @@ fn a_policy_that_is_removed_while_it_acts_hands_over_if_the_alert_fires_on() {
     }
 }
 
+/// The Prometheus that was awaited is gone with the policy, so that the next look asked nobody: the incident
+/// was closed at once, beside a remedy that may still have run.
+#[test]
+fn a_proof_lasts_for_its_window_though_nobody_can_be_asked_any_more() {
+    for lost in [false, true] {
+        let mut ladder = ladder();
+        ladder.verify.within = secs(60);
+        let webhooks = [SourceName::new("main")].into();
+        let witnesses = Witnesses { alertmanagers: [].into(), webhooks, ..everybody() };
+        let mut play = Scenario::new(book(ladder, witnesses), start_time());
+        play.answer(Answer::PrometheusErrs("connection refused".into()));
+        fire(&mut play, A);
+        if lost {
+            play.crash(&Found::Unknown("no exit is recorded".into()));
+        } else {
+            play.exit("restart", DONE);
+        }
+        play.reload(Book::new(Vec::new(), BookLimits::default(), nobody()));
+        let window = if lost { 60 + 30 } else { 60 };
+        play.advance(secs(window - 1));
+        assert!(matches!(play.incident().unwrap().stage, Stage::Verifying(_)), "lost: {lost}");
+        play.advance(secs(15));
+        assert_eq!(last(&play).outcome, End::Cancelled, "lost: {lost}");
+    }
+}
+
 // --- after a restart ---
 
 #[test]
