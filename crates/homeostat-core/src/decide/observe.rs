@@ -64,16 +64,24 @@ fn resolve(desk: &mut Desk<'_>, observation: &Observation, presence: Option<Pres
     let alert = &observation.alert;
     let key = alert.key();
     let Some(episode) = desk.state.firing(&key) else { return resolve_lapsed(desk, observation) };
-    let first = desk.state.episode(episode).and_then(Episode::latest_start);
-    let newest = presence.and_then(|presence| presence.starts_at);
-    let clock = desk.state.clock();
-    let began = clock.later(newest, first, desk.now);
+    let began = latest_start(desk, episode, presence);
     let outdated = presence.is_some_and(|known| is_outdated(desk, observation, known, began));
     if outdated || ended_earlier(desk, observation.ends_at, began) {
         return Remark::Stale;
     }
     end(desk, episode, observation);
     Remark::Ended
+}
+
+/// Since when an alert fires, by the latest that is known. Which one is later was told when it was heard:
+/// once the clock has jumped since, it may tell no more which of two stamps is the later one.
+fn latest_start(
+    desk: &Desk<'_>,
+    episode: EpisodeId,
+    presence: Option<Presence>,
+) -> Option<Timestamp> {
+    let written = || desk.state.episode(episode).and_then(Episode::latest_start);
+    presence.and_then(|presence| presence.starts_at).or_else(written)
 }
 
 /// Tells whether what a source ends is an earlier firing than the one that began then.
@@ -182,10 +190,8 @@ fn repeat(
     before: &Before,
 ) -> Remark {
     let alert = &observation.alert;
-    let known = desk.state.episode(episode).and_then(Episode::latest_start);
     let clock = desk.state.clock();
-    let known =
-        clock.later(before.presence.and_then(|presence| presence.starts_at), known, desk.now);
+    let known = latest_start(desk, episode, before.presence);
     let moved = alert.starts_at.filter(|starts_at| {
         known.is_none_or(|known| !clock.is_no_later(*starts_at, known, desk.now))
     });

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::stage::*;
-use homeostat_core::alert::{Door, Observation, Status};
+use homeostat_core::alert::{Alert, Door, Observation, Status};
 use homeostat_core::clock::{Jump, Leap};
 use homeostat_core::engine::Engine;
 use homeostat_core::event::{Event, Remark};
@@ -15,7 +15,9 @@ use homeostat_core::incident::{End, Stage};
 use homeostat_core::interval::{Part, TimeInterval};
 use homeostat_core::notice::{Matter, Notice, Topic};
 use homeostat_core::order::Found;
-use homeostat_core::policy::{BlastRadius, Escalate, Extent, Mode, Policy, Rate, Remedy, Verify};
+use homeostat_core::policy::{
+    BlastRadius, Book, BookLimits, Escalate, Extent, Mode, Policy, Rate, Remedy, Verify,
+};
 use homeostat_core::scenario::{Answer, Scenario};
 use homeostat_core::state::State;
 use homeostat_core::template::Template;
@@ -374,17 +376,27 @@ fn what_was_mentioned_before_a_jump_is_not_taken_for_fresh() {
     });
 }
 
-/// Fires by the alerts API, to be believed for so long.
-fn send_for(play: &mut Scenario, span: Span) {
+fn by_api() -> Alert {
     let mut other = alone(ladder());
     other.fire("api", Door::Api, A);
     let alert = other.journal().iter().find_map(|fact| match &fact.what {
         What::EpisodeBegan { alert, .. } => Some(alert.clone()),
         _ => None,
     });
-    let (alert, status) = (alert.unwrap(), Status::Firing);
-    let ends_at = Some(play.wall() + span);
-    play.observe(Observation { alert, status, ends_at, unproven: None, by: None });
+    alert.unwrap()
+}
+
+/// Tells the alerts API since when it fires, and until when that is to be believed.
+fn say(play: &mut Scenario, starts_at: Timestamp, ends_at: Timestamp) -> Option<Remark> {
+    let alert = Alert { starts_at: Some(starts_at), ..by_api() };
+    let (status, ends_at) = (Status::Firing, Some(ends_at));
+    play.observe(Observation { alert, status, ends_at, unproven: None, by: None })
+}
+
+/// Fires by the alerts API, to be believed for so long.
+fn send_for(play: &mut Scenario, span: Span) {
+    let ends_at = play.wall() + span;
+    say(play, start_time(), ends_at);
 }
 
 #[test]
@@ -481,4 +493,30 @@ fn back_an_alert_of_the_api_without_an_end_is_believed_for_as_long_as_ever() {
     assert_eq!(play.state().count_firing(), 1);
     play.advance(secs(1));
     assert_eq!(play.state().count_firing(), 0);
+}
+
+/// Of two stamps of before the last jump, nobody can tell any more which is the later one. So the end of an
+/// alert was taken for that of an earlier firing, and it fired on until it had lapsed.
+#[test]
+fn what_an_end_is_about_is_known_though_the_clock_was_set_twice_since() {
+    both_ways(|leap| {
+        // No incident waits for it: since when it fires is written down only as it begins.
+        let mut play =
+            Scenario::new(Book::new(Vec::new(), BookLimits::default(), nobody()), start_time());
+        let begin = play.wall();
+        say(&mut play, begin, begin + secs(900));
+        play.advance(secs(60));
+        play.jump(HOUR_BACK);
+        play.advance(secs(60));
+        let again = play.wall();
+        say(&mut play, again, again + secs(900));
+        play.jump(leap);
+        play.advance(secs(60));
+        let end = play.wall();
+        play.advance(secs(30));
+        let believed = play.wall() + secs(900);
+        assert_eq!(say(&mut play, again, believed), Some(Remark::Repeated), "late");
+        play.advance(secs(30));
+        assert_eq!(say(&mut play, again, end), Some(Remark::Ended), "{leap}");
+    });
 }
