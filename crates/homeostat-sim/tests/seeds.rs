@@ -12,7 +12,7 @@ use homeostat_sim::script::{Deed, Script, World};
 /// Seeds that break a law when the bug is put in again, each with what it was. They say so as long as
 /// the worlds are drawn in the same way; the smallest test of each bug stands in `regressions.rs` of
 /// core. Those that were found before there were Prometheuses with labels of their own stand only there.
-const FOUND: [(u64, &str); 34] = [
+const FOUND: [(u64, &str); 43] = [
     (
         2,
         "an end of this moment was taken for one before the act, since the clock had been set back",
@@ -77,6 +77,24 @@ const FOUND: [(u64, &str); 34] = [
     (
         70900,
         "the law took two notifications of one group for one, which ends and changes the same alert",
+    ),
+    (300_086, "the law wanted what was due to end before the engine's turn"),
+    (
+        300_536,
+        "the law did not see since when an alert is listed by the group that began its episode",
+    ),
+    (301_430, "the law knew since when an alert fires, though an engine that had died could not"),
+    (
+        305_181,
+        "a proof ended at once when nobody could be asked any more, beside what may have run",
+    ),
+    (305_423, "since when an alert fires was told again, by a clock that had been set once more"),
+    (305_675, "since when an alert fires was told again, by a clock that had been set once more"),
+    (402_963, "since when an alert fires was told again, by a clock that had been set once more"),
+    (404_324, "the law wanted what was due to end before the engine's turn"),
+    (
+        409_474,
+        "a proof ended at once when nobody could be asked any more, beside what may have run",
     ),
     (
         900_329,

@@ -11,7 +11,7 @@ use homeostat_core::text::Text;
 use homeostat_core::time::{Span, Timestamp};
 
 use super::witness::Word;
-use super::{Heard, Known, Mention, Oracle, Verdict, Violation, key};
+use super::{Heard, Key, Known, Mention, Oracle, Verdict, Violation, key};
 
 /// How soon after a resolve what it ended is late, and how often that is ignored.
 const STALE_FOR: Span = Span::from_secs(300);
@@ -44,10 +44,15 @@ impl Oracle {
             };
             self.mentions.insert(key(alert), Mention { at: now, ends_at });
             if let Some(starts_at) = alert.starts_at {
-                let newest = self.newest_start.entry(key(alert)).or_insert(starts_at);
-                *newest = self.hours.later(starts_at, *newest, now);
+                self.note_start(key(alert), starts_at, now);
             }
         }
+    }
+
+    /// Notes since when an alert is said to fire: the latest counts.
+    pub(super) fn note_start(&mut self, key: Key, starts_at: Timestamp, now: Timestamp) {
+        let newest = self.newest_start.entry(key).or_insert(starts_at);
+        *newest = self.hours.later(starts_at, *newest, now);
     }
 
     /// Whether a firing is from before the end that was heard of a while ago.
@@ -153,7 +158,7 @@ impl Oracle {
         }
         self.firing.remove(&key);
         // One group may say that an alert ended and that it fires again.
-        if self.mentions.get(&key).is_some_and(|mention| mention.at < now) {
+        if self.mentions.get(&key).is_none_or(|mention| mention.at < now) {
             self.mentions.remove(&key);
             self.newest_start.remove(&key);
         }

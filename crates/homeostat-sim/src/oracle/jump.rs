@@ -11,7 +11,7 @@ use homeostat_core::fact::What;
 use homeostat_core::name::IncidentId;
 use homeostat_core::time::Timestamp;
 
-use super::{Oracle, Verdict, Violation};
+use super::{Key, Oracle, Verdict, Violation};
 
 /// What follows from the last jump.
 #[derive(Debug, Default)]
@@ -88,8 +88,18 @@ impl Oracle {
         self.jumps.voided.clear();
         self.absences.clear();
         self.mentions.clear();
-        self.newest_start.clear();
+        self.newest_start = self.written_starts();
         self.ignored.clear();
         self.disturbed_at = Some(self.truth.now());
+    }
+
+    /// Since when alerts fire, as it is written down: what only repeats is not.
+    fn written_starts(&self) -> BTreeMap<Key, Timestamp> {
+        let firing = self.firing.iter();
+        let written = firing.filter_map(|(key, id)| {
+            let starts_at = self.episodes.get(id)?.alert.starts_at?;
+            Some((key.clone(), starts_at))
+        });
+        written.collect()
     }
 }

@@ -22,6 +22,7 @@
 
 mod absence;
 mod alerts;
+mod beside;
 mod breaker;
 mod course;
 mod effects;
@@ -413,11 +414,7 @@ impl Oracle {
         book: &Book,
         shown: Timestamp,
     ) -> Verdict {
-        let now = self.hours.own(shown);
-        self.note_lies();
-        self.count_absences(heard, shown);
-        self.note_accepted(heard, now);
-        self.take_in(heard, now);
+        let now = self.listen(heard, shown);
         self.retried.clear();
         for fact in &turn.facts {
             self.see(fact, heard, book)?;
@@ -439,6 +436,16 @@ impl Oracle {
         self.nothing_is_lost(heard, now)?;
         self.count_ignored(heard, now);
         self.running_is_counted(state, now)
+    }
+
+    /// Takes in what was heard, and returns when that was.
+    fn listen(&mut self, heard: &Heard, shown: Timestamp) -> Timestamp {
+        let now = self.hours.own(shown);
+        self.note_lies();
+        self.count_absences(heard, shown);
+        self.note_accepted(heard, now);
+        self.take_in(heard, now);
+        now
     }
 
     /// Judges an effect in the moment in which it is performed.
@@ -487,14 +494,16 @@ impl Oracle {
         match &fact.what {
             What::EpisodeBegan { episode, alert, by, .. } => {
                 self.absences.name(*episode, fact.at);
-                let lists = |roster: &Roster| match roster {
-                    Roster::Poll(poll) => {
-                        poll.source == alert.source && poll.lists(alert.fingerprint).is_some()
+                let is_polled = alert.door == Door::Webhook;
+                let listed_since = |roster: &Roster| match roster {
+                    Roster::Poll(poll) if is_polled && poll.source == alert.source => {
+                        poll.lists(alert.fingerprint)
                     }
-                    Roster::Named(_) | Roster::Rules(..) => false,
+                    Roster::Poll(_) | Roster::Named(_) | Roster::Rules(..) => None,
                 };
-                if alert.door == Door::Webhook && heard.rosters.iter().any(lists) {
+                for since in heard.rosters.iter().filter_map(listed_since) {
                     self.absences.list_perhaps(*episode);
+                    self.note_start(key(alert), since, at);
                 }
                 self.begins(*episode, (alert, by.as_ref()), heard, at)
             }

@@ -62,7 +62,7 @@ impl Play<'_> {
         }
         let heard = self.oracle.hear(notified);
         self.oracle.truth.at(self.now);
-        self.oracle.watch(&heard, &Turn::default(), &self.folded, &self.book, self.shown())
+        self.oracle.overhear(&heard, self.shown())
     }
 
     fn hear_repeats(&mut self) {

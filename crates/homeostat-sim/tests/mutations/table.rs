@@ -605,6 +605,20 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     )
     .seen_in(8163),
     mutation(
+        "jump: which start is the later one is asked again after a further jump",
+        "decide/observe.rs",
+        "presence.and_then(|presence| presence.starts_at).or_else(written)",
+        "{
+        let known = presence.and_then(|presence| presence.starts_at);
+        if {M} {
+            desk.state.clock().later(known, written(), desk.now)
+        } else {
+            known.or_else(written)
+        }
+    }",
+    )
+    .seen_in(305_423),
+    mutation(
         "a shadow hands over what may still run",
         "decide/follow.rs",
         "&& remedy.mode == Mode::Auto",
@@ -702,6 +716,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         }
         Look::Due(_) => {",
     ),
+    mutation(
+        "healing: a proof ends at once where nobody can be asked any more",
+        "decide/prove.rs",
+        "if asks.is_empty() {",
+        "if {M} && asks.is_empty() {
+                return vec![conclude(view, incident, verification, order)];
+            }
+            if asks.is_empty() {",
+    )
+    .seen_in(305_181),
     mutation(
         "healing: a memory is not waited for",
         "decide/prove.rs",
