@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params_from_iter};
 
 use super::search::asked;
-use super::sqlite::{JournalError, number};
+use super::sqlite::{JournalError, keep_plans, number};
 use crate::incidents::{ALERTS, Filter, Open, Page, Story};
 
 /// Reads what is committed.
@@ -26,8 +26,9 @@ impl Reader {
     pub fn open(directory: &Path) -> Result<Self, JournalError> {
         let path = directory.join("homeostat.db");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags)
-            .map_err(|source| JournalError::of(&path, "opened", source))?;
+        let failed = |source| JournalError::of(&path, "opened", source);
+        let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        keep_plans(&connection).map_err(failed)?;
         Ok(Self { path, connection: Mutex::new(connection) })
     }
 

@@ -1,11 +1,13 @@
 //! The journal in SQLite: WAL, `synchronous=FULL`, one writer.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use homeostat_core::command::Command;
 use homeostat_core::fact::{Fact, VERSION, What};
-use homeostat_core::name::IncidentId;
+use homeostat_core::name::{EpisodeId, IncidentId};
 use homeostat_core::time::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, ffi, params};
 use thiserror::Error;
 
@@ -133,6 +135,7 @@ impl Journal {
         let path = directory.join("homeostat.db");
         let failed = |source| JournalError::of(&path, "opened", source);
         let mut connection = Connection::open(&path).map_err(failed)?;
+        keep_plans(&connection).map_err(failed)?;
         connection
             .execute_batch(
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=1000;
@@ -226,9 +229,13 @@ impl Journal {
         (self.last, self.head) = self.transact(|transaction| {
             let mut content = Vec::with_capacity(facts.len() * size_of::<Hash>());
             let mut last = before;
+            let mut named = HashMap::new();
             for fact in facts {
                 last += 1;
-                content.extend(write_fact(transaction, last, fact)?);
+                if let What::EpisodeBegan { episode, alert, .. } = &fact.what {
+                    named.insert(*episode, alert.labels.get("alertname"));
+                }
+                content.extend(write_fact(transaction, last, fact, &named)?);
             }
             let link = Link { kind: Kind::Facts, first: before + 1, last, content: &content };
             let head = chain::append(transaction, head, &link, None)?;
@@ -296,6 +303,12 @@ impl Journal {
     }
 }
 
+/// Keeps a statement as it was prepared. Else SQLite prepares some anew when another value is bound, by
+/// which it could choose another way.
+pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// What a disk says that fails, for failpoints.
 fn failure() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), None)
@@ -341,8 +354,16 @@ pub(super) fn read_fact(
     Ok(Fact { at: Timestamp::from_micros(at.map_err(text)?), what })
 }
 
+/// The names of the alerts whose episodes began in the same group.
+type Named<'a> = HashMap<EpisodeId, Option<&'a str>>;
+
 /// Writes one fact by its number, and returns its hash.
-fn write_fact(transaction: &Transaction<'_>, seq: i64, fact: &Fact) -> rusqlite::Result<Hash> {
+fn write_fact(
+    transaction: &Transaction<'_>,
+    seq: i64,
+    fact: &Fact,
+    named: &Named<'_>,
+) -> rusqlite::Result<Hash> {
     let what = &fact.what;
     let body = serde_json::to_string(what)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -364,10 +385,8 @@ fn write_fact(transaction: &Transaction<'_>, seq: i64, fact: &Fact) -> rusqlite:
         .execute(params![seq, at, version, kind, incident, episode, body])?;
     project(transaction, fact)?;
     days::count(transaction, fact)?;
-    if stored.episode.is_some()
-        && let Some(incident) = stored.incident
-    {
-        name_alert(transaction, incident, stored.episode)?;
+    if let (Some(incident), Some(episode)) = (what.incident(), what.episode()) {
+        name_alert(transaction, incident, episode, named)?;
     }
     Ok(stored.hash())
 }
@@ -375,20 +394,28 @@ fn write_fact(transaction: &Transaction<'_>, seq: i64, fact: &Fact) -> rusqlite:
 /// Keeps the name of the alert that an incident got, to be found by.
 fn name_alert(
     transaction: &Transaction<'_>,
-    incident: i64,
-    episode: Option<i64>,
+    incident: IncidentId,
+    episode: EpisodeId,
+    named: &Named<'_>,
 ) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT OR IGNORE INTO alerts_of
-               SELECT ?1, json_extract(body, '$.alert.labels.alertname') FROM facts
-               WHERE episode = ?2 AND kind = 'episode_began'
-                 AND json_extract(body, '$.alert.labels.alertname') IS NOT NULL
-               ORDER BY seq LIMIT 1",
-        )?
-        .execute(params![incident, episode])?;
+    let incident = number(incident.0);
+    if let Some(name) = named.get(&episode) {
+        let Some(name) = name else { return Ok(()) };
+        let sql = "INSERT OR IGNORE INTO alerts_of (incident, name) VALUES (?1, ?2)";
+        transaction.prepare_cached(sql)?.execute(params![incident, name])?;
+        return Ok(());
+    }
+    transaction.prepare_cached(FIND_NAME)?.execute(params![incident, number(episode.0)])?;
     Ok(())
 }
+
+/// Keeps the name of an alert whose episode began in an earlier group.
+pub(super) const FIND_NAME: &str = "
+INSERT OR IGNORE INTO alerts_of
+  SELECT ?1, json_extract(body, '$.alert.labels.alertname') FROM facts
+  WHERE episode = ?2 AND kind = 'episode_began'
+    AND json_extract(body, '$.alert.labels.alertname') IS NOT NULL
+  ORDER BY seq LIMIT 1";
 
 /// Numbers count from 1 and stay far below SQLite's largest.
 pub(super) fn number(id: u64) -> i64 {

@@ -44,6 +44,39 @@ fn facts_read_back_in_order_after_the_journal_was_opened_again() {
     assert_eq!(read_back(&Journal::open(directory.path()).unwrap()), story);
 }
 
+/// The names by which incidents are found, as they are kept.
+fn names(directory: &std::path::Path) -> Vec<(i64, String)> {
+    let raw = rusqlite::Connection::open(directory.join("homeostat.db")).unwrap();
+    let mut statement = raw.prepare("SELECT incident, name FROM alerts_of ORDER BY 1, 2").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn an_incident_has_its_alerts_name_whether_the_alert_began_in_the_same_group_or_before() {
+    for group in [1, 2, usize::MAX] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(directory.path()).unwrap();
+        for facts in story().chunks(group) {
+            journal.commit(facts).unwrap();
+        }
+        let expected = [(1, "Down".to_owned()), (2, "Down".to_owned())];
+        assert_eq!(names(directory.path()), expected, "groups of {group}");
+    }
+}
+
+#[test]
+fn a_statement_is_prepared_once_whatever_is_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    let mut statement = journal.connection().prepare(sqlite::FIND_NAME).unwrap();
+    for episode in 1..5 {
+        statement.execute([7, episode]).unwrap();
+    }
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+}
+
 #[test]
 fn incidents_are_listed_newest_first_with_their_alerts() {
     let directory = tempfile::tempdir().unwrap();
