@@ -8,7 +8,7 @@ CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-hosts test test-kubernetes check bench sim torture fuzz mixin deb image chart sbom book
+.PHONY: help deps build demo demo-hosts test test-kubernetes check bench sim torture fuzz mixin deb image chart sbom release book
 
 help: ## Show this list
 	@echo 'Homeostat, the healing side of the Prometheus stack'
@@ -80,10 +80,12 @@ deb: ## Make a Debian package, in target/debian
 	$(CARGO) build --release --locked --package homeostat
 	@scripts/deb target/release/homeostat
 
+# In the form of Docker, also by podman: that of the OCI has no health checks.
 image: ## Make an image for containers, by podman or docker
-	@engine=$$(command -v podman || command -v docker) \
-	    || { echo 'image: neither podman nor docker is here'; exit 1; }; \
-	$$engine build --file Containerfile --tag homeostat \
+	@if command -v podman >/dev/null; then build='podman build --format docker'; \
+	elif command -v docker >/dev/null; then build='docker build'; \
+	else echo 'image: neither podman nor docker is here'; exit 1; fi; \
+	$$build --file Containerfile --tag homeostat \
 	    --build-arg HOMEOSTAT_REVISION="$$(git rev-parse --short=12 HEAD)" .
 
 chart: ## Render the chart into contrib/kubernetes, and validate what it makes
@@ -91,6 +93,11 @@ chart: ## Render the chart into contrib/kubernetes, and validate what it makes
 
 sbom: ## Say what is linked, with its licences, in target/homeostat.cdx.json and third-party.txt
 	@scripts/sbom
+
+release: ## Gather all that is released of a tag in target/release-files (TAG=v1.2.3)
+	@scripts/release check "$(TAG)"
+	@$(MAKE) deb image sbom
+	@scripts/release gather
 
 book: ## Make a book of the manual, in target/book
 	@scripts/book

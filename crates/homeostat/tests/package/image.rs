@@ -1,6 +1,7 @@
 //! What the image is made of, and how it runs: its words, as the first process of namespaces whose root
 //! is read-only, by its user. No engine of containers is needed for that.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -40,6 +41,30 @@ fn what_it_copies_is_there_and_what_it_builds_is_the_program() {
     assert!(text.contains("cargo build --release --locked --package homeostat\n"));
     assert!(text.contains("\nRUN scripts/licences >target/third-party.txt\n"));
     assert!(stage.contains("\nUSER 65532:65532\n"));
+}
+
+#[test]
+fn it_is_built_in_the_form_that_keeps_its_health_check() {
+    assert!(containerfile().contains("\nHEALTHCHECK "));
+    let sandbox = Sandbox::new().unwrap();
+    for (engine, how) in [("docker", "docker build "), ("podman", "podman build --format docker ")]
+    {
+        // In place of all that the recipe calls: says how it was called.
+        let programs = sandbox.path().join(engine);
+        std::fs::create_dir(&programs).unwrap();
+        for name in [engine, "git"] {
+            let program = programs.join(name);
+            std::fs::write(&program, "#!/bin/sh\necho \"${0##*/} $*\"\n").unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut make = Command::new("make");
+        make.args(["--no-print-directory", "image", &format!("PATH={}", programs.display())]);
+        let output = make.current_dir(root()).output().unwrap();
+        let called = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(called.starts_with(how), "{}", said(&output));
+        assert!(called.contains("--file Containerfile --tag homeostat "), "{called}");
+        assert!(called.contains("HOMEOSTAT_REVISION=git rev-parse "), "{called}");
+    }
 }
 
 /// Namespaces as a container's, for this script and what it becomes: `ROOT` is the container's root.

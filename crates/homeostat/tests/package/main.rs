@@ -8,5 +8,6 @@ mod image;
 mod life;
 mod machine;
 mod programs;
+mod release;
 mod survival;
 mod units;

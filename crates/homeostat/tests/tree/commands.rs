@@ -12,7 +12,7 @@ use super::documents::{read, root};
 use super::manual::{documents, prose};
 
 /// Programs that belong to others; that the shell can read their lines is all that we know.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 17] = [
     "apt-get",
     "cargo",
     "curl",
@@ -26,6 +26,7 @@ const OTHERS: [&str; 16] = [
     "openssl",
     "podman",
     "printf",
+    "sha256sum",
     "sqlite3",
     "ssh",
     "systemctl",
