@@ -20,13 +20,14 @@
     ||| % { sum: sum, metric: metric, range: range }
   ),
 
-  // True while a counter that may just have appeared counted within a time.
+  // True while a counter that may just have appeared counted within a time. One that appears with 0, as
+  // those without labels do, has not counted.
   counts(metric, range, by): |||
     sum by (%(by)s) (
         increase(%(metric)s[%(range)s]) > 0
       or
         (
-            %(metric)s
+            %(metric)s > 0
           unless
             %(metric)s offset %(range)s
         )

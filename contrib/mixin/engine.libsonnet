@@ -154,7 +154,7 @@ function(config) (
           'Started, could not be started, and lost. Orders of a lost one are unknown.',
           [
             p.range(
-              counted(series('runner_starts_total'), '$__rate_interval', ['result']), 'start {{result}}'
+              counted(series('runner_starts_total'), '$__rate_interval', ['result']), '{{result}}'
             ),
             p.range(counted(series('runner_lost_total'), '$__rate_interval', ['instance']), 'lost'),
           ],
@@ -166,6 +166,8 @@ function(config) (
           [p.range(rate('notices_total', ['channel', 'result']), '{{channel}} {{result}}')],
           unit='ops',
         ),
+      ]),
+      p.line(6, [
         p.lines(
           'What is odd',
           'Jumps of the wall clock, commands in another name than their sender’s, approvals in force.',

@@ -171,7 +171,7 @@ function(config) (
         ),
         p.table(
           'Remedies in shadow',
-          '`needless`: the trouble ended by itself in time. `needed`: the remedy might have helped.',
+          '`needless`: the trouble ended without it in time, by itself or by somebody. `needed`: it did not.',
           p.now(in_range(series('shadow_total'), ['policy', 'remedy', 'result'])),
           ['policy', 'remedy', 'result'],
           'times',
