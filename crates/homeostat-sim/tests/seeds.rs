@@ -88,7 +88,7 @@ const FOUND: [(u64, &str); 43] = [
         305_181,
         "a proof ended at once when nobody could be asked any more, beside what may have run",
     ),
-    (305_423, "since when an alert fires was told again, by a clock that had been set once more"),
+    (305_423, "the law knew since when an alert fires, though an engine that had died could not"),
     (305_675, "since when an alert fires was told again, by a clock that had been set once more"),
     (402_963, "since when an alert fires was told again, by a clock that had been set once more"),
     (404_324, "the law wanted what was due to end before the engine's turn"),

@@ -617,7 +617,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         }
     }",
     )
-    .seen_in(305_423),
+    .seen_in(305_675),
     mutation(
         "a shadow hands over what may still run",
         "decide/follow.rs",
