@@ -54,6 +54,7 @@ pub use http::{
 pub use load::{
     complain_of, load, load_for, load_http, load_web, load_with_care, parse, parse_web,
 };
-pub use notify::{Channel, Notify, Way};
+pub use nearest::nearest;
+pub use notify::{Channel, Notify, Way, WebhookUrl};
 pub use report::{Problem, Report, Row, Severity};
 pub use web::{CipherSuite, ClientAuth, Curve, Pem, RequestRate, ServerTls, TlsVersion, WebConfig};

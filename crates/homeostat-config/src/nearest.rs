@@ -1,17 +1,15 @@
 //! The known word that a misspelt one most resembles.
 
 /// Finds the candidate that was probably meant: at most a third of it is wrong, two letters at
-/// most. Swapped neighbours count as one mistake.
+/// most. Swapped neighbours count as one mistake, capitals as none.
 ///
 /// Source: the optimal string alignment distance (Damerau 1964).
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let word: Vec<char> = word.to_lowercase().chars().take(40).collect();
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = |text: &str| text.to_lowercase().chars().take(40).collect::<Vec<char>>();
+    let word = letters(word);
     candidates
         .into_iter()
-        .map(|candidate| (distance(&word, &candidate.chars().collect::<Vec<_>>()), candidate))
+        .map(|candidate| (distance(&word, &letters(candidate)), candidate))
         .filter(|(wrong, candidate)| *wrong <= candidate.chars().count().div_ceil(3).min(2))
         .min()
         .map(|(_, candidate)| candidate)
@@ -42,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_word_finds_what_was_meant() {
-        let known = ["exec", "script", "timeout", "retries", "for"];
+        let known = ["exec", "script", "timeout", "retries", "for", "WebDown"];
         for (word, wanted) in [
             ("exce", Some("exec")),
             ("Exec", Some("exec")),
@@ -50,6 +48,7 @@ mod tests {
             ("retry", None),
             ("retrys", Some("retries")),
             ("fro", Some("for")),
+            ("webdwon", Some("WebDown")),
             ("x", None),
             ("", None),
         ] {

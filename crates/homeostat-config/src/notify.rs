@@ -1,6 +1,7 @@
 //! By which commands and webhooks people are told, as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use homeostat_core::name::PolicyName;
 use homeostat_core::time::Span;
@@ -38,8 +39,17 @@ pub enum Way {
     /// A server that takes a POST.
     Webhook {
         /// Where.
-        url: Url,
+        url: WebhookUrl,
         /// How it is talked to.
         http: Box<HttpConfig>,
     },
+}
+
+/// Where a webhook is.
+#[derive(Debug, Clone)]
+pub enum WebhookUrl {
+    /// It stands in the configuration.
+    Inline(Url),
+    /// It is the content of this file, without space around it, read again when it changes.
+    File(PathBuf),
 }

@@ -6,11 +6,11 @@ use std::ops::Range;
 use homeostat_core::name::PolicyName;
 use homeostat_core::policy::Policy;
 
-use super::http::{http, http_url};
+use super::http::{http, http_url, path};
 use super::{Names, secrets, some_time, words};
 use crate::files::Files;
 use crate::nearest::nearest;
-use crate::notify::{Channel, Notify, Way};
+use crate::notify::{Channel, Notify, Way, WebhookUrl};
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
 use crate::{limits, raw};
@@ -100,24 +100,8 @@ fn way(raw: &raw::notify::Channel, files: &Files, problems: &mut Problems) -> Op
     match (&raw.exec, &raw.webhook) {
         (Field::Given(argv), Field::Absent) => exec(argv, problems),
         (Field::Absent, Field::Given(webhook)) => {
-            let Some(text) = webhook.url.given() else {
-                if webhook.url.is_absent() {
-                    let problem = Problem::error(webhook.span.clone(), "this webhook has no `url`");
-                    problems.report(problem.help("write webhook: { url: \"https://…\" }"));
-                }
-                return None;
-            };
-            let http = http(&webhook.http, files, problems);
-            match http_url(text) {
-                Ok(url) => {
-                    secrets::check_url(text, &url, problems);
-                    Some(Way::Webhook { url, http: Box::new(http) })
-                }
-                Err(problem) => {
-                    problems.report(problem);
-                    None
-                }
-            }
+            let http = Box::new(http(&webhook.http, files, problems));
+            Some(Way::Webhook { url: webhook_url(webhook, files, problems)?, http })
         }
         (Field::Absent, Field::Absent) => {
             let problem = Problem::error(raw.span.clone(), "this channel says no way to tell");
@@ -132,6 +116,41 @@ fn way(raw: &raw::notify::Channel, files: &Files, problems: &mut Problems) -> Op
             None
         }
         (Field::Wrong, Field::Absent) | (Field::Absent, Field::Wrong) => None,
+    }
+}
+
+fn webhook_url(
+    raw: &raw::notify::Webhook,
+    files: &Files,
+    problems: &mut Problems,
+) -> Option<WebhookUrl> {
+    match (&raw.url, &raw.url_file) {
+        (Field::Given(text), Field::Absent) => match http_url(text) {
+            Ok(url) => {
+                secrets::check_url(text, &url, secrets::IN_A_WEBHOOK, problems);
+                Some(WebhookUrl::Inline(url))
+            }
+            Err(problem) => {
+                problems.report(problem);
+                None
+            }
+        },
+        (Field::Absent, file @ Field::Given(_)) => {
+            path(file, files, problems).map(WebhookUrl::File)
+        }
+        (Field::Absent, Field::Absent) => {
+            let problem = Problem::error(raw.span.clone(), "this webhook has no `url`");
+            problems.report(problem.help(
+                "write webhook: { url: \"https://…\" }, or name a file that holds it: url_file: …",
+            ));
+            None
+        }
+        (Field::Given(_), Field::Given(file)) => {
+            let message = "`url` and `url_file` exclude each other";
+            problems.report(Problem::error(file.span.clone(), message).help("remove one of them"));
+            None
+        }
+        (Field::Wrong, _) | (_, Field::Wrong) => None,
     }
 }
 

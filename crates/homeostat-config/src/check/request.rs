@@ -144,7 +144,7 @@ fn url(raw: &raw::Request, problems: &mut Problems) -> Option<Template> {
             let problem = Problem::error(text.span.clone(), "a fragment is never sent");
             problems.report(problem.help("remove it; in a path write %23"));
         }
-        secrets::check_url(text, &url, problems);
+        secrets::check_url(text, &url, secrets::IN_A_REQUEST, problems);
     }
     action::template(text, problems)
 }

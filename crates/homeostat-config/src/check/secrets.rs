@@ -44,6 +44,14 @@ const IN_A_REMEDY: &str = "hand it over, secrets: { NAME: /PATH }, and let a `sc
      $HOMEOSTAT_SECRETS/NAME, or name a file: most programs have an option for it";
 const IN_A_CHANNEL: &str = "name a file: most programs have an option for it";
 
+/// What to do about a URL of a request that says a secret.
+pub(super) const IN_A_REQUEST: &str = "send it as a header: headers: { NAME: { file: … } }; where \
+     the service takes none, let a program read it from a file: exec: […]";
+
+/// What to do about a URL of a webhook that says a secret.
+pub(super) const IN_A_WEBHOOK: &str = "write it into a file that only Homeostat can read, and name \
+     that: url_file: …";
+
 /// Warns of arguments that look like secrets. They are not shown.
 pub(super) fn check(argv: &[Text], whose: Whose<'_>, problems: &mut Problems) {
     let help = match whose {
@@ -84,7 +92,7 @@ fn names_a_secret(name: &str) -> bool {
 }
 
 /// Warns of a URL that says a secret.
-pub(super) fn check_url(text: &Text, url: &Url, problems: &mut Problems) {
+pub(super) fn check_url(text: &Text, url: &Url, help: &str, problems: &mut Problems) {
     let message = if let Some((name, _)) = url.query_pairs().find(|(name, _)| is_secret(name)) {
         format!("{name:?} looks like a secret, and URLs are written down")
     } else if is_in_path(url) {
@@ -93,10 +101,7 @@ pub(super) fn check_url(text: &Text, url: &Url, problems: &mut Problems) {
         return;
     };
     problems.conceal(text.span.clone());
-    problems.report(Problem::warning(text.span.clone(), message).help(
-        "send it as a header: headers: { NAME: { file: … } }; where the service takes none, let a \
-         program read it from a file: exec: […]",
-    ));
+    problems.report(Problem::warning(text.span.clone(), message).help(help));
 }
 
 fn is_in_path(url: &Url) -> bool {

@@ -25,6 +25,7 @@ pub(crate) static WEBHOOK: Keys = Keys {
     of: "webhook",
     known: &[
         "url",
+        "url_file",
         "http_config",
         "basic_auth",
         "authorization",
@@ -34,7 +35,7 @@ pub(crate) static WEBHOOK: Keys = Keys {
         "no_proxy",
         "http_headers",
     ],
-    later: &["url_file", "proxy_from_environment", "proxy_connect_header"],
+    later: &["proxy_from_environment", "proxy_connect_header"],
     habits: &[
         habit("body", "", NO_TEMPLATES),
         habit("payload", "", NO_TEMPLATES),

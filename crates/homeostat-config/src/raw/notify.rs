@@ -24,6 +24,7 @@ pub(crate) struct Channel {
 pub(crate) struct Webhook {
     pub(crate) span: Range<usize>,
     pub(crate) url: Field<Text>,
+    pub(crate) url_file: Field<Text>,
     pub(crate) http: Http,
 }
 
@@ -48,6 +49,7 @@ fn webhook(reader: &mut Reader<'_>, node: &Node) -> Option<Webhook> {
     Some(Webhook {
         // The path of a webhook is often a secret.
         url: fields.read(reader, "url", Reader::secret),
+        url_file: fields.read(reader, "url_file", Reader::text),
         http: http_of(reader, &fields),
         span: fields.span,
     })

@@ -218,15 +218,18 @@ static WEBHOOK: Table = Table {
     name: "channel_webhook",
     keys: &keys::WEBHOOK,
     groups: &[&WEBHOOK_KEYS, &server::NESTED, &server::HTTP_KEYS],
-    one_of: &[],
+    one_of: &["url", "url_file"],
 };
 
 static WEBHOOK_KEYS: Group = Group {
     name: "a webhook that tells",
-    entries: &[entry(
-        "url",
-        Text,
-        Required,
-        "where to POST; shown nowhere, as it often holds a secret",
-    )],
+    entries: &[
+        entry("url", Text, Nothing, "where to POST; shown nowhere, as it often holds a secret"),
+        entry(
+            "url_file",
+            Text,
+            Nothing,
+            "a file that holds the URL, in place of `url`; read again when it changes",
+        ),
+    ],
 };

@@ -1,7 +1,9 @@
 //! Channels, and the policies that tell through them.
 
+use std::path::Path;
+
 use super::*;
-use crate::notify::Way;
+use crate::notify::{Way, WebhookUrl};
 
 const CHANNELS: &str = "notify:
   - name: oncall
@@ -22,12 +24,31 @@ fn channels_and_the_choice_of_a_policy_are_read() {
     let Way::Exec(argv) = &oncall.way else { panic!() };
     assert_eq!((&*oncall.name, argv.len()), ("oncall", 3));
     assert_eq!((oncall.timeout, oncall.send_resolved), (Span::from_secs(20), false));
-    let Way::Webhook { url, http } = &chat.way else { panic!() };
+    let Way::Webhook { url: WebhookUrl::Inline(url), http } = &chat.way else { panic!() };
     assert_eq!(url.as_str(), "https://chat.example/hook/secret");
     assert!(matches!(http.credentials, Credentials::Header { .. }));
     assert_eq!((chat.timeout, chat.send_resolved), (Span::from_secs(10), true));
     let routes: Vec<_> = config.notify.routes.into_iter().collect();
     assert_eq!(routes, [(PolicyName::new("a"), ["chat".to_owned()].into())]);
+}
+
+#[test]
+fn the_url_of_a_webhook_may_stand_in_a_file_beside_the_configuration() {
+    let text = "notify: [{ name: chat, webhook: { url_file: chat.url } }]\n";
+    let config = parse("/etc/homeostat/homeostat.yml", &format!("{text}policies: []\n"));
+    let config = config.unwrap_or_else(|report| panic!("{report}"));
+    let Way::Webhook { url: WebhookUrl::File(file), .. } = &config.notify.channels[0].way else {
+        panic!()
+    };
+    assert_eq!(file, Path::new("/etc/homeostat/chat.url"));
+    let slack = "webhook: { url: \"https://hooks.slack.com/services/T1/B1/x\" }";
+    let text = format!("notify: [{{ name: chat, {slack} }}]\npolicies: []\n");
+    insta::assert_snapshot!(problems(&text), @r#"
+        1:40 warning: this path looks like a secret, and URLs are written down
+          => write it into a file that only Homeostat can read, and name that: url_file: …
+        2:11 warning: there are no policies
+          => until there are, every alert is recorded in shadow
+        "#);
 }
 
 #[test]
@@ -64,6 +85,9 @@ fn what_is_wrong_with_a_channel_is_told_with_its_place() {
 - { name: g, webhook: http://x }
 - { name: h, exec: [page], timeout: 1h }
 - { name: i, url: http://x }
+- { name: j, webhook: { url: \"http://x/secret\", url_file: x.url } }
+- { name: k, webhook: { url_file: ~/x.url } }
+- { name: l, webhook: { url_file: [x] } }
 ";
     let shown = problems(&format!("{text}{}", policy("mode: auto\nescalate: none")));
     assert!(!shown.contains("secret"), "{shown}");
@@ -81,7 +105,7 @@ fn what_is_wrong_with_a_channel_is_told_with_its_place() {
         6:27 a channel has no placeholders
           => what there is to tell comes as JSON on stdin and as $HOMEOSTAT_NOTICE_SUMMARY
         7:23 this webhook has no `url`
-          => write webhook: { url: "https://…" }
+          => write webhook: { url: "https://…" }, or name a file that holds it: url_file: …
         8:30 cannot talk "ftp", only http and https
           => write it as in "http://127.0.0.1:9093"
         9:23 expected a map, found a text
@@ -90,6 +114,11 @@ fn what_is_wrong_with_a_channel_is_told_with_its_place() {
           => what takes longer is tried again, so that a person is told sooner
         11:14 unknown key "url" in a channel of `notify`
           => write webhook: { url: "https://…" }
+        12:59 `url` and `url_file` exclude each other
+          => remove one of them
+        13:35 no shell expands this path
+          => write it from `/` on, or from the configuration's directory
+        14:35 expected a text, found a list
         "#);
 }
 

@@ -204,15 +204,30 @@ fn channel(channel: &config::Channel) -> Result<notice::Channel, StartError> {
     let way = match &channel.way {
         config::Way::Exec(argv) => notice::Way::Exec(argv.clone()),
         config::Way::Webhook { url, http } => {
-            let client = talk::single_use(url, http).map_err(|error| StartError::Channel {
-                name: name.clone(),
-                reason: error.line(),
-            })?;
-            notice::Way::Webhook(Box::new(client))
+            notice::Way::Webhook(Box::new(webhook(&name, url, http)?))
         }
     };
     let (timeout, send_resolved) = (channel.timeout.into(), channel.send_resolved);
     Ok(notice::Channel { name, way, timeout, send_resolved })
+}
+
+fn webhook(
+    channel: &str,
+    url: &config::WebhookUrl,
+    http: &HttpConfig,
+) -> Result<notice::Webhook, StartError> {
+    let wrong = |reason| StartError::Channel { name: channel.to_owned(), reason };
+    let unusable = |error: ClientError| wrong(error.line());
+    match url {
+        config::WebhookUrl::Inline(url) => {
+            talk::single_use(url, http).map(notice::Webhook::Fixed).map_err(unusable)
+        }
+        config::WebhookUrl::File(file) => {
+            let options = talk::options(http).map_err(unusable)?;
+            notice::Webhook::told_by(file, options)
+                .map_err(|error| wrong(format!("{:#}", anyhow::Error::new(error))))
+        }
+    }
 }
 
 /// All peers of one source. They share its tokens.

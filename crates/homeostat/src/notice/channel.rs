@@ -2,18 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-
 use super::command;
 use super::message::Message;
-use crate::client::{Client, NoAnswer, Outgoing, one_line};
-
-/// The header that carries [`Message::key`].
-const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Bytes that are read of an answer, for the log.
-const KEPT: usize = 2 << 10;
+use super::webhook::Webhook;
 
 /// One way by which a notice reaches people.
 #[derive(Debug)]
@@ -34,7 +25,7 @@ pub enum Way {
     /// To a program: on stdin and as environment.
     Exec(Vec<String>),
     /// To a server, by POST.
-    Webhook(Box<Client>),
+    Webhook(Box<Webhook>),
 }
 
 impl Channel {
@@ -48,34 +39,7 @@ impl Channel {
             Way::Exec(argv) => {
                 command::run(argv, message.variables(), message.document(), self.timeout).await
             }
-            Way::Webhook(client) => post(client, message, self.timeout).await,
+            Way::Webhook(webhook) => webhook.post(message, self.timeout).await,
         }
     }
-}
-
-async fn post(client: &Client, message: &Message<'_>, timeout: Duration) -> Result<(), String> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let key = HeaderValue::from_str(&message.key).map_err(|error| error.to_string())?;
-    headers.insert(KEY_HEADER, key);
-    let request = Outgoing {
-        method: Method::POST,
-        url: client.base().clone(),
-        headers,
-        body: Some(message.document()),
-        timeout,
-        keep: KEPT,
-    };
-    let answer = client.call(request, &[]).await.map_err(|error| match error {
-        // The path of a webhook is often a secret.
-        NoAnswer::NotSent(error) | NoAnswer::Broken(error) => {
-            error.line().replace(client.server(), "the webhook")
-        }
-        NoAnswer::TooSlow => format!("no answer within {timeout:?}"),
-    })?;
-    if (200..300).contains(&answer.status) {
-        return Ok(());
-    }
-    let body = one_line(&String::from_utf8_lossy(&answer.body));
-    Err(format!("the webhook answered {}: {body}", answer.status))
 }

@@ -24,6 +24,7 @@ mod desk;
 mod message;
 mod outbox;
 mod owed;
+mod webhook;
 mod wording;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ use desk::Desk;
 use homeostat_hands::failpoint;
 use message::Message;
 use outbox::Letter;
+pub use webhook::Webhook;
 
 /// How long what Alertmanagers are told goes on.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,7 @@ fn now() -> Timestamp {
     Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
 }
 
-fn notice(incident: u64) -> Notice {
+pub(super) fn notice(incident: u64) -> Notice {
     Notice {
         matter: Matter::Escalation {
             incident: IncidentId(incident),

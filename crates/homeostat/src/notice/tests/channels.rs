@@ -15,7 +15,7 @@ fn webhook(name: &str, url: &str) -> Channel {
     let client = Client::new(url, ClientOptions::default()).unwrap();
     Channel {
         name: name.into(),
-        way: Way::Webhook(Box::new(client)),
+        way: Way::Webhook(Box::new(Webhook::Fixed(client))),
         timeout: MINUTE,
         send_resolved: true,
     }

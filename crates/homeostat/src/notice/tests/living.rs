@@ -120,7 +120,7 @@ async fn other_words_are_shown_and_call_nobody_but_another_severity_does() {
     let client = Client::new(&command.url, ClientOptions::default()).unwrap();
     let chat = Channel {
         name: "chat".into(),
-        way: Way::Webhook(Box::new(client)),
+        way: Way::Webhook(Box::new(Webhook::Fixed(client))),
         timeout: MINUTE,
         send_resolved: true,
     };
