@@ -299,7 +299,8 @@ impl Scenario {
         self.give(Event::Revoke { approval, by, reason: "in a scenario".to_owned() })
     }
 
-    fn give(&mut self, event: Event) -> Reply {
+    /// Gives a command, and returns what it came to.
+    pub fn give(&mut self, event: Event) -> Reply {
         let reply = self.turn(vec![event]).replies.pop().flatten();
         reply.expect("a command is replied to")
     }

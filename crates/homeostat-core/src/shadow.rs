@@ -9,7 +9,8 @@
 //! stepped in, or the engine was away when the time was over. Two alerts of one target end when the
 //! last of them does.
 //!
-//! Not the duty of this room: whether the remedy would have healed. Nobody knows that.
+//! Not the duty of this room: whether the remedy would have healed, and who ended the trouble, itself or
+//! somebody. Nobody knows that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +43,7 @@ impl Shadow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Worth {
-    /// The trouble ended by itself, in the time that the healing would have had.
+    /// The trouble ended without it, in the time that the healing would have had.
     Needless,
     /// It was still there when that time was over.
     Needed,

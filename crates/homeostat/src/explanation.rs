@@ -9,6 +9,7 @@ pub(crate) mod prospect;
 
 use std::sync::Arc;
 
+use homeostat_config::nearest;
 use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::decide::Account;
 use homeostat_core::label::LabelSet;
@@ -38,6 +39,9 @@ pub(crate) struct Explanation {
     pub(crate) passed: Vec<Passed>,
     /// How many more do not take it.
     pub(crate) others: usize,
+    /// The alert that was probably meant, where no policy is about one of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) meant: Option<Meant>,
     /// When a running engine answered; `None`: this is read from a file alone.
     pub(crate) at: Option<Timestamp>,
 }
@@ -59,7 +63,8 @@ impl Explanation {
     pub(crate) fn seen_by(mut self, sees: impl Fn(&PolicyName, Option<&Target>) -> bool) -> Self {
         self.taken.retain(|taken| sees(&PolicyName::new(&taken.policy), Some(&taken.target)));
         self.passed.retain(|passed| sees(&PolicyName::new(&passed.policy), None));
-        Self { others: 0, ..self }
+        let is_seen = |meant: &Meant| sees(&PolicyName::new(&meant.policy), None);
+        Self { others: 0, meant: self.meant.filter(is_seen), ..self }
     }
 }
 
@@ -268,17 +273,42 @@ pub(crate) struct Passed {
     pub(crate) because: String,
 }
 
+/// An alert that was probably meant.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Meant {
+    pub(crate) alertname: String,
+    /// The first policy that is about it.
+    pub(crate) policy: String,
+}
+
 /// Explains what a book says about an alert with these labels.
 pub(crate) fn explain(book: &Book, labels: LabelSet, annotations: &LabelSet) -> Explanation {
     if labels.get(OWN_LABEL).is_some() {
         let ignored = format!("an alert with the label {OWN_LABEL:?} is our own: it heals nothing");
         let (taken, passed) = (Vec::new(), Vec::new());
-        return Explanation { labels, ignored: Some(ignored), taken, passed, others: 0, at: None };
+        let ignored = Some(ignored);
+        return Explanation { labels, ignored, taken, passed, others: 0, meant: None, at: None };
     }
     let takers = book.taking(&labels);
     let taken = takers.iter().map(|policy| take(policy, book, &labels, annotations)).collect();
     let (passed, others) = passed(book, &takers, &labels);
-    Explanation { labels, ignored: None, taken, passed, others, at: None }
+    let meant = meant(book, &labels);
+    Explanation { labels, ignored: None, taken, passed, others, meant, at: None }
+}
+
+/// The alert that was probably meant, where nobody is about one of this name.
+fn meant(book: &Book, labels: &LabelSet) -> Option<Meant> {
+    let name = labels.get("alertname")?;
+    let names_it = |policy: &Policy| {
+        let mut about = policy.matchers.iter().filter(|m| m.name() == "alertname").peekable();
+        about.peek().is_some() && about.all(|matcher| matcher.matches_value(name))
+    };
+    if book.policies().iter().any(names_it) {
+        return None;
+    }
+    let alertname = nearest(name, book.policies().iter().filter_map(Policy::alertname))?;
+    let policy = book.policies().iter().find(|policy| policy.alertname() == Some(alertname))?;
+    Some(Meant { alertname: alertname.to_owned(), policy: policy.name.to_string() })
 }
 
 fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet) -> Taken {

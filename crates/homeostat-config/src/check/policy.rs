@@ -36,7 +36,7 @@ pub(super) fn check(
     refuse_own_alerts(&raw.matchers, problems);
     let mode = mode(raw, problems);
     let remedies = remedies(raw, mode, surroundings, problems);
-    warn_of_one_rung(raw, &remedies, problems);
+    warn_of_one_rung(raw, mode, &remedies, problems);
     let height = height(raw);
     let settle = raw.settle.value_or(Span::ZERO);
     let about = about::check(raw, problems);
@@ -184,10 +184,12 @@ fn remedies(
     remedies
 }
 
-/// What relapses goes on with the next remedy, and where there is none a person is told at once.
-fn warn_of_one_rung(raw: &raw::Policy, remedies: &[Remedy], problems: &mut Problems) {
+/// What relapses goes on with the next remedy, and where there is none a person is told at once. A policy
+/// in shadow is told so before it acts.
+fn warn_of_one_rung(raw: &raw::Policy, mode: Mode, remedies: &[Remedy], problems: &mut Problems) {
     let relapse = raw.relapse.value_or(defaults::RELAPSE);
-    let acting: Vec<&Remedy> = remedies.iter().filter(|r| r.mode.may_act()).collect();
+    let acts = |remedy: &&Remedy| mode == Mode::Shadow || remedy.mode.may_act();
+    let acting: Vec<&Remedy> = remedies.iter().filter(acts).collect();
     let ([only], false, true) = (&acting[..], relapse.is_zero(), problems.looks_around()) else {
         return;
     };
@@ -195,7 +197,11 @@ fn warn_of_one_rung(raw: &raw::Policy, remedies: &[Remedy], problems: &mut Probl
     let name = &only.name;
     let message =
         format!("if {name} heals and the alert comes back within {relapse}, a person is told");
-    problems.report(Problem::warning(place, message).help(
+    let problem = match mode {
+        Mode::Shadow => Problem::note(place, format!("once this policy acts: {message}")),
+        Mode::Approve | Mode::Auto => Problem::warning(place, message),
+    };
+    problems.report(problem.help(
         "what comes back takes the next remedy, and there is none: add one, or write `relapse: 0s` to \
          run this one again after its cooldown",
     ));

@@ -30,6 +30,7 @@ mod telling;
 mod standing;
 mod vote;
 mod command;
+mod halt;
 mod account;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +40,6 @@ use crate::event::{Effect, Event};
 use crate::evidence::Evidence;
 use crate::fact::What;
 use crate::incident::{Closing, Incident, Stage, Told};
-use crate::ledger::Pause;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, OrderId};
 use crate::order::{Ended, Found, Order, Outcome};
@@ -103,12 +103,10 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         Event::NoticeTold(notice) => telling::told(&mut desk, &notice),
         Event::NoticeEnded(topic) => telling::ended(&mut desk, topic),
         Event::Pause { by, reason } => {
-            desk.note(What::EnginePaused { pause: Pause { by, reason, since: now } });
+            desk.decision.reply = Some(halt::pause(&mut desk, by, reason));
         }
         Event::Resume { by, reason } => {
-            if state.ledgers().paused.is_some() {
-                desk.note(What::EngineResumed { by, reason });
-            }
+            desk.decision.reply = Some(halt::resume(&mut desk, by, reason));
         }
         Event::Command { incident, command, seen, ahead, by, reason } => {
             let word = vote::Word { by, reason, seen, ahead };

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 pub enum End {
     /// A remedy healed it, to the grade that was required.
     Healed,
-    /// It recovered by itself before any order started.
+    /// It recovered before any order started.
     Recovered,
     /// Homeostat stopped and handed over; the reason says why.
     Escalated,

@@ -14,6 +14,7 @@ mod clock;
 mod evidence;
 mod fair;
 mod guards;
+mod halt;
 mod ladder;
 mod notices;
 mod people;

@@ -15,8 +15,8 @@ use super::plain::plain;
 use super::{Exit, Output, answered, counted, entitled, prospect, witnesses, write_json};
 use crate::access::agreeing;
 use crate::explanation::{
-    self, Agreement, Break, Bystander, Damped, Explanation, Guards, Harm, Outcome, Proof, Reversal,
-    Rung, Storm, Taken,
+    self, Agreement, Break, Bystander, Damped, Explanation, Guards, Harm, Meant, Outcome, Proof,
+    Reversal, Rung, Storm, Taken,
 };
 use homeostat_config as config;
 
@@ -126,6 +126,10 @@ fn write_text(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> 
     }
     if explanation.taken.is_empty() {
         writeln!(out, "no policy takes {}", plain(&explanation.labels.to_string()))?;
+    }
+    if let Some(Meant { alertname, policy }) = &explanation.meant {
+        let meant = format!("did you mean alertname={alertname:?}, as policy {policy} does?");
+        writeln!(out, "  {}", plain(&meant))?;
     }
     for taken in &explanation.taken {
         write_taken(out, taken)?;
@@ -492,6 +496,21 @@ policies:
         let (exit, out) = explain(&["alertname=ServiceDown", "homeostat=escalation"], Output::Text);
         assert_eq!(exit, Exit::No);
         assert!(out.contains("our own"), "{out}");
+    }
+
+    #[test]
+    fn a_name_that_no_policy_is_about_is_compared_with_those_that_they_are_about() {
+        let (exit, out) = explain(&["alertname=diskFul", "instance=a:80"], Output::Text);
+        assert_eq!(exit, Exit::No);
+        insta::assert_snapshot!(out, @r#"
+        no policy takes {alertname="diskFul", instance="a:80"}
+          did you mean alertname="DiskFull", as policy disk does?
+        policies about other alerts: 5
+        "#);
+        for known in ["ServiceDown", "ServiceDowm", "DiskFull"] {
+            let (_, out) = explain(&[&format!("alertname={known}"), "job=db"], Output::Json);
+            assert!(!out.contains("meant"), "{out}");
+        }
     }
 
     #[test]

@@ -219,8 +219,8 @@ pub(super) fn scores(policies: &Policies, out: &mut dyn Write) -> io::Result<()>
             let since = seconds(*since);
             writeln!(
                 out,
-                "{before}in shadow: remedy {remedy} of {policy} would have been needless {needless} \
-                 of {judged} times since {since}"
+                "{before}in shadow: {needless} of {judged} times since {since} it ended without remedy \
+                 {remedy} of {policy}, by itself or by somebody"
             )?;
             before = "";
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::client::{Client, Server, Trouble};
-use super::command::who;
+use super::command::{post, who};
 
 /// Let no remedy start until `resume`
 ///
@@ -46,18 +46,20 @@ pub(super) struct ResumeArgs {
 }
 
 pub(super) fn pause(args: &PauseArgs, out: &mut dyn Write) -> Result<Exit, Trouble> {
-    command("pause", &args.server, args.by.as_ref(), &args.reason)?;
-    writeln!(out, "paused: no remedy starts until `homeostat resume`")?;
-    Ok(Exit::Fine)
+    command("pause", &args.server, args.by.as_ref(), &args.reason, out)
 }
 
 pub(super) fn resume(args: &ResumeArgs, out: &mut dyn Write) -> Result<Exit, Trouble> {
-    command("resume", &args.server, args.by.as_ref(), &args.reason)?;
-    writeln!(out, "resumed: what waits is judged anew")?;
-    Ok(Exit::Fine)
+    command("resume", &args.server, args.by.as_ref(), &args.reason, out)
 }
 
-fn command(name: &str, server: &Server, by: Option<&String>, reason: &str) -> Result<(), Trouble> {
+fn command(
+    name: &str,
+    server: &Server,
+    by: Option<&String>,
+    reason: &str,
+    out: &mut dyn Write,
+) -> Result<Exit, Trouble> {
     let body = json!({ "by": who(by), "reason": reason });
-    Client::new(server)?.post(&["api", "v1", name], &body)
+    post(&Client::new(server)?, &["api", "v1", name], &body, out)
 }

@@ -8,7 +8,7 @@ use rustix::termios::tcgetwinsize;
 
 use super::incidents::{alert, standing};
 use super::plain::{cut, plain};
-use crate::web::api::view::{IncidentList, IncidentView};
+use crate::web::api::view::{AlertStatus, IncidentList, IncidentView};
 
 /// Characters of a reason, where no terminal says how much room there is.
 const REASON: usize = 60;
@@ -50,7 +50,7 @@ pub(super) fn table(list: &IncidentList, look: Look, out: &mut dyn Write) -> io:
     if list.incidents.is_empty() {
         return writeln!(out, "no incidents");
     }
-    let mut rows: Vec<[String; 7]> = list.incidents.iter().map(|one| row(one, look)).collect();
+    let mut rows: Vec<[String; 8]> = list.incidents.iter().map(|one| row(one, look)).collect();
     fit(&mut rows, look.width);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -75,13 +75,14 @@ pub(super) fn table(list: &IncidentList, look: Look, out: &mut dyn Write) -> io:
     Ok(())
 }
 
-const HEADER: [&str; 7] = ["ID", "STATE", "ALERT", "POLICY", "TARGET", "AGE", "REASON"];
+const HEADER: [&str; 8] = ["ID", "STATE", "ALERT", "NOW", "POLICY", "TARGET", "AGE", "REASON"];
 
-fn row(incident: &IncidentView, look: Look) -> [String; 7] {
+fn row(incident: &IncidentView, look: Look) -> [String; 8] {
     [
         incident.id.clone(),
         standing(incident).to_owned(),
         plain(alert(incident)).into_owned(),
+        incident.alert_status().map_or("–", AlertStatus::as_str).to_owned(),
         plain(&incident.policy).into_owned(),
         plain(&incident.target.to_string()).into_owned(),
         age(incident.opened_at, look.now),
@@ -91,15 +92,15 @@ fn row(incident: &IncidentView, look: Look) -> [String; 7] {
 }
 
 /// Cuts what is long, so that a row is a line.
-fn fit(rows: &mut [[String; 7]], width: Option<usize>) {
+fn fit(rows: &mut [[String; 8]], width: Option<usize>) {
     let Some(width) = width else { return };
-    for column in [6, 4, 2, 3] {
+    for column in [7, 5, 2, 4] {
         let widest = |column: usize| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             cells.max().unwrap_or_default().max(HEADER[column].len())
         };
         // Two characters stand between columns.
-        let all: usize = (0..7).map(|column| widest(column) + 2).sum::<usize>() - 2;
+        let all: usize = (0..HEADER.len()).map(|column| widest(column) + 2).sum::<usize>() - 2;
         let Some(beyond) = all.checked_sub(width).filter(|beyond| *beyond > 0) else { return };
         let room = widest(column).saturating_sub(beyond).max(LEAST);
         for row in rows.iter_mut() {
@@ -156,9 +157,9 @@ mod tests {
     #[test]
     fn incidents_are_a_table() {
         insta::assert_snapshot!(printed(&list(), None, false), @r#"
-        ID  STATE    ALERT        POLICY         TARGET             AGE   REASON
-        2   waiting  ServiceDown  evil\u{1b}[2J  {instance="a:80"}  1h2m  remedy restart is held: pause: paused by ann: migration
-        1   healed   ServiceDown  web-down       {instance="a:80"}  1h2m  confirmed by remedy reboot: rule ServiceDown is inactive
+        ID  STATE    ALERT        NOW       POLICY         TARGET             AGE   REASON
+        2   waiting  ServiceDown  firing    evil\u{1b}[2J  {instance="a:80"}  1h2m  remedy restart is held: pause: paused by ann: migration
+        1   healed   ServiceDown  resolved  web-down       {instance="a:80"}  1h2m  confirmed by remedy reboot: rule ServiceDown is inactive
 
         more: homeostat incidents --cursor 1
         "#);

@@ -305,8 +305,8 @@ fn below_the_table_stands_what_remedies_in_shadow_would_have_been_worth() {
         let policies = json!({ "policies": [{ "name": "web-down", "remedies": remedies }] });
         serde_json::from_value(policies).unwrap()
     };
-    let wanted = "\nin shadow: remedy restart of web-down would have been needless 9 of 12 times \
-                  since 2026-01-05T09:00:00Z\n";
+    let wanted = "\nin shadow: 9 of 12 times since 2026-01-05T09:00:00Z it ended without remedy \
+                  restart of web-down, by itself or by somebody\n";
     assert_eq!(printed(|out| incidents::scores(&policies(score), out)), wanted);
     assert_eq!(printed(|out| incidents::scores(&policies(Value::Null), out)), "");
 }

@@ -233,6 +233,8 @@ fn drive(inbox: Inbox, events: Arc<Mutex<Vec<Event>>>) {
                     }
                     Event::Command { incident, .. } => Some(Reply::NoIncident(*incident)),
                     Event::Revoke { .. } => Some(Reply::Taken("it is revoked".into())),
+                    Event::Pause { .. } => Some(Reply::Taken("paused".into())),
+                    Event::Resume { .. } => Some(Reply::Taken("nothing was paused".into())),
                     _ => None,
                 };
                 events.lock().push(event);
@@ -744,9 +746,11 @@ async fn an_operators_command_is_answered_once_the_engine_has_it() {
     let house = House::usual().await;
     let body = json!({ "by": " ann ", "reason": "migration" });
     let answer = house.post("/api/v1/pause", &body).await;
-    assert_eq!((answer.status, answer.json()), (200, json!({ "paused": true })));
+    let told = json!({ "paused": true, "message": "paused" });
+    assert_eq!((answer.status, answer.json()), (200, told));
     let answer = house.post("/api/v1/resume", &json!({ "by": "ann" })).await;
-    assert_eq!((answer.status, answer.json()), (200, json!({ "paused": false })));
+    let told = json!({ "paused": false, "message": "nothing was paused" });
+    assert_eq!((answer.status, answer.json()), (200, told));
     let events = house.events.lock().clone();
     assert_eq!(
         events,

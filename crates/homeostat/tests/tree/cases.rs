@@ -213,8 +213,8 @@ fn what_looks_like_a_secret_is_not_shown() {
 fn one_remedy_and_a_window_of_relapse_is_worth_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("homeostat.yml");
-    let of = |policy: &str| {
-        let head = "matchers: [a=b], target: [instance], mode: auto, escalate: none";
+    let of = |mode: &str, policy: &str| {
+        let head = format!("matchers: [a=b], target: [instance], mode: {mode}, escalate: none");
         let text = format!("policies:\n  - {{ name: a, {head}, {policy} }}\n");
         std::fs::write(&file, text).unwrap();
         let mut found = problems(&file);
@@ -224,7 +224,12 @@ fn one_remedy_and_a_window_of_relapse_is_worth_a_warning() {
     let one = "remedies: [{ name: a, exec: [/bin/true] }]";
     let two = "remedies: [{ name: a, exec: [/bin/true] }, { name: b, exec: [/bin/true] }]";
     let wanted = "warning 2: if a heals and the alert comes back within 30m, a person is told";
-    assert_eq!(of(one), [wanted]);
-    assert!(of(&format!("relapse: 0s, {one}")).is_empty());
-    assert!(of(two).is_empty());
+    assert_eq!(of("auto", one), [wanted]);
+    let later = "note 2: once this policy acts: if a heals and the alert comes back within 30m, a person \
+                 is told";
+    assert_eq!(of("shadow", one), [later]);
+    for mode in ["auto", "shadow"] {
+        assert!(of(mode, &format!("relapse: 0s, {one}")).is_empty());
+        assert!(of(mode, two).is_empty());
+    }
 }

@@ -108,14 +108,14 @@ pub(super) async fn pause(
 ) -> Result<Response, Refusal> {
     // Nothing at all starts then.
     caller.may(Permission::Operate, &Subject::Everything)?;
-    Ok(match read(body, &caller, true).await.and_then(Command::plain) {
+    match read(body, &caller, true).await.and_then(Command::plain) {
         Ok((by, reason)) => {
             let by = operator(&api, &caller, by);
             tracing::info!(%by, reason, "an operator pauses");
             perform(&api, Event::Pause { by, reason }, true).await
         }
-        Err(message) => refuse(&message),
-    })
+        Err(message) => Ok(refuse(&message)),
+    }
 }
 
 pub(super) async fn resume(
@@ -124,14 +124,14 @@ pub(super) async fn resume(
     body: Body,
 ) -> Result<Response, Refusal> {
     caller.may(Permission::Operate, &Subject::Everything)?;
-    Ok(match read(body, &caller, false).await.and_then(Command::plain) {
+    match read(body, &caller, false).await.and_then(Command::plain) {
         Ok((by, reason)) => {
             let by = operator(&api, &caller, by);
             tracing::info!(%by, reason, "an operator resumes");
             perform(&api, Event::Resume { by, reason }, false).await
         }
-        Err(message) => refuse(&message),
-    })
+        Err(message) => Ok(refuse(&message)),
+    }
 }
 
 pub(super) type Answer = Result<Response, Refusal>;
@@ -271,8 +271,8 @@ fn event(
     Ok(Event::Command { incident, command, seen, ahead, by, reason })
 }
 
-/// Hands over a command about something with a number, and tells what follows from it or why nothing does.
-pub(super) async fn hand_over(
+/// Hands over a command, and tells what follows from it or why nothing does.
+pub(in crate::web) async fn hand_over(
     what: &str,
     id: &str,
     api: &Api,
@@ -302,11 +302,13 @@ fn noted(api: &Api, operator: Operator) -> Operator {
     operator
 }
 
-async fn perform(api: &Api, event: Event, paused: bool) -> Response {
-    match api.web.queue.command(event).await {
-        Ok(_) => answer::json(StatusCode::OK, &json!({ "paused": paused })),
-        Err(busy) => error(StatusCode::SERVICE_UNAVAILABLE, &busy.to_string()),
-    }
+async fn perform(api: &Api, event: Event, paused: bool) -> Result<Response, Refusal> {
+    Ok(match hand_over("pause", "", api, event).await? {
+        Told::Taken { message, .. } => {
+            answer::json(StatusCode::OK, &json!({ "paused": paused, "message": message }))
+        }
+        told @ (Told::Not(..) | Told::Broken(_)) => told.json("pause", ""),
+    })
 }
 
 pub(super) fn refuse(message: &str) -> Response {

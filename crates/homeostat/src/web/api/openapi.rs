@@ -228,8 +228,10 @@ fn pause(path: &'static str, summary: &'static str, needs_reason: bool) -> Opera
             path,
             summary,
             as_json(json!({
-                "type": "object", "required": ["paused"],
-                "properties": { "paused": { "type": "boolean" } },
+                "type": "object", "required": ["paused", "message"],
+                "properties": {
+                    "paused": { "type": "boolean" }, "message": { "type": "string" },
+                },
             })),
         )
     }

@@ -353,8 +353,10 @@ pub(super) fn shadow_judged(remedy: &RemedyName, worth: Worth, after: Span) -> S
     let whole = Span::from_secs(after.as_millis() / 1000);
     let after = if whole.is_zero() { after } else { whole };
     match worth {
+        // Who ended it is not known: it may have been somebody who did what the remedy would have done.
         Worth::Needless => format!(
-            "it recovered by itself after {after}: remedy {remedy} would have been needless"
+            "it ended without us after {after}, by itself or by somebody: remedy {remedy} counts as \
+             needless"
         ),
         Worth::Needed => format!(
             "it still fired after {after}, the time that a healing by remedy {remedy} would have \

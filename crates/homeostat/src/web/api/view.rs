@@ -139,6 +139,13 @@ impl VoteView {
 }
 
 impl IncidentView {
+    /// How its alerts stand, taken together: one that fires outweighs one that lapsed, and that one those
+    /// that resolved.
+    pub(crate) fn alert_status(&self) -> Option<AlertStatus> {
+        let order = [AlertStatus::Firing, AlertStatus::Lapsed, AlertStatus::Resolved];
+        order.into_iter().find(|status| self.alerts.iter().any(|alert| alert.status == *status))
+    }
+
     /// Tells whether the last run took another one back.
     pub(super) fn is_undoing(&self) -> bool {
         self.orders.last().is_some_and(|order| order.undo)

@@ -336,16 +336,9 @@ async fn halt(
             let by = control::operator(api, &viewer.caller, by);
             let event =
                 if pauses { Event::Pause { by, reason } } else { Event::Resume { by, reason } };
-            match api.web.queue.command(event).await {
-                Ok(_) => {
-                    let text = if pauses {
-                        "Nothing is started from now on."
-                    } else {
-                        "Remedies start again."
-                    };
-                    Said { code: StatusCode::OK, text: text.to_owned() }
-                }
-                Err(busy) => Said { code: StatusCode::SERVICE_UNAVAILABLE, text: busy.to_string() },
+            match Said::of(control::hand_over("pause", "", api, event).await?) {
+                Ok(said) => said,
+                Err(broken) => return Ok(Err(*broken)),
             }
         }
         Err(text) => Said { code: StatusCode::BAD_REQUEST, text },

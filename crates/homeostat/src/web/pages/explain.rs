@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use super::look::{self, Look};
 use super::shell::{self, Page, Place, Viewer};
 use super::{Answer, words};
-use crate::explanation::{Explanation, Outcome, Passed, Rung, Taken};
+use crate::explanation::{Explanation, Meant, Outcome, Passed, Rung, Taken};
 use crate::web::answer;
 use crate::web::api::Api;
 use crate::web::api::explain::{self, Alert};
@@ -91,6 +91,10 @@ fn told(explained: &Explanation, viewer: &Viewer) -> Markup {
             p class="next" { "Nothing: " (why) "." }
         } @else if explained.taken.is_empty() {
             p class="next bad" { b { "No policy takes it: " } "it is recorded, and nothing is done." }
+        }
+        @if let Some(Meant { alertname, policy }) = &explained.meant {
+            p { "Did you mean " b { (alertname) } ", as policy "
+                a href={ "policies#" (policy) } { (policy) } " does?" }
         }
         @for taken in &explained.taken { (policy(taken, viewer)) }
         @if !explained.passed.is_empty() {

@@ -118,7 +118,10 @@ fn table(incidents: &[IncidentView], viewer: &Viewer) -> Markup {
                     tr data-item id={ "i" (incident.id) } {
                         td class="tight" { (Look::of(incident).markup()) }
                         td { a href={ "incidents/" (incident.id) } { (look::name(incident)) }
-                            " " (look::severity_chip(incident)) }
+                            " " (look::severity_chip(incident))
+                            @if let Some(status) = incident.alert_status() {
+                                " " (Look::alert(status).markup())
+                            } }
                         td class="mono" data-of="target" { (words::pairs(&incident.target)) }
                         td data-of="policy" { (incident.policy) }
                         td class="tight" data-of="opened" { (words::ago(incident.opened_at, now)) }

@@ -107,7 +107,7 @@ fn card(
                         @if let Some(score) = scores.of(&policy.name, &remedy.name) {
                             p class="small" {
                                 "in shadow: " (score.needed) " of " (score.judged()) " were needed, "
-                                (score.needless) " recovered by themselves"
+                                (score.needless) " ended without it"
                             }
                         }
                     }

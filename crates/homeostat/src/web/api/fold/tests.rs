@@ -149,7 +149,10 @@ fn a_shadow_tells_whether_it_would_have_been_needed() {
         view(&world)
     };
     for (seconds, text) in [
-        (240, "t recovered by itself after 4m: remedy restart would have been needless"),
+        (
+            240,
+            "t ended without us after 4m, by itself or by somebody: remedy restart counts as needless",
+        ),
         (
             1200,
             "t still fired after 15m30s, the time that a healing by remedy restart would have had: \
