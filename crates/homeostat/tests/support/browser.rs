@@ -17,6 +17,11 @@ use super::{program, until};
 /// Where pictures of pages are kept, for a person to look at; nowhere unless it is said.
 const PICTURES: &str = "HOMEOSTAT_TEST_PICTURES";
 
+/// Where pictures are wanted.
+pub(crate) fn pictures() -> Option<PathBuf> {
+    std::env::var_os(PICTURES).map(PathBuf::from)
+}
+
 /// The text of axe-core, where it is installed beside the programs.
 fn axe() -> Option<String> {
     let path = std::env::var_os("PATH")?;
@@ -196,7 +201,7 @@ impl Browser {
 
     /// Takes a picture, where pictures are wanted.
     pub(crate) async fn picture(&self, name: &str) {
-        let Some(directory) = std::env::var_os(PICTURES).map(PathBuf::from) else { return };
+        let Some(directory) = pictures() else { return };
         let url = format!("{}/screenshot", self.session);
         let answer: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
         let picture = BASE64_STANDARD.decode(answer["value"].as_str().unwrap()).unwrap();
