@@ -164,7 +164,8 @@ impl Night {
     /// One is healed, one after a word, one needs a person, and one ends without us; now and then nothing may
     /// start. The first hour has all of it.
     async fn hour(&self, hour: u32) {
-        let (asks, fails, pauses) = (hour % 3 == 0, hour % 6 == 0, hour % 5 == 0);
+        let (asks, fails, pauses) =
+            (hour.is_multiple_of(3), hour.is_multiple_of(6), hour.is_multiple_of(5));
         if pauses {
             self.command("/api/v1/pause").await;
         }
