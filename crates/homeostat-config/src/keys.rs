@@ -15,7 +15,7 @@ pub(crate) use collect::{COLLECTED_CLUSTER, COLLECTED_UNIT, COLLECTOR, LOGS};
 pub(crate) use guard::{
     BLAST_RADIUS, BREAKER, DEFAULT_GUARD, FLAP, FRESH, GUARD, RATE, STORM, WATCHDOG,
 };
-pub(crate) use kubernetes::{DRAIN, JOB, KUBERNETES, NODE, POD, ROLLOUT, SCALE};
+pub(crate) use kubernetes::{DRAIN, JOB, KUBERNETES, NODE, OWNER_OF, POD, ROLLOUT, SCALE};
 pub(crate) use notify::{CHANNEL, WEBHOOK};
 use source::BEARER_HELP;
 pub(crate) use source::{
@@ -66,7 +66,7 @@ pub(crate) fn home(key: &str) -> Option<&'static str> {
     homes.next().map(|(home, _)| *home)
 }
 
-const HOMES: [(&str, &Keys); 32] = [
+const HOMES: [(&str, &Keys); 33] = [
     ("the top level of the file", &FILE),
     ("`sources`", &SOURCES),
     ("`guard`", &GUARD),
@@ -84,6 +84,7 @@ const HOMES: [(&str, &Keys); 32] = [
     ("`scale` of `kubernetes`", &SCALE),
     ("`evict` of `kubernetes`", &POD),
     ("`drain` of `kubernetes`", &DRAIN),
+    ("`owner_of` of a policy", &OWNER_OF),
     ("a collector of `collect`", &COLLECTOR),
     ("`logs` of `kubernetes`", &LOGS),
     ("`guard.watchdog`", &WATCHDOG),
@@ -232,6 +233,7 @@ pub(crate) static POLICY: Keys = Keys {
         "runbook_url",
         "matchers",
         "target",
+        "owner_of",
         "mode",
         "for",
         "remedies",

@@ -93,6 +93,7 @@ pub(crate) struct Policy {
     pub(crate) runbook_url: Field<Text>,
     pub(crate) matchers: Words,
     pub(crate) target: Words,
+    pub(crate) owner_of: Field<kubernetes::OwnerOf>,
     pub(crate) mode: Field<Spanned<Mode>>,
     pub(crate) settle: Length,
     pub(crate) remedies: Field<Spanned<Vec<Remedy>>>,
@@ -257,6 +258,7 @@ fn policy(reader: &mut Reader<'_>, node: &Node) -> Option<Policy> {
         runbook_url: fields.read(reader, "runbook_url", Reader::text),
         matchers: fields.read(reader, "matchers", matchers),
         target: fields.read(reader, "target", |reader, node| reader.texts(node, "target")),
+        owner_of: fields.read(reader, "owner_of", kubernetes::owner_of),
         mode: fields.read(reader, "mode", mode),
         settle: fields.read(reader, "for", Reader::duration),
         remedies: fields.read(reader, "remedies", |reader, node| {

@@ -18,6 +18,7 @@ mod files;
 mod guard;
 mod meaning;
 mod notify;
+mod owner;
 mod policies;
 mod radius;
 mod regression;

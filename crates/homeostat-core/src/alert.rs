@@ -7,9 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::errand::Errand;
 use crate::label::{Fingerprint, LabelSet};
 use crate::limits;
 use crate::name::SourceName;
+use crate::owner::{Lookup, Sought};
 use crate::text::Text;
 use crate::time::{Span, Timestamp};
 
@@ -173,9 +175,31 @@ pub struct Episode {
     /// Who posted what began it, by their own identity, where a door knew it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Text>,
+    /// Whose it was asked to be, by policies that want to know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Lookup>,
 }
 
 impl Episode {
+    /// Makes one that begins.
+    pub fn new(alert: Alert, began_at: Timestamp, lapse: Span, by: Option<Text>) -> Self {
+        let (ended_at, moved_to, listed, owners) = (None, None, false, Vec::new());
+        Self { alert, began_at, lapse, ended_at, moved_to, listed, by, owners }
+    }
+
+    /// Returns how far a lookup got.
+    pub fn sought(&self, of: &Errand) -> Option<&Sought> {
+        self.owners.iter().find(|lookup| lookup.of == *of).map(|lookup| &lookup.stands)
+    }
+
+    /// Says how far a lookup got, where it is asked anew.
+    pub(crate) fn seek(&mut self, of: &Errand, stands: Sought) {
+        match self.owners.iter_mut().find(|lookup| lookup.of == *of) {
+            Some(lookup) => lookup.stands = stands,
+            None => self.owners.push(Lookup { of: of.clone(), stands }),
+        }
+    }
+
     /// Returns since when its alert fires, by the latest that is written down.
     pub fn latest_start(&self) -> Option<Timestamp> {
         self.moved_to.or(self.alert.starts_at)

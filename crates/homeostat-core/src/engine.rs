@@ -13,6 +13,7 @@
 //! nothing, and most are answered without a turn ([`crate::repeats`]).
 
 mod absences;
+mod owners;
 mod rest;
 mod watchdogs;
 
@@ -35,6 +36,7 @@ use crate::state::State;
 use crate::time::Timestamp;
 
 use absences::{Absences, Rounds};
+use owners::UnderWay;
 use watchdogs::Watchdogs;
 
 /// What one group of events came to.
@@ -80,6 +82,7 @@ pub struct Engine {
     /// The alerts of the alerts API that fire.
     by_api: BTreeSet<EpisodeId>,
     rounds: Rounds,
+    owners: UnderWay,
     /// How often each alert was ignored as a late repeat since it ended.
     ignored: BTreeMap<AlertKey, u32>,
 }
@@ -100,6 +103,7 @@ impl Engine {
             absences: Absences::default(),
             by_api: BTreeSet::new(),
             rounds: Rounds::new(now),
+            owners: UnderWay::new(),
             ignored: BTreeMap::new(),
         };
         engine.rebuild(state, now);
@@ -115,6 +119,7 @@ impl Engine {
         self.absences.rebuild(state.next_episode());
         self.by_api.clear();
         self.rounds = Rounds::new(now);
+        self.owners.clear();
         self.state = state;
         self.watchdogs = Watchdogs::find(&self.book, &self.state);
         let firing: Vec<EpisodeId> = self.state.all_firing().collect();
@@ -173,7 +178,8 @@ impl Engine {
         let lapse = self.lapses.first().map(|(at, _)| *at);
         let calm = self.state.ledgers().storms().first_end().map(|(at, _)| *at);
         let over = self.state.approvals().first_end().map(|(at, _)| at);
-        [alarm, lapse, calm, over, self.next_round()].into_iter().flatten().min()
+        let all = [alarm, lapse, calm, over, self.next_round(), self.next_owner()];
+        all.into_iter().flatten().min()
     }
 
     /// Decides and applies each event of a group, then what has become due. What the turn before
@@ -196,6 +202,7 @@ impl Engine {
         self.lapse(now, &mut turn);
         self.end_storms(now, &mut turn);
         self.end_approvals(now, &mut turn);
+        self.ask_owners(now, &mut turn);
         self.sound_alarms(now, &mut turn);
         self.take_next_steps(now, &mut turn);
         self.make_round(now, &mut turn);
@@ -234,6 +241,7 @@ impl Engine {
             Event::RulesPolled { episodes, evidence } => {
                 self.take_rules(episodes, evidence, now, turn);
             }
+            Event::OwnerTold { episode, .. } => drop(self.owners.remove(episode)),
             _ => {}
         }
         let mentioned = match &event {
@@ -420,6 +428,7 @@ impl Engine {
         let by = jump.followed();
         self.absences.clear();
         self.rounds.forget(jump.to);
+        self.owners.clear();
         for known in self.presence.values_mut().chain(self.ended.values_mut()) {
             let Presence { seen_at, starts_at, .. } = known.presence;
             known.presence = Presence { starts_at, ..Presence::unknown(seen_at + by) };

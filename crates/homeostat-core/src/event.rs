@@ -69,6 +69,15 @@ pub enum Event {
         /// Which rules.
         sightings: Vec<Sighting>,
     },
+    /// It is time to ask whose it is what an episode's alert is about, or to give that up.
+    OwnerDue(EpisodeId),
+    /// A hand was asked whose it is what an episode's alert is about.
+    OwnerTold {
+        /// The episode.
+        episode: EpisodeId,
+        /// What was said.
+        evidence: Evidence,
+    },
     /// Whoever should know that an episode's alert fires did not name it, twice in a row.
     Missing {
         /// The episode.
@@ -236,6 +245,8 @@ pub enum About {
     Observation(Box<Observation>),
     /// Alerts of the alerts API that went unmentioned, whose rules may know them.
     Unmentioned(Vec<EpisodeId>),
+    /// An episode whose alert's owner is wanted.
+    Owner(EpisodeId),
 }
 
 /// Things to ask together.

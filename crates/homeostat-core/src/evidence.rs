@@ -16,6 +16,7 @@ use crate::alert::{Alert, OWN_LABEL};
 use crate::errand::Errand;
 use crate::label::{Fingerprint, LabelSet, Matchers};
 use crate::name::{PolicyName, RemedyName, SourceName};
+use crate::owner::Whose;
 use crate::policy::{Target, TargetLabels};
 use crate::time::{Span, Timestamp};
 
@@ -138,6 +139,11 @@ pub enum Ask {
         /// As which remedy: its hand has the same rights.
         remedy: RemedyName,
     },
+    /// Whose is it, what this errand names?
+    Owner {
+        /// What is asked of which hand.
+        of: Errand,
+    },
 }
 
 impl Ask {
@@ -258,6 +264,8 @@ pub enum Finding {
     Inventory(Result<u64, Trouble>),
     /// Answers [`Ask::Rehearsal`].
     Rehearsal(Result<Rehearsal, Trouble>),
+    /// Answers [`Ask::Owner`].
+    Owner(Result<Whose, Trouble>),
 }
 
 /// Asks and their findings, side by side.
@@ -334,7 +342,8 @@ impl Evidence {
             | Finding::Instance(_)
             | Finding::Present(_)
             | Finding::Inventory(_)
-            | Finding::Rehearsal(_) => None,
+            | Finding::Rehearsal(_)
+            | Finding::Owner(_) => None,
         })
     }
 
@@ -368,7 +377,8 @@ impl Evidence {
             | Finding::Instance(_)
             | Finding::Query(_)
             | Finding::Inventory(_)
-            | Finding::Rehearsal(_) => None,
+            | Finding::Rehearsal(_)
+            | Finding::Owner(_) => None,
         })
     }
 }

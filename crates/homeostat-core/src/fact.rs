@@ -14,6 +14,7 @@ use crate::clock::Jump;
 use crate::collect::{self, Moment};
 use crate::command::Command;
 use crate::configuration::Configuration;
+use crate::errand::Errand;
 use crate::guard::Grant;
 use crate::healing::Reading;
 use crate::hold::Hold;
@@ -25,6 +26,7 @@ use crate::name::{
 use crate::notice::{Notice, Topic};
 use crate::operator::Operator;
 use crate::order::{Ended, Order};
+use crate::owner::Owner;
 use crate::plan::{Ladder, Rendered};
 use crate::policy::Target;
 use crate::shadow::Worth;
@@ -140,6 +142,41 @@ pub enum What {
         episode: EpisodeId,
         /// Which rules.
         sightings: Vec<Sighting>,
+    },
+    /// A policy wants to know whose it is what an alert is about: it is asked.
+    OwnerSought {
+        /// The alert's episode.
+        episode: EpisodeId,
+        /// What is asked.
+        of: Errand,
+    },
+    /// It was told whose it is what an alert is about.
+    OwnerFound {
+        /// The alert's episode.
+        episode: EpisodeId,
+        /// What was asked.
+        of: Errand,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// It was not told whose it is what an alert is about, or it is nobody's.
+    OwnerMissed {
+        /// The alert's episode.
+        episode: EpisodeId,
+        /// What was asked.
+        of: Errand,
+        /// Why, for a person.
+        why: Text,
+        /// When it is asked again; `None` where it is not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<Timestamp>,
+    },
+    /// No policy wants to know any more whose it is what an alert is about.
+    OwnerDropped {
+        /// The alert's episode.
+        episode: EpisodeId,
+        /// What was asked.
+        of: Errand,
     },
     /// A trouble was recognised.
     IncidentOpened {
@@ -496,6 +533,10 @@ impl What {
             Self::EpisodeListed { .. } => "episode_listed",
             Self::EpisodeMentioned { .. } => "episode_mentioned",
             Self::EpisodeSighted { .. } => "episode_sighted",
+            Self::OwnerSought { .. } => "owner_sought",
+            Self::OwnerFound { .. } => "owner_found",
+            Self::OwnerMissed { .. } => "owner_missed",
+            Self::OwnerDropped { .. } => "owner_dropped",
             Self::IncidentOpened { .. } => "incident_opened",
             Self::EpisodeAttached { .. } => "episode_attached",
             Self::EvidenceAsked { .. } => "evidence_asked",
@@ -589,6 +630,10 @@ impl What {
             | Self::EpisodeListed { .. }
             | Self::EpisodeMentioned { .. }
             | Self::EpisodeSighted { .. }
+            | Self::OwnerSought { .. }
+            | Self::OwnerFound { .. }
+            | Self::OwnerMissed { .. }
+            | Self::OwnerDropped { .. }
             | Self::EpisodeEnded { .. } => None,
         }
     }
@@ -617,6 +662,10 @@ impl What {
             | Self::EpisodeMentioned { episode }
             | Self::EpisodeSighted { episode, .. }
             | Self::EpisodeEnded { episode, .. }
+            | Self::OwnerSought { episode, .. }
+            | Self::OwnerFound { episode, .. }
+            | Self::OwnerMissed { episode, .. }
+            | Self::OwnerDropped { episode, .. }
             | Self::IncidentOpened { episode, .. }
             | Self::EpisodeAttached { episode, .. } => Some(*episode),
             _ => None,

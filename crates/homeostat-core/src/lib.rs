@@ -23,6 +23,7 @@ pub mod template;
 pub mod request;
 pub mod errand;
 pub mod collect;
+pub mod owner;
 pub mod alert;
 pub mod repeats;
 pub mod storm;

@@ -74,6 +74,19 @@ pub const NAMED_ALERTS: usize = 5;
 /// How long an answer may take before it counts as none. Longer than the time-out of a probe.
 pub const ANSWER_PATIENCE: Span = Span::from_secs(30);
 
+/// How long whose an alert's thing is is asked for before a person has the alert. A control plane that is
+/// upgraded is back by then, and it is sooner than a person is told of an incident that stays open.
+pub const OWNER_PATIENCE: Span = Span::from_secs(600);
+
+/// The pause before an owner is asked for again, doubled each time up to the cap.
+pub const OWNER_AGAIN: Span = Span::from_secs(5);
+
+/// The longest pause before an owner is asked for again.
+pub const OWNER_AGAIN_CAP: Span = Span::from_secs(60);
+
+/// Alerts whose owners are asked for at once: each takes a process for a moment. The others follow.
+pub const OWNERS_ASKED: usize = 16;
+
 /// How long after an action the first look at its healing is, unless looks are closer still.
 pub const FIRST_LOOK: Span = Span::from_secs(1);
 

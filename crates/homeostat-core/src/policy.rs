@@ -6,6 +6,7 @@
 mod about;
 mod approval;
 mod guard;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::time::Span;
 pub use about::About;
 pub use approval::{Approval, Approvers, Granted};
 pub use guard::{BlastRadius, Breaker, Damping, Extent, GuardLimits, Managed, Rate, Watchdog};
+pub use target::{Lacks, Picked, Target, TargetLabels};
 
 /// How far a policy or a remedy is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,46 +75,6 @@ impl OnResolve {
         match self {
             Self::Finish => "finish",
             Self::Signal => "signal",
-        }
-    }
-}
-
-/// Which labels of an alert say what is to be healed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetLabels {
-    /// All of them.
-    All,
-    /// These, in sorted order; each must be there.
-    Named(Vec<Arc<str>>),
-}
-
-/// What is to be healed: the values of the policy's target labels.
-pub type Target = LabelSet;
-
-impl TargetLabels {
-    /// Picks the target from an alert's labels.
-    ///
-    /// # Errors
-    ///
-    /// The names of target labels that are missing or empty.
-    pub fn pick(&self, labels: &LabelSet) -> Result<Target, Vec<Arc<str>>> {
-        let names = match self {
-            Self::All => return Ok(labels.clone()),
-            Self::Named(names) => names,
-        };
-        let missing: Vec<Arc<str>> =
-            names.iter().filter(|name| labels.get(name).is_none()).cloned().collect();
-        if missing.is_empty() { Ok(self.present(labels)) } else { Err(missing) }
-    }
-
-    /// Picks those target labels that the alert has.
-    pub fn present(&self, labels: &LabelSet) -> Target {
-        match self {
-            Self::All => labels.clone(),
-            Self::Named(names) => LabelSet::from_pairs(
-                names.iter().filter_map(|name| Some((&**name, labels.get(name)?))),
-            ),
         }
     }
 }
@@ -287,6 +249,8 @@ pub struct Policy {
     pub matchers: Matchers,
     /// Which labels say what is to be healed.
     pub target: TargetLabels,
+    /// How the owner of what an alert is about is asked for, where its labels are wanted.
+    pub owner_of: Option<Box<ErrandTemplate>>,
     /// How far it is trusted.
     pub mode: Mode,
     /// How long an alert must fire before anything is done (`for`).
@@ -325,6 +289,7 @@ impl Policy {
             about: About::default(),
             matchers: Matchers::default(),
             target: TargetLabels::All,
+            owner_of: None,
             mode: Mode::Shadow,
             settle: Span::ZERO,
             remedies: Vec::new(),

@@ -9,8 +9,8 @@
 //! Duty: who lists the alerts of a target, what of it is remembered, and what a later listing
 //! means. *Not* its duty: what follows ([`crate::verdict`], `decide`).
 //!
-//! An alert is of the target if it has all of the target's labels with their values. What was
-//! there before the act, pending included, was not caused by it. A listing that may not be complete
+//! An alert is of the target if it has all of the target's labels with their values, but for those of
+//! an owner, which no alert has of its own. What was there before the act, pending included, was not caused by it. A listing that may not be complete
 //! is no baseline, and never shows that nothing became worse:
 //!
 //! | listing | alerts that were not there | says |
@@ -77,6 +77,7 @@ pub enum Change {
 /// Lists what is asked before an act.
 pub fn questions(policy: &Policy, target: &Target, witnesses: &Witnesses) -> Vec<Ask> {
     let Some(regression) = &policy.regression else { return Vec::new() };
+    let target = &policy.own_part(target);
     let ask = |by| ask(by, &regression.matchers, target);
     listers(policy, target, witnesses).into_iter().map(ask).collect()
 }
@@ -110,7 +111,7 @@ pub fn baseline(
     witnesses: &Witnesses,
     evidence: &Evidence,
 ) -> Result<Baseline, String> {
-    let matchers = &regression.matchers;
+    let (matchers, target) = (&regression.matchers, &policy.own_part(target));
     let mut listed = Vec::new();
     for by in listers(policy, target, witnesses) {
         let present = listing(&by, matchers, target, evidence)?;

@@ -527,13 +527,19 @@ impl Scenario {
     fn reply(&mut self, question: Question) {
         let policy = match &question.about {
             About::Incident(id, _) => self.state().incident(*id).map(|i| i.policy.clone()),
-            About::Observation(_) | About::Unmentioned(_) => None,
+            About::Observation(_) | About::Unmentioned(_) | About::Owner(_) => None,
         };
+        let about = match &question.about {
+            About::Owner(episode) => self.state().episode(*episode),
+            About::Incident(..) | About::Observation(_) | About::Unmentioned(_) => None,
+        };
+        let about = about.map(|episode| episode.alert.labels.clone());
         let found: Vec<(Ask, Finding)> = question
             .asks
             .into_iter()
             .map(|ask| {
-                let finding = self.world.find(policy.as_ref(), &ask, self.wall());
+                let of = (policy.as_ref(), about.as_ref());
+                let finding = self.world.find(of, &ask, self.wall());
                 (ask, finding)
             })
             .collect();
@@ -544,6 +550,7 @@ impl Scenario {
             }
             About::Observation(observation) => Event::Vouched { observation, evidence },
             About::Unmentioned(episodes) => Event::RulesPolled { episodes, evidence },
+            About::Owner(episode) => Event::OwnerTold { episode, evidence },
         };
         self.turn(vec![event]);
     }

@@ -67,6 +67,14 @@ pub struct Values {
     pub key: String,
 }
 
+impl Values {
+    /// What placeholders can name before there is an incident.
+    pub fn of_alert(labels: LabelSet, annotations: LabelSet, policy: String) -> Self {
+        let (remedy, key) = (String::new(), String::new());
+        Self { labels, annotations, incident: 0, policy, remedy, attempt: 0, key }
+    }
+}
+
 /// Why a template does not parse or refuses to render.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {
@@ -107,6 +115,14 @@ impl Template {
                 span: source.find(name.as_str()).map(|at| at..at + name.len()),
             }),
         }
+    }
+
+    /// Lists the names that it uses, of [`NAMES`].
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let environment = environment(Place::Argument);
+        let parsed = environment.template_from_str(&self.source);
+        let used = parsed.map(|parsed| parsed.undeclared_variables(false)).unwrap_or_default();
+        NAMES.into_iter().filter(move |name| used.contains(*name))
     }
 
     /// Returns the text as it was written.

@@ -21,6 +21,7 @@ pub mod health;
 pub mod book;
 pub mod people;
 pub mod hands;
+pub mod owners;
 pub mod script;
 pub mod world;
 pub mod mail;

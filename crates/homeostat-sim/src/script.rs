@@ -11,6 +11,7 @@ use homeostat_core::time::Span;
 use crate::book;
 use crate::cast::{self, Part};
 use crate::hands;
+use crate::owners;
 use crate::people;
 use crate::prometheus::{self, Prometheus};
 use crate::random::{Dice, Fate};
@@ -297,6 +298,7 @@ impl Script {
         }
         if world == World::Hostile {
             hands::give(Fate::new(seed), &mut books);
+            owners::give(Fate::new(seed), &mut books);
         }
         Self { seed, world, cast, proms, books, people, manners, steps, calm_at }
     }

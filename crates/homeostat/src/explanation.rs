@@ -14,6 +14,7 @@ use homeostat_core::alert::OWN_LABEL;
 use homeostat_core::decide::Account;
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::{CircuitName, PolicyName};
+use homeostat_core::owner::{self, Lookup, Owner, Seen, Sought};
 use homeostat_core::plan::{self, Rendered};
 use homeostat_core::policy::{
     Approval, Book, Escalate, Extent, Mode, Policy, PrometheusWitness, Rate, Remedy, Target, Worse,
@@ -82,6 +83,9 @@ pub(crate) struct Taken {
     pub(crate) target: Target,
     /// Target labels that the alert does not have: nothing is done.
     pub(crate) missing: Vec<String>,
+    /// Whose it is what the alert is about, where the policy wants to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<Ownership>,
     #[serde(rename = "for")]
     pub(crate) settle: Span,
     pub(crate) remedies: Vec<Rung>,
@@ -123,6 +127,18 @@ pub(crate) struct Entitled {
 pub(crate) enum Outcome<T> {
     Is(T),
     Refused(String),
+}
+
+/// Whose it is what an alert is about.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ownership {
+    /// This is asked when the alert fires, and what is done depends on it.
+    Asked(String),
+    /// It is this one's.
+    Of(String),
+    /// It cannot be told, and why: nothing is done.
+    Unknown(String),
 }
 
 /// One remedy of the ladder.
@@ -281,8 +297,27 @@ pub(crate) struct Meant {
     pub(crate) policy: String,
 }
 
-/// Explains what a book says about an alert with these labels.
-pub(crate) fn explain(book: &Book, labels: LabelSet, annotations: &LabelSet) -> Explanation {
+/// What would be known of whose it is what an alert is about, if it were this one's.
+pub(crate) fn owned(
+    book: &Book,
+    labels: &LabelSet,
+    annotations: &LabelSet,
+    owner: &Owner,
+) -> Vec<Lookup> {
+    let lookup = |policy: &Policy| match policy.sees(labels, annotations, &[]) {
+        Seen::Asks(of) => Some(Lookup { of: *of, stands: Sought::Found(owner.clone()) }),
+        Seen::Labels(_) | Seen::Unowned { .. } => None,
+    };
+    book.taking(labels).into_iter().filter_map(lookup).collect()
+}
+
+/// Explains what a book says about an alert with these labels, of which so much is known of whose it is.
+pub(crate) fn explain(
+    book: &Book,
+    labels: LabelSet,
+    annotations: &LabelSet,
+    known: &[Lookup],
+) -> Explanation {
     if labels.get(OWN_LABEL).is_some() {
         let ignored = format!("an alert with the label {OWN_LABEL:?} is our own: it heals nothing");
         let (taken, passed) = (Vec::new(), Vec::new());
@@ -290,7 +325,8 @@ pub(crate) fn explain(book: &Book, labels: LabelSet, annotations: &LabelSet) -> 
         return Explanation { labels, ignored, taken, passed, others: 0, meant: None, at: None };
     }
     let takers = book.taking(&labels);
-    let taken = takers.iter().map(|policy| take(policy, book, &labels, annotations)).collect();
+    let alert = (&labels, annotations, known);
+    let taken = takers.iter().map(|policy| take(policy, book, alert)).collect();
     let (passed, others) = passed(book, &takers, &labels);
     let meant = meant(book, &labels);
     Explanation { labels, ignored: None, taken, passed, others, meant, at: None }
@@ -311,8 +347,19 @@ fn meant(book: &Book, labels: &LabelSet) -> Option<Meant> {
     Some(Meant { alertname: alertname.to_owned(), policy: policy.name.to_string() })
 }
 
-fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet) -> Taken {
-    let missing = policy.target.pick(labels).err().unwrap_or_default();
+fn take(
+    policy: &Policy,
+    book: &Book,
+    (own, annotations, known): (&LabelSet, &LabelSet, &[Lookup]),
+) -> Taken {
+    let seen = policy.sees(own, annotations, known);
+    let labels = match &seen {
+        Seen::Labels(labels) => labels,
+        Seen::Asks(_) | Seen::Unowned { .. } => own,
+    };
+    let mut missing = policy.target.pick(labels).err().unwrap_or_default();
+    // The owner has them, whoever it is.
+    missing.retain(|name| !matches!(seen, Seen::Asks(_)) || !owner::LABELS.contains(&&**name));
     let target = policy.target.present(labels);
     let values = |remedy: &str| Values {
         labels: labels.clone(),
@@ -334,6 +381,7 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         runbook_url: policy.about.runbook_url.as_ref().map(ToString::to_string),
         mode: policy.mode,
         missing: missing.iter().map(ToString::to_string).collect(),
+        owner: policy.owner_of.as_ref().map(|_| ownership(&seen)),
         settle: policy.settle,
         remedies: rungs.map(|remedy| rung(remedy, &values(remedy.name.as_str()))).collect(),
         locks: outcome(locks),
@@ -342,7 +390,7 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
             .sources
             .as_ref()
             .map(|names| names.iter().map(ToString::to_string).collect()),
-        not_asked: not_asked(policy, book, labels),
+        not_asked: not_asked(policy, book, own),
         verify: Proof {
             within: policy.verify.within,
             query: policy
@@ -371,6 +419,17 @@ fn take(policy: &Policy, book: &Book, labels: &LabelSet, annotations: &LabelSet)
         account: None,
         access: None,
         target,
+    }
+}
+
+fn ownership(seen: &Seen) -> Ownership {
+    match seen {
+        Seen::Labels(labels) => {
+            let [kind, name, _] = owner::LABELS.map(|name| labels.get(name).unwrap_or_default());
+            Ownership::Of(format!("{kind} {name}"))
+        }
+        Seen::Asks(of) => Ownership::Asked(of.to_string()),
+        Seen::Unowned { why, .. } => Ownership::Unknown(why.clone()),
     }
 }
 

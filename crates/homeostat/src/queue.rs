@@ -18,6 +18,7 @@ use homeostat_core::decide::Account;
 use homeostat_core::event::{Event, Remark};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::IncidentId;
+use homeostat_core::owner::Lookup;
 use homeostat_core::policy::Book;
 use homeostat_core::repeats::{Mention, Repeat, Repeats, Resting, Woken};
 use homeostat_core::time::{Span, Timestamp};
@@ -102,6 +103,8 @@ pub struct Accounted {
     pub book: Arc<Book>,
     /// One account for each policy that takes the alert, as far as they are given.
     pub accounts: Vec<Account>,
+    /// What is known of whose it is what the alert is about, where it fires.
+    pub owners: Vec<Lookup>,
 }
 
 /// What fires.

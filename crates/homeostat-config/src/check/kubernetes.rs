@@ -1,5 +1,7 @@
 //! What is to be done in a cluster of Kubernetes: made an errand, whose names can be no path.
 
+use std::ops::Range;
+
 use homeostat_core::errand::{ErrandTemplate, FieldTemplate, Form};
 use homeostat_core::template::Template;
 use homeostat_core::time::Span;
@@ -7,7 +9,7 @@ use homeostat_core::time::Span;
 use super::errand::{PATH, constant, text};
 use super::some_time;
 use crate::raw::collect::Cluster;
-use crate::raw::kubernetes::{Deed, Kubernetes};
+use crate::raw::kubernetes::{Deed, Kubernetes, OwnerOf};
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
 use crate::{limits, raw};
@@ -51,22 +53,11 @@ pub(super) fn look(raw: &Cluster, problems: &mut Problems) -> Option<ErrandTempl
         }
         return None;
     };
-    let mut fields = Fields::new();
-    for (key, field, form) in [
-        ("namespace", &logs.namespace, Form::NAMESPACE),
-        ("pod", &logs.pod, Form::OBJECT),
-        ("container", &logs.container, Form::OBJECT),
-    ] {
-        if key != "container" && field.is_absent() {
-            let problem = Problem::error(logs.span.clone(), format!("it says no `{key}`"));
-            problems.report(problem.help(format!("add {key}: \"{{{{ labels.{key} }}}}\"")));
-            return None;
-        }
-        match text(field, form, problems) {
-            Some(text) => fields.push((key, text)),
-            None if field.is_absent() => {}
-            None => return None,
-        }
+    let mut fields = pod(&logs.span, &logs.namespace, &logs.pod, problems)?;
+    match text(&logs.container, Form::OBJECT, problems) {
+        Some(text) => fields.push(("container", text)),
+        None if logs.container.is_absent() => {}
+        None => return None,
     }
     if logs.previous.value_or(false) {
         fields.push(("previous", self::field("true")));
@@ -81,6 +72,49 @@ pub(super) fn look(raw: &Cluster, problems: &mut Problems) -> Option<ErrandTempl
     }
     fields.extend(cluster);
     Some(errand("logs", fields, false))
+}
+
+/// How it is asked whose a pod is.
+pub(super) fn owner_of(raw: &OwnerOf, problems: &mut Problems) -> Option<ErrandTemplate> {
+    let texts = [&raw.namespace, &raw.pod, &raw.context].map(Field::given);
+    for text in texts.into_iter().flatten() {
+        refuse_late_names(text, problems);
+    }
+    let mut fields = pod(&raw.span, &raw.namespace, &raw.pod, problems)?;
+    fields.extend(cluster(&raw.context, &raw.kubeconfig, problems)?);
+    Some(errand("owner", fields, false))
+}
+
+/// There is no incident yet where its owner is asked for.
+fn refuse_late_names(text: &Text, problems: &mut Problems) {
+    let Ok(template) = Template::parse(&text.value) else { return };
+    let late = template.names().find(|name| ["incident", "remedy", "attempt"].contains(name));
+    if let Some(name) = late {
+        let message = format!("there is no {name:?} yet where an owner is asked for");
+        let problem = Problem::error(text.span.clone(), message);
+        problems.report(problem.help("write what the alert says: \"{{ labels.pod }}\""));
+    }
+}
+
+/// Which pod.
+fn pod(
+    span: &Range<usize>,
+    namespace: &Field<Text>,
+    pod: &Field<Text>,
+    problems: &mut Problems,
+) -> Option<Fields> {
+    let mut fields = Fields::new();
+    for (key, field, form) in
+        [("namespace", namespace, Form::NAMESPACE), ("pod", pod, Form::OBJECT)]
+    {
+        if field.is_absent() {
+            let problem = Problem::error(span.clone(), format!("it says no `{key}`"));
+            problems.report(problem.help(format!("add {key}: \"{{{{ labels.{key} }}}}\"")));
+            return None;
+        }
+        fields.push((key, text(field, form, problems)?));
+    }
+    Some(fields)
 }
 
 /// In which cluster.

@@ -20,6 +20,7 @@ mod kubernetes;
 mod labels;
 mod notify;
 mod oidc;
+mod owner;
 mod policy;
 mod query;
 mod ration;

@@ -17,8 +17,8 @@ use homeostat_core::time::Span;
 use super::guard::Height;
 use super::kubernetes;
 use super::{
-    Names, Surroundings, about, action, approval, carries, collect, guard, notify, regression,
-    some_time, verify,
+    Names, Surroundings, about, action, approval, carries, collect, guard, notify, owner,
+    regression, some_time, verify,
 };
 use crate::read::{Field, Problems, Spanned, Text};
 use crate::report::Problem;
@@ -46,6 +46,7 @@ pub(super) fn check(
         about,
         matchers,
         target: target(&raw.target, problems),
+        owner_of: owner::check(raw, problems).map(Box::new),
         mode,
         settle,
         remedies,

@@ -71,6 +71,19 @@ pub(crate) static POD: Keys = Keys {
     ],
 };
 
+/// `owner_of` of a policy.
+pub(crate) static OWNER_OF: Keys = Keys {
+    of: "`owner_of`",
+    known: &["namespace", "pod", "context", "kubeconfig"],
+    later: &[],
+    habits: &[
+        habit("name", "pod", "write `pod`"),
+        habit("kubernetes", "", "write owner_of: { namespace: …, pod: … }"),
+        habit("deployment", "", "it is asked whose a pod is: pod: \"{{ labels.pod }}\""),
+        habit("cluster", "context", "write context: the name of a context of the kubeconfig"),
+    ],
+};
+
 /// A node that takes no pods, or takes them again.
 pub(crate) static NODE: Keys = Keys {
     of: "a node",

@@ -1,6 +1,7 @@
 //! What a witness is made to say: `answer` of a step.
 
 use homeostat_core::evidence::Rehearsal;
+use homeostat_core::owner::{Owner, Whose};
 use homeostat_core::scenario::{Answer, Asked};
 
 use super::word::no_such;
@@ -10,7 +11,7 @@ use crate::report::Problem;
 use crate::yaml::Node;
 
 /// Which answers each probe can give.
-const PROBES: [(&str, &[&str]); 6] = [
+const PROBES: [(&str, &[&str]); 7] = [
     ("alertmanager", &["error", "empty", "unlisted", "silenced", "truth"]),
     ("prometheus", &["error", "truth"]),
     (
@@ -32,6 +33,7 @@ const PROBES: [(&str, &[&str]); 6] = [
     ("query", &["error", "empty", "holds"]),
     ("inventory", &["error", "empty", "nan", "value"]),
     ("dry_run", &["error", "managed_by", "not_now", "refused", "truth"]),
+    ("owner", &["error", "nobody", "owner"]),
 ];
 
 /// Reads an answer, and what it is for.
@@ -74,7 +76,8 @@ fn asked(reader: &mut Reader<'_>, fields: &Fields<'_>, probe: &str, setting: &Se
     let about = fields.read(reader, "labels", labels);
     let query = fields.read(reader, "query", Reader::text);
     for (key, fits) in [
-        ("labels", matches!(probe, "alertmanager" | "rules")),
+        ("labels", matches!(probe, "alertmanager" | "rules" | "owner")),
+        ("policy", probe != "owner"),
         ("query", matches!(probe, "query" | "inventory" | "prometheus")),
     ] {
         if let (Some(node), false) = (fields.node(key), fits) {
@@ -150,8 +153,27 @@ fn said(
         ("dry_run", _) => {
             yes(reader).map(|()| Answer::Rehearsal(Rehearsal::Accepted { managed_by: None }))
         }
+        ("owner", "error") => text(reader).map(Answer::OwnerErrs),
+        ("owner", "nobody") => text(reader).map(|why| Answer::Owner(Whose::Nobody { why })),
+        ("owner", _) => {
+            let text = taken(fields.read(reader, key, Reader::text))?;
+            owner(reader, &text).map(|owner| Answer::Owner(Whose::Of(owner)))
+        }
         (_, "error") => text(reader).map(Answer::QueryErrs),
         (_, "empty") => yes(reader).map(|()| Answer::Query(0)),
         (_, _) => flag(reader).map(|holds| Answer::Query(usize::from(holds))),
     }
+}
+
+/// Reads `Deployment/web`. Which one of its name it is, tests need not say.
+fn owner(reader: &mut Reader<'_>, text: &Text) -> Option<Owner> {
+    let parts = text.value.split_once('/');
+    let Some((kind, name)) = parts.filter(|(kind, name)| !kind.is_empty() && !name.is_empty())
+    else {
+        let problem = Problem::error(text.span.clone(), "an owner has a kind and a name");
+        reader.problems.report(problem.help("write owner: Deployment/web"));
+        return None;
+    };
+    let uid = format!("uid-of-{kind}-{name}");
+    Some(Owner { kind: kind.into(), name: name.into(), uid: uid.as_str().into() })
 }

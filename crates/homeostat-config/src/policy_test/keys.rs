@@ -105,6 +105,8 @@ pub(crate) static ANSWER: Keys = Keys {
         "managed_by",
         "not_now",
         "refused",
+        "owner",
+        "nobody",
     ],
     later: &[],
     habits: &[

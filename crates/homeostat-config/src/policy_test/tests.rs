@@ -5,6 +5,7 @@ use homeostat_core::command::Command;
 use homeostat_core::name::{RemedyName, SourceName};
 use homeostat_core::operator::{Known, Operator, Way};
 use homeostat_core::order::{Ended, Found, Outcome};
+use homeostat_core::owner::{Owner, Whose};
 use homeostat_core::scenario::{Answer, Asked, Input, Signal, Step, WhichRun};
 
 use super::*;
@@ -153,6 +154,8 @@ fn inputs() -> Vec<Input> {
         outcome,
         output: "line 1\nline 2".into(),
     }));
+    let (kind, name, uid) = ("Deployment", "web", "uid-of-Deployment-web");
+    let owner = Owner { kind: kind.into(), name: name.into(), uid: uid.into() };
     let answers = [
         Answer::AlertmanagerErrs(why()),
         Answer::AlertmanagerEmpty,
@@ -172,6 +175,9 @@ fn inputs() -> Vec<Input> {
         Answer::QueryErrs(why()),
         Answer::Inventory(3),
         Answer::InventoryErrs(why()),
+        Answer::Owner(Whose::Of(owner)),
+        Answer::Owner(Whose::Nobody { why: why() }),
+        Answer::OwnerErrs(why()),
     ];
     inputs.extend(answers.into_iter().map(|answer| Input::Answer(Asked::default(), answer)));
     inputs

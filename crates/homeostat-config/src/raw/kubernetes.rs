@@ -35,6 +35,27 @@ pub(crate) struct Deed {
     pub(crate) timeout: Length,
 }
 
+/// `owner_of` of a policy.
+#[derive(Debug)]
+pub(crate) struct OwnerOf {
+    pub(crate) span: Range<usize>,
+    pub(crate) namespace: Field<Text>,
+    pub(crate) pod: Field<Text>,
+    pub(crate) context: Field<Text>,
+    pub(crate) kubeconfig: Field<Text>,
+}
+
+pub(super) fn owner_of(reader: &mut Reader<'_>, node: &Node) -> Option<OwnerOf> {
+    let fields = reader.fields(node, &keys::OWNER_OF)?;
+    Some(OwnerOf {
+        namespace: fields.read(reader, "namespace", Reader::text),
+        pod: fields.read(reader, "pod", Reader::text),
+        context: fields.read(reader, "context", Reader::text),
+        kubeconfig: fields.read(reader, "kubeconfig", Reader::text),
+        span: fields.span,
+    })
+}
+
 /// Verbs, and the keys of each.
 const VERBS: [(&str, &Keys); 9] = [
     ("rollout_restart", &keys::ROLLOUT),

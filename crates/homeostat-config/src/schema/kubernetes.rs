@@ -122,6 +122,21 @@ static POD_KEYS: Group = Group {
     ],
 };
 
+pub(super) static OWNER_OF: Table = Table {
+    name: "owner_of",
+    keys: &keys::OWNER_OF,
+    groups: &[&OWNER_OF_KEYS, &CLUSTER],
+    one_of: &[],
+};
+
+static OWNER_OF_KEYS: Group = Group {
+    name: "owner_of",
+    entries: &[
+        entry("namespace", Text, Required, "where the pod is"),
+        entry("pod", Text, Required, "the pod, by name"),
+    ],
+};
+
 const NAMED: Entry = entry("node", Text, Required, "the node, by name");
 
 static NODE: Table = Table { name: "node", keys: &keys::NODE, groups: &[&NODE_KEYS], one_of: &[] };

@@ -4,7 +4,7 @@ use homeostat_core::limits::defaults;
 
 use super::Default::{Count, Flag, Nothing, Required, Span, Text as Value, Told};
 use super::Shape::{Anything, Duration, Either, List, Map, Named, Text, Word};
-use super::kubernetes::KUBERNETES;
+use super::kubernetes::{KUBERNETES, OWNER_OF};
 use super::{Group, LABELS, Shape, TEXTS, Table, collect, entry, guard, server};
 use crate::keys;
 
@@ -24,6 +24,12 @@ static POLICY_KEYS: Group = Group {
             "a list in Alertmanager's grammar; `[]` takes every alert",
         ),
         entry("target", TEXTS, Told("all labels"), "names of the labels that say what is healed"),
+        entry(
+            "owner_of",
+            Map(&OWNER_OF),
+            Nothing,
+            "[whose a pod is](hands.md#whose-a-pod-is): labels for target, locks and templates",
+        ),
         entry(
             "mode",
             MODES,

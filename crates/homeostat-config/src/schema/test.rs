@@ -117,16 +117,24 @@ static ASKED: Group = Group {
     entries: &[
         entry(
             "probe",
-            Word(&["alertmanager", "prometheus", "rules", "query", "inventory", "dry_run"]),
+            Word(&[
+                "alertmanager",
+                "prometheus",
+                "rules",
+                "query",
+                "inventory",
+                "dry_run",
+                "owner",
+            ]),
             Required,
             "who answers",
         ),
-        entry("policy", Text, Told("any"), "only questions of this policy"),
+        entry("policy", Text, Told("any"), "only questions of this policy; not of `owner`"),
         entry(
             "labels",
             LABELS,
             Told("any"),
-            "of `alertmanager` and `rules`: only about alerts with these",
+            "of `alertmanager`, `rules` and `owner`: only about alerts with these",
         ),
         entry(
             "query",
@@ -182,6 +190,8 @@ static ANSWER_KEYS: Group = Group {
         entry("managed_by", Text, Nothing, "of `dry_run`: who else manages what would be changed"),
         entry("not_now", Text, Nothing, "of `dry_run`: it could not be done now, and why"),
         entry("refused", Text, Nothing, "of `dry_run`: it would be refused, and why"),
+        entry("owner", Text, Nothing, "of `owner`: whose it is, as `Deployment/web`"),
+        entry("nobody", Text, Nothing, "of `owner`: it is nobody's, in the hand's words"),
     ],
 };
 

@@ -16,8 +16,9 @@ use crate::label::LabelSet;
 use crate::ledger::Subject;
 use crate::limits;
 use crate::name::{EpisodeId, IncidentId, PolicyName, RemedyName};
+use crate::owner::Seen;
 use crate::plan::{self, Step};
-use crate::policy::{Book, Policy, Remedy};
+use crate::policy::{Book, Lacks, Picked, Policy, Remedy};
 use crate::state::State;
 use crate::template::Values;
 use crate::time::Timestamp;
@@ -87,13 +88,31 @@ fn of(
     alert: (&LabelSet, &LabelSet),
     presences: &Presences,
 ) -> Account {
-    let picked = policy.target.pick(alert.0);
-    let target = picked.clone().unwrap_or_else(|_| policy.target.present(alert.0));
+    // What is known of an alert that fires is known of it here, too.
+    let known = view.state.fires_as(alert.0).map_or(&[][..], |episode| &episode.owners);
+    let nothing = Contents::Nothing;
+    let (target, picked) = match policy.picks(alert.0, alert.1, known) {
+        Picked::Target(target) => (target, Ok(())),
+        Picked::Part { target, lacks: Lacks::Labels(_) } => {
+            (target, Err(nothing("the alert lacks a label of the target".into())))
+        }
+        Picked::Part { target, lacks: Lacks::Owner(why) } => (target, Err(nothing(why))),
+        Picked::Asks(of) => {
+            let why = format!("its target is known when it fires and this is asked: {of}");
+            (policy.target.present(alert.0), Err(nothing(why)))
+        }
+    };
+    let labels = match policy.sees(alert.0, alert.1, known) {
+        Seen::Labels(labels) => labels,
+        Seen::Asks(_) | Seen::Unowned { .. } => alert.0.clone(),
+    };
     let subject = (policy.name.clone(), target);
     let contents = match (picked, policy.remedies.first()) {
-        (Err(_), _) => Contents::Nothing("the alert lacks a label of the target".into()),
-        (Ok(_), None) => Contents::Nothing("the policy has no remedy".into()),
-        (Ok(_), Some(first)) => contents(view, (policy, first), &subject, alert, presences),
+        (Err(nothing), _) => nothing,
+        (Ok(()), None) => nothing("the policy has no remedy".into()),
+        (Ok(()), Some(first)) => {
+            contents(view, (policy, first), &subject, (&labels, alert.1), presences)
+        }
     };
     let incident = view.state.incident_of(&subject).map(told);
     Account { policy: policy.name.clone(), incident, contents }

@@ -14,6 +14,8 @@ use crate::fact::What;
 use crate::incident::{Cause, Closing, End, Incident, Stage};
 use crate::name::{IncidentId, OrderId};
 use crate::notice::Topic;
+use crate::owner::Sought;
+use crate::policy::{Lacks, Picked};
 
 impl Word {
     /// As the reason of an end: `cancelled by alice: a planned reboot`.
@@ -156,8 +158,16 @@ fn retry(desk: &mut Desk<'_>, incident: &Incident, closing: &Closing, word: &Wor
     let Some(policy) = taking.into_iter().find(|policy| policy.name == incident.policy) else {
         return refused(&format!("policy {} does not take its alert any more", incident.policy));
     };
-    if policy.target.pick(&alert.labels).ok().as_ref() != Some(&incident.target) {
-        return refused("by its policy the alert has another target now, or none");
+    let owners = desk.state.episode(episode).map_or(&[][..], |episode| &episode.owners);
+    match policy.picks(&alert.labels, &alert.annotations, owners) {
+        Picked::Target(target) if target == incident.target => {}
+        Picked::Part { target, lacks: Lacks::Owner(why) } if target == incident.target => {
+            return seek_again(desk, incident, word).unwrap_or_else(|| refused(&why));
+        }
+        Picked::Asks(of) => return refused(&format!("its target is being asked for: {of}")),
+        Picked::Target(_) | Picked::Part { .. } => {
+            return refused("by its policy the alert has another target now, or none");
+        }
     }
     note(desk, id, Command::Retry, word);
     leaving::release(desk, incident);
@@ -170,5 +180,32 @@ fn retry(desk: &mut Desk<'_>, incident: &Incident, closing: &Closing, word: &Wor
     Reply::Taken(format!(
         "incident {next} is opened for the same policy and target: it begins with the first \
          remedy, and all guards apply"
+    ))
+}
+
+/// Has those owners asked for once more that were not told. Whoever is told of them has an incident
+/// opened then.
+///
+/// `None` where of one of its alerts nothing could be asked: none is let go without another incident.
+fn seek_again(desk: &mut Desk<'_>, incident: &Incident, word: &Word) -> Option<Reply> {
+    let mut sought = Vec::new();
+    for id in incident.episodes.firing() {
+        let known = &desk.state.episode(id)?.owners;
+        let missing = known.iter().filter(|known| matches!(known.stands, Sought::Missing { .. }));
+        let before = sought.len();
+        sought.extend(missing.map(|known| (id, known.of.clone())));
+        if sought.len() == before {
+            return None;
+        }
+    }
+    note(desk, incident.id, Command::Retry, word);
+    leaving::release(desk, incident);
+    for (episode, of) in sought {
+        desk.note(What::OwnerSought { episode, of });
+    }
+    Some(Reply::Taken(
+        "whose it is is asked once more: another incident is opened when that is known, or when it \
+         is not to be had"
+            .to_owned(),
     ))
 }

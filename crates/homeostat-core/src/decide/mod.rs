@@ -25,6 +25,7 @@ mod aftermath;
 mod storm;
 mod leaving;
 mod observe;
+mod owner;
 mod write;
 mod telling;
 mod standing;
@@ -78,6 +79,8 @@ pub fn decide(state: &State, book: &Book, event: Event, now: Timestamp) -> Decis
         Event::Sighted { episode, sightings } => {
             desk.note(What::EpisodeSighted { episode, sightings });
         }
+        Event::OwnerDue(episode) => owner::due(&mut desk, episode),
+        Event::OwnerTold { episode, evidence } => owner::told(&mut desk, episode, &evidence),
         Event::Missing { episode, since } => observe::miss(&mut desk, episode, since),
         // The engine has counted them, and sends those that are missing.
         Event::Polled(_) | Event::RulesPolled { .. } => {}
@@ -351,7 +354,8 @@ fn reload(desk: &mut Desk<'_>) {
     let firing: BTreeSet<EpisodeId> = desk.state.all_firing().collect();
     for id in firing {
         let Some(episode) = desk.state.episode(id) else { continue };
-        observe::open_incidents(desk, id, &episode.alert, &mut opened, &released);
+        let known = (&episode.alert, &episode.owners[..]);
+        observe::open_incidents(desk, id, known, &mut opened, &released);
     }
 }
 
@@ -361,7 +365,9 @@ fn release_those_whose_policy_is_back(desk: &mut Desk<'_>) -> BTreeSet<IncidentI
     let view = desk.view();
     let is_back = |incident: &&Incident| {
         incident.stage.closing().is_some_and(Closing::is_for_want_of_policy)
-            && view.firing(incident).any(|(_, alert)| observe::is_taken(view.book, incident, alert))
+            && incident.episodes.firing().filter_map(|id| view.state.episode(id)).any(|episode| {
+                observe::is_taken(view.book, incident, &episode.alert, &episode.owners)
+            })
     };
     // What was lost sight of opens nothing anew, nor does what became worse: people keep what they
     // know of it.

@@ -6,6 +6,7 @@ use super::desk::Desk;
 use super::table::{Moment, Step};
 use super::{leaving, notices};
 use crate::alert::{Alert, Door, Ending, Episode, Observation, Presence, Status};
+use crate::errand::Errand;
 use crate::event::{About, Effect, Question, Remark};
 use crate::evidence::{Ask, Evidence, RuleWord};
 use crate::fact::{Held, What};
@@ -15,8 +16,9 @@ use crate::label::LabelSet;
 use crate::ledger::{Past, Subject};
 use crate::limits::{self, defaults};
 use crate::name::{EpisodeId, IncidentId};
+use crate::owner::Lookup;
 use crate::plan::Ladder;
-use crate::policy::{Book, Escalate, OnResolve, Policy, Target, TargetLabels};
+use crate::policy::{Book, Escalate, Lacks, OnResolve, Picked, Policy, Target, TargetLabels};
 use crate::state::State;
 use crate::time::{Span, Timestamp};
 
@@ -247,7 +249,7 @@ fn leave_if_begun_anew(
         left.insert(incident.id);
         let others = incident.episodes.has_other_unresolved(lapsed);
         // Where no other incident stands for it, people have only this one's notice.
-        let nobody = !is_taken(desk.book, incident, alert);
+        let nobody = !is_taken(desk.book, incident, alert, &[]);
         let owed = state.is_owed_unheard(incident) && (others || nobody);
         if !owed && !incident.watches_worse() {
             leaving::release(desk, incident);
@@ -267,13 +269,15 @@ fn is_begun_anew(desk: &Desk<'_>, lapsed: EpisodeId, alert: &Alert) -> bool {
     }
 }
 
-/// Tells whether the policy of an incident takes an alert, for the incident's target.
-pub(super) fn is_taken(book: &Book, incident: &Incident, alert: &Alert) -> bool {
-    book.taking(&alert.labels).into_iter().any(|policy| {
-        let picked = policy.target.pick(&alert.labels);
-        let target = picked.unwrap_or_else(|_| policy.target.present(&alert.labels));
-        policy.name == incident.policy && target == incident.target
-    })
+/// Tells whether the policy of an incident takes an alert, for the incident's target. While it is not
+/// known whose it is, nothing else stands for it, and people keep what they know of it.
+pub(super) fn is_taken(book: &Book, incident: &Incident, alert: &Alert, owners: &[Lookup]) -> bool {
+    let is_its = |policy: &Policy| match policy.picks(&alert.labels, &alert.annotations, owners) {
+        Picked::Target(target) | Picked::Part { target, .. } => target == incident.target,
+        Picked::Asks(_) => false,
+    };
+    let mut taking = book.taking(&alert.labels).into_iter();
+    taking.any(|policy| policy.name == incident.policy && is_its(policy))
 }
 
 /// Ends the episode that was healed, leaves behind what it alone has latched, and begins another.
@@ -348,24 +352,36 @@ fn begin(desk: &mut Desk<'_>, observation: &Observation, left: &BTreeSet<Inciden
     let lapse = taking.iter().map(|policy| policy.lapse).max().unwrap_or(defaults::LAPSE);
     let by = by.clone();
     desk.note(What::EpisodeBegan { episode, alert: alert.clone(), lapse, by });
-    open_incidents(desk, episode, alert, &mut BTreeMap::new(), left);
+    open_incidents(desk, episode, (alert, &[]), &mut BTreeMap::new(), left);
 }
 
 /// Gives an episode to the policies that take its alert: each opens an incident for its target, or
-/// attaches the episode to the one that is open or latched.
+/// attaches the episode to the one that is open or latched. One that must know first whose it is what
+/// the alert is about has that asked.
 ///
 /// `opened` has the incidents that this very decision has opened or added to before, and `left` those
 /// that it has left behind.
 pub(super) fn open_incidents(
     desk: &mut Desk<'_>,
     episode: EpisodeId,
-    alert: &Alert,
+    (alert, owners): (&Alert, &[Lookup]),
     opened: &mut BTreeMap<Subject, IncidentId>,
     left: &BTreeSet<IncidentId>,
 ) {
+    let mut asked: Vec<Box<Errand>> = Vec::new();
     for policy in desk.book.taking(&alert.labels) {
-        let picked = policy.target.pick(&alert.labels);
-        let target = picked.clone().unwrap_or_else(|_| policy.target.present(&alert.labels));
+        let (target, lacks) = match policy.picks(&alert.labels, &alert.annotations, owners) {
+            Picked::Target(target) => (target, None),
+            Picked::Part { target, lacks } => (target, Some(lacks)),
+            Picked::Asks(of) => {
+                let is_asked = owners.iter().any(|known| known.of == *of) || asked.contains(&of);
+                if !is_asked {
+                    desk.note(What::OwnerSought { episode, of: (*of).clone() });
+                    asked.push(of);
+                }
+                continue;
+            }
+        };
         let subject = (policy.name.clone(), target);
         let mut own = desk.state.incidents_of(episode).filter(|i| !left.contains(&i.id));
         if own.any(|incident| incident.policy == subject.0 && incident.target == subject.1) {
@@ -384,10 +400,8 @@ pub(super) fn open_incidents(
         let incident = desk.nth_incident(new as u64);
         open(desk, incident, policy, &subject, episode);
         opened.insert(subject.clone(), incident);
-        if let Err(missing) = picked {
-            let names: Vec<&str> = missing.iter().map(|name| &**name).collect();
-            let reason = format!("the alert has no target label {}", names.join(", "));
-            hand_over_unopened(desk, incident, policy, (&subject.1, alert), reason);
+        if let Some(lacks) = lacks {
+            hand_over_unopened(desk, incident, policy, (&subject.1, alert), &lacks);
         }
     }
 }
@@ -398,15 +412,20 @@ fn hand_over_unopened(
     incident: IncidentId,
     policy: &Policy,
     about: (&Target, &Alert),
-    reason: String,
+    lacks: &Lacks,
 ) {
+    let reason = lacks.to_string();
+    let cause = match lacks {
+        Lacks::Labels(_) => Cause::NoTarget,
+        Lacks::Owner(_) => Cause::NoOwner,
+    };
     if policy.mode.may_act()
         && let Some(notice) =
             notices::unopened(desk.view(), incident, policy, about, reason.clone())
     {
         desk.raise(notice);
     }
-    let closing = Closing::unhealed(Cause::NoTarget, reason.into());
+    let closing = Closing::unhealed(cause, reason.into());
     desk.note(What::IncidentClosed { incident, closing, tell_at: None });
 }
 

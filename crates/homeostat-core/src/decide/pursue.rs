@@ -4,7 +4,7 @@ use super::hold;
 use super::next::{Ending, Next, Recorded};
 use super::view::{Presences, View, presence_of};
 use super::{approve, prove, undo};
-use crate::alert::{Alert, Presence};
+use crate::alert::Presence;
 use crate::approval::{Asked, Consent, Digest};
 use crate::collect::{self, Collector, Looks, Moment};
 use crate::evidence::{Ask, Evidence, Rehearsal};
@@ -134,8 +134,7 @@ fn concrete<'a>(
     policy: &'a Policy,
     remedy: &'a Remedy,
 ) -> Result<Concrete<'a>, TemplateError> {
-    let leading = view.firing(incident).next().map(|(_, alert)| alert);
-    let values = values(incident, remedy, leading);
+    let values = values(view, incident, policy, remedy);
     let query = policy.verify.query.as_ref();
     Ok(Concrete {
         policy,
@@ -156,10 +155,11 @@ pub(super) fn next_deed<'a>(view: View<'a>, incident: &Incident) -> Option<(&'a 
     Some((remedy, Digest::of(&incident.next_order(&remedy.name), &concrete.action)))
 }
 
-fn values(incident: &Incident, remedy: &Remedy, leading: Option<&Alert>) -> Values {
+fn values(view: View<'_>, incident: &Incident, policy: &Policy, remedy: &Remedy) -> Values {
+    let leading = incident.episodes.firing().next().and_then(|id| view.state.episode(id));
     Values {
-        labels: leading.map(|alert| alert.labels.clone()).unwrap_or_default(),
-        annotations: leading.map(|alert| alert.annotations.clone()).unwrap_or_default(),
+        labels: leading.map(|leading| policy.labels(leading)).unwrap_or_default(),
+        annotations: leading.map(|leading| leading.alert.annotations.clone()).unwrap_or_default(),
         incident: incident.id.0,
         policy: incident.policy.to_string(),
         remedy: remedy.name.to_string(),

@@ -1,8 +1,11 @@
 //! What is to become of an incident, written: each step as its facts and effects.
 
+use std::sync::Arc;
+
 use super::desk::Desk;
 use super::next::{Ending, Held, Next, Recorded};
 use super::{closing, leaving, notices, observe, storm};
+use crate::alert::Episode;
 use crate::approval::Asked;
 use crate::collect::Moment;
 use crate::event::{About, Effect, Question, Run};
@@ -75,15 +78,21 @@ fn ask_a_person(desk: &mut Desk<'_>, of: &Incident, asked: Asked, grants: Vec<Gr
 
 /// Writes an order down and wants it to be run.
 fn issue(desk: &mut Desk<'_>, of: &Incident, order: Order) {
-    let alerts = desk.state.alerts(of).cloned().collect();
-    let policy = of.policy.clone();
-    let run = Run { order: order.clone(), policy, alerts, decided_at: desk.now };
+    let run = run_of(desk, of, order.clone());
     desk.note(if of.is_returned() {
         What::OrderReissued { order }
     } else {
         What::OrderIssued { order }
     });
     desk.want(Effect::Run(Box::new(run)));
+}
+
+/// An order with its alerts, as its policy sees them.
+fn run_of(desk: &Desk<'_>, of: &Incident, order: Order) -> Run {
+    let policy = desk.policy(of);
+    let shown = |alert: &Arc<Episode>| policy.map_or_else(|| alert.clone(), |p| p.shown(alert));
+    let alerts = desk.state.alerts(of).map(shown).collect();
+    Run { order, policy: of.policy.clone(), alerts, decided_at: desk.now }
 }
 
 /// Tells a person that an incident is theirs.
@@ -97,9 +106,7 @@ pub(super) fn tell(desk: &mut Desk<'_>, of: &Incident, reason: String) {
 fn look_after(desk: &mut Desk<'_>, of: &Incident) {
     let Some(order) = &of.order else { return };
     if !order.looks(Moment::After).is_empty() {
-        let alerts = desk.state.alerts(of).cloned().collect();
-        let (order, policy) = ((**order).clone(), of.policy.clone());
-        let run = Run { order, policy, alerts, decided_at: desk.now };
+        let run = run_of(desk, of, (**order).clone());
         desk.want(Effect::LookAfter(Box::new(run)));
     }
 }

@@ -10,6 +10,7 @@ use super::{
     Trouble,
 };
 use crate::limits;
+use crate::owner::Whose;
 use crate::time::{Span, Timestamp};
 
 impl fmt::Display for Ask {
@@ -28,6 +29,7 @@ impl fmt::Display for Ask {
             Self::Query { promql, .. } => write!(f, "query `{promql}`"),
             Self::Inventory { promql, .. } => write!(f, "inventory `{promql}`"),
             Self::Rehearsal { errand, .. } => write!(f, "dry run of {errand}"),
+            Self::Owner { of } => of.fmt(f),
         }
     }
 }
@@ -144,12 +146,15 @@ impl fmt::Display for Told<'_> {
             Finding::Query(Ok(samples)) => return write!(f, "returned {samples} samples"),
             Finding::Inventory(Ok(count)) => return write!(f, "counts {count}"),
             Finding::Rehearsal(Ok(rehearsal)) => return rehearsal.fmt(f),
+            Finding::Owner(Ok(Whose::Of(owner))) => return write!(f, "it is of {owner}"),
+            Finding::Owner(Ok(Whose::Nobody { why })) => return f.write_str(why),
             Finding::Listed(Err(trouble))
             | Finding::Instance(Err(trouble))
             | Finding::Present(Err(trouble))
             | Finding::Query(Err(trouble))
             | Finding::Inventory(Err(trouble))
-            | Finding::Rehearsal(Err(trouble)) => trouble,
+            | Finding::Rehearsal(Err(trouble))
+            | Finding::Owner(Err(trouble)) => trouble,
         };
         write!(f, "no answer: {trouble}")
     }

@@ -24,7 +24,7 @@ pub(super) fn questions(deed: &Deed<'_>, book: &Book) -> Vec<Ask> {
         } else if alert.door == Door::Api {
             let by = book.witnesses.of_alert(deed.policy, &alert.labels);
             if !by.is_empty() {
-                asks.push(Ask::rule(alert, &deed.policy.target, by));
+                asks.push(Ask::rule(alert, &deed.policy.own_target(), by));
             }
         }
     }

@@ -21,7 +21,8 @@ pub fn questions_before<'a>(
     alerts: impl Iterator<Item = &'a Alert>,
     witnesses: &Witnesses,
 ) -> Vec<Ask> {
-    alerts.flat_map(|alert| who_sees(alert, policy, &policy.target, witnesses)).collect()
+    let target = policy.own_target();
+    alerts.flat_map(|alert| who_sees(alert, policy, &target, witnesses)).collect()
 }
 
 /// Asks all who may see an alert fire.
@@ -50,7 +51,7 @@ pub fn proof(
     let (query, query_by) = query.map_or((None, None), |(query, by)| (Some(query), by));
     Proof {
         required,
-        target: policy.target.clone(),
+        target: policy.own_target(),
         rules: Vec::new(),
         cases,
         query,

@@ -81,6 +81,8 @@ pub enum Cause {
     Stopped,
     /// The alert has no target.
     NoTarget,
+    /// Whose it is what the alert is about cannot be told.
+    NoOwner,
     /// Nobody approved in time, or no guard let what was approved pass.
     Unapproved,
     /// The rung on which it stood is gone from its policy.
@@ -102,6 +104,7 @@ impl Cause {
             | Self::Refused
             | Self::Stopped
             | Self::NoTarget
+            | Self::NoOwner
             | Self::Unapproved
             | Self::RemedyGone => End::Escalated,
         }

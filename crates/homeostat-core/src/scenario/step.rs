@@ -17,6 +17,7 @@ use crate::label::LabelSet;
 use crate::name::{PolicyName, RemedyName, SourceName};
 use crate::operator::Operator;
 use crate::order::{Ended, Found, Outcome};
+use crate::owner::Whose;
 use crate::policy::Book;
 use crate::time::{Span, Timestamp};
 
@@ -243,6 +244,11 @@ fn write_answer(f: &mut fmt::Formatter<'_>, asked: &Asked, answer: &Answer) -> f
         Answer::Rehearsal(Rehearsal::NotNow(why)) => ("dry_run", "not_now", Word(why).to_string()),
         Answer::Rehearsal(Rehearsal::Refused(why)) => ("dry_run", "refused", Word(why).to_string()),
         Answer::RehearsalErrs(error) => ("dry_run", "error", Word(error).to_string()),
+        Answer::Owner(Whose::Of(owner)) => {
+            ("owner", "owner", Word(&format!("{}/{}", owner.kind, owner.name)).to_string())
+        }
+        Answer::Owner(Whose::Nobody { why }) => ("owner", "nobody", Word(why).to_string()),
+        Answer::OwnerErrs(error) => ("owner", "error", Word(error).to_string()),
     };
     write!(f, "answer: {{ probe: {probe}, {key}: {value}")?;
     if let Some(policy) = &asked.policy {

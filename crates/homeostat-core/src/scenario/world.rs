@@ -14,6 +14,7 @@ use crate::evidence::{
 use crate::label::{Fingerprint, LabelSet, Matchers};
 use crate::limits;
 use crate::name::{PolicyName, SourceName};
+use crate::owner::Whose;
 use crate::policy::{Target, TargetLabels};
 use crate::time::{Span, Timestamp};
 
@@ -73,6 +74,10 @@ pub enum Answer {
     Rehearsal(Rehearsal),
     /// The hand cannot say what would come of it.
     RehearsalErrs(String),
+    /// The hand says whose something is.
+    Owner(Whose),
+    /// The hand cannot say whose something is.
+    OwnerErrs(String),
 }
 
 /// Which questions an answer is for; what is left out fits all of its probe.
@@ -106,6 +111,7 @@ enum Probe {
     Query,
     Inventory,
     Rehearsal,
+    Owner,
 }
 
 impl Answer {
@@ -131,6 +137,7 @@ impl Answer {
             Self::Query(_) | Self::QueryErrs(_) => Probe::Query,
             Self::Inventory(_) | Self::InventoryErrs(_) => Probe::Inventory,
             Self::Rehearsal(_) | Self::RehearsalErrs(_) => Probe::Rehearsal,
+            Self::Owner(_) | Self::OwnerErrs(_) => Probe::Owner,
         }
     }
 }
@@ -218,8 +225,13 @@ impl World {
         self.said.iter().rev().find(fits)
     }
 
-    /// Answers one question, asked for a policy or for none.
-    pub(super) fn find(&self, policy: Option<&PolicyName>, ask: &Ask, now: Timestamp) -> Finding {
+    /// Answers one question, asked for a policy or for none, and perhaps about an alert.
+    pub(super) fn find(
+        &self,
+        (policy, about): (Option<&PolicyName>, Option<&LabelSet>),
+        ask: &Ask,
+        now: Timestamp,
+    ) -> Finding {
         match ask {
             Ask::Listed { source, fingerprint } => {
                 let key = (*fingerprint, source.clone());
@@ -264,6 +276,14 @@ impl World {
                     Some(Answer::Rehearsal(says)) => Ok(says.clone()),
                     Some(Answer::RehearsalErrs(error)) => Err(Trouble(error.clone())),
                     _ => Ok(Rehearsal::Accepted { managed_by: None }),
+                })
+            }
+            Ask::Owner { .. } => {
+                let said = self.said(&[Probe::Owner], policy, about, "");
+                Finding::Owner(match said.map(|said| &said.answer) {
+                    Some(Answer::Owner(whose)) => Ok(whose.clone()),
+                    Some(Answer::OwnerErrs(error)) => Err(Trouble(error.clone())),
+                    _ => Err(Trouble("the scenario gives no answer".into())),
                 })
             }
             Ask::Inventory { promql, .. } => {

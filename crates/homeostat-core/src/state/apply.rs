@@ -43,16 +43,7 @@ impl State {
             What::EpisodeBegan { episode, alert, lapse, by } => {
                 self.last_episode = *episode;
                 self.firing.insert(&alert.source, alert.fingerprint, *episode);
-                let (alert, lapse, by) = (alert.clone(), *lapse, by.clone());
-                let begun = Episode {
-                    alert,
-                    began_at: at,
-                    lapse,
-                    ended_at: None,
-                    moved_to: None,
-                    listed: false,
-                    by,
-                };
+                let begun = Episode::new(alert.clone(), at, *lapse, by.clone());
                 self.episodes.insert(*episode, Arc::new(begun));
             }
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
@@ -64,6 +55,10 @@ impl State {
                     self.sighted.insert(*episode, sightings.clone().into());
                 }
             }
+            What::OwnerSought { .. }
+            | What::OwnerFound { .. }
+            | What::OwnerMissed { .. }
+            | What::OwnerDropped { .. } => self.seek_owner(&fact.what, at),
             What::IncidentOpened { incident, episode, .. } => {
                 self.open(*incident, *episode, fact);
             }

@@ -13,6 +13,7 @@ use super::State;
 
 impl State {
     pub(super) fn end_episode(&mut self, id: EpisodeId, ending: &Ending, at: Timestamp) {
+        self.stop_seeking(id);
         let Some(episode) = self.episodes.get_mut(&id).map(Arc::make_mut) else { return };
         let ends_at = match ending {
             Ending::Resolved { ends_at } => *ends_at,

@@ -14,6 +14,7 @@ impl State {
     pub(super) fn live_through(&mut self, jump: &Jump) {
         self.clock.jumped(jump);
         self.move_memory(jump.followed());
+        self.move_owners(jump);
         self.ledgers.move_along(jump.followed());
         let ids: Vec<IncidentId> = self.incidents.keys().copied().collect();
         for id in ids {

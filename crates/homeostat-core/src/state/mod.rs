@@ -10,6 +10,7 @@ mod index;
 mod jump;
 mod nested;
 mod orders;
+mod owners;
 mod recall;
 mod succession;
 mod trials;
@@ -53,6 +54,10 @@ pub struct State {
     past: BTreeSet<(AlertKey, EpisodeId)>,
     /// Which rules were seen to fire alerts of the alerts API.
     sighted: BTreeMap<EpisodeId, Arc<[Sighting]>>,
+    /// Episodes whose alert's owner is asked for, by when.
+    owners_due: BTreeSet<(Timestamp, EpisodeId)>,
+    /// The same, by when it is too late.
+    owners_late: BTreeSet<(Timestamp, EpisodeId)>,
     approvals: StandingApprovals,
     notices: BTreeMap<Topic, Obligation>,
     ledgers: Ledgers,
@@ -125,9 +130,14 @@ impl State {
 
     /// Tells whether an alert with exactly these labels is known to fire, by whatever source.
     pub fn any_fires(&self, labels: &LabelSet) -> bool {
+        self.fires_as(labels).is_some()
+    }
+
+    /// Returns an episode that fires, of an alert with exactly these labels, by whatever source.
+    pub fn fires_as(&self, labels: &LabelSet) -> Option<&Episode> {
         let fingerprint = labels.fingerprint();
-        let mut all = self.firing.all(&fingerprint);
-        all.any(|id| self.episode(*id).is_some_and(|episode| episode.alert.labels == *labels))
+        let mut all = self.firing.all(&fingerprint).filter_map(|id| self.episode(*id));
+        all.find(|episode| episode.alert.labels == *labels)
     }
 
     /// Returns the rules that were seen to fire an alert of the alerts API, where that is written down.

@@ -84,6 +84,7 @@ impl State {
                     self.past.insert((episode.alert.key(), id));
                 }
                 self.episodes.insert(id, episode);
+                self.index_owners(id);
             }
             Record::Sighted { id, sightings } => drop(self.sighted.insert(id, sightings)),
             Record::Ended { source, fingerprint, at, ends_at } => {

@@ -17,6 +17,7 @@ mod guards;
 mod halt;
 mod ladder;
 mod notices;
+mod owner;
 mod people;
 mod polls;
 mod radius;

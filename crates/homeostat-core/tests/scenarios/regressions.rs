@@ -133,7 +133,9 @@ fn answer(effects: &[Effect], gathered_at: Timestamp, is_listed: bool) -> Option
             })),
             Ask::Rule { .. } => Finding::Rule(Vec::new()),
             Ask::Instance { .. } => Finding::Instance(Ok(None)),
-            Ask::Present { .. } | Ask::Rehearsal { .. } => panic!("no policy of these asks this"),
+            Ask::Present { .. } | Ask::Rehearsal { .. } | Ask::Owner { .. } => {
+                panic!("no policy of these asks this")
+            }
             Ask::Query { .. } => Finding::Query(Ok(0)),
             Ask::Inventory { .. } => Finding::Inventory(Ok(0)),
         };

@@ -108,7 +108,7 @@ impl Rig {
                 Ask::Instance { .. } => Finding::Instance(Ok(None)),
                 Ask::Query { .. } => Finding::Query(Ok(0)),
                 Ask::Inventory { .. } => Finding::Inventory(Ok(ALL as u64)),
-                Ask::Present { .. } | Ask::Rehearsal { .. } => {
+                Ask::Present { .. } | Ask::Rehearsal { .. } | Ask::Owner { .. } => {
                     unreachable!("the policy asks no such thing")
                 }
             };

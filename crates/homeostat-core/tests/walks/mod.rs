@@ -3,10 +3,12 @@
 use homeostat_core::alert::Door;
 use homeostat_core::clock::Leap;
 use homeostat_core::command::Command;
+use homeostat_core::errand::{ErrandTemplate, FieldTemplate, Form};
 use homeostat_core::event::Event;
 use homeostat_core::label::Matchers;
 use homeostat_core::name::{IncidentId, PolicyName, RemedyName, SourceName};
 use homeostat_core::order::{Found, Outcome};
+use homeostat_core::owner::{Owner, Whose};
 use homeostat_core::policy::{
     Action, Approval, BlastRadius, Book, BookLimits, Breaker, Damping, Escalate, Extent,
     GuardLimits, Mode, Policy, PrometheusWitness, Regression, Remedy, TargetLabels, Undo, Watchdog,
@@ -42,7 +44,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4_u8).prop_map(Step::EndSilently),
         5 => (any::<bool>(), 0..2_i32).prop_map(|(first, code)| Step::Exit(first, code)),
         5 => (0..900_u16).prop_map(Step::Advance),
-        2 => (0..12_u8).prop_map(Step::Say),
+        2 => (0..15_u8).prop_map(Step::Say),
         1 => any::<bool>().prop_map(Step::Crash),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => any::<bool>().prop_map(Step::Reload),
@@ -107,6 +109,13 @@ pub(crate) fn book(witnessed: bool, narrow: bool) -> Book {
         down.guard.watchdog = Some(Watchdog { matchers, max_age: Span::from_secs(600) });
         down.guard.breaker = Some(Breaker { failures: 1, ..Breaker::default() });
     }
+    if narrow {
+        let asked = Template::parse("{{ labels.instance }}").unwrap();
+        let fields = vec![("host".into(), FieldTemplate::Text(asked, Form::HOST))];
+        let (hand, verb, rehearsed) = ("cluster".into(), "owner".into(), false);
+        any.owner_of = Some(Box::new(ErrandTemplate { hand, verb, fields, rehearsed }));
+        any.target = TargetLabels::Named(vec!["owner_name".into()]);
+    }
     let policies = vec![down, any];
     let alertmanagers = if witnessed { [SourceName::new("main")].into() } else { [].into() };
     let prometheuses = witnessed.then(|| PrometheusWitness::new("main")).into_iter().collect();
@@ -156,6 +165,12 @@ pub(crate) fn take(play: &mut Scenario, step: &Step, witnessed: bool) {
             8 => Answer::Inventory(0),
             9 => Answer::Inventory(3),
             10 => Answer::InventoryErrs("refused".into()),
+            11 => Answer::OwnerErrs("refused".into()),
+            12 => Answer::Owner(Whose::Nobody { why: "it has no owner".into() }),
+            13 => {
+                let (kind, name, uid) = ("Deployment".into(), "web".into(), "1".into());
+                Answer::Owner(Whose::Of(Owner { kind, name, uid }))
+            }
             _ => Answer::PrometheusTruth,
         }),
         Step::Crash(started) => play.crash(&if *started {

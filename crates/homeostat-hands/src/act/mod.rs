@@ -72,6 +72,7 @@ mod tree;
 use std::time::{Duration, SystemTime};
 
 use homeostat_core::errand::Errand;
+use homeostat_core::owner::Whose;
 use serde::{Deserialize, Serialize};
 
 pub use call::{Call, Words, call};
@@ -171,6 +172,11 @@ pub enum Outcome {
         /// Who else manages what would be changed, and may take it back: `Argo CD (application shop)`,
         /// `Flux (Kustomization flux-system/apps)`.
         managed_by: Option<String>,
+    },
+    /// A hand says whose something is; nothing was done.
+    Owned {
+        /// Whose.
+        whose: Whose,
     },
     /// A handler says that it failed, or died of a bug.
     Failed {

@@ -57,7 +57,7 @@ impl Oracle {
                 Effect::Cancel(order) => Deed::Cancel(order.to_string()),
                 Effect::Ask(question) => match question.about {
                     About::Incident(incident, step) => Deed::Ask(incident.0, step),
-                    About::Observation(_) | About::Unmentioned(_) => continue,
+                    About::Observation(_) | About::Unmentioned(_) | About::Owner(_) => continue,
                 },
                 Effect::Tell(notice) => Deed::Tell(notice.topic()),
                 Effect::Clear(notice) => Deed::Clear(notice.topic()),

@@ -51,6 +51,10 @@ impl Oracle {
             let Some(known) = self.episodes.get(episode) else { continue };
             let labels = &known.alert.labels;
             for policy in book.taking(labels) {
+                if policy.owner_of.is_some() {
+                    // That it has one, or is asked about, is judged after each turn.
+                    continue;
+                }
                 let target = policy.target.pick(labels);
                 let target = target.unwrap_or_else(|_| policy.target.present(labels));
                 if state.incident_of(&(policy.name.clone(), target)).is_none() {

@@ -10,6 +10,7 @@
 //! | `limits` | pause, lock, cooldown, rate, concurrency, attempts, mode, `for` |
 //! | `guards` | blast radius, watchdog, commands, what made things worse |
 //! | `hands` | what can be rehearsed was |
+//! | `owner` | whose it is what an alert is about is known, or asked, and not for too long |
 //! | `people` | who agreed to a run, and what they agreed to ahead |
 //! | `freeze`, `flap`, `breaker`, `storm` | the guard of that name, when it holds and when it does not |
 //! | `fresh` | nothing is done about what ended or is silenced; evidence is young |
@@ -37,6 +38,7 @@ mod jump;
 mod limits;
 mod met;
 mod notices;
+mod owner;
 mod people;
 mod storm;
 mod telling;
@@ -118,6 +120,7 @@ pub struct Heard {
     observations: Vec<Observation>,
     answers: Vec<(IncidentId, u32, Evidence)>,
     vouched: Vec<(Key, Evidence)>,
+    owners: Vec<(EpisodeId, Evidence)>,
     ended: Vec<(OrderId, Ended)>,
     found: Vec<(OrderId, Found)>,
     paused: Option<bool>,
@@ -321,6 +324,8 @@ pub struct Oracle {
     /// The truth, as far as the laws need it.
     pub truth: Truth,
     notices: notices::Notices,
+    /// Whose it is what each alert is about, where a policy wants to know.
+    owners: BTreeMap<EpisodeId, owner::Sought>,
     standing: BTreeMap<ApprovalId, people::Ahead>,
 }
 
@@ -365,6 +370,9 @@ impl Oracle {
                 Event::Vouched { observation, evidence } => {
                     heard.rosters.push(Roster::Named(key(&observation.alert)));
                     heard.vouched.push((key(&observation.alert), evidence.clone()));
+                }
+                Event::OwnerTold { episode, evidence } => {
+                    heard.owners.push((*episode, evidence.clone()));
                 }
                 Event::Answered { incident, step, evidence, .. } => {
                     heard.answers.push((*incident, *step, evidence.clone()));
@@ -417,6 +425,7 @@ impl Oracle {
         let now = self.listen(heard, shown);
         self.retried.clear();
         for fact in &turn.facts {
+            self.follow_owners(&fact.what, (heard, book), self.hours.own(fact.at))?;
             self.see(fact, heard, book)?;
             self.follow_notices(&fact.what);
             self.note_flight(&fact.what);
@@ -432,6 +441,7 @@ impl Oracle {
         self.notices_end(now)?;
         self.relapses_are_open(book, now)?;
         self.begun_anew_is_new(now)?;
+        self.owners_are_asked(state, book, now)?;
         Self::effects_follow_facts(turn, now)?;
         self.nothing_is_lost(heard, now)?;
         self.count_ignored(heard, now);

@@ -338,10 +338,13 @@ impl Oracle {
     ) -> Verdict {
         let Some(case) = self.cases.get(&incident) else { return Ok(()) };
         let over = matches!(closing.outcome, End::Healed | End::Recovered);
-        // The same policy takes it under its other labels, and for the same target.
+        // The same policy takes it under its other labels, and for the same target. One that asks first
+        // whose it is opens another one later.
         let goes_on = |labels: &LabelSet| {
             book.taking(labels).iter().any(|policy| {
-                policy.name == case.subject.0 && policy.target.present(labels) == case.subject.1
+                policy.name == case.subject.0
+                    && policy.owner_of.is_none()
+                    && policy.target.present(labels) == case.subject.1
             })
         };
         let changed = |known: &Known| {

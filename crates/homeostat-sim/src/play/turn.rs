@@ -18,6 +18,7 @@ use homeostat_core::time::Span;
 use super::{DISK_FULL, Happening, Play, SENDS_AGAIN, TURNS_AT_ONCE, Watch};
 use crate::hands;
 use crate::oracle::{Heard, Violation};
+use crate::owners;
 use crate::print::Line;
 use crate::script::{Death, Honesty};
 
@@ -392,7 +393,7 @@ impl Play<'_> {
             Ask::Instance { prometheus, .. } => named(std::slice::from_ref(prometheus)),
             Ask::Present { by: Lister::Prometheus, .. } => all(),
             Ask::Query { by, .. } => named(by.as_slice()),
-            Ask::Inventory { .. } | Ask::Rehearsal { .. } => Vec::new(),
+            Ask::Inventory { .. } | Ask::Rehearsal { .. } | Ask::Owner { .. } => Vec::new(),
         }
     }
 
@@ -403,7 +404,12 @@ impl Play<'_> {
             return;
         }
         let mut dice = self.fate.of("answer", &[self.now.micros().unsigned_abs()]);
-        let wait = if ways.contains(&Honesty::Slow) {
+        // A hand that asks a cluster may take long, or never come back.
+        let is_of_owners = matches!(question.about, About::Owner(_));
+        if is_of_owners && (dice.percent(4) || owners::hang(self.fate, self.now)) {
+            return;
+        }
+        let wait = if ways.contains(&Honesty::Slow) || (is_of_owners && dice.percent(15)) {
             dice.seconds(2, 45)
         } else {
             Span::from_millis(dice.below(1_500))
@@ -421,6 +427,7 @@ impl Play<'_> {
             }
             About::Observation(observation) => Event::Vouched { observation, evidence },
             About::Unmentioned(episodes) => Event::RulesPolled { episodes, evidence },
+            About::Owner(episode) => Event::OwnerTold { episode, evidence },
         };
         self.post(self.now + wait, Happening::Reports { life: self.life, event });
     }

@@ -20,6 +20,7 @@ use crate::cast::Part;
 use crate::hands;
 use crate::health::Spell;
 use crate::oracle::KnownAt;
+use crate::owners;
 use crate::prometheus::{Reads, Rule};
 use crate::script::{Honesty, Stock};
 
@@ -52,6 +53,7 @@ impl World {
             Ask::Rehearsal { errand, .. } => {
                 Finding::Rehearsal(hands::says(self.fate, errand, now))
             }
+            Ask::Owner { of } => Finding::Owner(owners::says(self.fate, of, now)),
             Ask::Present { by, matchers, target } => {
                 Finding::Present(self.present(by, matchers, target, now))
             }
@@ -416,7 +418,8 @@ impl World {
                 | Ask::Listed { .. }
                 | Ask::Present { .. }
                 | Ask::Inventory { .. }
-                | Ask::Rehearsal { .. } => {}
+                | Ask::Rehearsal { .. }
+                | Ask::Owner { .. } => {}
             }
         }
         knows

@@ -805,8 +805,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "reload: a policy that is back ends the notice of what another takes",
         "decide/mod.rs",
-        "observe::is_taken(view.book, incident, alert)",
-        "({M} || observe::is_taken(view.book, incident, alert))",
+        "observe::is_taken(view.book, incident, &episode.alert, &episode.owners)",
+        "{M} || observe::is_taken(view.book, incident, &episode.alert, &episode.owners)",
     )
     .seen_in(20292),
     mutation(
@@ -877,4 +877,36 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "self.mention_episode(*episode)"
     )
     .seen_in(61057),
+    swapped!(
+        "owner: what nobody answers is asked for ever",
+        "engine/owners.rs",
+        "self.state.first_owner_late().filter(|(at, _)| *at <= now)",
+        "None"
+    ),
+    mutation(
+        "owner: an answer opens nothing",
+        "decide/owner.rs",
+        "if before.owners != known.owners {",
+        "if !{M} && before.owners != known.owners {",
+    ),
+    swapped!(
+        "owner: who does not answer is not asked again",
+        "decide/owner.rs",
+        "sought.again(desk.now)",
+        "None"
+    ),
+    left_out!("owner: what has ended is asked on", "state/episodes.rs", "self.stop_seeking(id)"),
+    left_out!("owner: a start forgets what is asked", "state/recall.rs", "self.index_owners(id)"),
+    left_out!("owner: a jump counts as waiting", "state/jump.rs", "self.move_owners(jump)"),
+    swapped!(
+        "owner: what is told is left out of what is seen",
+        "owner.rs",
+        "LabelSet::from_pairs(labels.iter().chain(owner.labels()))",
+        "labels.clone()"
+    ),
+    left_out!(
+        "owner: who does not answer holds a place for ever",
+        "engine/owners.rs",
+        "self.miss_answers(now, turn)"
+    ),
 ];

@@ -46,7 +46,9 @@ fn write_text(out: &mut dyn Write, list: &AlertList) -> io::Result<()> {
                 [] => String::new(),
                 some => format!("  incident {}", some.join(", ")),
             };
-            writeln!(out, "  {since}  {}{}", plain(&labels), plain(&incidents))?;
+            let owner = alert.owner.as_ref().map(|owner| format!("  owner: {owner}"));
+            let owner = owner.unwrap_or_default();
+            writeln!(out, "  {since}  {}{}{}", plain(&labels), plain(&owner), plain(&incidents))?;
         }
     }
     if list.more > 0 {
@@ -65,10 +67,11 @@ mod tests {
     #[test]
     fn what_no_policy_takes_stands_first() {
         let at = "2026-01-05T09:00:00Z".parse().unwrap();
-        let alert = |name: &str, incidents: &[&str]| FiringAlert {
+        let alert = |name: &str, owner: Option<&str>, incidents: &[&str]| FiringAlert {
             fingerprint: "58baa3ad1d4c2660".into(),
             source: "main".into(),
             labels: LabelSet::from_pairs([("alertname", name)]),
+            owner: owner.map(str::to_owned),
             annotations: LabelSet::default(),
             starts_at: None,
             since: at,
@@ -76,8 +79,14 @@ mod tests {
             incidents: incidents.iter().map(|&id| id.to_owned()).collect(),
         };
         let groups = vec![
-            AlertGroup { policy: None, alerts: vec![alert("Odd", &[])] },
-            AlertGroup { policy: Some("web".into()), alerts: vec![alert("Down", &["17"])] },
+            AlertGroup { policy: None, alerts: vec![alert("Odd", None, &[])] },
+            AlertGroup {
+                policy: Some("web".into()),
+                alerts: vec![
+                    alert("Down", Some("Deployment web"), &["17"]),
+                    alert("Slow", Some("being asked"), &[]),
+                ],
+            },
         ];
         let mut out = Vec::new();
         write_text(&mut out, &AlertList { at, groups, more: 2 }).unwrap();
@@ -85,7 +94,8 @@ mod tests {
         no policy takes these
           2026-01-05T09:00:00Z  {alertname="Odd"}
         policy web
-          2026-01-05T09:00:00Z  {alertname="Down"}  incident 17
+          2026-01-05T09:00:00Z  {alertname="Down"}  owner: Deployment web  incident 17
+          2026-01-05T09:00:00Z  {alertname="Slow"}  owner: being asked
         and 2 more
         "#);
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use homeostat_core::limits::defaults;
+use homeostat_core::owner::Owner;
 use homeostat_core::policy::{Extent, Worse};
 
 use super::account;
@@ -15,8 +16,8 @@ use super::plain::plain;
 use super::{Exit, Output, answered, counted, entitled, prospect, witnesses, write_json};
 use crate::access::agreeing;
 use crate::explanation::{
-    self, Agreement, Break, Bystander, Damped, Explanation, Guards, Harm, Meant, Outcome, Proof,
-    Reversal, Rung, Storm, Taken,
+    self, Agreement, Break, Bystander, Damped, Explanation, Guards, Harm, Meant, Outcome,
+    Ownership, Proof, Reversal, Rung, Storm, Taken,
 };
 use homeostat_config as config;
 
@@ -64,9 +65,23 @@ pub(crate) struct Args {
     /// An annotation of the alert; may be repeated
     #[arg(long = "annotation", value_name = "name=value")]
     annotations: Vec<Pair>,
+    /// Whose it is what the alert is about, where a policy asks that first
+    #[arg(long, value_name = "KIND/NAME", value_parser = owner, conflicts_with = "url")]
+    owner: Option<Owner>,
     /// The form of the answer
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     output: Output,
+}
+
+/// Reads an owner as kubectl would name it.
+fn owner(text: &str) -> Result<Owner, String> {
+    match text.split_once('/') {
+        Some((kind, name)) if !kind.is_empty() && !name.is_empty() => {
+            let uid = format!("uid-of-{kind}-{name}");
+            Ok(Owner { kind: kind.into(), name: name.into(), uid: uid.as_str().into() })
+        }
+        Some(_) | None => Err("expected KIND/NAME, as Deployment/web".into()),
+    }
 }
 
 /// Runs the command.
@@ -90,9 +105,10 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Exit
 
 fn read(args: &Args) -> Result<Explanation, String> {
     let config = config::load(&args.config_files).map_err(|report| report.to_string())?;
-    let annotations = labels::set(&args.annotations);
-    let mut explanation =
-        explanation::explain(&config.book, labels::set(&args.labels), &annotations);
+    let (labels, annotations) = (labels::set(&args.labels), labels::set(&args.annotations));
+    let owned = |owner| explanation::owned(&config.book, &labels, &annotations, owner);
+    let known = args.owner.as_ref().map(owned).unwrap_or_default();
+    let mut explanation = explanation::explain(&config.book, labels, &annotations, &known);
     if let Some(access) = &config.access {
         entitled::explain(access, &mut explanation);
     }
@@ -162,6 +178,9 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
     for (name, text) in [("about", &taken.description), ("runbook", &taken.runbook_url)] {
         text.iter().try_for_each(|text| line(name, text))?;
     }
+    if let Some(owner) = &taken.owner {
+        line("owner", &owner_text(owner))?;
+    }
     if taken.missing.is_empty() {
         line("target", &taken.target.to_string())?;
     } else {
@@ -217,6 +236,16 @@ fn write_taken(out: &mut dyn Write, taken: &Taken) -> io::Result<()> {
         line("continue", "later policies may take it too")?;
     }
     Ok(())
+}
+
+fn owner_text(owner: &Ownership) -> String {
+    match owner {
+        Ownership::Asked(of) => {
+            format!("asked when it fires: {of}; see what follows with --owner KIND/NAME")
+        }
+        Ownership::Of(owner) => owner.clone(),
+        Ownership::Unknown(why) => format!("cannot be told, nothing is done: {why}"),
+    }
 }
 
 fn outcome_text<T>(outcome: &Outcome<T>, show: impl FnOnce(&T) -> String) -> String {
@@ -361,270 +390,4 @@ fn memory_texts(proof: &Proof) -> impl Iterator<Item = String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOOK: &str = r#"
-sources:
-  alertmanagers: [{ name: main, urls: ["http://127.0.0.1:9093"] }]
-  prometheuses:
-    - { name: main, url: "http://127.0.0.1:9090" }
-    - { name: eu, url: "http://127.0.0.1:9091", labels: { cluster: eu } }
-time_intervals:
-  - { name: nights, time_intervals: [{ times: [{ start_time: "22:00", end_time: "24:00" }] }] }
-policies:
-  - name: web-down
-    matchers: ['alertname="ServiceDown"', 'job="web"']
-    target: [instance]
-    mode: auto
-    remedies:
-      - { name: restart, exec: [systemctl, restart, "web@{{ labels.instance | host }}"], retries: 1, undo: { exec: [systemctl, stop, "web@{{ labels.instance | host }}"] } }
-      - { name: reboot, mode: shadow, script: "exec reboot" }
-      - { name: replace, mode: approve, exec: [replace], approval: { by: ["user:ann", "user:bob"], count: 2 } }
-    verify: { query: 'up{instance="{{ labels.instance }}"} == 1' }
-    regression: { matchers: ['severity="critical"'], worse: undo }
-    guard: { lock: ["rack/{{ labels.rack }}"] }
-    continue: true
-  - name: log
-    matchers: ['alertname=~"Service.*"']
-    mode: shadow
-    remedies: [{ name: log, exec: [logger, "{{ labels.alertname }}"] }]
-    sources: [main]
-    verify: { patience: 2h, vanishes: true }
-    guard:
-      freeze: [nights]
-      watchdog: { matchers: ['alertname="Watchdog"'] }
-      flap: {}
-      breaker: none
-  - { name: late, matchers: ['job="web"'], mode: shadow, remedies: [] }
-  - { name: db, matchers: ['alertname="ServiceDown"', 'job="db"'], mode: shadow, remedies: [] }
-  - { name: disk, matchers: ['alertname="DiskFull"'], mode: shadow, remedies: [] }
-"#;
-
-    fn explain(labels: &[&str], output: Output) -> (Exit, String) {
-        let directory = tempfile::tempdir().unwrap();
-        let config_file = directory.path().join("homeostat.yml");
-        std::fs::write(&config_file, BOOK).unwrap();
-        let labels = labels.iter().map(|label| label.parse().unwrap()).collect();
-        let args = Args {
-            config_files: vec![config_file],
-            url: None,
-            token_file: None,
-            ca_file: None,
-            http_config_file: None,
-            offline: true,
-            labels,
-            annotations: Vec::new(),
-            output,
-        };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = run(&args, &mut out, &mut err);
-        assert_eq!(String::from_utf8(err).unwrap(), "");
-        (exit, String::from_utf8(out).unwrap())
-    }
-
-    #[test]
-    fn it_shows_who_takes_an_alert_and_what_would_be_done() {
-        let labels = ["alertname=ServiceDown", "job=web", "instance=a:80", "rack=r1"];
-        let (exit, out) = explain(&labels, Output::Text);
-        assert_eq!(exit, Exit::Fine);
-        insta::assert_snapshot!(out, @r#"
-          policy    web-down (auto)
-          target    {instance="a:80"}
-          for       0s
-          remedies  1. restart (auto, 1 retry after 5s, at most 1m): systemctl restart web@a
-                       undo (at most 1m): systemctl stop web@a
-                    2. reboot (shadow, at most 1m): script: exec reboot
-                    3. replace (approve, at most 1m): replace
-                       approved within 30m by 2 different people of user:ann, user:bob, not who set it going
-          locks     lock rack/r1, target {instance="a:80"}
-          guards    cooldown 5m; 6 orders per 1h, 4 at once; 3 attempts; alert at most 2m old
-                    breaker opens at 3 failures of the last 5, for 15m
-                    all policies: 60 orders per 1h, 16 at once
-          sources   eu is not asked: it is for cluster="eu", and there is no such label
-          verify    within 2m: 3 times, 10s apart: up{instance="a:80"} == 1
-          worse if  an alert with severity = "critical" begins to fire on this target: a person is told, and the remedy is taken back
-          relapse   within 30m the ladder goes on where it stood
-          escalate  after 15m, as critical
-          continue  later policies may take it too
-
-          policy    log (shadow)
-          target    {alertname="ServiceDown", instance="a:80", job="web", rack="r1"}
-          for       0s
-          remedies  1. log (shadow, at most 1m): logger ServiceDown
-          locks     policy log
-          guards    cooldown 5m; 6 orders per 1h, 4 at once; 1 attempt; alert at most 2m old
-                    frozen in nights
-                    only if {alertname = "Watchdog"} was heard of in the last 5m
-                    flapping above 2000 waits to fall to 750, half-life 15m
-                    all policies: 60 orders per 1h, 16 at once
-          sources   only main
-          verify    within 2m: the alert is resolved
-                    what a rule remembers is waited for up to 2h
-                    a target that is gone is healed
-          relapse   within 30m the ladder goes on where it stood
-          escalate  after 15m, as critical
-
-        not taken by
-          late: it matches, but log takes the alert first
-          db: job = "db" does not hold: it is "web"
-          … and 1 more
-
-        what the guards have counted, a running engine knows: ask it with --url
-        "#);
-    }
-
-    #[test]
-    fn it_shows_what_refuses() {
-        let (exit, out) = explain(&["alertname=ServiceDown", "job=web"], Output::Text);
-        assert_eq!(exit, Exit::Fine);
-        assert!(out.contains("there is no label instance"), "{out}");
-        assert!(out.contains("labels.rack is not set on this alert"), "{out}");
-        assert!(out.contains("labels.instance is not set on this alert"), "{out}");
-    }
-
-    #[test]
-    fn an_alert_that_nobody_takes_is_a_no_with_the_near_misses() {
-        let (exit, out) = explain(&["alertname=Other", "job=db"], Output::Text);
-        assert_eq!(exit, Exit::No);
-        insta::assert_snapshot!(out, @r#"
-        no policy takes {alertname="Other", job="db"}
-        not taken by
-          db: alertname = "ServiceDown" does not hold: it is "Other"
-          … and 4 more
-        "#);
-        let (exit, out) = explain(&["alertname=ServiceDown", "homeostat=escalation"], Output::Text);
-        assert_eq!(exit, Exit::No);
-        assert!(out.contains("our own"), "{out}");
-    }
-
-    #[test]
-    fn a_name_that_no_policy_is_about_is_compared_with_those_that_they_are_about() {
-        let (exit, out) = explain(&["alertname=diskFul", "instance=a:80"], Output::Text);
-        assert_eq!(exit, Exit::No);
-        insta::assert_snapshot!(out, @r#"
-        no policy takes {alertname="diskFul", instance="a:80"}
-          did you mean alertname="DiskFull", as policy disk does?
-        policies about other alerts: 5
-        "#);
-        for known in ["ServiceDown", "ServiceDowm", "DiskFull"] {
-            let (_, out) = explain(&[&format!("alertname={known}"), "job=db"], Output::Json);
-            assert!(!out.contains("meant"), "{out}");
-        }
-    }
-
-    #[test]
-    #[expect(clippy::too_many_lines, reason = "it is one answer, and shown whole")]
-    fn a_machine_gets_the_same() {
-        let (exit, out) = explain(&["alertname=ServiceDown", "instance=a:80"], Output::Json);
-        assert_eq!(exit, Exit::Fine);
-        insta::assert_snapshot!(out, @r#"
-        {
-          "labels": {
-            "alertname": "ServiceDown",
-            "instance": "a:80"
-          },
-          "ignored": null,
-          "taken": [
-            {
-              "policy": "log",
-              "mode": "shadow",
-              "target": {
-                "alertname": "ServiceDown",
-                "instance": "a:80"
-              },
-              "missing": [],
-              "for": "0s",
-              "remedies": [
-                {
-                  "name": "log",
-                  "mode": "shadow",
-                  "action": {
-                    "is": {
-                      "exec": [
-                        "logger",
-                        "ServiceDown"
-                      ]
-                    }
-                  },
-                  "timeout": "1m",
-                  "retries": 0,
-                  "backoff": "5s",
-                  "idempotent": false,
-                  "undo": null
-                }
-              ],
-              "locks": {
-                "is": [
-                  "policy log"
-                ]
-              },
-              "guards": {
-                "cooldown": "5m",
-                "rate": {
-                  "max": 6,
-                  "per": "1h"
-                },
-                "concurrency": 4,
-                "attempts": 1,
-                "fresh_max_age": "2m",
-                "freeze": [
-                  "nights"
-                ],
-                "watchdog": {
-                  "matchers": "{alertname = \"Watchdog\"}",
-                  "max_age": "5m"
-                },
-                "flap": {
-                  "half_life": "15m",
-                  "suppress": 2000,
-                  "reuse": 750
-                },
-                "breaker": null,
-                "blast_radius": null,
-                "storm": null,
-                "book_rate": {
-                  "max": 60,
-                  "per": "1h"
-                },
-                "book_concurrency": 16
-              },
-              "sources": [
-                "main"
-              ],
-              "not_asked": [],
-              "verify": {
-                "within": "2m",
-                "query": null,
-                "every": "10s",
-                "times": 3,
-                "patience": "2h",
-                "vanishes": true
-              },
-              "regression": null,
-              "escalate": {
-                "after": "15m",
-                "severity": "critical"
-              },
-              "relapse": "30m",
-              "continue": false,
-              "prospect": null,
-              "account": null
-            }
-          ],
-          "passed": [
-            {
-              "policy": "web-down",
-              "because": "job = \"web\" does not hold: there is no such label"
-            },
-            {
-              "policy": "db",
-              "because": "job = \"db\" does not hold: there is no such label"
-            }
-          ],
-          "others": 2,
-          "at": null
-        }
-        "#);
-    }
-}
+mod tests;

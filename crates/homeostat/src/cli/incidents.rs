@@ -355,11 +355,13 @@ fn section<T>(
 
 fn tell_alert(alert: &AlertView, out: &mut dyn Write) -> io::Result<()> {
     let labels = alert.labels.to_string();
+    let of = alert.owner.as_ref().map(|owner| format!(", of {} {}", owner.kind, owner.name));
     writeln!(
         out,
-        "  {:<8} {}, says {}",
+        "  {:<8} {}{}, says {}",
         alert.status.as_str(),
         plain(&labels),
+        plain(&of.unwrap_or_default()),
         plain(&alert.source)
     )
 }

@@ -16,7 +16,7 @@ use super::{Exit, answered};
 ///
 /// A `ServiceAccount`, and roles for exactly what the policies of a configuration can do: in one
 /// namespace where that is constant, on one object where its name is. Policies and remedies in
-/// shadow do nothing, and need nothing. Clusters of a kubeconfig come apart, each under its context.
+/// shadow do nothing, and need nothing but to ask whose a pod is. Clusters of a kubeconfig come apart, each under its context.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -62,6 +62,10 @@ pub(super) fn needed(config: &Config) -> BTreeMap<Place, BTreeSet<Right>> {
         }
     };
     for policy in config.book.policies() {
+        // Whose a pod is, is asked in shadow, too.
+        if let Some(errand) = &policy.owner_of {
+            add(errand);
+        }
         let undoes = policy.regression.as_ref().is_some_and(|it| it.worse == Worse::Undo);
         let mut acting = policy.remedies.iter().filter(|remedy| remedy.mode.may_act()).peekable();
         let looks = acting.peek().map(|_| &policy.collect).into_iter().flatten();
@@ -263,6 +267,27 @@ mod tests {
           - kind: ServiceAccount
             name: homeostat
             namespace: monitoring
+        "#);
+    }
+
+    #[test]
+    fn whoever_asks_whose_a_pod_is_may_look_up_to_its_owner() {
+        let (exit, out, _) = printed(
+            "policies: [{ name: a, matchers: [a=b], target: [owner_name], mode: shadow, remedies: [], \
+             owner_of: { namespace: shop, pod: \"{{ labels.pod }}\" } }]",
+        );
+        assert_eq!(exit, Exit::Fine);
+        let rules = out.split("rules:\n").nth(1).and_then(|rest| rest.split("---").next());
+        insta::assert_snapshot!(rules.unwrap(), @r#"
+          - apiGroups: [""]
+            resources: [pods]
+            verbs: [get]
+          - apiGroups: ["apps"]
+            resources: [replicasets]
+            verbs: [get]
+          - apiGroups: ["batch"]
+            resources: [jobs]
+            verbs: [get]
         "#);
     }
 

@@ -1,15 +1,16 @@
-//! What is run beside orders: looks of collectors, and rehearsals.
+//! What is run beside orders: looks of collectors, rehearsals, and questions whose something is.
 //!
 //! ```text
 //!  looks ─> each at once, in its own process, or asked of a Prometheus ─┬─ in time ─> found
 //!                                                                       └─ late ────> said so, and ended
 //!  rehearsal ─> a hand that does nothing ─> what would come of it
+//!  owner ────> a hand that only looks ───> whose it is
 //! ```
 //!
-//! Neither is an order: nothing of it must be known after a crash, so its directories go as soon as it
+//! None is an order: nothing of it must be known after a crash, so its directories go as soon as it
 //! has ended. A look is owned by the runner, as an order is, so that it ends where no engine is left to
-//! end it. A rehearsal is never left to a runner: that may be of an older version, whose hands do not know
-//! that they are to do nothing.
+//! end it. What is asked of a hand is never left to a runner: that may be of an older version, whose hands
+//! do not know that they are to do nothing, or what they are asked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,8 +20,10 @@ use homeostat_core::collect::{At, Found, Look, Moment};
 use homeostat_core::errand::Errand;
 use homeostat_core::event::Run;
 use homeostat_core::evidence::{Ask, Finding, Rehearsal, Trouble};
+use homeostat_core::limits::OWNERS_ASKED;
 use homeostat_core::name::{Part, PolicyName, RemedyName};
 use homeostat_core::order::Outcome;
+use homeostat_core::owner::Whose;
 use homeostat_core::plan::Rendered;
 use homeostat_hands::act;
 use parking_lot::RwLock;
@@ -42,8 +45,8 @@ const LOOKS: usize = 16;
 /// Rehearsals under way at once.
 const REHEARSALS: usize = 16;
 
-/// How long a rehearsal may take. What comes later is older than an order's evidence may be.
-const REHEARSAL: Duration = Duration::from_secs(8);
+/// How long a hand may take to say something. What comes later is older than an order's evidence may be.
+const ANSWER: Duration = Duration::from_secs(8);
 
 /// Between the polite and the final signal.
 const GRACE: Duration = Duration::from_secs(1);
@@ -71,6 +74,7 @@ pub struct Aside {
     begun: AtomicU64,
     looks: Semaphore,
     rehearsals: Semaphore,
+    owners: Semaphore,
     secrets: RwLock<Arc<Vec<Regex>>>,
 }
 
@@ -83,6 +87,7 @@ impl Aside {
             begun: AtomicU64::new(0),
             looks: Semaphore::new(LOOKS),
             rehearsals: Semaphore::new(REHEARSALS),
+            owners: Semaphore::new(OWNERS_ASKED),
             secrets: RwLock::new(Arc::new(secrets)),
         }
     }
@@ -203,45 +208,69 @@ impl Doors {
     }
 
     /// Answers what is asked of hands that do nothing.
-    pub(super) async fn rehearse(&self, asks: Vec<Ask>) -> Vec<(Ask, Finding)> {
+    pub(super) async fn ask_hands(&self, asks: Vec<Ask>) -> Vec<(Ask, Finding)> {
         let found = client::all(asks.iter().map(|ask| async move {
             match ask {
                 Ask::Rehearsal { errand, policy, remedy } => {
-                    self.rehearse_one(errand, policy, remedy).await
+                    Finding::Rehearsal(self.rehearse(errand, policy, remedy).await)
                 }
-                other => Err(Trouble(format!("{other}: no hand is asked that"))),
+                Ask::Owner { of } => Finding::Owner(self.owner(of).await),
+                other => {
+                    Finding::Rehearsal(Err(Trouble(format!("{other}: no hand is asked that"))))
+                }
             }
         }));
         let found = found.await;
-        asks.into_iter().zip(found.into_iter().map(Finding::Rehearsal)).collect()
+        asks.into_iter().zip(found).collect()
     }
 
-    async fn rehearse_one(
+    async fn rehearse(
         &self,
         errand: &Errand,
         policy: &PolicyName,
         remedy: &RemedyName,
     ) -> Result<Rehearsal, Trouble> {
-        let trouble = |refusal: act::Refusal| Trouble(refusal.to_string());
         let _place = self.aside.rehearsals.acquire().await;
-        let arguments = self.hand.clone().ok_or(act::Refusal::NoHands).map_err(trouble)?;
         let part = (policy.clone(), remedy.clone(), Part::Heal);
-        let setting = self.setting_of(&part).map_err(trouble)?;
-        let hand = act::Hand { arguments, errand: errand.clone(), rehearse: true };
+        let setting = self.setting_of(&part).map_err(|refusal| Trouble(refusal.to_string()))?;
+        let subject = subject::none(policy.as_str(), remedy.as_str());
+        rehearsed(
+            self.ask_hand((errand, true), format!("{policy}.{remedy}"), subject, setting).await?,
+        )
+    }
+
+    /// It is no remedy's: who asks is the engine itself.
+    async fn owner(&self, of: &Errand) -> Result<Whose, Trouble> {
+        let _place = self.aside.owners.acquire().await;
+        let (subject, setting) = (subject::none("", ""), act::Setting::default());
+        owned(self.ask_hand((of, false), "owner".to_owned(), subject, setting).await?)
+    }
+
+    /// Has a hand say something, without a runner.
+    async fn ask_hand(
+        &self,
+        (errand, rehearse): (&Errand, bool),
+        order: String,
+        subject: act::Subject,
+        setting: act::Setting,
+    ) -> Result<act::Found, Trouble> {
+        let none = || Trouble(act::Refusal::NoHands.to_string());
+        let arguments = self.hand.clone().ok_or_else(none)?;
+        let hand = act::Hand { arguments, errand: errand.clone(), rehearse };
         let execution = act::Execution {
-            order: format!("{policy}.{remedy}"),
+            order,
             name: self.aside.name(),
             program: act::Program::Hand(hand),
-            timeout: REHEARSAL,
+            timeout: ANSWER,
             grace: GRACE,
-            subject: subject::none(policy, remedy),
+            subject,
             setting,
         };
         let name = execution.name.clone();
         let ended = act::perform(&self.storage, execution, std::future::pending()).await;
         let ended = self.heard(name.clone(), ended).await;
         self.forget(name).await;
-        rehearsed(ended)
+        Ok(ended)
     }
 }
 
@@ -268,6 +297,22 @@ fn rehearsed(ended: act::Found) -> Result<Rehearsal, Trouble> {
         | Outcome::Cancelled
         | Outcome::Unknown { .. }) => Err(Trouble(format!("the hand {outcome}"))),
     }
+}
+
+/// What a hand's end says that was asked whose something is.
+fn owned(ended: act::Found) -> Result<Whose, Trouble> {
+    let outcome = match ended {
+        act::Found::Ended(act::Ended { outcome: act::Outcome::Owned { whose }, .. }) => {
+            return Ok(whose);
+        }
+        act::Found::Ended(ended) => outcome_of(ended.outcome),
+        act::Found::NotStarted => return Err(Trouble("the hand was not started".into())),
+        act::Found::Unknown(doubt) => return Err(Trouble(doubt.to_string())),
+    };
+    Err(Trouble(match outcome {
+        Outcome::Refused { reason } | Outcome::NotStarted { reason } => reason,
+        outcome => format!("the hand {outcome}"),
+    }))
 }
 
 /// Why what a program or a hand printed is not all that there was to see.
@@ -385,5 +430,27 @@ mod tests {
             assert!(said(outcome.clone()).is_err(), "{outcome:?}");
         }
         assert!(rehearsed(act::Found::NotStarted).is_err());
+    }
+
+    #[test]
+    fn whose_something_is_is_known_only_where_a_hand_said_so() {
+        let said = |outcome| {
+            let none = act::Ended::refused(act::Refusal::Cancelled);
+            owned(act::Found::Ended(act::Ended { outcome, ..none }))
+        };
+        let nobody = Whose::Nobody { why: "pod shop/a has no owner".into() };
+        assert_eq!(said(act::Outcome::Owned { whose: nobody.clone() }), Ok(nobody));
+        let refusal = act::Refusal::Hand { reason: "forbidden: no".into(), lasting: true };
+        let no = said(act::Outcome::Refused { reason: refusal });
+        assert_eq!(no, Err(Trouble("forbidden: no".into())));
+        for outcome in [
+            act::Outcome::Done,
+            act::Outcome::Rehearsed { managed_by: None },
+            act::Outcome::TimedOut,
+            act::Outcome::Unknown { reason: act::Doubt::NotSaid },
+        ] {
+            assert!(said(outcome.clone()).is_err(), "{outcome:?}");
+        }
+        assert!(owned(act::Found::NotStarted).is_err());
     }
 }

@@ -369,6 +369,11 @@ impl Driver {
             at: now,
             book: self.engine.book().clone(),
             accounts: self.engine.account(labels, annotations, now),
+            owners: self
+                .engine
+                .state()
+                .fires_as(labels)
+                .map_or_else(Vec::new, |e| e.owners.clone()),
         };
         answer(waiting, &turn.remarks, turn.replies, account, || self.firing(now));
     }
@@ -435,6 +440,7 @@ fn is_owed(event: &Event) -> bool {
         | Event::OrderFound { .. }
         | Event::Answered { .. }
         | Event::Vouched { .. }
+        | Event::OwnerTold { .. }
         | Event::NoticeTold(_)
         | Event::NoticeEnded(_) => true,
         // Who had it reloaded is told that it was not.
@@ -450,6 +456,7 @@ fn is_owed(event: &Event) -> bool {
         | Event::Listed(_)
         | Event::Mentioned(_)
         | Event::Sighted { .. }
+        | Event::OwnerDue(_)
         | Event::Calmed(_)
         | Event::Ready { .. }
         | Event::Woke { .. }

@@ -330,6 +330,20 @@ fn log(fact: &Fact, is_crowd: bool) {
             info!(files = files.join(", "), occasion, by, "configuration in force");
         }
         What::WatchdogSeen { watchdog } => info!(%watchdog, "watchdog is heard of again"),
+        what => log_owner(what, is_crowd),
+    }
+}
+
+/// Writes what was told of whose it is what an alert is about.
+fn log_owner(what: &What, is_crowd: bool) {
+    match what {
+        What::OwnerFound { episode, of, owner } => {
+            one_of!(is_crowd, %episode, asked = %of, %owner, "owner told");
+        }
+        What::OwnerMissed { episode, of, why, again } => {
+            let again = again.map(|at| at.to_string());
+            warn!(%episode, asked = %of, reason = &**why, again, "owner not told");
+        }
         _ => {}
     }
 }

@@ -474,11 +474,11 @@ impl Doors {
     async fn ask(&self, question: Question) {
         let prober = self.prober.read().clone();
         // Witnesses are asked by the wall clock, by which they stamp their answers.
-        let is_rehearsal = |ask: &Ask| matches!(ask, Ask::Rehearsal { .. });
-        let (rehearsals, asks) = question.asks.into_iter().partition(is_rehearsal);
+        let is_of_a_hand = |ask: &Ask| matches!(ask, Ask::Rehearsal { .. } | Ask::Owner { .. });
+        let (of_hands, asks) = question.asks.into_iter().partition(is_of_a_hand);
         let asked = prober.ask(asks, || self.clock.wall());
-        let (mut evidence, rehearsed) = tokio::join!(asked, self.rehearse(rehearsals));
-        evidence.found.extend(rehearsed);
+        let (mut evidence, told) = tokio::join!(asked, self.ask_hands(of_hands));
+        evidence.found.extend(told);
         evidence.gathered_at = self.clock.of_wall(evidence.gathered_at);
         let event = match question.about {
             About::Incident(incident, step) => {
@@ -486,6 +486,7 @@ impl Doors {
             }
             About::Observation(observation) => Event::Vouched { observation, evidence },
             About::Unmentioned(episodes) => Event::RulesPolled { episodes, evidence },
+            About::Owner(episode) => Event::OwnerTold { episode, evidence },
         };
         self.queue.report(event).await;
     }
@@ -513,6 +514,9 @@ pub(super) fn outcome_of(outcome: act::Outcome) -> Outcome {
         act::Outcome::Done => Outcome::Done,
         act::Outcome::Rehearsed { .. } => {
             Outcome::NotStarted { reason: "the hand only said that it would do it".into() }
+        }
+        act::Outcome::Owned { .. } => {
+            Outcome::NotStarted { reason: "the hand only said whose it is".into() }
         }
         act::Outcome::Failed { reason } => Outcome::Failed { reason },
         act::Outcome::Answered { status, expected } => Outcome::Answered { status, expected },

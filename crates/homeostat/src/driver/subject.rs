@@ -4,7 +4,6 @@ use homeostat_core::alert::{Episode, Status};
 use homeostat_core::event::Run;
 use homeostat_core::label::LabelSet;
 use homeostat_core::limits::ASKED_ALERTS;
-use homeostat_core::name::{PolicyName, RemedyName};
 use homeostat_core::time::Timestamp;
 use homeostat_hands::act;
 
@@ -21,12 +20,12 @@ pub(super) async fn of(run: &Run) -> act::Subject {
 }
 
 /// Of what is about no alert.
-pub(super) fn none(policy: &PolicyName, remedy: &RemedyName) -> act::Subject {
+pub(super) fn none(policy: &str, remedy: &str) -> act::Subject {
     act::Subject {
         incident: String::new(),
         attempt: 0,
-        policy: policy.to_string(),
-        remedy: remedy.to_string(),
+        policy: policy.to_owned(),
+        remedy: remedy.to_owned(),
         receiver: String::new(),
         external_url: String::new(),
         group_labels: LabelSet::default(),

@@ -145,7 +145,8 @@ fn takes(memory: &Memory, interval: Span) -> Option<Span> {
 pub(crate) fn questions(policy: &Policy, witnesses: &Witnesses, labels: &LabelSet) -> Vec<Ask> {
     let by = witnesses.of_alert(policy, labels);
     let nobody = SourceName::new(SourceName::API);
-    let rules = (!by.is_empty()).then(|| Ask::rule(&alert(&nobody, labels), &policy.target, by));
+    let rules =
+        (!by.is_empty()).then(|| Ask::rule(&alert(&nobody, labels), &policy.own_target(), by));
     let listed = witnesses.alertmanagers.iter().map(|name| Ask::listed(&alert(name, labels)));
     rules.into_iter().chain(listed).collect()
 }

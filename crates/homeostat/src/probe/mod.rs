@@ -170,6 +170,9 @@ impl Prober {
             Ask::Rehearsal { .. } => {
                 (Finding::Rehearsal(Err(Trouble("no server can say that".into()))), now())
             }
+            Ask::Owner { .. } => {
+                (Finding::Owner(Err(Trouble("no server can say that".into()))), now())
+            }
         }
     }
 

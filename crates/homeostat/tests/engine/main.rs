@@ -30,6 +30,7 @@ mod notified;
 mod oidc;
 mod openapi;
 mod overload;
+mod owner;
 mod page;
 mod panels;
 mod prospects;

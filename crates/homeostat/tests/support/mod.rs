@@ -130,6 +130,15 @@ impl Engine {
         Self::begin(PathBuf::from("/bin/sh"), &words, sandbox, start)
     }
 
+    /// Starts an engine that has its mounts for itself: what is mounted before it is gone with it.
+    pub(crate) fn apart(sandbox: &Sandbox, start: &Start<'_>) -> Self {
+        let script = format!("{} exec \"$0\" \"$@\"", start.before);
+        let program = env!("CARGO_BIN_EXE_homeostat");
+        let words =
+            ["--mount", "--propagation", "private", "/bin/sh", "-c", &script, program, "serve"];
+        Self::begin(PathBuf::from("unshare"), &words, sandbox, start)
+    }
+
     fn begin(program: PathBuf, words: &[&str], sandbox: &Sandbox, start: &Start<'_>) -> Self {
         let Start { config, more, failpoints, .. } = *start;
         let address = stack::free_address().unwrap();

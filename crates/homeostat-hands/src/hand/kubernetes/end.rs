@@ -1,6 +1,7 @@
 //! How an errand in a cluster ends, in one word that people and programs can rely on.
 
 use homeostat_core::errand::Form;
+use homeostat_core::owner::Whose;
 
 use crate::act::{Doubt, Outcome, one_line};
 use crate::hand::{Lasting, refused};
@@ -12,6 +13,8 @@ pub(super) enum End {
     Done,
     /// It would be done, and nothing was: who else manages what would be changed.
     Rehearsed(Option<String>),
+    /// It was asked whose something is, and that is known.
+    Owned(Whose),
     /// What it is about is not there.
     Gone(String),
     /// What it is about is not there, and something else has its name.
@@ -38,6 +41,7 @@ impl End {
         let (lasting, reason) = match self {
             Self::Done => return Outcome::Done,
             Self::Rehearsed(managed_by) => return Outcome::Rehearsed { managed_by },
+            Self::Owned(whose) => return Outcome::Owned { whose },
             Self::Cancelled => return Outcome::Cancelled,
             Self::Unknown(reason) => {
                 return Outcome::Unknown { reason: Doubt::Hand { reason: one_line(&reason) } };
@@ -60,6 +64,7 @@ impl End {
             Self::Done => Self::Rehearsed(None),
             Self::Failed(reason) | Self::Unknown(reason) => Self::NotNow(reason),
             Self::Rehearsed(_)
+            | Self::Owned(_)
             | Self::Gone(_)
             | Self::Replaced(_)
             | Self::HeldByBudget(_)
@@ -75,6 +80,7 @@ impl End {
         match self {
             Self::Done => "it is done",
             Self::Rehearsed(_) => "it would be done",
+            Self::Owned(_) => "it is known whose it is",
             Self::Cancelled => "it was cancelled",
             Self::Gone(why)
             | Self::Replaced(why)
@@ -91,7 +97,7 @@ impl End {
     pub(super) fn and(self, more: &str) -> Self {
         let add = |reason: String| format!("{reason}; {more}");
         match self {
-            Self::Done | Self::Rehearsed(_) | Self::Cancelled => self,
+            Self::Done | Self::Rehearsed(_) | Self::Owned(_) | Self::Cancelled => self,
             Self::Gone(reason) => Self::Gone(add(reason)),
             Self::Replaced(reason) => Self::Replaced(add(reason)),
             Self::HeldByBudget(reason) => Self::HeldByBudget(add(reason)),

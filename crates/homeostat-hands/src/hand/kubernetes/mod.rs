@@ -33,6 +33,7 @@ mod node;
 mod drain;
 mod job;
 mod logs;
+mod owner;
 mod rights;
 #[cfg(test)]
 mod tests;
@@ -92,6 +93,7 @@ async fn does(cluster: &Cluster<'_>) -> End {
         "drain" => drain::drain(cluster).await,
         "run_job" => job::run(cluster).await,
         "logs" => logs::read(cluster).await,
+        "owner" => owner::tell(cluster).await,
         verb => Err(End::Refused(format!("this hand does not know {verb:?}"))),
     };
     done.map_or_else(|end| end, |()| End::Done)

@@ -84,6 +84,11 @@ pub fn rights(errand: &ErrandTemplate) -> Option<(Place, Vec<Right>)> {
             add("", "pods", pod.clone(), &["get"]);
             add("", "pods/log", pod, &["get"]);
         }
+        ("owner", _) => {
+            add("", "pods", pod, &["get"]);
+            add("apps", "replicasets", None, &["get"]);
+            add("batch", "jobs", None, &["get"]);
+        }
         ("delete_pod", _) => add("", "pods", pod, &["get", "delete"]),
         ("cordon" | "uncordon", _) => add("", "nodes", node, &["get", "patch"]),
         ("drain", _) => {
@@ -200,6 +205,11 @@ mod tests {
                 "logs",
                 &[("namespace", "shop"), ("pod", label)],
                 "shop:get /pods/*, shop:get /pods/log/*",
+            ),
+            (
+                "owner",
+                &[("namespace", "shop"), ("pod", label)],
+                "shop:get /pods/*, shop:get apps/replicasets/*, shop:get batch/jobs/*",
             ),
             ("cordon", &[("node", "n1")], "*:get /nodes/n1, *:patch /nodes/n1"),
             (

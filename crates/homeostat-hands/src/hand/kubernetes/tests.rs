@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homeostat_core::errand::{Errand, Field};
+use homeostat_core::owner::Whose;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -106,6 +107,8 @@ async fn play(
     let outcome = match perform(doing).await {
         Outcome::Done => "done".to_owned(),
         Outcome::Rehearsed { managed_by: None } => "rehearsed".to_owned(),
+        Outcome::Owned { whose: Whose::Of(owner) } => format!("of {owner}, {}", owner.uid),
+        Outcome::Owned { whose: Whose::Nobody { why } } => format!("of nobody: {why}"),
         Outcome::Rehearsed { managed_by: Some(who) } => format!("rehearsed: {who}"),
         Outcome::Failed { reason } => format!("failed: {reason}"),
         Outcome::Refused { reason: Refusal::Hand { reason, lasting } } => {
@@ -199,6 +202,55 @@ async fn a_write_demands_the_object_that_was_seen() {
     assert_eq!(metadata["uid"], "cdc3a2d5-fa45-46ab-8dc3-b01e6201e477");
     assert_eq!(metadata["resourceVersion"], "10402");
     assert_eq!(metadata["annotations"]["homeostat/order"], "1.a.1-life");
+}
+
+/// An object as a server has it, of an owner.
+fn owned(uid: &str, owner: Option<(&str, &str, &str)>) -> String {
+    let owners = owner.map(|(group, kind, name)| {
+        let uid = format!("uid of {name}");
+        serde_json::json!({ "apiVersion": group, "kind": kind, "name": name, "uid": uid, "controller": true })
+    });
+    let owners: Vec<Value> = owners.into_iter().collect();
+    format!("200 {}", serde_json::json!({ "metadata": { "uid": uid, "ownerReferences": owners } }))
+}
+
+#[tokio::test]
+async fn a_pod_belongs_to_the_topmost_controller() {
+    // As the recorded pod says it.
+    let of_pod = "09d403cb-4968-43c9-8b36-b580f867203f";
+    let replica_set = owned(of_pod, Some(("apps/v1", "Deployment", "web")));
+    let rollout = owned(of_pod, Some(("argoproj.io/v1alpha1", "Rollout", "web")));
+    let (alone, another) = (owned(of_pod, None), owned("other", None));
+    let stateful = owned("p", Some(("apps/v1", "StatefulSet", "db")));
+    let (of_job, job) = (
+        owned("p", Some(("batch/v1", "Job", "clean-1"))),
+        owned("uid of clean-1", Some(("batch/v1", "CronJob", "clean"))),
+    );
+    let of_another_group = owned("p", Some(("example.org/v1", "Job", "x")));
+    let hostile = owned("p", Some(("apps/v1", "ReplicaSet", "../../nodes/n1")));
+    let bare = owned("p", None);
+    let rows: &[(&[&str], &str)] = &[
+        (&["pod", &replica_set], "of Deployment web, uid of web"),
+        (&["pod", &rollout], "of Rollout web, uid of web"),
+        (&["pod", &alone], &format!("of ReplicaSet web-5455f8b588, {of_pod}")),
+        (&[&stateful], "of StatefulSet db, uid of db"),
+        (&[&of_job, &job], "of CronJob clean, uid of clean"),
+        (&[&of_another_group], "of Job x, uid of x"),
+        (&[&bare], "of nobody: pod shop/web-5455f8b588-ztr6k has no owner"),
+        (&["pod_missing"], "not started: gone: there is no pod shop/web-5455f8b588-ztr6k"),
+        (&["pod", "pod_missing"], "not started: gone: there is no replicaset shop/web-5455f8b588"),
+        (&["pod", &another], "not started: replaced: the replicaset shop/web-5455f8b588 of this"),
+        (&["forbidden"], "refused: forbidden: deployments.apps"),
+        (&["pod", "forbidden"], "refused: forbidden: deployments.apps"),
+        (&["nobody"], "refused: forbidden: the server does not know"),
+        (&[&hostile], "refused: \"../../nodes/n1\" is not the name of an object"),
+    ];
+    for (answers, expected) in rows {
+        let (outcome, asked) = played("owner", POD, answers, 10).await;
+        assert!(outcome.starts_with(expected), "{answers:?}: {outcome}\n{asked:#?}");
+        assert_eq!(asked.len(), answers.len(), "{answers:?}: {asked:#?}");
+        assert!(asked.iter().all(|asked| asked.starts_with("GET /ap")), "{asked:#?}");
+    }
 }
 
 #[tokio::test]

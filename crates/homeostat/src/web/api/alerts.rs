@@ -55,6 +55,10 @@ pub struct FiringAlert {
     /// Its labels.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: LabelSet,
+    /// Whose it is what it is about, or how far the answer got, where a policy asks that. No incident is
+    /// opened before there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Its annotations, as first seen.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub annotations: LabelSet,
@@ -106,12 +110,12 @@ fn tell(firing: Firing, caller: &Caller) -> AlertList {
     let mut groups: BTreeMap<Option<PolicyName>, Vec<FiringAlert>> = BTreeMap::new();
     for (episode, incidents) in alerts {
         let takers = book.taking(&episode.alert.labels);
-        let view = view(episode, &incidents);
+        let view = view(&episode, &incidents);
         if takers.is_empty() && sees_all {
             groups.entry(None).or_default().push(view.clone());
         }
         for policy in takers {
-            let target = policy.target.present(&view.labels);
+            let target = policy.target.present(&policy.labels(&episode));
             let subject = Subject::Incident { policy: &policy.name, target: &target };
             if caller.may(Permission::View, &subject).is_ok() {
                 groups.entry(Some(policy.name.clone())).or_default().push(view.clone());
@@ -125,17 +129,17 @@ fn tell(firing: Firing, caller: &Caller) -> AlertList {
     AlertList { at, groups: groups.collect(), more: if sees_all { more } else { 0 } }
 }
 
-fn view(episode: Episode, incidents: &[IncidentId]) -> FiringAlert {
-    let since = episode.began_at;
-    let alert = episode.alert;
+fn view(episode: &Episode, incidents: &[IncidentId]) -> FiringAlert {
+    let alert = &episode.alert;
     FiringAlert {
         fingerprint: alert.fingerprint.to_string(),
         source: alert.source.to_string(),
         starts_at: alert.starts_at,
-        since,
+        since: episode.began_at,
         generator_url: alert.generator_url.to_string(),
-        labels: alert.labels,
-        annotations: alert.annotations,
+        labels: alert.labels.clone(),
+        owner: episode.owners.last().map(|lookup| lookup.stands.to_string()),
+        annotations: alert.annotations.clone(),
         incidents: incidents.iter().map(ToString::to_string).collect(),
     }
 }

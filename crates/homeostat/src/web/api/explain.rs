@@ -45,7 +45,8 @@ pub(in crate::web) async fn told(
 ) -> Result<Explanation, Busy> {
     let _asker = api.askers.acquire().await.expect("the semaphore is never closed");
     let accounted = api.web.queue.account(labels.clone(), annotations.clone()).await?;
-    let explanation = explanation::explain(&accounted.book, labels, &annotations);
+    let explanation =
+        explanation::explain(&accounted.book, labels, &annotations, &accounted.owners);
     let explanation = explanation.with_accounts(accounted.at, accounted.accounts);
     if caller.may_all(Permission::View) {
         return Ok(explanation);

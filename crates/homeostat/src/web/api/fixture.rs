@@ -232,7 +232,9 @@ impl World {
             Ask::Instance { instance, .. } => {
                 Finding::Instance(Ok(Some(Box::new(self.says(instance)))))
             }
-            Ask::Present { .. } | Ask::Rehearsal { .. } => panic!("no policy of these asks this"),
+            Ask::Present { .. } | Ask::Rehearsal { .. } | Ask::Owner { .. } => {
+                panic!("no policy of these asks this")
+            }
             Ask::Query { .. } => Finding::Query(Ok(usize::from(!self.firing))),
             Ask::Inventory { .. } => Finding::Inventory(Ok(1)),
         }

@@ -16,7 +16,7 @@ use homeostat_core::time::Timestamp;
 use super::sentence::{self, holds_text, rulings};
 use super::view::{
     AlertStatus, AlertView, ApprovalView, CollectedView, Entry, IncidentView, LookView, OrderState,
-    OrderView, StandingUseView, StateView, VoteView,
+    OrderView, OwnerView, StandingUseView, StateView, VoteView,
 };
 use super::why;
 use crate::incidents::ALERTS;
@@ -150,6 +150,13 @@ impl Fold {
         match &fact.what {
             What::EpisodeBegan { episode, alert, .. } => self.begin_episode(*episode, alert),
             What::EpisodeEnded { episode, ending } => self.end_episode(*episode, ending, at),
+            What::OwnerFound { episode, owner, .. } => {
+                let position = self.episodes.get(episode);
+                let alert = position.and_then(|&position| self.view.alerts.get_mut(position));
+                if let Some(alert) = alert {
+                    alert.owner = Some(OwnerView::of(owner));
+                }
+            }
             What::EvidenceAsked { .. } => {
                 if self.view.state != StateView::Verifying {
                     self.wait(at, "it is being asked whether the alert fires now".to_owned());
@@ -269,6 +276,9 @@ impl Fold {
             | What::EpisodeListed { .. }
             | What::EpisodeMentioned { .. }
             | What::EpisodeSighted { .. }
+            | What::OwnerSought { .. }
+            | What::OwnerMissed { .. }
+            | What::OwnerDropped { .. }
             | What::AftermathSeen { .. }
             | What::SightLost { .. }
             | What::LatchReleased { .. }
@@ -300,6 +310,7 @@ impl Fold {
             fingerprint: alert.fingerprint.to_string(),
             source: alert.source.to_string(),
             labels: alert.labels.clone(),
+            owner: None,
             annotations: alert.annotations.clone(),
             status: AlertStatus::Firing,
             starts_at: alert.starts_at,

@@ -146,6 +146,20 @@ pub(super) fn text(
         What::EpisodeMoved { episode, starts_at } => {
             format!("Alert {} fires since {starts_at:.0}, by its source.", name(episode))
         }
+        What::OwnerSought { episode, of } => {
+            format!("Whose it is what alert {} is about is asked: `{of}`.", name(episode))
+        }
+        What::OwnerFound { episode, owner, .. } => {
+            format!("What alert {} is about belongs to {owner}.", name(episode))
+        }
+        What::OwnerMissed { why, again: Some(again), .. } => format!(
+            "Whose it is was not told: {}. It is asked again at {again:.0}.",
+            without_stop(why)
+        ),
+        What::OwnerMissed { why, again: None, .. } => {
+            format!("Whose it is cannot be told: {}.", without_stop(why))
+        }
+        What::OwnerDropped { .. } => "Nobody wants to know any more whose it is.".to_owned(),
         What::IncidentClosed { closing, .. } => closed(closing),
         What::ShadowJudged { remedy, worth, after, .. } => {
             format!("{}.", begin(&shadow_judged(remedy, *worth, *after)))

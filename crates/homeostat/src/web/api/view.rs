@@ -5,6 +5,7 @@ use homeostat_core::collect::Found;
 use homeostat_core::evidence::Grade;
 use homeostat_core::incident::End;
 use homeostat_core::label::LabelSet;
+use homeostat_core::owner::Owner;
 use homeostat_core::time::Timestamp;
 use homeostat_core::why::Answer;
 use serde::{Deserialize, Serialize};
@@ -197,6 +198,9 @@ pub struct AlertView {
     /// Its labels.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: LabelSet,
+    /// Whose it is what it is about, where a policy asked that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<OwnerView>,
     /// Its annotations, as first seen.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub annotations: LabelSet,
@@ -213,6 +217,26 @@ pub struct AlertView {
     /// The page of the Alertmanager that sent it, as sent; empty where another sent it.
     #[serde(default)]
     pub external_url: String,
+}
+
+/// Whoever sees to it that there is what an alert is about: its labels `owner_kind`, `owner_name` and
+/// `owner_uid` for target, locks and templates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OwnerView {
+    /// What it is, as `Deployment`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Which one of that name.
+    pub uid: String,
+}
+
+impl OwnerView {
+    /// Shows an owner.
+    pub(super) fn of(owner: &Owner) -> Self {
+        let Owner { kind, name, uid } = owner;
+        Self { kind: kind.to_string(), name: name.to_string(), uid: uid.to_string() }
+    }
 }
 
 /// How an alert stands.

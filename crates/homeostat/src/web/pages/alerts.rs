@@ -64,7 +64,8 @@ fn row(alert: &FiringAlert, policy: &str, viewer: &Viewer) -> Markup {
                     None => b { (name) },
                 }
             }
-            td class="mono small" { (rest.join(" ")) }
+            td class="mono small" { (rest.join(" "))
+                @if let Some(owner) = &alert.owner { div class="soft" { "owner: " (owner) } } }
             td class="tight" data-of="since" { (words::ago(alert.since, viewer.now)) }
             td data-of="incident" {
                 @for id in &alert.incidents { a href={ "incidents/" (id) } { (id) } " " }

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use super::look::{self, Look};
 use super::shell::{self, Page, Place, Viewer};
 use super::{Answer, words};
-use crate::explanation::{Explanation, Meant, Outcome, Passed, Rung, Taken};
+use crate::explanation::{Explanation, Meant, Outcome, Ownership, Passed, Rung, Taken};
 use crate::web::answer;
 use crate::web::api::Api;
 use crate::web::api::explain::{self, Alert};
@@ -126,6 +126,16 @@ fn policy(taken: &Taken, viewer: &Viewer) -> Markup {
             } @else {
                 p class="bad" { b { "Nothing is done: " } "its target cannot be told, as there is no label "
                     (taken.missing.join(", ")) "." }
+            }
+            @match &taken.owner {
+                Some(Ownership::Of(owner)) => p { "It belongs to " b { (owner) } "." },
+                Some(Ownership::Asked(of)) => {
+                    p { "Whose it is, is asked when it fires: " code { (of) } "." }
+                }
+                Some(Ownership::Unknown(why)) => {
+                    p class="bad" { b { "Nothing is done: " } "whose it is cannot be told: " (why) "." }
+                }
+                None => {}
             }
             ol class="rungs" {
                 @for (remedy, number) in taken.remedies.iter().zip(1..) { (rung(remedy, number)) }

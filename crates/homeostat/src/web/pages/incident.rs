@@ -388,6 +388,9 @@ fn alerts(incident: &IncidentView, now: Timestamp) -> Markup {
                                 summary { (alert.labels.get("alertname").unwrap_or("alert")) " "
                                     span class="soft mono" { (words::pairs(&incident.target)) } }
                                 dl class="pairs" {
+                                    @if let Some(owner) = &alert.owner {
+                                        dt { "owner" } dd { (owner.kind) " " (owner.name) }
+                                    }
                                     @for (name, value) in alert.labels.iter().chain(alert.annotations.iter()) {
                                         dt { (name) }
                                         dd { @if let Some(url) = words::link(value) {

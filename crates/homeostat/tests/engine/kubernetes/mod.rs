@@ -4,6 +4,7 @@
 mod crowd;
 mod guarded;
 mod logs;
+mod owner;
 mod rehearsal;
 mod revert;
 

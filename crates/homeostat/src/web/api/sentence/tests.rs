@@ -38,6 +38,10 @@ fn of_the_worlds() -> Vec<What> {
     facts.into_iter().map(|fact: Fact| fact.what).collect()
 }
 
+fn asked_of() -> Value {
+    json!({ "hand": "kubernetes", "verb": "owner", "fields": [["namespace", "shop"], ["pod", "a"]] })
+}
+
 fn sighted_rule() -> Value {
     json!({
         "prometheus": "main",
@@ -68,6 +72,13 @@ fn further() -> Vec<What> {
         json!({ "kind": "episode_sighted", "episode": 1, "sightings": [
             { "witness": { "rule": sighted_rule() }, "seen_at": at },
         ] }),
+        json!({ "kind": "owner_sought", "episode": 1, "of": asked_of() }),
+        json!({ "kind": "owner_found", "episode": 1, "of": asked_of(), "owner": {
+            "kind": "Deployment", "name": "web", "uid": "1",
+        } }),
+        json!({ "kind": "owner_missed", "episode": 1, "of": asked_of(), "why": "forbidden", "again": at }),
+        json!({ "kind": "owner_missed", "episode": 1, "of": asked_of(), "why": "pod shop/a has no owner" }),
+        json!({ "kind": "owner_dropped", "episode": 1, "of": asked_of() }),
         json!({ "kind": "approval_voided", "incident": 1, "reason": "the configuration has changed" }),
         json!({
             "kind": "shadow_judged", "incident": 1, "policy": "web-down", "remedy": "restart",
@@ -148,6 +159,6 @@ fn all_that_is_said_of_facts() {
         assert!(!page.contains(tired), "{tired:?} is no word for a person at night:\n{page}");
     }
     assert!(said.values().flatten().all(|sentence| sentence.ends_with('.')), "{page}");
-    assert_eq!(said.len(), 36, "{:?}", said.keys());
+    assert_eq!(said.len(), 40, "{:?}", said.keys());
     insta::assert_snapshot!(page);
 }
