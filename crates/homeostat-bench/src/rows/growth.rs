@@ -156,6 +156,7 @@ fn configuration(policies: usize) -> String {
     matchers: ['alertname="Alert{number}"', 'severity="critical"']
     target: [instance]
     mode: auto
+    escalate: none
     remedies:
       - {{ name: restart, exec: [/bin/systemctl, restart, "web@{{{{ labels.instance | host }}}}"] }}
       - {{ name: again, exec: [/bin/true] }}
