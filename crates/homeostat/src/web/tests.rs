@@ -207,6 +207,9 @@ fn status(not_ready: Option<String>) -> Status {
     }
 }
 
+/// What the engine says that is paused.
+const PAUSED: &str = "paused: no remedy starts until somebody resumes";
+
 /// Incidents of which the engine counts people, and of which somebody's word does not count.
 const COUNTED: u64 = 3;
 const OBJECTED: u64 = 4;
@@ -233,7 +236,7 @@ fn drive(inbox: Inbox, events: Arc<Mutex<Vec<Event>>>) {
                     }
                     Event::Command { incident, .. } => Some(Reply::NoIncident(*incident)),
                     Event::Revoke { .. } => Some(Reply::Taken("it is revoked".into())),
-                    Event::Pause { .. } => Some(Reply::Taken("paused".into())),
+                    Event::Pause { .. } => Some(Reply::Taken(PAUSED.into())),
                     Event::Resume { .. } => Some(Reply::Taken("nothing was paused".into())),
                     _ => None,
                 };
@@ -746,7 +749,7 @@ async fn an_operators_command_is_answered_once_the_engine_has_it() {
     let house = House::usual().await;
     let body = json!({ "by": " ann ", "reason": "migration" });
     let answer = house.post("/api/v1/pause", &body).await;
-    let told = json!({ "paused": true, "message": "paused" });
+    let told = json!({ "paused": true, "message": PAUSED });
     assert_eq!((answer.status, answer.json()), (200, told));
     let answer = house.post("/api/v1/resume", &json!({ "by": "ann" })).await;
     let told = json!({ "paused": false, "message": "nothing was paused" });
