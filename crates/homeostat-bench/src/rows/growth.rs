@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use super::storm;
 use crate::alerts;
 use crate::bench::Bench;
 use crate::engine::Engine;
@@ -28,20 +29,6 @@ const WATCH: Duration = Duration::from_secs(61);
 
 /// How long an engine has to come to rest before.
 const CALM: Duration = Duration::from_secs(5);
-
-/// One target in an hour: all others are held.
-const HOLDING: &str = r#"
-policies:
-  - name: bench
-    matchers: ['alertname="ServiceDown"']
-    target: [instance]
-    mode: auto
-    escalate: none
-    guard: { cooldown: 0s, blast_radius: { max: 1, window: 1h } }
-    remedies:
-      - name: act
-        exec: [/bin/true]
-"#;
 
 /// Policies that are read again.
 const POLICIES: [usize; 2] = [1_000, 10_000];
@@ -120,7 +107,7 @@ fn held(bench: &Bench) -> Result<Row> {
 }
 
 fn holding(bench: &Bench, count: usize) -> Result<Engine> {
-    let engine = Engine::start(bench, Some(HOLDING))?;
+    let engine = Engine::start(bench, Some(storm::CONFIG))?;
     load::pour(engine.address, "/hooks", 1, &alerts::notifications("held", count / 100, 100))?;
     engine.wait_for("homeostat_incidents_open", rate(count - 1, 1.0))?;
     Ok(engine)

@@ -18,7 +18,7 @@ const TARGETS: usize = 1_000;
 const TIMED: usize = 400;
 
 /// One target in an hour: all others are held.
-const CONFIG: &str = r#"
+pub(super) const CONFIG: &str = r#"
 policies:
   - name: bench
     matchers: ['alertname="ServiceDown"']
