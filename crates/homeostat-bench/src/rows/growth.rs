@@ -90,9 +90,7 @@ fn repeated(bench: &Bench, count: usize) -> Result<f64> {
 /// The share of a core that incidents take which are held, and of which nobody hears anything. Both
 /// engines rest beside each other.
 fn held(bench: &Bench) -> Result<Row> {
-    let engines = HELD.map(|count| holding(bench, count));
-    let [tenth, whole] = engines;
-    let (tenth, whole) = (tenth?, whole?);
+    let (tenth, whole) = (holding(bench, HELD[0])?, holding(bench, HELD[1])?);
     sleep(CALM);
     let before = (tenth.cpu_seconds()?, whole.cpu_seconds()?);
     sleep(WATCH);
@@ -116,9 +114,9 @@ fn holding(bench: &Bench, count: usize) -> Result<Engine> {
 /// How long a reload takes.
 fn policies(bench: &Bench) -> Result<Row> {
     let mut grown = Grown::default();
-    let engines = POLICIES.map(|count| Engine::start(bench, Some(&configuration(count))));
-    let [tenth, whole] = engines;
-    let mut lines = (tenth?.line()?, whole?.line()?);
+    let start = |count| Engine::start(bench, Some(&configuration(count)));
+    let (tenth, whole) = (start(POLICIES[0])?, start(POLICIES[1])?);
+    let mut lines = (tenth.line()?, whole.line()?);
     for _ in 0..bench.rounds {
         grown.tenth.add(reload(&mut lines.0)?);
         grown.whole.add(reload(&mut lines.1)?);
