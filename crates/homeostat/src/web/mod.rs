@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  doors ─> server ─┬─> refusals ─> guard ─┬─> intake's routes (given by the app)
-//!                   └─> wicket: repeats      ├─> api    /api/v1/…
-//!                                            ├─> admin  /-/…, /metrics
-//!                                            ├─> signin /-/session, /-/session/oidc
-//!                                            └─> pages  /, /incidents/…
+//!                   └─> wicket: repeats    ├─> api    /api/v1/…
+//!                                          ├─> admin  /-/…, /metrics
+//!                                          ├─> signin /-/session, /-/session/oidc
+//!                                          └─> pages  /, /incidents/…
 //! ```
 //!
 //! Duty: find out who comes and let in who may ([`entrance`], [`origin`], [`guard`]), answer what is asked from what
