@@ -28,7 +28,7 @@ use super::prepare::{self, Launch};
 use super::setting::Secrets;
 use super::spawn::{Newborn, NotBorn, Streams};
 use super::start::{NotRunning, is_complete, off_thread};
-use super::tree::Tree;
+use super::tree::{Ticks, Tree};
 use super::{Doubt, Ended, Execution, Outcome, Refusal};
 use crate::failpoint;
 
@@ -186,11 +186,12 @@ fn start(root: &Path, launch: &Launch, owner: Owner) -> Result<Run, NotRunning> 
         Claimed::Before => return Err(NotRunning::Unknown(Doubt::AlreadyClaimed)),
     }
     let cgroup = owner.cgroup(&launch.order, &launch.run);
+    let before = Ticks::now();
     match spawn(root, &directory, launch, &owner, cgroup.as_ref()) {
         Ok(Spawned { leader, outputs, secrets }) => {
             failpoint::reach("act.spawned");
             let (started_at, since) = (SystemTime::now(), Instant::now());
-            let tree = Tree::of(leader.id(), &launch.run, owner.clone(), cgroup);
+            let tree = Tree::of(leader.id(), before, &launch.run, owner.clone(), cgroup);
             let tree = Arc::new(Mutex::new(tree));
             let outputs = Arc::new(Mutex::new(outputs));
             Ok(Run { leader, directory, outputs, tree, owner, secrets, started_at, since })

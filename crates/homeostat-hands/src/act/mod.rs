@@ -44,6 +44,7 @@
 //! file every [`limits::TRIM_INTERVAL`], so that a burst may take more for that long; and an
 //! action that opens `/dev/stderr` by name, instead of writing to `>&2`, truncates its log.
 
+mod born;
 mod call;
 mod cgroup;
 mod claim;

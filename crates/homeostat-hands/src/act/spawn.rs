@@ -1,20 +1,22 @@
 //! Starts a process that is in its cgroup, and another user where it is to be one, before its program
-//! runs. The one file of this program where the compiler's word is not enough.
+//! runs. With [`born`](super::born) the one place of this program where the compiler's word is not
+//! enough.
 //!
 //! A move from outside comes too late: the first child of the program may be outside by then. A
 //! launcher that enters and then runs the program would turn a program that there is not into an
 //! exit code, and an order that certainly did not start into one that failed. So the child is born in
-//! its cgroup, does there what must be done before its program, and says through a pipe why it did
-//! not become the program, if it did not:
+//! its cgroup, does there what must be done before its program, and says why it did not become the
+//! program, if it did not:
 //!
 //! ```text
-//!  this thread            the child, in a copy of the memory
-//!  clone3 ──────────────> streams, group, (user), directory, signals
-//!  read the pipe <─────── execve closes it, or its error is written to it
+//!  this thread             the child, in our memory
+//!  clone3 ───────────────> streams, group, directory, signals
+//!  goes on  <───────────── execve, or its error stands in the plan
 //! ```
 //!
-//! The copy costs the tables of our memory, which are few in a runner: it is small. An engine, which
-//! may be large, starts nothing by this but what runs as another user.
+//! A child that is to be another user, whom its memory must not show ours, gets a copy of it, and says
+//! its error through a pipe. A copy costs the tables of our memory, and that each page which we write to
+//! from then on is copied.
 //!
 //! Where `clone3` is refused or not known, as in some sandboxes, the child is forked and enters by
 //! itself, by a write to `cgroup.procs`. That is as safe, but the kernel now and then keeps it
@@ -26,11 +28,12 @@
 
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
-use std::ffi::{CString, OsStr, OsString, c_char};
+use std::cell::Cell;
+use std::ffi::{CString, OsStr, OsString, c_char, c_void};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +47,8 @@ use rustix::process::{Gid, Pid, PidfdFlags, Uid, WaitOptions, pidfd_open, waitpi
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use super::born::{self, Blocked};
 
 /// Where programs are looked for when nobody says where: what `execvp(3)` takes then.
 const PATH: &str = "/bin:/usr/bin";
@@ -180,7 +185,6 @@ impl Words {
         identity: Option<&Identity>,
     ) -> io::Result<Pid> {
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         let groups: Vec<Gid> = identity
             .map(|identity| identity.groups.iter().map(|group| Gid::from_raw(*group)).collect())
             .unwrap_or_default();
@@ -191,45 +195,52 @@ impl Words {
             streams,
             entrance: None,
             identity: identity.map(|identity| (identity, groups.as_slice())),
+            failed: Cell::new(None),
         };
+        let cgroup = place.map(|place| place.directory.as_fd());
         let blocked = Blocked::all();
-        let mut made = match place {
-            Some(place) => born_in(place.directory.as_fd()),
-            None => Err(Errno::NOSYS),
+        let made = match identity {
+            None => plan.begin_in_our_memory(cgroup),
+            Some(_) => Err(Errno::NOSYS),
         };
+        if let Ok(pid) = made {
+            drop(blocked);
+            let failed = plan.failed.take().map(|(step, error)| (step, error.into()));
+            return failed.map_or(Ok(pid), |failed| Err(self.bury(pid, failed)));
+        }
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        // SAFETY: of a child this does nothing but `live`.
+        let mut made = cgroup.map_or(Err(Errno::NOSYS), |cgroup| unsafe { born::in_copy(cgroup) });
         if made.is_err() {
             plan.entrance = place.map(|place| place.entrance.as_fd());
-            // SAFETY: the child has one thread, and does nothing but `become_program`.
-            made = match unsafe { libc::fork() } {
-                -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
-                pid => Ok(pid),
-            };
+            // SAFETY: as above.
+            made = unsafe { born::forked() };
         }
-        match made {
-            Ok(0) => plan.live(writer),
-            Ok(pid) => {
+        match made? {
+            0 => plan.live(writer),
+            pid => {
                 drop((blocked, writer));
                 let pid = Pid::from_raw(pid).expect("a child has a number");
-                hear(reader.into(), pid).map_err(|(step, error)| step.explain(error, self))?;
-                Ok(pid)
+                hear(reader.into()).map_or(Ok(pid), |failed| Err(self.bury(pid, failed)))
             }
-            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reaps a child that never was the program, and whose number nobody else knows.
+    fn bury(&self, pid: Pid, (step, error): (Step, io::Error)) -> io::Error {
+        let _ = waitpid(Some(pid), WaitOptions::empty());
+        step.explain(error, self)
     }
 }
 
-/// Waits until a child has become its program, or says why not; then it is reaped.
-fn hear(mut pipe: File, pid: Pid) -> Result<(), (Step, io::Error)> {
+/// Waits until a child has become its program, or says why not.
+fn hear(mut pipe: File) -> Option<(Step, io::Error)> {
     let mut said = [0; 5];
     // One that is killed before it says anything has ended by that signal, as any other.
-    if pipe.read_exact(&mut said).is_err() {
-        return Ok(());
-    }
-    // It never was the program; nobody else knows its number.
-    let _ = waitpid(Some(pid), WaitOptions::empty());
+    pipe.read_exact(&mut said).ok()?;
     let [step, error @ ..] = said;
     let error = io::Error::from_raw_os_error(i32::from_ne_bytes(error));
-    Err((Step::ALL.into_iter().find(|known| *known as u8 == step).unwrap_or(Step::Program), error))
+    Some((Step::ALL.into_iter().find(|known| *known as u8 == step).unwrap_or(Step::Program), error))
 }
 
 /// What a child does before it is its program.
@@ -289,60 +300,6 @@ fn locate(name: &OsStr, path: Option<&OsStr>) -> io::Result<PathBuf> {
     Err(found.into())
 }
 
-/// Makes a child in a cgroup. As `fork(2)` it returns twice: 0 in the child.
-fn born_in(cgroup: BorrowedFd<'_>) -> Result<i32, Errno> {
-    // What the kernel calls `struct clone_args`, up to `cgroup`.
-    let flags = CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP;
-    let signal = u64::from(libc::SIGCHLD.unsigned_abs());
-    let group = u64::from(cgroup.as_raw_fd().unsigned_abs());
-    let arguments = [flags, 0, 0, 0, signal, 0, 0, 0, 0, 0, group];
-    // SAFETY: no memory is shared and no stack is asked for, so this is a fork: the child goes on
-    // here in a copy of all that there is, with one thread. It does nothing but `become_program`.
-    // The arguments are read by the call alone.
-    let made =
-        unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
-    match i32::try_from(made) {
-        Ok(made) if made >= 0 => Ok(made),
-        Ok(_) | Err(_) => {
-            Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOSYS))
-        }
-    }
-}
-
-/// Handlers of signals are none of the child's. Source: `linux/sched.h`.
-const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
-
-/// The child is in the cgroup that is handed in. Source: `linux/sched.h`.
-const CLONE_INTO_CGROUP: u64 = 1 << 33;
-
-/// All signals are blocked in this thread as long as this is kept: none is taken by a child that has
-/// our handlers still.
-struct Blocked {
-    before: libc::sigset_t,
-}
-
-impl Blocked {
-    fn all() -> Self {
-        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: both sets are written by the calls that make them before anybody reads them.
-        unsafe {
-            libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-            Self { before: before.assume_init() }
-        }
-    }
-}
-
-impl Drop for Blocked {
-    fn drop(&mut self) {
-        // SAFETY: it is the set that was in force.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut());
-        }
-    }
-}
-
 /// What the child needs: nothing that it would have to ask for memory for. Other threads may have
 /// held the locks of the allocator when it was made, and they are not there to let go of them.
 struct Plan<'a> {
@@ -353,10 +310,21 @@ struct Plan<'a> {
     /// What it enters its cgroup by, if it is not born there.
     entrance: Option<BorrowedFd<'a>>,
     identity: Option<(&'a Identity, &'a [Gid])>,
+    /// Why the child is not the program, where it lives in our memory.
+    failed: Cell<Option<(Step, Errno)>>,
 }
 
 impl Plan<'_> {
-    /// The child's whole life, until it is the program or is over.
+    /// Makes a child in our memory. Returns once it is its program, or is over.
+    fn begin_in_our_memory(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Pid, Errno> {
+        // SAFETY: the plan outlives the child's stay in our memory, as this thread waits for its end.
+        // `live_in_our_memory` only does what `become_program` does, and writes to the plan alone.
+        let made =
+            unsafe { born::in_our_memory(cgroup, live_in_our_memory, ptr::from_ref(self).cast()) };
+        made.map(|pid| Pid::from_raw(pid).expect("a child has a number"))
+    }
+
+    /// The child's whole life in a copy of our memory, until it is the program or is over.
     fn live(&self, pipe: OwnedFd) -> ! {
         let (step, error) = self.become_program();
         let mut said = [0; 5];
@@ -410,6 +378,15 @@ impl Plan<'_> {
     }
 }
 
+/// The child's whole life in our memory, until it is the program or is over.
+extern "C" fn live_in_our_memory(plan: *const c_void) -> ! {
+    // SAFETY: `begin_in_our_memory` hands its own plan in, and nobody else reads or writes it meanwhile.
+    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
+    plan.failed.set(Some(plan.become_program()));
+    // SAFETY: it ends this process at once, and runs nothing of ours.
+    unsafe { libc::_exit(127) }
+}
+
 /// Sees to it that no program which is run from here on inherits a descriptor. Of one that is not
 /// open nothing is changed.
 pub fn close_on_exec(number: RawFd) {
@@ -429,11 +406,24 @@ mod tests {
 
     use tempfile::TempDir;
 
+    use std::os::fd::AsRawFd;
+
     use super::*;
     use crate::act::Cgroups;
 
-    /// Runs it with a directory of its own, and returns how it ended and what it printed.
+    /// Runs it with a directory of its own, in our memory and in a copy, and returns how it ended and what
+    /// it printed.
     async fn run(command: &mut Command) -> io::Result<(ExitStatus, String)> {
+        let [ours, copied] = [run_in(command, true).await, run_in(command, false).await];
+        match (&ours, &copied) {
+            (Ok(ours), Ok(copied)) => assert_eq!(ours, copied),
+            (Err(ours), Err(copied)) => assert_eq!(ours.to_string(), copied.to_string()),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => panic!("{ours:?}, {copied:?}"),
+        }
+        ours
+    }
+
+    async fn run_in(command: &mut Command, our_memory: bool) -> io::Result<(ExitStatus, String)> {
         let directory = TempDir::new().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::write(path("in"), "what it reads\n").unwrap();
@@ -446,9 +436,15 @@ mod tests {
         // It is no cgroup, so that nobody is born there.
         let entrance = File::create(path("cgroup.procs")).unwrap();
         let place = Place { directory: File::open(directory.path()).unwrap().into(), entrance };
-        let mut newborn = Newborn::start(command, &streams, Some(&place), None).map_err(why)?;
+        let place = Some(&place).filter(|_| !our_memory);
+        let mut newborn = Newborn::start(command, &streams, place, None).map_err(why)?;
         let status = newborn.wait().await?;
-        assert_eq!(fs::read_to_string(path("cgroup.procs")).unwrap(), "0", "it enters by itself");
+        let entered = if our_memory { "" } else { "0" };
+        assert_eq!(
+            fs::read_to_string(path("cgroup.procs")).unwrap(),
+            entered,
+            "it enters by itself"
+        );
         let said = fs::read_to_string(path("out"))? + &fs::read_to_string(path("err"))?;
         Ok((status, said.replace(&*directory.path().to_string_lossy(), "DIR")))
     }
@@ -518,9 +514,16 @@ mod tests {
         let pipe = 1 << (libc::SIGPIPE - 1);
         let ours = fs::read_to_string("/proc/self/status").unwrap();
         assert!(mask(&ours, "SigIgn") & pipe > 0 && mask(&ours, "SigCgt") > 0, "{ours}");
-        let (_, its) = run(&mut shell("exec cat /proc/self/status")).await.unwrap();
-        assert_eq!((mask(&its, "SigBlk"), mask(&its, "SigCgt")), (0, 0));
-        assert_eq!(mask(&its, "SigIgn"), mask(&ours, "SigIgn") & !pipe, "as whoever started us");
+        for our_memory in [true, false] {
+            let mut status = shell("exec cat /proc/self/status");
+            let (_, its) = run_in(&mut status, our_memory).await.unwrap();
+            assert_eq!((mask(&its, "SigBlk"), mask(&its, "SigCgt")), (0, 0));
+            assert_eq!(
+                mask(&its, "SigIgn"),
+                mask(&ours, "SigIgn") & !pipe,
+                "as whoever started us"
+            );
+        }
         let mut own = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: the set is written by the call that says so, and then read.
         let blocked = unsafe {

@@ -19,9 +19,11 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{
     Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
 };
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::cgroup::Cgroup;
 use super::environment::RUN;
@@ -32,7 +34,9 @@ use super::process::{Process, describe};
 /// The processes of one run.
 #[derive(Debug)]
 pub(super) struct Tree {
-    leader: Member,
+    leader: i32,
+    /// When none of the run was there yet, in clock ticks since boot.
+    since: u64,
     /// Whether the leader's number is still its own.
     group: Group,
     /// The entry of the environment that all processes of the run inherit.
@@ -56,6 +60,20 @@ pub(super) struct Member {
     pub(super) started: u64,
 }
 
+/// A time, as the kernel tells when a process started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticks(u64);
+
+impl Ticks {
+    /// Source: `proc_pid_stat(5)`, `clock_gettime(2)`.
+    pub(super) fn now() -> Self {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Boottime);
+        let a_second = clock_ticks_per_second();
+        let of_a_second = tv_nsec.unsigned_abs() * a_second / 1_000_000_000;
+        Self(tv_sec.unsigned_abs() * a_second + of_a_second)
+    }
+}
+
 /// What `/proc/<pid>/stat` says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stat {
@@ -66,13 +84,18 @@ pub(super) struct Stat {
 }
 
 impl Tree {
-    /// The tree of a process that was just spawned into its own group, and is not reaped.
-    pub(super) fn of(pid: i32, run: &str, owner: Owner, cgroup: Option<Cgroup>) -> Self {
-        let started = Stat::read(pid).map_or(0, |stat| stat.member.started);
-        let leader = Member { pid, started };
+    /// The tree of a process that was just spawned into its own group, and is not reaped. `since` is a
+    /// time before it was.
+    pub(super) fn of(
+        leader: i32,
+        since: Ticks,
+        run: &str,
+        owner: Owner,
+        cgroup: Option<Cgroup>,
+    ) -> Self {
         let token = format!("{RUN}={run}").into_bytes();
-        let known = BTreeSet::from([leader]);
-        Self { leader, group: Group::Held, token, known, owner, cgroup }
+        let known = BTreeSet::new();
+        Self { leader, since: since.0, group: Group::Held, token, known, owner, cgroup }
     }
 
     /// The leader is reaped: its number may belong to a stranger from now on.
@@ -117,14 +140,14 @@ impl Tree {
             cgroup.kill();
         }
         if self.group == Group::Held
-            && let Some(leader) = Pid::from_raw(self.leader.pid)
+            && let Some(leader) = Pid::from_raw(self.leader)
         {
             // The group at once, so that none of it forks away between two signals. It may be
             // empty by now; what then lives elsewhere is in `members`.
             let _ = kill_process_group(leader, signal);
         }
         for stat in &members {
-            if self.group == Group::Released || stat.group != self.leader.pid {
+            if self.group == Group::Released || stat.group != self.leader {
                 stat.member.signal(signal);
             }
         }
@@ -151,14 +174,14 @@ impl Tree {
     }
 
     fn is_in_group(&self, stat: &Stat) -> bool {
-        self.group == Group::Held && stat.group == self.leader.pid
+        self.group == Group::Held && [stat.group, stat.member.pid].contains(&self.leader)
     }
 
     fn is_marked(&self, process: &Seen) -> bool {
-        // Nothing that descends from the leader is older than it: this spares reading the
-        // environment of nearly all processes of the machine.
+        // Nothing of the run is older than it: this spares reading the environment of nearly all
+        // processes of the machine.
         let stat = &process.stat;
-        let may_be = stat.member.started >= self.leader.started && !stat.is_dead();
+        let may_be = stat.member.started >= self.since && !stat.is_dead();
         may_be
             && process.runs().map_or_else(
                 // Who became another user and left its parents comes to the reaper, as all that
@@ -326,6 +349,18 @@ mod tests {
         let stat = Stat::read(own).unwrap();
         assert!(stat.member.started > 0 && !stat.is_dead());
         assert!(Stat::all().iter().all(|other| other.member.pid != own));
+    }
+
+    #[test]
+    fn the_clock_is_that_by_which_processes_start() {
+        let before = Ticks::now();
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let started = Stat::read(pid).unwrap().member.started;
+        let after = Ticks::now();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(before.0 <= started && started <= after.0, "{before:?} {started} {after:?}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use observe::Standing;
 pub use perform::{Doors, Outlets, Setting, Settings, Underway};
 pub use stop::{AtStop, DRAIN, Shutdown};
 
-use crate::journal::{CommitError, Journal, JournalError, Recovered};
+use crate::journal::{CommitError, Journal, JournalError, Mover, Recovered};
 use crate::queue::{Accounted, Busy, Firing, Inbox, Request};
 use crate::telemetry::Metrics;
 use homeostat_hands::failpoint;
@@ -124,7 +124,8 @@ impl Driver {
         // The configuration may be another one than that of the last run.
         let owed = VecDeque::from([Event::Started { boot: started_in }, Event::Reloaded]);
         doors.tidy_aside();
-        let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)));
+        let mover = Mover::new(&doors.storage);
+        let upkeep = Upkeep::new(retention, (covered, taken_at.unwrap_or(now)), mover);
         let committed = watch::Sender::new(journal.last());
         Ok(Self {
             engine,

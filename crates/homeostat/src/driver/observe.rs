@@ -27,8 +27,8 @@ use crate::telemetry::Metrics;
 /// Gauges are counted anew at most this often: they look at every open incident.
 const GAUGES_EVERY: Duration = Duration::from_millis(250);
 
-/// Alerts that fire or have resolved, or incidents that open, in one group, of which each has a line of its
-/// own.
+/// Alerts that fire or have resolved, or incidents that open or close, in one group, of which each has a
+/// line of its own.
 const CROWD: usize = 10;
 
 /// How things stand, for readers.
@@ -205,18 +205,22 @@ fn is_shown_at_once(what: &What) -> bool {
 /// Writes what a person would want to know of one group. Of a crowd, one line says how large it is, and
 /// the lines of its alerts and incidents are for who looks closer.
 fn tell(facts: &[Fact]) {
-    let (mut fire, mut resolved, mut opened) = (0, 0, 0);
+    let (mut fire, mut resolved, mut opened, mut closed) = (0, 0, 0, 0);
     for fact in facts {
         match &fact.what {
             What::EpisodeBegan { .. } => fire += 1,
             What::EpisodeEnded { ending: Ending::Resolved { .. }, .. } => resolved += 1,
             What::IncidentOpened { .. } => opened += 1,
+            What::IncidentClosed { .. } => closed += 1,
             _ => {}
         }
     }
-    let is_crowd = [fire, resolved, opened].into_iter().any(|count| count > CROWD);
+    let is_crowd = [fire, resolved, opened, closed].into_iter().any(|count| count > CROWD);
     if is_crowd {
-        info!(fire, resolved, opened, "alerts fire or resolved, and incidents opened");
+        info!(
+            fire,
+            resolved, opened, closed, "alerts fire or resolved, incidents opened or closed"
+        );
     }
     for fact in facts {
         log(fact, is_crowd);
@@ -301,9 +305,12 @@ fn log(fact: &Fact, is_crowd: bool) {
         }
         What::IncidentClosed { incident, closing, .. } => match closing.outcome {
             End::Escalated => warn!(%incident, reason = &*closing.reason, "incident escalated"),
-            End::Healed | End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => info!(
-                %incident, outcome = %closing.outcome, reason = &*closing.reason, "incident closed"
-            ),
+            End::Healed | End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => {
+                one_of!(
+                    is_crowd, %incident, outcome = %closing.outcome, reason = &*closing.reason,
+                    "incident closed"
+                )
+            }
         },
         What::NoticeRaised { notice } => {
             let (policy, reason) = (&notice.policy, &notice.reason);

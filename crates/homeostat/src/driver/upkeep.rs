@@ -7,9 +7,10 @@
 //! ```
 //!
 //! All of it happens in steps of a few milliseconds on the driver's thread, where nothing else
-//! waits: the journal has one writer, and a second connection could hold up a commit for as long
-//! as it likes. Only the directories of orders, whose size is their actions' doing, are removed
-//! elsewhere; the sweep goes on once they are gone.
+//! waits: the journal has one writer, and a second one could hold up a commit for as long
+//! as it likes. Only what holds up nobody is done elsewhere: the journal's log is moved into the
+//! database, and the directories of orders, whose size is their actions' doing, are removed; the sweep
+//! goes on once they are gone.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -20,7 +21,7 @@ use homeostat_core::time::{Span, Timestamp};
 use tracing::{info, warn};
 
 use super::{Doors, chain};
-use crate::journal::{Batch, CommitError, Draft, Journal};
+use crate::journal::{Batch, CommitError, Draft, Journal, Mover};
 use homeostat_hands::act;
 
 /// Facts after a snapshot that make the next one worth its while: they are read back in less time
@@ -42,9 +43,9 @@ pub(super) const PAUSE: Duration = Duration::from_millis(2);
 /// Where nothing is ever idle, a step is taken this often all the same.
 const NO_LATER_THAN: Duration = Duration::from_millis(100);
 
-/// Writing steps after which the journal's log is moved into the database, about 1 MiB: left to
-/// itself SQLite moves 16 MiB at once, in the middle of a commit.
-const CHECKPOINT_AFTER: u32 = 4;
+/// Writing steps, or facts, after which the journal's log is moved into the database: about 1 MiB.
+const MOVE_AFTER: u32 = 4;
+const MOVE_AFTER_FACTS: i64 = 1_000;
 
 /// How often it is looked for what has become old, and how long to wait after a failure.
 const REST: Duration = Duration::from_mins(10);
@@ -71,18 +72,29 @@ pub(super) struct Upkeep {
     covered_at: Timestamp,
     /// Facts that this sweep let go.
     gone: usize,
-    /// Writing steps since the log was moved.
+    /// Moves the journal's log.
+    mover: Mover,
+    /// Writing steps since it was told to, and the last fact then.
     written: u32,
+    moved: i64,
     stepped_at: Instant,
 }
 
 impl Upkeep {
     /// `newest` is the last fact that the newest snapshot covers, and when that was written.
-    pub(super) fn new(retention: Span, newest: (i64, Timestamp)) -> Self {
+    pub(super) fn new(retention: Span, newest: (i64, Timestamp), mover: Mover) -> Self {
         let (covered, covered_at) = newest;
-        let work = Work::Clearing;
-        let stepped_at = Instant::now();
-        Self { retention, work, covered, covered_at, gone: 0, written: 0, stepped_at }
+        Self {
+            retention,
+            work: Work::Clearing,
+            covered,
+            covered_at,
+            gone: 0,
+            mover,
+            written: 0,
+            moved: covered,
+            stepped_at: Instant::now(),
+        }
     }
 
     /// Tells whether a step is due soon.
@@ -103,11 +115,12 @@ impl Upkeep {
         doors: &Arc<Doors>,
         idle: bool,
     ) -> Result<(), CommitError> {
-        if !idle && self.stepped_at.elapsed() < NO_LATER_THAN {
-            return Ok(());
+        let last = journal.last();
+        if self.written >= MOVE_AFTER || last - self.moved >= MOVE_AFTER_FACTS {
+            (self.written, self.moved) = (0, last);
+            self.mover.wake();
         }
-        if self.written >= CHECKPOINT_AFTER {
-            self.checkpoint(journal);
+        if !idle && self.stepped_at.elapsed() < NO_LATER_THAN {
             return Ok(());
         }
         let now = doors.clock.now();
@@ -177,14 +190,6 @@ impl Upkeep {
         } else {
             Work::Resting { until }
         }
-    }
-
-    fn checkpoint(&mut self, journal: &Journal) {
-        if let Err(error) = journal.checkpoint() {
-            warn!(error = %chain(&error), "journal's log was not moved; SQLite tries again");
-        }
-        self.written = 0;
-        self.stepped_at = Instant::now();
     }
 
     fn write(
@@ -283,7 +288,8 @@ mod tests {
         let started = What::EngineStarted { boot: BootId::new("boot") };
         let fact = Fact { at: now, what: started };
         let due = |journal: &Journal, covered: i64, age: Span, retention: Span| {
-            let upkeep = Upkeep::new(retention, (covered, now - age));
+            let mover = Mover::new(directory.path());
+            let upkeep = Upkeep::new(retention, (covered, now - age), mover);
             let until = Instant::now() + REST;
             matches!(upkeep.wake(journal, &State::default(), now, until), Work::Writing { .. })
         };

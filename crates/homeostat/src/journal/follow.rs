@@ -55,6 +55,7 @@ impl Reader {
             .prepare_cached(
                 "SELECT id FROM incidents
                  WHERE state IN ('waiting', 'awaiting_approval', 'acting', 'verifying')
+                 AND closed_at IS NULL
                  ORDER BY id DESC",
             )
             .map_err(failed)?;

@@ -18,9 +18,12 @@
 mod chain;
 mod days;
 mod deeds;
+mod encode;
 mod fold;
 mod follow;
 mod lock;
+mod mover;
+mod project;
 mod read;
 mod retention;
 mod schema;
@@ -33,6 +36,7 @@ mod verify;
 
 pub use chain::Head;
 pub use lock::{DirectoryLock, LockError};
+pub use mover::Mover;
 pub use read::Reader;
 pub use retention::Batch;
 pub use snapshot::{Draft, Recovered};

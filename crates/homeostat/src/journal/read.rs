@@ -78,7 +78,8 @@ impl Reader {
         let connection = self.connection.lock();
         let failed = |source| self.error(source);
         let sql = "SELECT policy, target, state FROM incidents
-                   WHERE state IN ('waiting', 'awaiting_approval', 'acting', 'verifying')";
+                   WHERE state IN ('waiting', 'awaiting_approval', 'acting', 'verifying')
+                   AND closed_at IS NULL";
         let mut statement = connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         let mut open = Vec::new();

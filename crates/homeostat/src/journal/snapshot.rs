@@ -146,18 +146,6 @@ impl Journal {
         Ok(complete)
     }
 
-    /// Moves what the log holds into the database. SQLite does the same within a commit once the
-    /// log has grown to 16 MiB, which then takes ten times as long as a part.
-    ///
-    /// # Errors
-    ///
-    /// It is not moved, and the log holds it still.
-    pub fn checkpoint(&self) -> Result<(), JournalError> {
-        let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-        let moved = self.connection().query_row(sql, [], |_| Ok(()));
-        moved.map_err(|source| self.error("written", source))
-    }
-
     /// Clears some parts that belong to no snapshot. Returns whether there may be more.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use homeostat_core::command::Command;
 use homeostat_core::fact::{Fact, VERSION, What};
 use homeostat_core::name::{EpisodeId, IncidentId};
 use homeostat_core::time::Timestamp;
@@ -12,8 +11,8 @@ use rusqlite::{Connection, ErrorCode, Transaction, ffi, params};
 use thiserror::Error;
 
 use super::chain::{self, Hash, Head, Kind, Link, StoredFact};
-use super::days;
-use super::schema;
+use super::project::Projection;
+use super::{encode, mover, schema};
 use homeostat_hands::failpoint;
 
 /// Why the journal cannot be read or written.
@@ -137,10 +136,11 @@ impl Journal {
         let mut connection = Connection::open(&path).map_err(failed)?;
         keep_plans(&connection).map_err(failed)?;
         connection
-            .execute_batch(
+            .execute_batch(&format!(
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=1000;
-                 PRAGMA wal_autocheckpoint=4000; PRAGMA temp_store=MEMORY;",
-            )
+                 PRAGMA wal_autocheckpoint={}; PRAGMA temp_store=MEMORY;",
+                mover::LOG
+            ))
             .map_err(failed)?;
         if let Err(found) = schema::settle(&mut connection).map_err(failed)? {
             return Err(JournalError::Newer { path, found });
@@ -228,15 +228,31 @@ impl Journal {
         let (before, head) = (self.last, self.head);
         (self.last, self.head) = self.transact(|transaction| {
             let mut content = Vec::with_capacity(facts.len() * size_of::<Hash>());
+            let mut projection = Projection::default();
+            let mut insert = transaction.prepare_cached(INSERT)?;
             let mut last = before;
             let mut named = HashMap::new();
             for fact in facts {
-                last += 1;
                 if let What::EpisodeBegan { episode, alert, .. } = &fact.what {
                     named.insert(*episode, alert.labels.get("alertname"));
                 }
-                content.extend(write_fact(transaction, last, fact, &named)?);
             }
+            encode::each(facts, before + 1, |stored, hash| {
+                let StoredFact { seq, at, version, kind, incident, episode, body } = stored;
+                insert.execute(params![seq, at, version, kind, incident, episode, body])?;
+                last = seq;
+                content.extend(hash);
+                Ok(())
+            })?;
+            for (seq, fact) in (before + 1..).zip(facts) {
+                projection.take(seq, fact);
+                if let (Some(incident), Some(episode)) = (fact.what.incident(), fact.what.episode())
+                {
+                    name_alert(transaction, incident, episode, &named)?;
+                }
+            }
+            projection.write(transaction)?;
+            projection.count(transaction)?;
             let link = Link { kind: Kind::Facts, first: before + 1, last, content: &content };
             let head = chain::append(transaction, head, &link, None)?;
             if failpoint::fails("journal.written") { Err(failure()) } else { Ok((last, head)) }
@@ -357,39 +373,9 @@ pub(super) fn read_fact(
 /// The names of the alerts whose episodes began in the same group.
 type Named<'a> = HashMap<EpisodeId, Option<&'a str>>;
 
-/// Writes one fact by its number, and returns its hash.
-fn write_fact(
-    transaction: &Transaction<'_>,
-    seq: i64,
-    fact: &Fact,
-    named: &Named<'_>,
-) -> rusqlite::Result<Hash> {
-    let what = &fact.what;
-    let body = serde_json::to_string(what)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let stored = StoredFact {
-        seq,
-        at: fact.at.micros(),
-        version: VERSION.into(),
-        kind: what.kind(),
-        incident: what.incident().map(|id| number(id.0)),
-        episode: what.episode().map(|id| number(id.0)),
-        body: &body,
-    };
-    let StoredFact { at, version, kind, incident, episode, body, .. } = stored;
-    transaction
-        .prepare_cached(
-            "INSERT INTO facts (seq, at, version, kind, incident, episode, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![seq, at, version, kind, incident, episode, body])?;
-    project(transaction, fact)?;
-    days::count(transaction, fact)?;
-    if let (Some(incident), Some(episode)) = (what.incident(), what.episode()) {
-        name_alert(transaction, incident, episode, named)?;
-    }
-    Ok(stored.hash())
-}
+/// Writes one fact.
+const INSERT: &str = "INSERT INTO facts (seq, at, version, kind, incident, episode, body)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// Keeps the name of the alert that an incident got, to be found by.
 fn name_alert(
@@ -420,62 +406,4 @@ INSERT OR IGNORE INTO alerts_of
 /// Numbers count from 1 and stay far below SQLite's largest.
 pub(super) fn number(id: u64) -> i64 {
     i64::try_from(id).unwrap_or(i64::MAX)
-}
-
-/// Keeps the row of the fact's incident true.
-pub(super) fn project(transaction: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
-    match &fact.what {
-        What::IncidentOpened { incident, policy, target, .. } => {
-            let target = serde_json::to_string(target)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            transaction
-                .prepare_cached(
-                    "INSERT INTO incidents (id, policy, target, state, opened_at)
-                     VALUES (?1, ?2, ?3, 'waiting', ?4)",
-                )?
-                .execute(params![number(incident.0), policy.as_str(), target, fact.at.micros()])?;
-        }
-        What::IncidentClosed { incident, closing, .. } => {
-            transaction
-                .prepare_cached(
-                    "UPDATE incidents SET state = 'closed', outcome = ?2, closed_at = ?3
-                     WHERE id = ?1",
-                )?
-                .execute(params![number(incident.0), closing.outcome.as_str(), fact.at.micros()])?;
-        }
-        what => {
-            if let (Some(state), Some(incident)) = (state_after(what), what.incident()) {
-                set_state(transaction, incident, state)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn set_state(
-    transaction: &Transaction<'_>,
-    incident: IncidentId,
-    state: &str,
-) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached("UPDATE incidents SET state = ?2 WHERE id = ?1 AND state <> ?2")?
-        .execute(params![number(incident.0), state])?;
-    Ok(())
-}
-
-/// The state in which a fact leaves its incident, where it changes it.
-fn state_after(what: &What) -> Option<&'static str> {
-    match what {
-        What::OrderIssued { .. } | What::OrderReissued { .. } => Some("acting"),
-        What::VerificationBegan { .. } => Some("verifying"),
-        What::ApprovalAsked { .. } => Some("awaiting_approval"),
-        What::ApprovalVoided { .. }
-        | What::IncidentCommanded { command: Command::Approve, missing: 0, .. }
-        | What::OrderHeld { .. }
-        | What::OrderReturned { .. }
-        | What::OrderEnded { .. }
-        | What::RetryScheduled { .. }
-        | What::RemedyGivenUp { .. } => Some("waiting"),
-        _ => None,
-    }
 }

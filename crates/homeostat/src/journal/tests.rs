@@ -195,7 +195,10 @@ fn incidents_of_an_older_journal_are_found_by_their_alerts() {
     journal.commit(&story()).unwrap();
     drop(journal);
     let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
-    raw.execute_batch("DROP TABLE alerts_of; DROP TABLE days; PRAGMA user_version=4").unwrap();
+    raw.execute_batch(
+        "DROP TABLE alerts_of; DROP TABLE days; DROP INDEX incidents_open; PRAGMA user_version=4",
+    )
+    .unwrap();
     drop(raw);
     drop(Journal::open(directory.path()).unwrap());
     let reader = Reader::open(directory.path()).unwrap();

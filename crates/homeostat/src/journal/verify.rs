@@ -19,9 +19,10 @@ use rusqlite::{Connection, Transaction};
 
 use super::chain::{self, Hash, Head, Kind, Link, StoredFact, hex};
 use super::fold::{self, Fold, Step};
+use super::project::Projection;
 use super::read::Reader;
 use super::schema;
-use super::sqlite::{JournalError, project, read_fact};
+use super::sqlite::{JournalError, read_fact};
 
 /// Faults that are told; of more, there are only so many.
 const TOLD: usize = 50;
@@ -99,6 +100,7 @@ pub fn verify(directory: &Path, kept: Option<Head>) -> Result<Verified, JournalE
         schema::settle(&mut memory)?.map_err(|_| rusqlite::Error::InvalidQuery)?;
         let mut walk = Walk::new(&moment, memory.transaction()?, kept)?;
         walk.sound()?;
+        walk.made()?;
         walk.chain()?;
         walk.rest()?;
         walk.snapshots()?;
@@ -372,13 +374,32 @@ impl<'a> Walk<'a> {
     }
 
     fn project(&mut self, seq: i64, fact: &Fact) -> rusqlite::Result<()> {
-        match project(&self.incidents, fact) {
+        let mut told = Projection::default();
+        told.take(seq, fact);
+        match told.write(&self.incidents) {
             Err(rusqlite::Error::SqliteFailure(..)) => {
                 self.fault(format!("fact {seq} opens an incident that was opened before"));
                 Ok(())
             }
             told => told,
         }
+    }
+
+    /// Whether tables and indices are those that this program makes: what they are said to hold is not
+    /// found by them otherwise.
+    fn made(&mut self) -> rusqlite::Result<()> {
+        let ours: Vec<(String, Option<String>)> = {
+            let mut made = self.incidents.prepare("SELECT name, sql FROM sqlite_schema")?;
+            let made = made.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            made.collect::<rusqlite::Result<_>>()?
+        };
+        let found = "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql IS ?2";
+        for (name, sql) in ours {
+            if !self.journal.prepare_cached(found)?.exists((&name, &sql))? {
+                self.fault(format!("{name} is not made as this program makes it"));
+            }
+        }
+        Ok(())
     }
 
     /// Facts that stand between the links.
