@@ -65,6 +65,71 @@ fn an_incident_has_its_alerts_name_whether_the_alert_began_in_the_same_group_or_
     }
 }
 
+/// All rows of a table, as text.
+fn rows(directory: &std::path::Path, table: &str) -> Vec<String> {
+    let raw = rusqlite::Connection::open(directory.join("homeostat.db")).unwrap();
+    let mut statement = raw.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| {
+        Ok((0..columns).map(|n| format!("{:?} ", row.get_ref(n).unwrap())).collect::<String>())
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn the_list_and_the_days_are_the_same_however_facts_are_grouped() {
+    let told = |group: usize| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(directory.path()).unwrap();
+        for facts in story().chunks(group) {
+            journal.commit(facts).unwrap();
+        }
+        ["facts", "incidents", "days"].map(|table| rows(directory.path(), table))
+    };
+    let one_by_one = told(1);
+    assert_eq!(one_by_one.iter().map(Vec::len).collect::<Vec<_>>(), [story().len(), 2, 1]);
+    for group in [2, 3, 4, usize::MAX] {
+        assert_eq!(told(group), one_by_one, "groups of {group}");
+    }
+}
+
+/// Of many facts those that are written are encoded by another thread.
+#[test]
+fn a_large_group_is_written_in_order_and_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(directory.path()).unwrap();
+    let facts: Vec<Fact> = (0..1_000)
+        .map(|number| {
+            let at = Timestamp::from_seconds(1_700_000_000 + number);
+            Fact { at, what: What::EngineStarted { boot: BootId::new(number.to_string()) } }
+        })
+        .collect();
+    journal.commit(&facts).unwrap();
+    assert_eq!((journal.last(), read_back(&journal)), (1_000, facts));
+    let verified = verify(directory.path(), None).unwrap();
+    assert!(verified.is_whole() && verified.facts == 1_000, "{verified:?}");
+}
+
+#[test]
+fn what_the_mover_was_told_of_is_in_the_database_itself() {
+    let [directory, copy] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+    let mut journal = Journal::open(directory.path()).unwrap();
+    journal.commit(&story()).unwrap();
+    let name = "homeostat.db";
+    let alone = || {
+        std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+        Journal::open(copy.path()).map(|journal| journal.last())
+    };
+    assert_ne!(alone().ok(), Some(journal.last()), "the log has it");
+    for file in ["homeostat.db-wal", "homeostat.db-shm"] {
+        drop(std::fs::remove_file(copy.path().join(file)));
+    }
+    let mut mover = Mover::new(directory.path());
+    mover.wake();
+    drop(mover);
+    assert_eq!(alone().unwrap(), journal.last());
+}
+
 #[test]
 fn a_statement_is_prepared_once_whatever_is_bound() {
     let directory = tempfile::tempdir().unwrap();

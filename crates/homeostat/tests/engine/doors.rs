@@ -87,6 +87,28 @@ async fn garbage_is_counted_and_a_real_alertmanager_does_not_send_it_again() {
 }
 
 #[tokio::test]
+async fn of_alerts_that_come_in_a_crowd_the_log_has_one_line() {
+    let sandbox = Sandbox::new().unwrap();
+    let engine = Engine::start(&sandbox, "", &[]).await;
+    let names: Vec<String> = (0..50).map(|number| format!("{number}:80")).collect();
+    let labels = names.iter().map(|name| [("alertname", "Down"), ("instance", name.as_str())]);
+    let labels: Vec<_> = labels.collect();
+    let alerts: Vec<&[(&str, &str)]> = labels.iter().map(|labels| &labels[..]).collect();
+    assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
+    until("all are recorded", || async {
+        let all = engine.incidents().await;
+        (all.len() == 50 && all.iter().all(|one| one["state"] == "closed")).then_some(())
+    })
+    .await;
+    let log = engine.whole_log();
+    let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(lines("fire=50 resolved=0 opened=50"), 1, "{log}");
+    for one in ["alert fires", "incident opened", "incident closed"] {
+        assert_eq!(lines(one), 0, "{log}");
+    }
+}
+
+#[tokio::test]
 async fn firing_resolved_stale_firing_resolved_is_one_action() {
     let sandbox = Sandbox::new().unwrap();
     let config = policy(sandbox.path(), "", "");

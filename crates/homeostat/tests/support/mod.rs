@@ -186,12 +186,12 @@ impl Engine {
         self.process.log_tail()
     }
 
-    /// Ends it as the kernel would, and waits until it is gone.
     /// The log from its beginning.
     pub(crate) fn whole_log(&self) -> String {
         std::fs::read_to_string(self.directory.join("homeostat.log")).unwrap()
     }
 
+    /// Ends it as the kernel would, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         self.process.signal(Signal::KILL).unwrap();
         self.wait();
