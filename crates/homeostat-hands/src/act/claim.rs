@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::life::{Life, current_boot};
+use super::life::{Life, current_boot, draw};
 use super::limits::{ORDER_NAME_MAX, RECORD_MAX};
 use super::output::{self, Tail};
 use super::process::Process;
@@ -168,9 +168,7 @@ fn invalid(refusal: Refusal) -> io::Error {
 
 /// Draws a token that no other run has, for recognising the processes of this one.
 pub(super) fn draw_run() -> Result<String, Refusal> {
-    fs::read_to_string("/proc/sys/kernel/random/uuid")
-        .map(|text| text.trim_end().to_owned())
-        .map_err(|error| storage("draw a token for the run", &error))
+    draw().map_err(|error| storage("draw a token for the run", &error))
 }
 
 /// The directories of one order, as one run sees them: that of its records, and that in which its

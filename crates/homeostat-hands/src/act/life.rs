@@ -17,6 +17,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use homeostat_core::name::BootId;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 /// Between the boot and the token.
 const SEPARATOR: char = '/';
@@ -39,7 +40,7 @@ impl Life {
     /// The kernel does not tell the boot, or draws no token.
     pub fn begin() -> io::Result<Self> {
         let boot = current_boot()?.as_str().to_owned();
-        let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+        let uuid = draw()?;
         let digits = uuid.chars().filter(char::is_ascii_hexdigit).take(TOKEN);
         Ok(Self { boot, token: Some(digits.collect()) })
     }
@@ -79,6 +80,28 @@ impl fmt::Display for Life {
     }
 }
 
+/// Draws what nobody else has: a UUID of version 4.
+///
+/// # Errors
+///
+/// The kernel draws nothing.
+///
+/// Source: RFC 9562.
+pub fn draw() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    if getrandom(&mut bytes, GetRandomFlags::empty())? != bytes.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits = format!("{:032x}", u128::from_be_bytes(bytes));
+    let (a, rest) = digits.split_at(8);
+    let (b, rest) = rest.split_at(4);
+    let (c, rest) = rest.split_at(4);
+    let (d, e) = rest.split_at(4);
+    Ok(format!("{a}-{b}-{c}-{d}-{e}"))
+}
+
 /// Returns the id that the kernel drew when this machine was started.
 ///
 /// # Errors
@@ -97,6 +120,16 @@ pub fn current_boot() -> io::Result<BootId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_drawn_is_a_uuid_and_never_drawn_again() {
+        let drawn = draw().unwrap();
+        let lengths: Vec<usize> = drawn.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12], "{drawn}");
+        assert!(drawn.chars().all(|c| c == '-' || matches!(c, '0'..='9' | 'a'..='f')), "{drawn}");
+        assert!(drawn[14..].starts_with('4') && "89ab".contains(&drawn[19..20]), "{drawn}");
+        assert_ne!(draw().unwrap(), drawn);
+    }
 
     #[test]
     fn two_starts_never_share_a_name_and_what_an_order_carries_tells_its_own() {

@@ -84,7 +84,7 @@ pub use exec::{Remains, RunOver, perform, run};
 pub use handler::Handlers;
 pub use http::{Sending, send};
 pub use identity::identity;
-pub use life::{Life, current_boot};
+pub use life::{Life, current_boot, draw};
 pub use orphans::reap_as_first;
 pub use outlet::{Answer, NoAnswer, Outlet};
 pub use output::{Tail, one_line};

@@ -60,7 +60,7 @@ async fn serve(storage: &Path, listener: OwnedFd) -> io::Result<()> {
         own,
         build: build(),
         nursery: nursery.clone(),
-        table: Mutex::new(Table::new(draw_id()?)),
+        table: Mutex::new(Table::new(act::draw()?)),
         changed: Notify::new(),
     });
     let mut terminate = signal(SignalKind::terminate())?;
@@ -178,12 +178,6 @@ impl Remembered {
     fn list(&self) -> Vec<String> {
         self.order.iter().cloned().collect()
     }
-}
-
-/// Draws what no other runner has.
-fn draw_id() -> io::Result<String> {
-    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-    Ok(uuid.trim_end().to_owned())
 }
 
 /// The engine in command.

@@ -34,7 +34,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::command::Errands;
 use self::words::{Word, Words};
 use super::{Doing, Lasting, refused};
-use crate::act::{Doubt, HAND, Outcome, one_line};
+use crate::act::{Doubt, HAND, Outcome, draw, one_line};
 
 /// The name of this hand.
 pub(super) const NAME: &str = "ssh";
@@ -71,7 +71,8 @@ pub(super) async fn perform(doing: Doing) -> Outcome {
     }
     // Half of the grace for the command's own end; the rest is for the way, and the record.
     let grace = (doing.grace.as_secs() / 2).max(1);
-    let started = token()
+    // No command can know it beforehand.
+    let started = draw()
         .map_err(|error| refused(&format!("cannot draw a token: {error}"), Lasting::No))
         .and_then(|token| {
             let remote = errands.remote(&token, grace)?;
@@ -87,12 +88,6 @@ pub(super) async fn perform(doing: Doing) -> Outcome {
 fn is_here(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
-}
-
-/// Draws what no command can know beforehand.
-fn token() -> io::Result<String> {
-    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-    Ok(uuid.trim_end().to_owned())
 }
 
 /// A client that runs.
