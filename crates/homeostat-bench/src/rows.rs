@@ -13,6 +13,7 @@ mod memory;
 mod repeats;
 mod pages;
 mod replay;
+mod search;
 mod simulation;
 mod start;
 mod storm;
@@ -27,7 +28,7 @@ use crate::row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All measurements by the name that `BENCH_ONLY` knows, in the order of the table.
-pub(crate) const ALL: [(&str, Measure); 17] = [
+pub(crate) const ALL: [(&str, Measure); 18] = [
     ("repeats", repeats::measure),
     ("access", access::measure),
     ("durable", durable::measure),
@@ -40,6 +41,7 @@ pub(crate) const ALL: [(&str, Measure); 17] = [
     ("pages", pages::measure),
     ("decide", decide::measure),
     ("replay", replay::measure),
+    ("search", search::measure),
     ("growth", growth::measure),
     ("memory", memory::measure),
     ("start", start::measure),

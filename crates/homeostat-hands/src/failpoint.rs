@@ -12,7 +12,7 @@
 
 /// Every step that can be named, in the order in which an alert comes by.
 #[cfg(feature = "failpoints")]
-pub const ALL: [&str; 22] = [
+pub const ALL: [&str; 23] = [
     "start.locked",
     "start.recovered",
     "intake.read",
@@ -35,6 +35,7 @@ pub const ALL: [&str; 22] = [
     "notice.sent",
     "snapshot.part",
     "snapshot.whole",
+    "index.step",
 ];
 
 /// Does what was asked for at this step: usually nothing.

@@ -439,6 +439,57 @@ async fn snapshots_are_written_where_nothing_waits() {
     rig.stop().await;
 }
 
+/// Takes steps of the housekeeper until it rests, and returns how many.
+fn keep_house(driver: &mut Driver) -> usize {
+    let mut steps = 0;
+    while driver.upkeep.is_busy() {
+        let state = driver.engine.state();
+        driver.upkeep.step(&mut driver.journal, state, &driver.doors, true).unwrap();
+        steps += 1;
+        assert!(steps < 10_000, "it never rests");
+    }
+    steps
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_is_found_by_the_index_once_nothing_waits() {
+    let (driver, queue, telling, directory) = driver_of(Book::observe(), None);
+    let mut driver = turn(driver).await;
+    keep_house(&mut driver);
+    let named = |status, number: usize| {
+        let mut observation = observation(number, 0);
+        let name = format!("Down{number}");
+        observation.alert.labels = LabelSet::from_pairs([("alertname", name.as_str())]);
+        observation.alert.fingerprint = observation.alert.labels.fingerprint();
+        Observation { status, ..observation }
+    };
+    for status in [Status::Firing, Status::Resolved] {
+        let sent = send(&queue, (0..300).map(|number| named(status, number)).collect());
+        while queue.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        driver = turn(driver).await;
+        sent.await.unwrap().unwrap();
+    }
+    let (unread, _, volumes) = driver.journal.index_stands();
+    assert!(unread > 1_000, "so many make it read on");
+    assert_eq!(volumes, 0, "no commit writes it");
+    assert!(!driver.upkeep.is_busy());
+    driver.upkeep.step(&mut driver.journal, driver.engine.state(), &driver.doors, true).unwrap();
+    assert!(driver.upkeep.is_busy(), "it is woken by facts, and not by time");
+    keep_house(&mut driver);
+    let (unread, unindexed, volumes) = driver.journal.index_stands();
+    assert_eq!((unread, unindexed), (0, 0), "it has read all");
+    assert!(volumes > 0);
+    let reader = crate::journal::Reader::open(directory.path()).unwrap();
+    let text = Some("down123".to_owned());
+    let filter = crate::incidents::Filter { text, limit: 9, ..Default::default() };
+    assert_eq!(reader.list(&filter).unwrap().incidents.len(), 1);
+    driver.upkeep.step(&mut driver.journal, driver.engine.state(), &driver.doors, true).unwrap();
+    assert!(!driver.upkeep.is_busy(), "where there is nothing to do it rests");
+    telling.stop().await;
+}
+
 #[tokio::test]
 async fn a_stop_leaves_a_snapshot_where_there_is_something_to_save() {
     for (alerts, is_worth_it) in [(10, false), (500, true)] {

@@ -1,7 +1,8 @@
-//! Keeps the journal small: writes snapshots, and lets go of what is older than the retention.
+//! Keeps the journal small and quick to search: writes snapshots, lets go of what is older than the
+//! retention, and reads on for the index.
 //!
 //! ```text
-//!  resting ──> writing a snapshot ──> clearing what earlier ones left ──> sweeping ──> folding ──> resting
+//!  resting ──> writing a snapshot ──> clearing what earlier ones left ──> sweeping ──> folding ──> indexing ──> resting
 //!                                                                          │   ▲    the chain
 //!                                                     directories of orders └───┘
 //! ```
@@ -34,6 +35,9 @@ const SNAPSHOT_AFTER: usize = 10_000;
 /// retention is shorter, but never as often as it is looked for what may go.
 const SNAPSHOT_EVERY: Span = Span::from_secs(86_400);
 
+/// Facts after which the index reads on: a search looks at their incidents one by one.
+const INDEX_AFTER: i64 = 1_000;
+
 /// Facts that make one worth its while when the engine stops.
 const SNAPSHOT_AT_STOP: usize = 1_000;
 
@@ -59,6 +63,7 @@ enum Work {
     Sweeping { after: i64 },
     Emptying { batch: Batch, emptied: Receiver<()> },
     Folding { after: i64 },
+    Indexing { until: Instant },
 }
 
 /// The housekeeper.
@@ -70,6 +75,8 @@ pub(super) struct Upkeep {
     covered: i64,
     /// When that was written, or when the engine started, where there is none.
     covered_at: Timestamp,
+    /// The last fact when the index last began to read on.
+    indexed: i64,
     /// Facts that this sweep let go.
     gone: usize,
     /// Moves the journal's log.
@@ -89,6 +96,7 @@ impl Upkeep {
             work: Work::Clearing,
             covered,
             covered_at,
+            indexed: 0,
             gone: 0,
             mover,
             written: 0,
@@ -128,6 +136,9 @@ impl Upkeep {
         let result = match work {
             Work::Resting { until } => {
                 self.work = self.wake(journal, state, now, until);
+                if matches!(self.work, Work::Indexing { .. }) {
+                    self.indexed = journal.last();
+                }
                 return Ok(());
             }
             Work::Writing { draft, begun } => self.write(journal, draft, begun),
@@ -145,7 +156,14 @@ impl Upkeep {
             },
             Work::Folding { after } => journal.fold(after).map(|next| {
                 self.written += 1;
-                self.work = next.map_or_else(rest, |after| Work::Folding { after });
+                match next {
+                    Some(after) => self.work = Work::Folding { after },
+                    None => self.begin_to_index(journal),
+                }
+            }),
+            Work::Indexing { until } => journal.index().map(|more| {
+                self.written += u32::from(more);
+                self.work = if more { Work::Indexing { until } } else { Work::Resting { until } };
             }),
         };
         self.stepped_at = Instant::now();
@@ -187,6 +205,8 @@ impl Upkeep {
             Work::Writing { draft: Box::new(journal.draft(state, now)), begun: Instant::now() }
         } else if Instant::now() >= until {
             Work::Sweeping { after: 0 }
+        } else if journal.last() - self.indexed >= INDEX_AFTER {
+            Work::Indexing { until }
         } else {
             Work::Resting { until }
         }
@@ -243,6 +263,11 @@ impl Upkeep {
         Ok(())
     }
 
+    fn begin_to_index(&mut self, journal: &Journal) {
+        self.indexed = journal.last();
+        self.work = Work::Indexing { until: Instant::now() + REST };
+    }
+
     fn let_go(&mut self, journal: &mut Journal, batch: &Batch) -> Result<(), CommitError> {
         if !batch.is_empty() {
             self.written += 1;
@@ -257,7 +282,7 @@ impl Upkeep {
             info!(facts = self.gone, "old facts let go");
             self.work = Work::Folding { after: 0 };
         } else {
-            self.work = rest();
+            self.begin_to_index(journal);
         }
         self.gone = 0;
         Ok(())

@@ -7,7 +7,10 @@
 //! |---|---|
 //! | `facts` | what happened, in order; `body` is JSON, `version` says how to read it |
 //! | `incidents` | a projection for listing: one row an incident, written in the same commit |
-//! | `alerts_of` | the names of their alerts, to be found by |
+//! | `alerts_of` | the names of their alerts, as far as the index has read |
+//! | `indexed` | one row: up to which fact the index has read |
+//! | `unindexed` | incidents of before that fact which are not over |
+//! | `volumes`, `words_N` | the index of those that are over, by ranges of their numbers |
 //! | `days` | what became of the incidents of each day, counted as they close |
 //! | `snapshots` | a line for each snapshot that is complete: which facts it covers |
 //! | `snapshot_parts` | what they hold, in parts of JSON lines |
@@ -21,6 +24,7 @@ mod deeds;
 mod encode;
 mod fold;
 mod follow;
+mod index;
 mod lock;
 mod mover;
 mod project;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use homeostat_core::name::{IncidentId, PolicyName};
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 
-use super::search::asked;
+use super::search::find;
 use super::sqlite::{JournalError, keep_plans, number};
 use crate::incidents::{ALERTS, Filter, Open, Page, Story};
 
@@ -107,13 +107,8 @@ impl Reader {
         connection: &Connection,
         filter: &Filter,
     ) -> Result<Vec<IncidentId>, JournalError> {
-        let (sql, values) = asked(filter);
-        let failed = |source| self.error(source);
-        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-        let rows = statement
-            .query_map(params_from_iter(values), |row| row.get::<_, i64>(0))
-            .map_err(failed)?;
-        rows.map(|id| id.map(|id| IncidentId(id.unsigned_abs())).map_err(failed)).collect()
+        let ids = find(connection, filter).map_err(|source| self.error(source))?;
+        Ok(ids.into_iter().map(|id| IncidentId(id.unsigned_abs())).collect())
     }
 
     /// The story of an incident before a fact.

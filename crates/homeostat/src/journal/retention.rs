@@ -21,6 +21,7 @@ use homeostat_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fold;
+use super::index;
 use super::sqlite::{CommitError, Journal, JournalError};
 
 /// Facts that one batch looks at, and lets go at most.
@@ -115,11 +116,9 @@ impl Journal {
         let head = self.head();
         let head = self.transact(|transaction| {
             let mut rows = transaction.prepare_cached("DELETE FROM incidents WHERE id = ?1")?;
-            let mut names =
-                transaction.prepare_cached("DELETE FROM alerts_of WHERE incident = ?1")?;
             for id in &batch.incidents {
                 rows.execute([id])?;
-                names.execute([id])?;
+                index::forget(transaction, *id)?;
             }
             fold::let_go(transaction, head, &batch.facts, batch.until)
         })?;

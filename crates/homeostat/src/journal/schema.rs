@@ -93,8 +93,9 @@ CREATE TABLE days (
     PRIMARY KEY (day, policy, outcome, step)
 ) WITHOUT ROWID;
 ",
-    // Of what is open alone: nearly all is closed, and is walked. Of a list, SQLite would make a table
-    // anew for each fact that is written.
+    // Of what is open alone: nearly all is closed, and is walked. Of a list of kinds, SQLite would make a
+    // table anew for each fact that is written. And the index of `index`, which the housekeeper makes:
+    // until here each commit wrote the names.
     "
 DROP INDEX IF EXISTS incidents_state;
 CREATE INDEX incidents_open ON incidents (state, id) WHERE closed_at IS NULL;
@@ -103,6 +104,14 @@ CREATE INDEX facts_deeds ON facts (seq) WHERE
   kind = 'incident_commanded' OR kind = 'approval_stands'
   OR kind = 'approval_ended' OR kind = 'engine_paused'
   OR kind = 'engine_resumed' OR kind = 'configuration_loaded';
+CREATE TABLE indexed (
+    seq INTEGER NOT NULL,
+    incident INTEGER NOT NULL,
+    named INTEGER NOT NULL
+);
+INSERT INTO indexed SELECT 0, 0, COALESCE(MAX(seq), 0) FROM facts;
+CREATE TABLE unindexed (incident INTEGER PRIMARY KEY);
+CREATE TABLE volumes (volume INTEGER PRIMARY KEY);
 ",
 ];
 

@@ -1,10 +1,8 @@
 //! The journal in SQLite: WAL, `synchronous=FULL`, one writer.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use homeostat_core::fact::{Fact, VERSION, What};
-use homeostat_core::name::{EpisodeId, IncidentId};
 use homeostat_core::time::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, ffi, params};
@@ -231,12 +229,6 @@ impl Journal {
             let mut projection = Projection::default();
             let mut insert = transaction.prepare_cached(INSERT)?;
             let mut last = before;
-            let mut named = HashMap::new();
-            for fact in facts {
-                if let What::EpisodeBegan { episode, alert, .. } = &fact.what {
-                    named.insert(*episode, alert.labels.get("alertname"));
-                }
-            }
             encode::each(facts, before + 1, |stored, hash| {
                 let StoredFact { seq, at, version, kind, incident, episode, body } = stored;
                 insert.execute(params![seq, at, version, kind, incident, episode, body])?;
@@ -246,10 +238,6 @@ impl Journal {
             })?;
             for (seq, fact) in (before + 1..).zip(facts) {
                 projection.take(seq, fact);
-                if let (Some(incident), Some(episode)) = (fact.what.incident(), fact.what.episode())
-                {
-                    name_alert(transaction, incident, episode, &named)?;
-                }
             }
             projection.write(transaction)?;
             projection.count(transaction)?;
@@ -370,38 +358,9 @@ pub(super) fn read_fact(
     Ok(Fact { at: Timestamp::from_micros(at.map_err(text)?), what })
 }
 
-/// The names of the alerts whose episodes began in the same group.
-type Named<'a> = HashMap<EpisodeId, Option<&'a str>>;
-
 /// Writes one fact.
 const INSERT: &str = "INSERT INTO facts (seq, at, version, kind, incident, episode, body)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-
-/// Keeps the name of the alert that an incident got, to be found by.
-fn name_alert(
-    transaction: &Transaction<'_>,
-    incident: IncidentId,
-    episode: EpisodeId,
-    named: &Named<'_>,
-) -> rusqlite::Result<()> {
-    let incident = number(incident.0);
-    if let Some(name) = named.get(&episode) {
-        let Some(name) = name else { return Ok(()) };
-        let sql = "INSERT OR IGNORE INTO alerts_of (incident, name) VALUES (?1, ?2)";
-        transaction.prepare_cached(sql)?.execute(params![incident, name])?;
-        return Ok(());
-    }
-    transaction.prepare_cached(FIND_NAME)?.execute(params![incident, number(episode.0)])?;
-    Ok(())
-}
-
-/// Keeps the name of an alert whose episode began in an earlier group.
-pub(super) const FIND_NAME: &str = "
-INSERT OR IGNORE INTO alerts_of
-  SELECT ?1, json_extract(body, '$.alert.labels.alertname') FROM facts
-  WHERE episode = ?2 AND kind = 'episode_began'
-    AND json_extract(body, '$.alert.labels.alertname') IS NOT NULL
-  ORDER BY seq LIMIT 1";
 
 /// Numbers count from 1 and stay far below SQLite's largest.
 pub(super) fn number(id: u64) -> i64 {

@@ -1,6 +1,7 @@
 mod chain;
 mod cut;
 mod history;
+mod search;
 
 use homeostat_core::alert::Door;
 use homeostat_core::fact::{Fact, What};
@@ -44,6 +45,9 @@ fn facts_read_back_in_order_after_the_journal_was_opened_again() {
     assert_eq!(read_back(&Journal::open(directory.path()).unwrap()), story);
 }
 
+/// Takes away what the index has added to the tables.
+const NO_INDEX: &str = "DROP TABLE indexed; DROP TABLE unindexed; DROP TABLE volumes;";
+
 /// The names by which incidents are found, as they are kept.
 fn names(directory: &std::path::Path) -> Vec<(i64, String)> {
     let raw = rusqlite::Connection::open(directory.join("homeostat.db")).unwrap();
@@ -59,6 +63,7 @@ fn an_incident_has_its_alerts_name_whether_the_alert_began_in_the_same_group_or_
         let mut journal = Journal::open(directory.path()).unwrap();
         for facts in story().chunks(group) {
             journal.commit(facts).unwrap();
+            assert!(journal.index().unwrap());
         }
         let expected = [(1, "Down".to_owned()), (2, "Down".to_owned())];
         assert_eq!(names(directory.path()), expected, "groups of {group}");
@@ -135,7 +140,7 @@ fn a_statement_is_prepared_once_whatever_is_bound() {
     let directory = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(directory.path()).unwrap();
     journal.commit(&story()).unwrap();
-    let mut statement = journal.connection().prepare(sqlite::FIND_NAME).unwrap();
+    let mut statement = journal.connection().prepare(index::NAME).unwrap();
     for episode in 1..5 {
         statement.execute([7, episode]).unwrap();
     }
@@ -252,24 +257,33 @@ fn incidents_are_found_by_text_and_time() {
     assert_eq!(between(None, Some(opened)), [0; 0]);
 }
 
-/// A journal of before has no names of alerts, and gets them as it is opened.
+/// A journal of before has no index; one of long before has no names of alerts.
 #[test]
 fn incidents_of_an_older_journal_are_found_by_their_alerts() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(directory.path()).unwrap();
-    journal.commit(&story()).unwrap();
-    drop(journal);
-    let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
-    raw.execute_batch(
-        "DROP TABLE alerts_of; DROP TABLE days; DROP INDEX incidents_open; PRAGMA user_version=4",
-    )
-    .unwrap();
-    drop(raw);
-    drop(Journal::open(directory.path()).unwrap());
-    let reader = Reader::open(directory.path()).unwrap();
-    let found = reader.list(&Filter { text: Some("down".into()), ..filter(10) }).unwrap();
-    assert_eq!(found.incidents.len(), 2);
-    assert_eq!(closings(&reader), [("shadowed".to_owned(), 2, 0)]);
+    let older =
+        ["DROP TABLE alerts_of; DROP TABLE days; PRAGMA user_version=4", "PRAGMA user_version=5"];
+    for older in older {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(directory.path()).unwrap();
+        journal.commit(&story()).unwrap();
+        while journal.index().unwrap() {}
+        drop(journal);
+        let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
+        raw.execute_batch(&format!("{NO_INDEX} DROP TABLE words_0; DROP INDEX incidents_open; {older}")).unwrap();
+        drop(raw);
+        let mut journal = Journal::open(directory.path()).unwrap();
+        let reader = Reader::open(directory.path()).unwrap();
+        let text = |text: &str| {
+            let filter = Filter { text: Some(text.into()), ..filter(10) };
+            reader.list(&filter).unwrap().incidents.len()
+        };
+        assert_eq!((text("down"), text("a:80")), (2, 1));
+        assert_eq!(closings(&reader), [("shadowed".to_owned(), 2, 0)]);
+        assert!(journal.index_stands().0 > 0, "nothing is read at a start");
+        while journal.index().unwrap() {}
+        assert_eq!(journal.index_stands(), (0, 1, 1), "one alert fires on");
+        assert_eq!((text("down"), text("a:80")), (2, 1));
+    }
 }
 
 /// What closed on the day of the stories: outcomes, how many, and how many without a person.

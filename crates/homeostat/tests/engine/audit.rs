@@ -225,7 +225,9 @@ async fn the_journal_is_verified_beside_the_engine_and_without_it() {
     // A chain that was made anew: as if it had always been bob's.
     change(
         "INSERT INTO facts SELECT * FROM kept; DROP TABLE kept;
-         DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of; DROP TABLE days; DROP INDEX incidents_open; PRAGMA user_version=3",
+         DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of; DROP TABLE days;
+         DROP TABLE indexed; DROP TABLE unindexed; DROP TABLE volumes; DROP TABLE IF EXISTS words_0; DROP INDEX incidents_open;
+         PRAGMA user_version=3",
     );
     let (exit, said) = verify(&engine, &[]);
     assert_eq!(exit, Some(2), "{said}");

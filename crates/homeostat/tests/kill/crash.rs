@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Engine, Start, notification, policy, ran, until};
+use crate::support::{Engine, Start, notification, policy, ran, resolution, until};
 use homeostat::demo::stack::{Alertmanager, Sandbox, Signal, Timings};
 use homeostat::failpoint;
 use homeostat::journal::Journal;
@@ -287,6 +287,53 @@ async fn killed_before_a_snapshot_counts() {
     kill_in_a_snapshot("snapshot.whole=kill").await;
 }
 
+/// Killed while the index is written, of which the first steps are done.
+async fn kill_while_it_indexes(point: &str) {
+    let sandbox = Sandbox::new().unwrap();
+    let mut engine = Engine::broken(&sandbox, &Start::default());
+    engine.ready().await;
+    let instances: Vec<String> = (0..600).map(|n| format!("host-{n}")).collect();
+    let alerts: Vec<[(&str, &str); 2]> =
+        instances.iter().map(|instance| [("alertname", "Down"), ("instance", instance)]).collect();
+    let alerts: Vec<&[(&str, &str)]> = alerts.iter().map(|alert| &alert[..]).collect();
+    assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
+    engine.kill();
+    let journal = engine.directory.join("data/homeostat.db");
+    let raw = rusqlite::Connection::open(&journal).unwrap();
+    // How much was read before the kill is a matter of luck.
+    let nothing =
+        "UPDATE indexed SET seq = 0, incident = 0; DELETE FROM unindexed; DELETE FROM alerts_of";
+    raw.execute_batch(nothing).unwrap();
+    drop(raw);
+    engine.restart_to(point);
+    assert_eq!(engine.wait(), None, "{point}: it did not die of a signal: {}", engine.log());
+    engine.restart().await;
+    let open = &engine.json("/api/v1/incidents?q=host-577").await["incidents"];
+    assert_eq!(open.as_array().unwrap().len(), 1, "{open:#}");
+    assert_eq!(engine.post("/hooks", resolution(&alerts)).await, 200);
+    until("the index has read all", || async {
+        let raw = rusqlite::Connection::open(&journal).unwrap();
+        let sql = "SELECT COUNT(*) FROM facts WHERE seq > (SELECT seq FROM indexed)";
+        let left: u32 = raw.query_row(sql, [], |row| row.get(0)).unwrap();
+        (left == 0).then_some(())
+    })
+    .await;
+    for (text, found) in [("host-577", 1), ("HOST-57", 11), ("host-600", 0)] {
+        let page = engine.json(&format!("/api/v1/incidents?q={text}&limit=50")).await;
+        assert_eq!(page["incidents"].as_array().unwrap().len(), found, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn killed_in_the_first_step_of_the_index() {
+    kill_while_it_indexes("index.step=kill").await;
+}
+
+#[tokio::test]
+async fn killed_between_the_steps_of_the_index() {
+    kill_while_it_indexes("index.step=2*off->kill").await;
+}
+
 /// Told to stop before it is ready, it stops as at any time, and does not die of the signal.
 #[tokio::test]
 async fn who_is_told_to_stop_while_it_starts_stops_in_order() {
@@ -411,7 +458,9 @@ fn there_is_a_test_for_each_failpoint() {
     };
     let missing: Vec<_> = failpoint::ALL
         .iter()
-        .filter(|name| !named(name) && !name.starts_with("snapshot."))
+        .filter(|name| {
+            !named(name) && !name.starts_with("snapshot.") && !name.starts_with("index.")
+        })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -391,8 +391,7 @@ fn what_was_there_before_the_chain_is_adopted_and_proved_from_then_on() {
     raw(directory.path())
         .execute_batch(
             "DELETE FROM facts WHERE seq = 2; DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of; DROP TABLE days;
-             DROP INDEX incidents_open;
-             PRAGMA user_version=3",
+             DROP TABLE indexed; DROP TABLE unindexed; DROP TABLE volumes; DROP INDEX incidents_open; PRAGMA user_version=3",
         )
         .unwrap();
     let error = verify(directory.path(), None).unwrap_err();
@@ -423,7 +422,7 @@ fn many_facts_of_before_are_adopted_in_links_of_a_few() {
     drop(journal);
     raw(directory.path())
         .execute_batch("DROP TABLE chain; DROP TABLE gone; DROP TABLE folds; DROP TABLE alerts_of; DROP TABLE days;
-             DROP INDEX incidents_open; PRAGMA user_version=3")
+             DROP TABLE indexed; DROP TABLE unindexed; DROP TABLE volumes; DROP INDEX incidents_open; PRAGMA user_version=3")
         .unwrap();
     drop(Journal::open(directory.path()).unwrap());
     let connection = raw(directory.path());

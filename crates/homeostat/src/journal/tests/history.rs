@@ -24,12 +24,12 @@ const B: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "b:80")];
 const C: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "c:80")];
 const DAY: Span = Span::from_secs(86_400);
 
-fn start() -> Timestamp {
+pub(super) fn start() -> Timestamp {
     Timestamp::from_seconds(1_700_000_000)
 }
 
 /// Restarts what is down, and nothing limits it.
-fn book() -> Book {
+pub(super) fn book() -> Book {
     let observe = Policy::observe();
     let restart = Remedy {
         name: RemedyName::new("restart"),
@@ -85,14 +85,14 @@ fn whatever(play: &mut Scenario) {
 }
 
 /// A journal and what it should hold.
-struct Shelf {
-    directory: TempDir,
-    journal: Journal,
+pub(super) struct Shelf {
+    pub(super) directory: TempDir,
+    pub(super) journal: Journal,
     state: State,
 }
 
 impl Shelf {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let journal = Journal::open(directory.path()).unwrap();
         Self { directory, journal, state: State::default() }
@@ -104,7 +104,7 @@ impl Shelf {
     }
 
     /// The same, in groups of so many.
-    fn catch_up_by(&mut self, group: usize, play: &Scenario) {
+    pub(super) fn catch_up_by(&mut self, group: usize, play: &Scenario) {
         let known = usize::try_from(self.journal.last()).unwrap();
         for group in play.journal()[known..].chunks(group) {
             self.journal.commit(group).unwrap();
@@ -113,7 +113,7 @@ impl Shelf {
     }
 
     /// Writes a snapshot and returns the number of its parts.
-    fn snapshot(&mut self) -> i64 {
+    pub(super) fn snapshot(&mut self) -> i64 {
         let mut draft = self.journal.draft(&self.state, start());
         while !self.journal.write_part(&mut draft).unwrap() {}
         while self.journal.clear_parts().unwrap() {}
@@ -121,7 +121,7 @@ impl Shelf {
     }
 
     /// Lets go of all that is older, and returns how many facts that were, and their orders.
-    fn sweep(&mut self, cutoff: Timestamp) -> (usize, Vec<String>) {
+    pub(super) fn sweep(&mut self, cutoff: Timestamp) -> (usize, Vec<String>) {
         let (mut gone, mut orders, mut after) = (0, Vec::new(), Some(0));
         while let Some(from) = after {
             let mut batch = self.journal.expired(from, cutoff, &self.state).unwrap();
@@ -152,7 +152,12 @@ impl Shelf {
         recovered
     }
 
-    fn raw(&self) -> rusqlite::Connection {
+    /// Lets the index read all that there is.
+    pub(super) fn index(&mut self) {
+        while self.journal.index().unwrap() {}
+    }
+
+    pub(super) fn raw(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.directory.path().join("homeostat.db")).unwrap()
     }
 
@@ -168,7 +173,7 @@ impl Shelf {
         page.incidents.iter().map(|(id, _)| id.0).rev().collect()
     }
 
-    fn count(&self, table: &str) -> i64 {
+    pub(super) fn count(&self, table: &str) -> i64 {
         let sql = format!("SELECT COUNT(*) FROM {table}");
         self.raw().query_row(&sql, [], |row| row.get(0)).unwrap()
     }
@@ -294,6 +299,7 @@ fn what_is_over_goes_whole_and_what_is_open_or_latched_stays_whole() {
     heal(&mut play, A); // 3: young.
     whatever(&mut play);
     shelf.catch_up(&play);
+    shelf.index();
     let before = Reader::open(shelf.directory.path()).unwrap();
     let latched = before.incident(IncidentId(2)).unwrap().unwrap();
     let young = before.incident(IncidentId(3)).unwrap().unwrap();
@@ -322,7 +328,10 @@ fn what_is_over_goes_whole_and_what_is_open_or_latched_stays_whole() {
     let (_, orders) = shelf.sweep(play.now() + DAY);
     assert_eq!(orders, ["2.restart.1", "3.restart.1"]);
     assert_eq!((shelf.kept().len(), shelf.count("incidents")), (0, 0));
-    assert_eq!(shelf.count("alerts_of"), 0, "names go with their incidents");
+    shelf.index();
+    for table in ["alerts_of", "unindexed", "volumes"] {
+        assert_eq!(shelf.count(table), 0, "what is found by {table} goes with its incidents");
+    }
     assert!(shelf.count("days") > 0, "what became of a day stays");
     assert_eq!(shelf.count("facts"), 4, "what the older snapshot ends with, and what came after");
     shelf.reopen();
