@@ -34,6 +34,9 @@ const MERGED: u32 = 16;
 /// Of several names of policies, or outcomes, so many are looked up. More are most of what there is.
 const ALTERNATIVES: usize = 64;
 
+/// Trigrams of one text of which it is looked which are rare.
+const GRAMS: usize = 64;
+
 /// Trigrams that are looked up of what must all be there: those that are rarest. A frequent one is in
 /// nearly all that the others are in, and has to be read nevertheless.
 const RAREST: usize = 4;
@@ -237,7 +240,7 @@ impl Needle {
                 part.windows(3).map(|three| three.iter().collect::<String>()).collect::<Vec<_>>()
             });
             // The end of a text for SQLite; the trigrams have none of it.
-            if text.contains('\0') { Vec::new() } else { all.collect::<All>() }
+            if text.contains('\0') { Vec::new() } else { all.take(GRAMS).collect::<All>() }
         });
         let texts: Vec<All> = texts.collect();
         if (1..=ALTERNATIVES).contains(&texts.len()) && texts.iter().all(|all| !all.is_empty()) {
@@ -257,12 +260,11 @@ impl Needle {
             let mut seen = BTreeSet::new();
             for &gram in all {
                 let quoted = format!("\"{}\"", gram.replace('"', "\"\""));
-                let last = match known.get(gram.as_str()) {
-                    Some(last) => *last,
-                    None => {
-                        let last = statement.query_row([&quoted], |row| row.get(0)).optional()?;
-                        *known.entry(gram.clone()).or_insert(last.unwrap_or(0_i64))
-                    }
+                let last = if let Some(last) = known.get(gram) {
+                    *last
+                } else {
+                    let last = statement.query_row([&quoted], |row| row.get(0)).optional()?;
+                    *known.entry(gram.clone()).or_insert(last.unwrap_or(0_i64))
                 };
                 seen.insert((last, quoted));
             }

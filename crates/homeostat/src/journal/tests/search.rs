@@ -206,7 +206,7 @@ fn some_filter(dice: &mut Dice, play: &Scenario) -> Filter {
         1 => filter.named = Some(texts(&[dice.one_of(&POLICIES), dice.one_of(&POLICIES)])),
         2 => {
             filter.policies =
-                Some(texts(&[dice.one_of(&["db*", "*-*", "*", "down", "We*ck", "d*b*u"])]))
+                Some(texts(&[dice.one_of(&["db*", "*-*", "*", "down", "We*ck", "d*b*u"])]));
         }
         3 => filter.target = vec![("instance".into(), dice.one_of(&INSTANCES).into())],
         4 => filter.states = texts(&[dice.one_of(&["closed", "waiting", "acting"]), "verifying"]),
