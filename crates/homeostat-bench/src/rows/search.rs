@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use homeostat::incidents::Filter;
-use homeostat::journal::{Journal, Reader};
+use homeostat::journal::{Journal, Mover, Reader};
 use homeostat_core::fact::{Fact, VERSION};
 use homeostat_core::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -22,7 +22,7 @@ const INCIDENTS: u32 = 1_000_000;
 const GROUP: u32 = 50_000;
 
 /// Steps after which the housekeeper moves the log into the database.
-const CHECKPOINT_AFTER: usize = 4;
+const MOVE_AFTER: usize = 4;
 
 /// Of so many incidents one is of a policy that has none any more, with an outcome that is rare.
 const OLD: u32 = 100;
@@ -132,6 +132,7 @@ impl Shelf {
         fill(&mut raw, incidents)?;
         raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         let before = pages(&raw)?;
+        let mut mover = Mover::new(directory);
         let mut steps = Vec::new();
         let began = Instant::now();
         loop {
@@ -140,8 +141,8 @@ impl Shelf {
                 break;
             }
             steps.push(step.elapsed().as_secs_f64() * 1e3);
-            if steps.len() % CHECKPOINT_AFTER == 0 {
-                journal.checkpoint()?;
+            if steps.len() % MOVE_AFTER == 0 {
+                mover.wake();
             }
         }
         let seconds = began.elapsed().as_secs_f64();

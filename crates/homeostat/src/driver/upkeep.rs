@@ -163,7 +163,7 @@ impl Upkeep {
             }),
             Work::Indexing { until } => journal.index().map(|more| {
                 self.written += u32::from(more);
-                self.work = if more { Work::Indexing { until } } else { Work::Resting { until } };
+                self.work = self.go_on_indexing(journal, state, now, until, more);
             }),
         };
         self.stepped_at = Instant::now();
@@ -209,6 +209,23 @@ impl Upkeep {
             Work::Indexing { until }
         } else {
             Work::Resting { until }
+        }
+    }
+
+    /// What follows a step of the index. Where facts never end, the index does not either: what is due
+    /// goes first.
+    fn go_on_indexing(
+        &self,
+        journal: &Journal,
+        state: &State,
+        now: Timestamp,
+        until: Instant,
+        more: bool,
+    ) -> Work {
+        match self.wake(journal, state, now, until) {
+            due @ (Work::Writing { .. } | Work::Sweeping { .. }) => due,
+            _ if more => Work::Indexing { until },
+            _ => Work::Resting { until },
         }
     }
 
@@ -329,5 +346,14 @@ mod tests {
         journal.commit(&vec![fact; SNAPSHOT_AFTER]).unwrap();
         assert!(due(&journal, 0, Span::ZERO, long));
         assert!(!due(&journal, 2, Span::ZERO, long));
+        let after_indexing = |covered: i64, until: Instant, more: bool| {
+            let upkeep = Upkeep::new(long, (covered, now), Mover::new(directory.path()));
+            upkeep.go_on_indexing(&journal, &State::default(), now, until, more)
+        };
+        let later = Instant::now() + REST;
+        assert!(matches!(after_indexing(0, later, true), Work::Writing { .. }), "it is due");
+        assert!(matches!(after_indexing(2, Instant::now(), true), Work::Sweeping { .. }));
+        assert!(matches!(after_indexing(2, later, true), Work::Indexing { .. }));
+        assert!(matches!(after_indexing(2, later, false), Work::Resting { .. }));
     }
 }

@@ -269,7 +269,10 @@ fn incidents_of_an_older_journal_are_found_by_their_alerts() {
         while journal.index().unwrap() {}
         drop(journal);
         let raw = rusqlite::Connection::open(directory.path().join("homeostat.db")).unwrap();
-        raw.execute_batch(&format!("{NO_INDEX} DROP TABLE words_0; DROP INDEX incidents_open; {older}")).unwrap();
+        raw.execute_batch(&format!(
+            "{NO_INDEX} DROP TABLE words_0; DROP INDEX incidents_open; {older}"
+        ))
+        .unwrap();
         drop(raw);
         let mut journal = Journal::open(directory.path()).unwrap();
         let reader = Reader::open(directory.path()).unwrap();
