@@ -1,5 +1,5 @@
 //! Replay: a start with a million facts in the journal, and what folding them takes; and how starts and
-//! searches grow with the journal.
+//! lists grow with the journal.
 
 use std::path::Path;
 use std::time::Instant;
@@ -30,7 +30,6 @@ const OPEN: usize = 100;
 struct Seen {
     start: Figures,
     list: Figures,
-    search: Figures,
 }
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
@@ -63,7 +62,6 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
             1.0,
         ),
         grown(format!("the last 50 of {incidents} incidents by the API"), |seen| &seen.list, 0.05),
-        grown(format!("a search among {incidents} incidents"), |seen| &seen.search, 0.05),
         Row {
             what: "fold of decoded facts".into(),
             ours: format!("{} M/s", folds.spread()),
@@ -96,7 +94,6 @@ impl Seen {
         // Who asks first lets what is open be read.
         time("/api/v1/incidents?limit=50")?;
         self.list.add(time("/api/v1/incidents?limit=50")?);
-        self.search.add(time("/api/v1/incidents?q=web-004321")?);
         engine.stop()
     }
 }

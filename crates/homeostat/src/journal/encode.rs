@@ -12,9 +12,12 @@ use super::sqlite::number;
 /// Facts of a group that are worth a thread of their own.
 const MANY: usize = 128;
 
+/// Those that the writing thread encodes by itself while the other one begins.
+const MEANWHILE: usize = 64;
+
 /// Facts that are handed over at once, and how many hands may be full.
 const HANDFUL: usize = 32;
-const AHEAD: usize = 4;
+const AHEAD: usize = 16;
 
 /// Gives each of these facts to `write` as it is stored, with its hash, in order. They are numbered from
 /// `first`.
@@ -23,19 +26,19 @@ pub(super) fn each(
     first: i64,
     mut write: impl FnMut(StoredFact<'_>, Hash) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let numbered = || (first..).zip(facts);
+    let numbered = |from: usize| (first..).zip(facts).skip(from);
     let mut store = |(seq, fact): (i64, &Fact), encoded: rusqlite::Result<Encoded>| {
         let Encoded { body, hash } = encoded?;
         write(stored(seq, fact, &body), hash)
     };
     if facts.len() < MANY {
-        return numbered().try_for_each(|(seq, fact)| store((seq, fact), encode(seq, fact)));
+        return numbered(0).try_for_each(|(seq, fact)| store((seq, fact), encode(seq, fact)));
     }
     thread::scope(|scope| {
         let (hand, taken) = sync_channel(AHEAD);
         let encoder = thread::Builder::new().name("encoder".to_owned());
         let spawned = encoder.spawn_scoped(scope, move || {
-            let mut left = (first..).zip(facts);
+            let mut left = numbered(MEANWHILE);
             loop {
                 let handful = left.by_ref().take(HANDFUL);
                 let handful: Vec<_> = handful.map(|(seq, fact)| encode(seq, fact)).collect();
@@ -45,12 +48,11 @@ pub(super) fn each(
                 }
             }
         });
-        match spawned {
-            Ok(_) => numbered()
-                .zip(taken.into_iter().flatten())
-                .try_for_each(|(fact, encoded)| store(fact, encoded)),
-            Err(_) => numbered().try_for_each(|(seq, fact)| store((seq, fact), encode(seq, fact))),
-        }
+        let alone = if spawned.is_ok() { MEANWHILE } else { facts.len() };
+        let mut first = numbered(0).take(alone);
+        first.try_for_each(|(seq, fact)| store((seq, fact), encode(seq, fact)))?;
+        let mut rest = numbered(alone).zip(taken.into_iter().flatten());
+        rest.try_for_each(|(fact, encoded)| store(fact, encoded))
     })
 }
 
