@@ -11,7 +11,7 @@ use homeostat_core::command::Command;
 use homeostat_core::configuration::Configuration;
 use homeostat_core::engine::Engine;
 use homeostat_core::fact::{Fact, What};
-use homeostat_core::incident::End;
+use homeostat_core::incident::{Closing, End};
 use homeostat_core::ledger::Pause;
 use homeostat_core::name::{IncidentId, OrderId, Part, PolicyName, title};
 use homeostat_core::order::Order;
@@ -303,15 +303,7 @@ fn log(fact: &Fact, is_crowd: bool) {
         What::TurnedWorse { order, text, .. } => {
             warn!(%order, reason = text, "order made something else worse");
         }
-        What::IncidentClosed { incident, closing, .. } => match closing.outcome {
-            End::Escalated => warn!(%incident, reason = &*closing.reason, "incident escalated"),
-            End::Healed | End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => {
-                one_of!(
-                    is_crowd, %incident, outcome = %closing.outcome, reason = &*closing.reason,
-                    "incident closed"
-                )
-            }
-        },
+        What::IncidentClosed { incident, closing, .. } => log_closing(*incident, closing, is_crowd),
         What::NoticeRaised { notice } => {
             let (policy, reason) = (&notice.policy, &notice.reason);
             warn!(topic = %notice.topic(), %policy, reason, "a person is needed");
@@ -338,6 +330,17 @@ fn log(fact: &Fact, is_crowd: bool) {
         }
         What::WatchdogSeen { watchdog } => info!(%watchdog, "watchdog is heard of again"),
         what => log_owner(what, is_crowd),
+    }
+}
+
+/// Writes how an incident closed.
+fn log_closing(incident: IncidentId, closing: &Closing, is_crowd: bool) {
+    let Closing { outcome, reason, .. } = closing;
+    match outcome {
+        End::Escalated => warn!(%incident, reason = &**reason, "incident escalated"),
+        End::Healed | End::Recovered | End::Shadowed | End::Rejected | End::Cancelled => {
+            one_of!(is_crowd, %incident, %outcome, reason = &**reason, "incident closed");
+        }
     }
 }
 

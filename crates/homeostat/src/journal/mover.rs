@@ -78,12 +78,11 @@ fn work(path: &Path, woken: &Receiver<()>) {
 }
 
 fn move_log(path: &Path, connection: &mut Option<Connection>) -> rusqlite::Result<()> {
-    let connection = match connection {
-        Some(connection) => connection,
-        None => {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            connection.insert(Connection::open_with_flags(path, flags)?)
-        }
+    let connection = if let Some(connection) = connection {
+        connection
+    } else {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        connection.insert(Connection::open_with_flags(path, flags)?)
     };
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

@@ -76,7 +76,8 @@ fn rows(directory: &std::path::Path, table: &str) -> Vec<String> {
     let mut statement = raw.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
     let columns = statement.column_count();
     let rows = statement.query_map([], |row| {
-        Ok((0..columns).map(|n| format!("{:?} ", row.get_ref(n).unwrap())).collect::<String>())
+        let columns = (0..columns).map(|column| format!("{:?}", row.get_ref(column).unwrap()));
+        Ok(columns.collect::<Vec<_>>().join(" "))
     });
     rows.unwrap().map(Result::unwrap).collect()
 }
