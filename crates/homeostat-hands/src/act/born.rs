@@ -10,6 +10,7 @@
 
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use std::arch::asm;
 use std::ffi::c_void;
 use std::io;
@@ -68,14 +69,15 @@ pub(super) unsafe fn in_our_memory(
     number(made)
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Makes the call. The child calls `live(what)` on its stack. On machines of other kinds it is refused.
 unsafe fn clone3(
     arguments: &Arguments,
     live: extern "C" fn(*const c_void) -> !,
     what: *const c_void,
 ) -> i64 {
-    let made;
-    // SAFETY: as above.
+    let made: i64;
+    // SAFETY: as `in_our_memory` says.
+    #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!(
             "syscall",
@@ -95,17 +97,8 @@ unsafe fn clone3(
             lateout("r11") _,
         );
     }
-    made
-}
-
-#[cfg(target_arch = "aarch64")]
-unsafe fn clone3(
-    arguments: &Arguments,
-    live: extern "C" fn(*const c_void) -> !,
-    what: *const c_void,
-) -> i64 {
-    let made;
     // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!(
             "svc #0",
@@ -123,17 +116,12 @@ unsafe fn clone3(
             in("x21") what,
         );
     }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let _ = (arguments, live, what);
+        made = -i64::from(libc::ENOSYS);
+    }
     made
-}
-
-/// On other machines children get a copy.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn clone3(
-    _arguments: &Arguments,
-    _live: extern "C" fn(*const c_void) -> !,
-    _what: *const c_void,
-) -> i64 {
-    -i64::from(libc::ENOSYS)
 }
 
 /// What the kernel answers: a number, or an error below zero.
