@@ -6,7 +6,7 @@ use std::time::Duration;
 use homeostat_core::alert::{Alert, Door, Observation, Status};
 use homeostat_core::configuration::{Configuration, Scope};
 use homeostat_core::event::Remark;
-use homeostat_core::fact::What;
+use homeostat_core::fact::{Fact, What};
 use homeostat_core::label::LabelSet;
 use homeostat_core::name::SourceName;
 use homeostat_core::state::State;
@@ -449,6 +449,27 @@ fn keep_house(driver: &mut Driver) -> usize {
         assert!(steps < 10_000, "it never rests");
     }
     steps
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_so_many_facts_the_log_is_moved_into_the_database() {
+    let (driver, _queue, telling, directory) = driver_of(Book::observe(), None);
+    let mut driver = turn(driver).await;
+    keep_house(&mut driver);
+    let what = What::EngineStarted { boot: BootId::new("boot") };
+    let fact = Fact { at: driver.doors.clock.now(), what };
+    driver.journal.commit(&vec![fact; 1_000]).unwrap();
+    let last = driver.journal.last();
+    driver.upkeep.step(&mut driver.journal, driver.engine.state(), &driver.doors, false).unwrap();
+    let Driver { upkeep, journal, .. } = driver;
+    // It waits until what was begun is done.
+    drop(upkeep);
+    let copy = tempfile::tempdir().unwrap();
+    let name = "homeostat.db";
+    std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+    assert_eq!(Journal::open(copy.path()).unwrap().last(), last);
+    drop(journal);
+    telling.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

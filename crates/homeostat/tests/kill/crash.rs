@@ -249,15 +249,24 @@ async fn killed_between_commit_and_answer_alertmanager_sends_again_and_it_runs_o
     killed_under_alertmanager("driver.committed=1*off->kill").await;
 }
 
+/// So many that snapshot and index are written in several steps.
+fn instances() -> Vec<String> {
+    (0..600).map(|number| format!("host-{number}")).collect()
+}
+
+/// An alert of each.
+fn down(instances: &[String]) -> Vec<[(&str, &str); 2]> {
+    instances.iter().map(|instance| [("alertname", "Down"), ("instance", instance)]).collect()
+}
+
 /// Killed in the middle of a snapshot; it is written at a stop if there is much to save.
 async fn kill_in_a_snapshot(point: &str) {
     let sandbox = Sandbox::new().unwrap();
     let start = Start { failpoints: point, ..Start::default() };
     let mut engine = Engine::broken(&sandbox, &start);
     engine.ready().await;
-    let instances: Vec<String> = (0..600).map(|n| format!("host-{n}")).collect();
-    let alerts: Vec<[(&str, &str); 2]> =
-        instances.iter().map(|instance| [("alertname", "Down"), ("instance", instance)]).collect();
+    let instances = instances();
+    let alerts = down(&instances);
     let alerts: Vec<&[(&str, &str)]> = alerts.iter().map(|alert| &alert[..]).collect();
     assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
     engine.signal(Signal::TERM);
@@ -292,9 +301,8 @@ async fn kill_while_it_indexes(point: &str) {
     let sandbox = Sandbox::new().unwrap();
     let mut engine = Engine::broken(&sandbox, &Start::default());
     engine.ready().await;
-    let instances: Vec<String> = (0..600).map(|n| format!("host-{n}")).collect();
-    let alerts: Vec<[(&str, &str); 2]> =
-        instances.iter().map(|instance| [("alertname", "Down"), ("instance", instance)]).collect();
+    let instances = instances();
+    let alerts = down(&instances);
     let alerts: Vec<&[(&str, &str)]> = alerts.iter().map(|alert| &alert[..]).collect();
     assert_eq!(engine.post("/hooks", notification(&alerts)).await, 200);
     engine.kill();
