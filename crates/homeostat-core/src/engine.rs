@@ -39,6 +39,9 @@ use absences::{Absences, Rounds};
 use owners::UnderWay;
 use watchdogs::Watchdogs;
 
+/// As many come of a new alert that is only observed: room is made for them once.
+const FACTS_OF_AN_EVENT: usize = 3;
+
 /// What one group of events came to.
 #[derive(Debug, Default)]
 pub struct Turn {
@@ -185,10 +188,14 @@ impl Engine {
     /// Decides and applies each event of a group, then what has become due. What the turn before
     /// came to is committed.
     pub fn turn(&mut self, events: impl IntoIterator<Item = Event>, now: Timestamp) -> Turn {
-        let mut turn = Turn::default();
+        let events = events.into_iter();
+        let facts = Vec::with_capacity(FACTS_OF_AN_EVENT * events.size_hint().0);
+        let mut turn = Turn { facts, ..Turn::default() };
         self.ended.clear();
         self.absences.commit();
+        let mut taken = 0;
         for event in events {
+            taken += 1;
             // A notification is judged whole: no incident closes by a part of it.
             let more = matches!(event, Event::Observed { more: true, .. });
             let (remark, reply) = self.step(event, now, &mut turn);
@@ -204,7 +211,8 @@ impl Engine {
         self.end_approvals(now, &mut turn);
         self.ask_owners(now, &mut turn);
         self.sound_alarms(now, &mut turn);
-        self.take_next_steps(now, &mut turn);
+        // As many as came: else what waits would grow for as long as many come.
+        self.take_next_steps(limits::PURSUED_PER_TURN.max(taken), now, &mut turn);
         self.make_round(now, &mut turn);
         turn
     }
@@ -490,8 +498,8 @@ impl Engine {
         }
     }
 
-    fn take_next_steps(&mut self, now: Timestamp, turn: &mut Turn) {
-        for _ in 0..limits::PURSUED_PER_TURN {
+    fn take_next_steps(&mut self, most: usize, now: Timestamp, turn: &mut Turn) {
+        for _ in 0..most {
             let Some(incident) = self.state.first_ready() else { return };
             let before = turn.facts.len();
             self.step(Event::Ready { incident, presence: Vec::new() }, now, turn);

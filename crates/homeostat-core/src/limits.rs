@@ -115,7 +115,8 @@ pub const LOOK_ON_MENTION: Span = Span::from_secs(60);
 /// The longest wait for a gate to wake an incident; the gate wakes the oldest first.
 pub const GATE_PATIENCE: Span = Span::from_secs(60);
 
-/// Incidents pursued in one turn; the rest follow in the next, so that no turn holds up intake.
+/// Incidents pursued in a turn that few events come in; the rest follow in the next, so that no turn
+/// holds up intake.
 pub const PURSUED_PER_TURN: usize = 256;
 
 /// Incidents woken when a gate opens. The oldest go first; whoever loses the race waits on.

@@ -1,6 +1,5 @@
 //! The one place where facts, effects and notices are written, as a decision grows.
 
-use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use super::table::{self, Moment, Step};
@@ -28,7 +27,7 @@ pub struct Decision {
     /// see what the one before it took.
     pub woken: Vec<IncidentId>,
     /// Which places of the table it was made from.
-    pub walked: BTreeSet<(Moment, StageKind)>,
+    pub walked: Vec<(Moment, StageKind)>,
 }
 
 /// Everything a decision is made from, and the decision as it grows.
@@ -67,7 +66,7 @@ impl<'a> Desk<'a> {
     /// Looks up what an event means to an incident where it stands.
     pub(super) fn step(&mut self, moment: Moment, incident: &Incident) -> Step {
         let stage = incident.stage.kind();
-        self.decision.walked.insert((moment, stage));
+        self.decision.walked.push((moment, stage));
         table::step(moment, stage)
     }
 

@@ -251,7 +251,10 @@ impl State {
         if stood.fires != stands.fires {
             let subject = incident.subject();
             self.ledgers.fires(&subject.0, id, stands.fires);
-            self.count_once(&subject);
+            let others = self.by_subject.get(&subject.0, &subject.1);
+            if others.is_some_and(|succession| !succession.is_alone()) {
+                self.count_once(&subject);
+            }
         }
     }
 

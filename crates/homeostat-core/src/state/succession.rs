@@ -24,6 +24,11 @@ impl Succession {
         self.newest
     }
 
+    /// Tells whether there is only one.
+    pub(super) fn is_alone(&self) -> bool {
+        self.older.is_none()
+    }
+
     /// Lists them, the oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = IncidentId> + '_ {
         self.older.iter().flat_map(|older| older.iter().copied()).chain([self.newest])

@@ -68,6 +68,13 @@ fn seen(observation: Observation) -> Event {
     Event::observed(observation)
 }
 
+/// So many hosts are down, each with an alert of its own.
+fn all_down(many: usize, since: Timestamp) -> Vec<Event> {
+    let name = |n| format!("host-{n}");
+    let down = |n| seen(firing(&[("alertname", "Down"), ("instance", &name(n))], since));
+    (0..many).map(down).collect()
+}
+
 /// An engine whose turns and answers the test takes itself.
 struct Rig {
     engine: Engine,
@@ -369,19 +376,25 @@ fn evidence_that_always_comes_too_late_holds() {
 #[test]
 fn what_was_due_when_the_engine_stopped_is_due_when_it_starts_again() {
     let many = limits::PURSUED_PER_TURN + 40;
-    let mut rig = Rig::new(Book::observe());
-    let names: Vec<String> = (0..many).map(|n| format!("host-{n}")).collect();
-    let labels = |name| [("alertname", "Down"), ("instance", name)];
+    let settling = Policy { settle: secs(60), ..policy(Vec::new()) };
+    let mut rig = Rig::new(book(settling, nobody()));
     let began = rig.now;
-    rig.turn(names.iter().map(|name| seen(firing(&labels(name), began))).collect());
-    rig.settle();
+    rig.turn(all_down(many, began));
     rig.now = rig.now + secs(60);
-    let now = rig.now;
-    rig.turn(names.iter().map(|name| seen(resolved(&labels(name), began, now))).collect());
+    rig.turn(Vec::new());
+    assert!(count(&rig.facts, "incident_closed") < many, "all were pursued in one turn");
     rig.crash();
     rig.settle();
-    let left = rig.engine.state().incidents().count();
-    assert_eq!(left, 0, "latched for ever, though their alerts have ended");
+    assert_eq!(count(&rig.facts, "incident_closed"), many, "forgotten, though they were due");
+}
+
+/// Else what waits would grow for as long as many alerts come.
+#[test]
+fn a_turn_pursues_as_many_as_came() {
+    let many = 3 * limits::PURSUED_PER_TURN;
+    let mut rig = Rig::new(Book::observe());
+    rig.turn(all_down(many, rig.now));
+    assert_eq!(count(&rig.facts, "incident_closed"), many);
 }
 
 #[test]
@@ -393,16 +406,14 @@ fn what_a_resume_woke_is_still_awake_after_a_restart() {
     let limits = BookLimits { concurrency: 100_000, rate: Rate { max: 100_000, per: secs(3600) } };
     let mut rig = Rig::new(Book::new(vec![shadow_free], limits, nobody()));
     rig.turn(vec![Event::Pause { by: "sre".into(), reason: "deploy".into() }]);
-    let names: Vec<String> = (0..many).map(|n| format!("host-{n}")).collect();
-    let labels = |name| [("alertname", "Down"), ("instance", name)];
     let began = rig.now;
-    rig.turn(names.iter().map(|name| seen(firing(&labels(name), began))).collect());
+    rig.turn(all_down(many, began));
     rig.settle();
     rig.turn(vec![Event::Resume { by: "sre".into(), reason: String::new() }]);
     rig.crash();
     rig.settle();
     rig.now = rig.now + secs(3000);
-    rig.turn(names.iter().map(|name| seen(firing(&labels(name), began))).collect());
+    rig.turn(all_down(many, began));
     rig.settle();
     let paused = rig.engine.state().incidents().filter(|incident| match &incident.stage {
         Stage::Held { holds, until, .. } => until.is_none() && !holds.is_empty(),
