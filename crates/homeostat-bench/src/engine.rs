@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// How often a starting engine is asked: often enough to tell milliseconds.
 const LOOK_EVERY: Duration = Duration::from_micros(250);
 
+/// How often a metric is looked at that is waited for: an answer takes the engine time, too.
+const SCRAPE_EVERY: Duration = Duration::from_millis(25);
+
 /// A configuration under which every alert runs a program at once, and no guard holds it.
 pub(crate) fn acting_on_all(program: &Path) -> String {
     format!(
@@ -174,7 +177,7 @@ impl Engine {
                 let log = self.process.log_tail();
                 bail!("{metric} does not reach {value}; the end of the log:\n{log}");
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(SCRAPE_EVERY);
         }
         Ok(())
     }

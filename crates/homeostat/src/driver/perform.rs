@@ -19,7 +19,7 @@ use homeostat_core::time::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{Aside, Clock, subject};
 use crate::notice::Teller;
@@ -197,7 +197,7 @@ impl Doors {
                 underway.place = self.place(&run.order.action);
             }
         }
-        info!(order = %order, policy = %run.policy, action = %run.order.action, "order started");
+        debug!(order = %order, "order started");
         let found = match &run.order.action {
             Rendered::Exec(argv) => {
                 self.execute(&run, act::Program::Argv(argv.clone()), cancelled).await
