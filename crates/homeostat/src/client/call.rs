@@ -255,9 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_sent_is_told_from_what_was_not() {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", nobody.local_addr().unwrap());
-        drop(nobody);
+        let url = format!("http://{}", crate::demo::stack::free_address().unwrap());
         let client = Client::new(&url, ClientOptions::default()).unwrap();
         let refused = client.call(outgoing(&url), &[]).await.unwrap_err();
         assert!(matches!(refused, NoAnswer::NotSent(_)), "{refused:?}");

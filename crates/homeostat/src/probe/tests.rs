@@ -73,10 +73,9 @@ async fn query(prober: &Prober, promql: &str) -> Result<usize, String> {
     }
 }
 
-/// Nobody listens there: the port was free a moment ago.
+/// Nobody listens there.
 fn dead() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+    format!("http://{}", stack::free_address().unwrap())
 }
 
 const DOWN: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a")];

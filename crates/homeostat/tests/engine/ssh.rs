@@ -11,7 +11,7 @@ use crate::support::hands::{
 };
 use crate::support::sshd::{Sshd, session_of};
 use crate::support::{Engine, notification, policy_of, ran, until};
-use homeostat::demo::stack::Sandbox;
+use homeostat::demo::stack::{self, Sandbox};
 
 const A: &[(&str, &str)] = &[("alertname", "Down"), ("instance", "a:80")];
 
@@ -139,7 +139,7 @@ async fn where_nobody_listens_it_certainly_did_not_start_and_the_next_remedy_is_
     // One takes connections and says nothing; it is the kernel that does.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_port = silent.local_addr().unwrap().port();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = stack::free_address().unwrap().port();
     for (port, limit, reason) in
         [(nobody, "20s", "Connection refused"), (silent_port, "2s", "no connection to a in time")]
     {

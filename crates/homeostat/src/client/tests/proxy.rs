@@ -146,7 +146,7 @@ async fn a_proxy_by_socks_is_given_the_name_of_the_host() {
 
 #[tokio::test]
 async fn a_proxy_that_is_not_there_is_said_without_its_password() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = crate::demo::stack::free_address().unwrap();
     let url = format!("http://anna:geheim@{nobody}");
     let proxy = Some(ProxyOptions { url, except: None });
     let options = ClientOptions { proxy, ..ClientOptions::default() };

@@ -24,8 +24,11 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -126,15 +129,16 @@ const PORTS: std::ops::Range<u16> = 15_000..32_000;
 /// How many ports are tried before giving up.
 const PORT_TRIES: u32 = 100;
 
-/// Finds a port of the loopback address that nobody listens on.
+/// Finds a port of the loopback address that nobody listens on, and that nobody else is given
+/// while this process lives.
 ///
-/// It is free when this returns and nothing reserves it: whoever is given the address should start
-/// listening soon.
+/// Whoever is given it starts to listen later, perhaps after a restart; until then only the claim
+/// keeps others away, in this process and beside it.
 pub fn free_address() -> Result<SocketAddr, StackError> {
     let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..PORT_TRIES {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, random_port()));
-        match TcpListener::bind(address) {
+        match claim(address.port()).and_then(|()| TcpListener::bind(address)) {
             Ok(_) => return Ok(address),
             Err(error) => refused = error,
         }
@@ -142,7 +146,16 @@ pub fn free_address() -> Result<SocketAddr, StackError> {
     Err(StackError::NoPort(refused))
 }
 
-/// Any of [`PORTS`], so that two stacks that start at the same time rarely want the same.
+/// Claims a port by a name that the kernel gives to one process at a time, and frees with it.
+fn claim(port: u16) -> io::Result<()> {
+    static CLAIMS: Mutex<Vec<UnixDatagram>> = Mutex::new(Vec::new());
+    let name = UnixAddress::from_abstract_name(format!("homeostat-stack-{port}"))?;
+    let claim = UnixDatagram::bind_addr(&name)?;
+    CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).push(claim);
+    Ok(())
+}
+
+/// Any of [`PORTS`].
 fn random_port() -> u16 {
     let span = u64::from(PORTS.end - PORTS.start);
     let offset = RandomState::new().hash_one(std::process::id()) % span;
@@ -188,4 +201,16 @@ fn yaml_string(text: &str) -> String {
 /// Writes a span as a Prometheus duration.
 fn duration(span: Duration) -> String {
     format!("{}ms", span.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_was_given_is_nobody_elses_though_nobody_listens() {
+        let given = free_address().unwrap();
+        drop(TcpListener::bind(given).unwrap());
+        assert_eq!(claim(given.port()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
 }

@@ -26,7 +26,8 @@ const LOG_TAIL_LINES: usize = 12;
 /// A child process in a process group of its own, so that a Ctrl-C in the terminal reaches only the
 /// parent, which then ends its children in order. Its output goes to `NAME.log`. Its standard input
 /// is a pipe that closes when the parent is gone, however it went: a child that wants to end with
-/// its parent reads it. Dropping it asks it to end, and kills it when it does not.
+/// its parent reads it. Dropping it asks it to end, and kills it when it does not; a panic that
+/// drops it is told the end of its log.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -140,6 +141,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the end of the log of {}:\n{}", self.name, self.log_tail());
+        }
         self.end();
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use homeostat::demo::stack;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -246,7 +247,7 @@ async fn what_a_webhook_or_a_quota_denies_is_refused_in_its_words() {
 async fn a_webhook_that_cannot_be_asked_holds_a_dry_run_up() {
     let cluster = Cluster::new("drydown").await;
     cluster.workload("deployments", "web", 1).await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = stack::free_address().unwrap().port();
     judged_at(&cluster, nobody).await;
     let outcome = until("the webhook in force", || async {
         let outcome = rehearsed(&cluster, "admin", SCALE).await;
