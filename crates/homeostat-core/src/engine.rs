@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use crate::alert::{AlertKey, Door, Episode, Presence, Status};
 use crate::clock::{Clock, Jump};
+use crate::collections::{RisingMap, RisingSet};
 use crate::command::Reply;
 use crate::decide::table::Moment;
 use crate::decide::{Account, account, decide};
@@ -74,16 +75,16 @@ struct Mentioned {
 pub struct Engine {
     state: State,
     book: Arc<Book>,
-    presence: BTreeMap<EpisodeId, Mentioned>,
+    presence: RisingMap<EpisodeId, Mentioned>,
     /// Of those that ended in the last turn: they fire on if its commit fails.
     ended: BTreeMap<EpisodeId, Mentioned>,
-    lapses: BTreeSet<(Timestamp, EpisodeId)>,
+    lapses: RisingSet<(Timestamp, EpisodeId)>,
     watchdogs: Watchdogs,
     /// The last jump of the wall clock that the presences have lived through.
     jumped_to: Option<Timestamp>,
     absences: Absences,
     /// The alerts of the alerts API that fire.
-    by_api: BTreeSet<EpisodeId>,
+    by_api: RisingSet<EpisodeId>,
     rounds: Rounds,
     owners: UnderWay,
     /// How often each alert was ignored as a late repeat since it ended.
@@ -94,7 +95,7 @@ impl Engine {
     /// Goes on from a state. What was mentioned when is not known any more: its timers start anew.
     pub fn restore(state: State, book: Arc<Book>, now: Timestamp) -> Self {
         let state_of_nothing = State::default();
-        let (presence, lapses) = (BTreeMap::new(), BTreeSet::new());
+        let (presence, lapses) = (RisingMap::default(), RisingSet::default());
         let mut engine = Self {
             state: state_of_nothing,
             book,
@@ -104,7 +105,7 @@ impl Engine {
             watchdogs: Watchdogs::default(),
             jumped_to: None,
             absences: Absences::default(),
-            by_api: BTreeSet::new(),
+            by_api: RisingSet::default(),
             rounds: Rounds::new(now),
             owners: UnderWay::new(),
             ignored: BTreeMap::new(),
@@ -116,8 +117,8 @@ impl Engine {
     /// Goes on from an earlier state, after a commit that failed. What was mentioned when is kept
     /// for the episodes that the state knows, those too that ended in what was not committed.
     pub fn rebuild(&mut self, state: State, now: Timestamp) {
-        let mut before = std::mem::take(&mut self.ended);
-        before.append(&mut self.presence);
+        let ended = std::mem::take(&mut self.ended);
+        let before = std::mem::take(&mut self.presence);
         self.lapses.clear();
         self.absences.rebuild(state.next_episode());
         self.by_api.clear();
@@ -127,7 +128,7 @@ impl Engine {
         self.watchdogs = Watchdogs::find(&self.book, &self.state);
         let firing: Vec<EpisodeId> = self.state.all_firing().collect();
         for id in firing {
-            match before.get(&id) {
+            match before.get(&id).or_else(|| ended.get(&id)) {
                 Some(known) => self.watch(id, known.presence, known.due),
                 None => self.remember(id, now),
             }

@@ -8,12 +8,13 @@ mod circuits;
 mod flaps;
 mod stragglers;
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::collections::RisingSet;
 use crate::hold::{Circuit, Scope};
 use crate::limits;
 use crate::name::{IncidentId, PolicyName, RemedyName, TeamName};
@@ -203,9 +204,9 @@ pub struct Ledgers {
     running: BTreeMap<Scope, u32>,
     /// By target first: what lies between healings of a target asks for all policies.
     past: BTreeMap<(Target, PolicyName), Arc<Past>>,
-    past_by_age: BTreeSet<(Timestamp, (Target, PolicyName))>,
+    past_by_age: RisingSet<(Timestamp, (Target, PolicyName))>,
     reaches: BTreeMap<PolicyName, Reach>,
-    firing: BTreeMap<PolicyName, BTreeSet<IncidentId>>,
+    firing: BTreeMap<PolicyName, RisingSet<IncidentId>>,
     storms: Storms,
 }
 
@@ -276,9 +277,13 @@ impl Ledgers {
 
     /// Returns the incidents of a policy whose alerts fire, closed ones too: for each target that
     /// fires the oldest.
-    pub fn firing(&self, policy: &PolicyName) -> impl ExactSizeIterator<Item = IncidentId> + '_ {
-        const NONE: &BTreeSet<IncidentId> = &BTreeSet::new();
-        self.firing.get(policy).unwrap_or(NONE).iter().copied()
+    pub fn firing(&self, policy: &PolicyName) -> impl Iterator<Item = IncidentId> + '_ {
+        self.firing.get(policy).into_iter().flat_map(RisingSet::iter).copied()
+    }
+
+    /// Returns how many targets of a policy fire.
+    pub fn count_firing(&self, policy: &PolicyName) -> u64 {
+        self.firing.get(policy).map_or(0, RisingSet::len) as u64
     }
 
     /// Returns the storms.
@@ -318,7 +323,7 @@ impl Ledgers {
 
     /// Lets the storms, of which there are seldom any, take in how many targets fire.
     pub(crate) fn weather(&mut self, at: Timestamp) {
-        let firing = |policy: &PolicyName| self.firing.get(policy).map_or(0, BTreeSet::len) as u64;
+        let firing = |policy: &PolicyName| self.firing.get(policy).map_or(0, RisingSet::len) as u64;
         self.storms.firing(firing, at);
     }
 
@@ -414,7 +419,9 @@ impl Ledgers {
             let past = Arc::make_mut(past);
             past.closed_at = past.closed_at.map(|at| at + by);
             past.ran_at.values_mut().for_each(|at| *at = *at + by);
-            self.past_by_age.extend(past.closed_at.map(|at| (at, place.clone())));
+            if let Some(at) = past.closed_at {
+                self.past_by_age.insert((at, place.clone()));
+            }
         }
         self.reaches.values_mut().for_each(|reach| reach.move_along(by));
         self.flaps.move_along(by);

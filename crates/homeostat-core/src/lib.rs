@@ -11,6 +11,7 @@
 //!  every arrow is a fact; facts fold into the state; `engine` takes turns
 //! ```
 
+mod collections;
 pub mod time;
 pub mod limits;
 pub mod clock;

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::collections::RisingSet;
 use crate::limits;
 use crate::name::PolicyName;
 use crate::policy::{Extent, Target};
@@ -19,7 +20,7 @@ use crate::time::{Span, Timestamp, age};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reach {
     acted: BTreeMap<Target, Timestamp>,
-    by_age: BTreeSet<(Timestamp, Target)>,
+    by_age: RisingSet<(Timestamp, Target)>,
     in_flight: BTreeSet<Target>,
 }
 
@@ -156,7 +157,7 @@ impl Reach {
     ) -> impl Iterator<Item = &(Timestamp, Target)> {
         let just_left = now - window;
         self.by_age
-            .range((just_left, Target::default())..)
+            .starting_at(&(just_left, Target::default()))
             .skip_while(move |(at, _)| *at <= just_left)
     }
 

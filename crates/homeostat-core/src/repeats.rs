@@ -16,11 +16,10 @@
 //!
 //! Not the duty of this room: who rests (the engine says it), and locks.
 
-use std::collections::BTreeMap;
-
 use crate::alert::{AlertKey, Door, Observation, Status};
-use crate::label::LabelSet;
-use crate::name::EpisodeId;
+use crate::collections::{Nested, RisingMap};
+use crate::label::{Fingerprint, LabelSet};
+use crate::name::{EpisodeId, SourceName};
 use crate::time::{Span, Timestamp};
 
 /// An alert that fires, and of which a repeat changes nothing but when it was last mentioned.
@@ -74,18 +73,20 @@ pub enum Woken {
 /// The alerts that rest, and what was heard of them since the last turn.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    resting: BTreeMap<EpisodeId, Rest>,
-    episodes: BTreeMap<AlertKey, EpisodeId>,
+    resting: RisingMap<EpisodeId, Rest>,
+    episodes: Nested<SourceName, Fingerprint, EpisodeId>,
     noted: Vec<EpisodeId>,
     is_open: bool,
     /// How far the engine's clock is ahead of the clock on the wall.
     ahead: Span,
 }
 
+/// There is one for each alert that fires.
 #[derive(Debug)]
 struct Rest {
     alert: Resting,
-    mention: Option<Mention>,
+    /// When it was last mentioned since the last turn.
+    seen_at: Option<Timestamp>,
 }
 
 impl Repeats {
@@ -104,7 +105,7 @@ impl Repeats {
         if observation.says(wall) == Status::Resolved {
             return None;
         }
-        let episode = *self.episodes.get(&alert.key())?;
+        let episode = *self.episodes.get(&alert.source, &alert.fingerprint)?;
         let known = &self.resting.get(&episode)?.alert;
         let ends_at = observation.believed_until(wall);
         let repeat = Repeat { episode, starts_at: alert.starts_at, ends_at };
@@ -121,7 +122,7 @@ impl Repeats {
         for &Repeat { episode, ends_at, .. } in repeats {
             let Some(rest) = self.resting.get_mut(&episode) else { continue };
             rest.alert.ends_at = ends_at;
-            if rest.mention.replace(Mention { episode, seen_at: now, ends_at }).is_none() {
+            if rest.seen_at.replace(now).is_none() {
                 self.noted.push(episode);
             }
         }
@@ -142,7 +143,10 @@ impl Repeats {
     pub fn begin_turn(&mut self) -> Vec<Mention> {
         self.is_open = false;
         let noted = std::mem::take(&mut self.noted);
-        let mention = |episode| self.resting.get_mut(&episode)?.mention.take();
+        let mention = |episode| {
+            let rest = self.resting.get_mut(&episode)?;
+            Some(Mention { episode, seen_at: rest.seen_at.take()?, ends_at: rest.alert.ends_at })
+        };
         noted.into_iter().filter_map(mention).collect()
     }
 
@@ -151,7 +155,7 @@ impl Repeats {
         match woken {
             Woken::All => {
                 self.resting.clear();
-                self.episodes.clear();
+                self.episodes = Nested::default();
             }
             Woken::Some(episodes) => episodes.iter().for_each(|episode| self.wake(*episode)),
         }
@@ -161,7 +165,7 @@ impl Repeats {
 
     fn wake(&mut self, episode: EpisodeId) {
         if let Some(Rest { alert, .. }) = self.resting.remove(&episode) {
-            self.episodes.remove(&alert.key);
+            self.episodes.remove(&alert.key.1, &alert.key.0);
         }
     }
 
@@ -169,10 +173,11 @@ impl Repeats {
     pub fn rest(&mut self, alerts: impl IntoIterator<Item = Resting>) {
         for mut alert in alerts {
             // It rested already, and was mentioned since the turn decided.
-            let mention = self.resting.get(&alert.episode).and_then(|rest| rest.mention);
-            alert.ends_at = mention.map_or(alert.ends_at, |mention| mention.ends_at);
-            self.episodes.insert(alert.key.clone(), alert.episode);
-            self.resting.insert(alert.episode, Rest { alert, mention });
+            let known = self.resting.get(&alert.episode).filter(|rest| rest.seen_at.is_some());
+            alert.ends_at = known.map_or(alert.ends_at, |rest| rest.alert.ends_at);
+            let seen_at = known.and_then(|rest| rest.seen_at);
+            self.episodes.insert(&alert.key.1, alert.key.0, alert.episode);
+            self.resting.insert(alert.episode, Rest { alert, seen_at });
         }
     }
 }

@@ -6,7 +6,6 @@
 //! nothing else: what ended in it fires on, and was listed before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 use super::{Engine, Turn};
 use crate::alert::{Door, Presence};
@@ -201,10 +200,11 @@ impl Engine {
         if self.rounds.asked.is_some_and(waits) {
             return;
         }
-        let after = (Bound::Excluded(self.rounds.last), Bound::Unbounded);
-        let before = (Bound::Unbounded, Bound::Included(self.rounds.last));
-        let all = self.by_api.range(after).chain(self.by_api.range(before));
-        let episodes: Vec<EpisodeId> = all
+        let last = self.rounds.last;
+        let after = self.by_api.starting_at(&last).filter(|id| **id > last);
+        let before = self.by_api.iter().take_while(|id| **id <= last);
+        let episodes: Vec<EpisodeId> = after
+            .chain(before)
             .filter(|id| self.is_polled(**id, now))
             .take(limits::RULES_POLLED)
             .copied()

@@ -197,7 +197,7 @@ pub fn counts(deed: &Deed<'_>, bench: Bench<'_>) -> Counts {
         flap: flap::penalized(deed, ledgers),
         blast_radius: blast_radius::sum(deed, ledgers, None),
         storm: guards.storm.as_ref().map(|_| Firing {
-            targets: ledgers.firing(&policy.name).len() as u64,
+            targets: ledgers.count_firing(&policy.name),
             storm: storms.get(&policy.name).cloned(),
         }),
     }

@@ -55,7 +55,7 @@ pub(super) fn weather(deed: &Deed<'_>, bench: Bench<'_>, evidence: &Evidence) ->
     };
     let gauge = Gauge::new(limits, inventory);
     let policy = &deed.policy.name;
-    let firing = bench.ledgers.firing(policy).len() as u64;
+    let firing = bench.ledgers.count_firing(policy);
     if firing >= gauge.threshold || bench.ledgers.storms().get(policy).is_some() {
         Weather::Storm { firing, gauge }
     } else {

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::Line;
+use crate::collections::RisingSet;
 use crate::hold::Circuit;
 use crate::limits;
 use crate::name::{IncidentId, PolicyName};
@@ -54,7 +55,7 @@ pub struct Mark {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Circuits {
     marks: BTreeMap<Circuit, VecDeque<Mark>>,
-    by_age: BTreeSet<(Timestamp, Circuit)>,
+    by_age: RisingSet<(Timestamp, Circuit)>,
     trying: BTreeMap<Circuit, BTreeSet<IncidentId>>,
 }
 
@@ -150,7 +151,9 @@ impl Circuits {
             for mark in marks.iter_mut() {
                 mark.at = mark.at + by;
             }
-            self.by_age.extend(marks.back().map(|last| (last.at, circuit.clone())));
+            if let Some(last) = marks.back() {
+                self.by_age.insert((last.at, circuit.clone()));
+            }
         }
     }
 

@@ -9,10 +9,11 @@
 //! incident that opens for what never ended, because somebody wants it tried again.
 //! Moments are kept and no penalty: what they come to is computed by the limits in force.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Line, Subject};
+use crate::collections::{Nested, RisingSet};
 use crate::limits;
+use crate::name::PolicyName;
+use crate::policy::Target;
 use crate::time::{Span, Timestamp, age};
 
 /// What is remembered of a target whose trouble ended at least once.
@@ -35,14 +36,14 @@ impl Flapping {
 /// The flaps of all targets, bounded in number and by age.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flaps {
-    known: BTreeMap<Subject, Flapping>,
-    by_age: BTreeSet<(Timestamp, Subject)>,
+    known: Nested<PolicyName, Target, Flapping>,
+    by_age: RisingSet<(Timestamp, Subject)>,
 }
 
 impl Flaps {
     /// Returns when the trouble of a target began again, the oldest first.
     pub fn of(&self, subject: &Subject) -> &[Timestamp] {
-        self.known.get(subject).map_or(&[], |flapping| &flapping.flaps)
+        self.known.get(&subject.0, &subject.1).map_or(&[], |flapping| &flapping.flaps)
     }
 
     /// Remembers that the trouble of a target ended.
@@ -52,7 +53,7 @@ impl Flaps {
 
     /// Notes that an incident opens: a flap, if an earlier trouble ended and none began since.
     pub(crate) fn began(&mut self, subject: &Subject, at: Timestamp) {
-        if self.known.get(subject).is_some_and(|known| known.over) {
+        if self.known.get(&subject.0, &subject.1).is_some_and(|known| known.over) {
             self.again(subject, at);
         }
     }
@@ -64,7 +65,7 @@ impl Flaps {
 
     /// Lists all lines, for a snapshot.
     pub(super) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
-        self.known.iter().map(|((policy, target), flapping)| Line::Flaps {
+        self.known.iter().map(|(policy, target, flapping)| Line::Flaps {
             policy: policy.clone(),
             target: target.clone(),
             touched_at: flapping.touched_at,
@@ -84,22 +85,22 @@ impl Flaps {
         let mut flapping = Flapping { touched_at, over: false, flaps };
         flapping.over = over.unwrap_or_else(|| flapping.looks_over());
         self.by_age.insert((touched_at, subject.clone()));
-        self.known.insert(subject, flapping);
+        self.known.insert(&subject.0, subject.1, flapping);
     }
 
     /// Moves all moments along.
     pub(super) fn move_along(&mut self, by: Span) {
         self.by_age.clear();
-        for (subject, flapping) in &mut self.known {
+        for (policy, target, flapping) in self.known.iter_mut() {
             flapping.touched_at = flapping.touched_at + by;
             flapping.flaps.iter_mut().for_each(|flap| *flap = *flap + by);
-            self.by_age.insert((flapping.touched_at, subject.clone()));
+            self.by_age.insert((flapping.touched_at, (policy.clone(), target.clone())));
         }
     }
 
     fn touch(&mut self, subject: &Subject, at: Timestamp, flap: Option<Timestamp>) {
         let new = || Flapping { touched_at: at, over: false, flaps: Vec::new() };
-        let known = self.known.entry(subject.clone()).or_insert_with(new);
+        let known = self.known.get_or_insert_with(&subject.0, &subject.1, new);
         let before = std::mem::replace(&mut known.touched_at, at);
         known.over = flap.is_none();
         known.flaps.extend(flap);
@@ -116,7 +117,7 @@ impl Flaps {
     fn forget(&mut self, now: Timestamp) {
         let (memory, most) = (limits::FLAP_MEMORY, limits::FLAPPING_TARGETS);
         age::forget(&mut self.by_age, now, memory, most, |subject| {
-            self.known.remove(subject);
+            self.known.remove(&subject.0, &subject.1);
         });
     }
 }

@@ -487,7 +487,7 @@ impl State {
         let (policy, target, id) = (&incident.policy, &incident.target, incident.id);
         match self.by_subject.get_mut(policy, target) {
             Some(succession) => succession.enter(id),
-            None => self.by_subject.insert(policy, target.clone(), Succession::of(id)),
+            None => drop(self.by_subject.insert(policy, target.clone(), Succession::of(id))),
         }
     }
 

@@ -40,7 +40,7 @@ impl State {
         if self.firing.get(&key.1, &key.0) == Some(&id) {
             self.firing.remove(&key.1, &key.0);
         }
-        if let Some((before, _)) = self.ended.insert(key.clone(), (at, ends_at)) {
+        if let Some((before, _)) = self.ended.insert(&key.1, key.0, (at, ends_at)) {
             self.ended_by_age.remove(&(before, key.clone()));
         }
         self.ended_by_age.insert((at, key.clone()));
@@ -147,7 +147,7 @@ impl State {
     fn forget_ended(&mut self, now: Timestamp) {
         let (memory, most) = (limits::ENDED_EPISODE_MEMORY, limits::ENDED_EPISODES);
         age::forget(&mut self.ended_by_age, now, memory, most, |key| {
-            self.ended.remove(key);
+            self.ended.remove(&key.1, &key.0);
         });
     }
 }

@@ -30,9 +30,9 @@ impl State {
             return;
         }
         self.ended_by_age.clear();
-        for (key, (at, _)) in &mut self.ended {
+        for (source, fingerprint, (at, _)) in self.ended.iter_mut() {
             *at = *at + by;
-            self.ended_by_age.insert((*at, key.clone()));
+            self.ended_by_age.insert((*at, (*fingerprint, source.clone())));
         }
     }
 }

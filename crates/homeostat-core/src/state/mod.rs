@@ -8,7 +8,6 @@ mod apply;
 mod episodes;
 mod index;
 mod jump;
-mod nested;
 mod orders;
 mod owners;
 mod recall;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 use crate::alert::{AlertKey, Episode};
 use crate::approval::{Movers, StandingApprovals};
 use crate::clock::Clock;
+use crate::collections::{Nested, RisingMap, RisingSet};
 use crate::healing::{self, Patient, Verdict, Verification, Ward};
 use crate::hold::{Gate, Guard};
 use crate::incident::{Attached, Incident, Standing};
@@ -35,7 +35,6 @@ use crate::policy::Target;
 use crate::time::Timestamp;
 use crate::witness::Sighting;
 
-use nested::Nested;
 use succession::Succession;
 
 /// All that is known.
@@ -43,13 +42,13 @@ use succession::Succession;
 pub struct State {
     boot: Option<BootId>,
     clock: Clock,
-    episodes: BTreeMap<EpisodeId, Arc<Episode>>,
+    episodes: RisingMap<EpisodeId, Arc<Episode>>,
     firing: Nested<SourceName, Fingerprint, EpisodeId>,
-    ended: BTreeMap<AlertKey, (Timestamp, Option<Timestamp>)>,
-    ended_by_age: BTreeSet<(Timestamp, AlertKey)>,
-    incidents: BTreeMap<IncidentId, Arc<Incident>>,
+    ended: Nested<SourceName, Fingerprint, (Timestamp, Option<Timestamp>)>,
+    ended_by_age: RisingSet<(Timestamp, AlertKey)>,
+    incidents: RisingMap<IncidentId, Arc<Incident>>,
     by_subject: Nested<PolicyName, Target, Succession>,
-    by_episode: BTreeSet<(EpisodeId, IncidentId)>,
+    by_episode: RisingSet<(EpisodeId, IncidentId)>,
     /// Episodes that have ended and are still known, because an incident has them.
     past: BTreeSet<(AlertKey, EpisodeId)>,
     /// Which rules were seen to fire alerts of the alerts API.
@@ -164,7 +163,7 @@ impl State {
     /// Returns when we heard that an alert's last episode had ended, and with which `endsAt`, where that
     /// is remembered.
     pub fn last_end(&self, key: &AlertKey) -> Option<(Timestamp, Option<Timestamp>)> {
-        self.ended.get(key).copied()
+        self.ended.get(&key.1, &key.0).copied()
     }
 
     /// Returns the last episode of an alert that an incident still knows and of which nothing is heard
@@ -226,8 +225,8 @@ impl State {
     }
 
     fn ids_of(&self, episode: EpisodeId) -> impl Iterator<Item = IncidentId> + '_ {
-        let all = (episode, IncidentId(0))..=(episode, IncidentId(u64::MAX));
-        self.by_episode.range(all).map(|(_, incident)| *incident)
+        let all = self.by_episode.starting_at(&(episode, IncidentId(0)));
+        all.take_while(move |(of, _)| *of == episode).map(|(_, incident)| *incident)
     }
 
     /// Returns what the guards count.

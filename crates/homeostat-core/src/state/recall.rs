@@ -33,7 +33,11 @@ impl State {
         firing.sort_unstable();
         let episodes: Vec<(EpisodeId, Arc<Episode>)> =
             self.episodes.iter().map(|(&id, episode)| (id, episode.clone())).collect();
-        let ended: Vec<_> = self.ended.iter().map(|(key, times)| (key.clone(), *times)).collect();
+        let ended: Vec<_> = self
+            .ended
+            .iter()
+            .map(|(source, fingerprint, times)| (source.clone(), *fingerprint, *times))
+            .collect();
         let sighted: Vec<_> = self.sighted.iter().map(|(id, all)| (*id, all.clone())).collect();
         let incidents: Vec<Arc<Incident>> = self.incidents.values().cloned().collect();
         let ready = self.ready.clone();
@@ -45,7 +49,7 @@ impl State {
             let fires = firing.binary_search(&id).is_ok();
             Record::Episode { id, fires, episode }
         });
-        let ended = ended.into_iter().map(|((fingerprint, source), (at, ends_at))| Record::Ended {
+        let ended = ended.into_iter().map(|(source, fingerprint, (at, ends_at))| Record::Ended {
             source,
             fingerprint,
             at,
@@ -88,9 +92,8 @@ impl State {
             }
             Record::Sighted { id, sightings } => drop(self.sighted.insert(id, sightings)),
             Record::Ended { source, fingerprint, at, ends_at } => {
-                let key = (fingerprint, source);
-                self.ended_by_age.insert((at, key.clone()));
-                self.ended.insert(key, (at, ends_at));
+                self.ended.insert(&source, fingerprint, (at, ends_at));
+                self.ended_by_age.insert((at, (fingerprint, source)));
             }
             Record::Incident { ready, incident } => self.recall_incident(ready, incident),
             Record::Approval(approval) => self.approvals.enter(approval),

@@ -1,12 +1,11 @@
 //! What is remembered for a time, and so many at most: the oldest is forgotten first.
 
-use std::collections::BTreeSet;
-
 use super::{Span, Timestamp};
+use crate::collections::RisingSet;
 
 /// Forgets the keys that are older than `memory`, and the oldest of more than `most`. Each is told.
-pub(crate) fn forget<K: Ord>(
-    by_age: &mut BTreeSet<(Timestamp, K)>,
+pub(crate) fn forget<K: Ord + Clone>(
+    by_age: &mut RisingSet<(Timestamp, K)>,
     now: Timestamp,
     memory: Span,
     most: usize,

@@ -480,7 +480,7 @@ fn what_begins_anew_ends_no_notice_where_no_other_incident_stands_for_it() {
 #[test]
 fn a_target_fires_once_though_two_of_its_incidents_do() {
     let mut play = witnessed(ladder());
-    let count = |play: &Scenario| play.state().ledgers().firing(&PolicyName::new("web")).len();
+    let count = |play: &Scenario| play.state().ledgers().count_firing(&PolicyName::new("web"));
     fire(&mut play, A);
     play.end_silently(A);
     play.exit("restart", DONE);
