@@ -130,7 +130,23 @@ impl Order {
     /// Copies all that is needed to finish and to verify it: why it was permitted is history.
     #[must_use]
     pub(crate) fn without_grants(&self) -> Self {
-        Self { grants: Vec::new(), why: None, ..self.clone() }
+        Self {
+            grants: Vec::new(),
+            why: None,
+            id: self.id.clone(),
+            action: self.action.clone(),
+            timeout: self.timeout,
+            idempotent: self.idempotent,
+            proof: self.proof.clone(),
+            undo: self.undo.clone(),
+            locks: self.locks.clone(),
+            charges: self.charges.clone(),
+            boot: self.boot.clone(),
+            team: self.team.clone(),
+            shared: self.shared.clone(),
+            standing: self.standing.clone(),
+            looks: self.looks.clone(),
+        }
     }
 }
 
