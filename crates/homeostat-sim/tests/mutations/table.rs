@@ -290,8 +290,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     swapped!(
         "what ends as soon as it began cannot begin again",
         "ledger/flaps.rs",
-        "self.known.get(subject).is_some_and(|known| known.over)",
-        "self.known.get(subject).is_some_and(|k| k.flaps.last() != Some(&k.touched_at))"
+        "self.known.get(&subject.0, &subject.1).is_some_and(|known| known.over)",
+        "self.known.get(&subject.0, &subject.1).is_some_and(|k| k.flaps.last() != Some(&k.touched_at))"
     ),
     swapped!(
         "a penalty does not grow",
@@ -518,8 +518,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     mutation(
         "a snapshot forgets how alerts ended",
         "state/recall.rs",
-        "self.ended.insert(key, (at, ends_at));",
-        "if !{M} { self.ended.insert(key, (at, ends_at)); }",
+        "self.ended.insert(&source, fingerprint, (at, ends_at));",
+        "if !{M} { self.ended.insert(&source, fingerprint, (at, ends_at)); }",
     ),
     swapped!(
         "poll: one absence is enough",
